@@ -1,0 +1,1 @@
+"""Commonspace: one common representation space for samples of several modalities."""

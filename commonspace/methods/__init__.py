@@ -1,0 +1,1 @@
+"""The methods: labelled data in, a common space out."""

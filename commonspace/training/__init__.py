@@ -1,0 +1,1 @@
+"""The training loop: order, precision, choice on validation, checkpoint, resume."""
