@@ -1,0 +1,90 @@
+"""Ready feature vectors to a float32 tensor, checked for form, size and finite values.
+
+It changes no value beyond the rounding to float32, and knows nothing of what the features are.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from numpy.typing import ArrayLike
+
+from commonspace.data.columns import Features
+from commonspace.errors import DataError
+
+__all__ = ["Vectors"]
+
+
+class Vectors:
+    """The input of modalities that come as feature vectors.
+
+    Args:
+        size: d, the length of one vector.
+
+    Example:
+        >>> Vectors(size=2)([[0.5, 1.0], [2.0, 3.0]])
+        tensor([[0.5000, 1.0000],
+                [2.0000, 3.0000]])
+    """
+
+    kind = "vectors"
+
+    def __init__(self, size: int) -> None:
+        """Remember the size that every vector must have."""
+        self.size = size
+
+    def __repr__(self) -> str:
+        """Return the call that makes this input."""
+        return f"Vectors(size={self.size})"
+
+    def __call__(self, items: Features | torch.Tensor | ArrayLike) -> torch.Tensor:
+        """Return the vectors as one tensor; it may share the memory of what was given.
+
+        Args:
+            items: a column of features, or real numbers of shape (n, d).
+
+        Returns:
+            (n, d) float32; the rows of missing entries are zero.
+
+        Raises:
+            DataError: not two-dimensional, not of size d, or a present value is not finite.
+        """
+        column = items if isinstance(items, Features) else _features(items)
+        if column.size != self.size:
+            raise DataError(
+                "feature vectors have the wrong size",
+                expected=f"{self.size} numbers in each row",
+                found=f"{column.size}",
+                advice="extract them with the model that made the training features",
+            )
+        values = column.values
+        if not column.present.all() or not values.flags.writeable:
+            values = values.copy()
+            values[~column.present] = 0
+        return torch.from_numpy(values)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return kind and size."""
+        return {"kind": self.kind, "size": self.size}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the input from what ``to_config`` returned."""
+        return cls(size=config["size"])
+
+
+def _features(items: torch.Tensor | ArrayLike) -> Features:
+    if isinstance(items, torch.Tensor):
+        return Features(items.detach().to("cpu", torch.float32).numpy())
+    try:
+        return Features(items)
+    except DataError:
+        raise
+    except (TypeError, ValueError) as exc:  # rows of different lengths
+        rows = f"{len(items)} rows" if isinstance(items, Sequence) else type(items).__name__
+        raise DataError(
+            "feature vectors do not form a table",
+            expected="rows of equally many real numbers",
+            found=f"{rows}: {exc}",
+            advice="give an array of shape (samples, size)",
+        ) from exc
