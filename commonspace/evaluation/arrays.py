@@ -1,0 +1,131 @@
+"""The door of this room: turns what callers give into checked NumPy arrays, or says what is wrong.
+
+It takes NumPy arrays, lists and tensors of any library that can hand its values to the CPU, and
+imports none of them. It knows nothing of rankings.
+"""
+
+import operator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from commonspace.errors import DataError, SettingError
+
+__all__ = ["Vectors", "as_array", "check_depth", "check_embeddings"]
+
+Vectors: TypeAlias = NDArray[np.floating[Any]]
+"""Embeddings past the door: float32 or float64, finite, two-dimensional, not empty."""
+
+
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """Return ``values`` as an array; a tensor is detached and brought to the CPU first.
+
+    Args:
+        values: an array, nested lists, or a tensor on any device, of any shape and dtype.
+
+    Returns:
+        The same values; bfloat16, which NumPy lacks, becomes float32.
+
+    Raises:
+        DataError: rows of different lengths.
+
+    Example:
+        >>> as_array([[1, 2], [3, 4]]).shape
+        (2, 2)
+    """
+    tensor: Any = values
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        if "bfloat16" in str(tensor.dtype):
+            tensor = tensor.float()
+    try:
+        return np.asarray(tensor)
+    except ValueError as exc:
+        raise DataError(
+            "the rows have different lengths",
+            expected="an array, with as many values in each row",
+            found=str(exc).split(" The detected")[0],
+            advice="check how the rows were put together",
+        ) from exc
+
+
+def check_embeddings(query: ArrayLike, gallery: ArrayLike) -> tuple[Vectors, Vectors]:
+    """Check the vectors of both sides, once.
+
+    Args:
+        query: (n, d) real numbers.
+        gallery: (m, d) real numbers.
+
+    Returns:
+        Both, as float32 where they came as float32 or float16, otherwise as float64.
+
+    Raises:
+        DataError: not two-dimensional, empty, not real numbers, NaN or infinite, or vectors of
+            two sizes.
+    """
+    vectors = _vectors(query, "query"), _vectors(gallery, "gallery")
+    sizes = [side.shape[1] for side in vectors]
+    if sizes[0] != sizes[1]:
+        raise DataError(
+            "query and gallery are not in one space",
+            expected=f"gallery vectors of {sizes[0]} values, as in the query",
+            found=f"{sizes[1]}",
+            advice="embed both sides with the same space",
+        )
+    return vectors
+
+
+def check_depth(k: int | None, gallery: int) -> int:
+    """Return how many ranks of a gallery count: ``k``, or all for None, 0 and a k beyond the end.
+
+    Args:
+        k: the number of first ranks, 0 or None for the whole ranking.
+        gallery: m, the number of gallery items.
+
+    Raises:
+        SettingError: ``k`` is negative or not a whole number.
+
+    Example:
+        >>> check_depth(50, 693), check_depth(0, 693), check_depth(1000, 693)
+        (50, 693, 693)
+    """
+    if k is None:
+        return gallery
+    try:
+        depth = -1 if isinstance(k, bool | np.bool_) else operator.index(k)
+    except TypeError:
+        depth = -1
+    if depth < 0:
+        raise SettingError(
+            "k cannot be a number of ranks",
+            expected="a whole number from 1, or 0 or None for the whole ranking",
+            found=repr(k),
+            advice="leave k out to use the whole ranking",
+        )
+    return min(depth, gallery) if depth else gallery
+
+
+def _vectors(values: ArrayLike, side: str) -> Vectors:
+    raw = as_array(values)
+    if raw.ndim != 2 or 0 in raw.shape or raw.dtype.kind not in "fiub":
+        raise DataError(
+            f"the {side} embeddings have the wrong form",
+            expected="real numbers of shape (items, size), at least one of each",
+            found=f"{raw.dtype} of shape {raw.shape}",
+            advice="give one row for each item",
+        )
+    small = raw.dtype.kind == "f" and raw.dtype.itemsize <= 4
+    vectors: Vectors = np.asarray(raw, dtype=np.float32 if small else np.float64)
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        column = int(np.flatnonzero(~np.isfinite(vectors[row]))[0])
+        raise DataError(
+            f"the {side} embeddings hold values that are not finite",
+            expected="finite numbers",
+            found=f"{vectors[row, column]} in row {row}, column {column};"
+            f" {int((~finite).sum())} of {len(vectors)} rows are affected",
+            advice="find out which step of the embedding made them; do not rank them",
+        )
+    return vectors

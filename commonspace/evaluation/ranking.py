@@ -1,0 +1,241 @@
+"""Ranks a gallery for every query, block by block, for whichever figure is to be measured.
+
+All figures of this room go through here, so ties, unlabelled queries and blocks are treated in one
+way. It knows nothing of the figures.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from commonspace.errors import DataError
+from commonspace.evaluation.arrays import Vectors, check_embeddings
+from commonspace.evaluation.relevance import Relevance, class_relevance, pair_relevance
+
+__all__ = ["RankedBlock", "Ranking"]
+
+T = TypeVar("T")
+
+_SCORE_BITS = 44  # a step of 6e-14: above the noise of float64 products, below any real difference
+_TILE = 16  # rows are padded to whole tiles: the edge kernels of a BLAS round in another order
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class RankedBlock:
+    """The first ranks of the gallery for some of the queries.
+
+    Args:
+        queries: (b,) rows of the query.
+        keys: (b, depth) int64, sorted: score, gallery row and grade packed into one number.
+        index_bits: how many bits of a key hold the gallery row.
+        grade_bits: how many bits of a key hold the grade, below those of the row.
+        gallery_grades: (b, m) the grade of every gallery item, in the order of the gallery.
+    """
+
+    queries: NDArray[np.intp]
+    keys: NDArray[np.int64]
+    index_bits: int
+    grade_bits: int
+    gallery_grades: NDArray[np.integer]
+
+    @cached_property
+    def items(self) -> NDArray[np.int64]:
+        """(b, depth) gallery rows, the best first."""
+        return (self.keys >> self.grade_bits) & np.int64((1 << self.index_bits) - 1)
+
+    @cached_property
+    def grades(self) -> NDArray[np.int64]:
+        """(b, depth) the grade at each rank."""
+        return self.keys & np.int64((1 << self.grade_bits) - 1)
+
+    @cached_property
+    def relevant(self) -> NDArray[np.bool_]:
+        """(b, depth) whether the item at each rank is relevant."""
+        return self.grades > 0
+
+    @cached_property
+    def available(self) -> NDArray[np.intp]:
+        """(b,) the number of relevant items in the whole gallery."""
+        return np.asarray(np.count_nonzero(self.gallery_grades, axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Every query against every gallery item, by descending inner product.
+
+    The products are computed in float64 and compared in steps of 2^-44 of the largest that the
+    query could reach, |q| max |g|; scores that agree to that step are ties (from 131,072 gallery
+    items on, each doubling takes one bit from the step). Ties rank by gallery row, the
+    first row first. So the order depends neither on block size, nor on the number of threads.
+
+    Args:
+        query: (n, d) finite.
+        gallery: (m, d) finite.
+        relevance: for n queries and m items.
+        block: about how many scores one worker holds at a time, 8 bytes each, a few times over.
+        workers: number of threads; as many as there are cores, up to 8, when left out.
+    """
+
+    query: Vectors
+    gallery: Vectors
+    relevance: Relevance
+    block: int = 2**21
+    workers: int | None = None
+
+    @classmethod
+    def by_class(
+        cls,
+        query: ArrayLike,
+        gallery: ArrayLike,
+        query_labels: ArrayLike,
+        gallery_labels: ArrayLike,
+        *,
+        graded: bool = False,
+    ) -> "Ranking":
+        """Return the ranking in which items that share a class with the query are relevant.
+
+        Args:
+            query: (n, d) embeddings.
+            gallery: (m, d) embeddings.
+            query_labels: (n,) ints or strings, or (n, c) bool.
+            gallery_labels: (m,) or (m, c), in the same form.
+            graded: grade by the number of shared classes instead of 0 or 1.
+
+        Raises:
+            DataError: embeddings or labels are of a wrong form, do not match, or are not finite.
+        """
+        vectors = check_embeddings(query, gallery)
+        relevance = class_relevance(query_labels, gallery_labels, graded=graded)
+        return cls(*vectors, _matched(relevance, vectors, "labels"))
+
+    @classmethod
+    def by_pair(
+        cls,
+        query: ArrayLike,
+        gallery: ArrayLike,
+        query_pair: ArrayLike,
+        gallery_pair: ArrayLike,
+    ) -> "Ranking":
+        """Return the ranking in which only the items of the query's own pair are relevant.
+
+        Args:
+            query: (n, d) embeddings.
+            gallery: (m, d) embeddings.
+            query_pair: (n,) ints or strings, the key of each query's pair.
+            gallery_pair: (m,) the same of the gallery.
+
+        Raises:
+            DataError: embeddings or keys are of a wrong form, do not match, or are not finite.
+        """
+        vectors = check_embeddings(query, gallery)
+        relevance = pair_relevance(query_pair, gallery_pair)
+        return cls(*vectors, _matched(relevance, vectors, "pair keys"))
+
+    def measure(self, figure: Callable[[RankedBlock], T], depth: int) -> list[T]:
+        """Rank block by block and return what ``figure`` makes of each block, in query order.
+
+        Queries that cannot be judged are left out.
+
+        Args:
+            figure: called once for each block, from several threads at a time.
+            depth: how many ranks it needs to see, from 1 to m.
+
+        Raises:
+            DataError: no query can be judged.
+        """
+        judged = np.flatnonzero(self.relevance.judged)
+        if judged.size == 0:
+            raise DataError(
+                "no query has a label",
+                expected="at least one query that can be judged",
+                found=f"{len(self.query)} queries without a label",
+                advice="pass the labels of the query side, or other queries",
+            )
+        rows = max(self.block // len(self.gallery) // _TILE, 1) * _TILE
+        blocks = [judged[start : start + rows] for start in range(0, judged.size, rows)]
+        ranker = _Ranker(self, depth)
+        workers = min(self.workers or _cores(), len(blocks))
+        if workers == 1:
+            return [figure(ranker.rank(queries)) for queries in blocks]
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(lambda queries: figure(ranker.rank(queries)), blocks))
+
+
+class _Ranker:
+    """Turns scores into sortable keys: one plain sort of int64 then gives order, ties and grades.
+
+    A key is -score, as a whole number of steps, then the gallery row, then the grade.
+    """
+
+    def __init__(self, ranking: Ranking, depth: int) -> None:
+        """Scale the gallery by a power of two, which loses nothing; no sum can then overflow."""
+        self.query, self.relevance, self.depth = ranking.query, ranking.relevance, depth
+        m = len(ranking.gallery)
+        self.gallery = _tiled(ranking.gallery)
+        np.ldexp(self.gallery, -_exponent(np.abs(ranking.gallery).max()), out=self.gallery)
+        self.longest = np.sqrt(np.einsum("md,md->m", self.gallery, self.gallery).max())
+        self.grade_bits = int(ranking.relevance.highest).bit_length()
+        self.index_bits = max((m - 1).bit_length(), 1)
+        self.score_bits = min(_SCORE_BITS, 62 - self.index_bits - self.grade_bits)
+        self.rows = np.arange(m, dtype=np.int64) << self.grade_bits
+
+    def rank(self, queries: NDArray[np.intp]) -> RankedBlock:
+        """Return the first ``depth`` ranks for ``queries``."""
+        m = len(self.rows)
+        keys = self._steps(queries)[: len(queries), :m].astype(np.int64)
+        keys <<= self.index_bits + self.grade_bits
+        keys |= self.rows
+        grades = self.relevance.grades(queries)
+        keys |= grades
+        if self.depth < m:
+            keys.partition(self.depth - 1, axis=1)
+            keys = keys[:, : self.depth].copy()
+        keys.sort(axis=1)
+        return RankedBlock(queries, keys, self.index_bits, self.grade_bits, grades)
+
+    def _steps(self, queries: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return -score of every item, in whole steps: at most 2 ** score_bits either way."""
+        vectors = _tiled(self.query[queries])
+        vectors = np.ldexp(vectors, -_exponent(np.abs(vectors).max(axis=1, keepdims=True)))
+        bound = np.linalg.norm(vectors, axis=1, keepdims=True) * self.longest
+        vectors = np.ldexp(-vectors, self.score_bits - _exponent(bound))
+        scores: NDArray[np.float64] = vectors @ self.gallery.T
+        return np.rint(scores, out=scores)
+
+
+def _exponent(values: Any) -> Any:  # noqa: ANN401 - a scalar or an array, and the same comes back
+    """Return the smallest e with values < 2 ** e; 0 for 0."""
+    return np.frexp(values)[1]
+
+
+def _tiled(vectors: Vectors) -> NDArray[np.float64]:
+    """Return the vectors in float64, with rows of zeros up to a whole number of tiles."""
+    n, d = vectors.shape
+    tiled = np.zeros((-(-n // _TILE) * _TILE, d))
+    tiled[:n] = vectors
+    return tiled
+
+
+def _matched(relevance: Relevance, vectors: tuple[Vectors, Vectors], what: str) -> Relevance:
+    for side, array, rows in zip(("query", "gallery"), vectors, relevance.shape, strict=True):
+        if rows != len(array):
+            raise DataError(
+                f"{side} embeddings and {what} do not match",
+                expected=f"{len(array)} {what}, one for each {side} embedding",
+                found=f"{rows}",
+                advice="put both in the same order and drop neither",
+            )
+    return relevance
+
+
+def _cores() -> int:
+    """Return how many cores this process may use, up to the most that pay."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return min(len(usable(0)) if usable else os.cpu_count() or 1, _MOST_WORKERS)

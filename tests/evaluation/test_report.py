@@ -1,0 +1,71 @@
+"""The report over all pairs of modalities says what the single figures say."""
+
+import json
+
+import numpy as np
+import pytest
+
+from commonspace.errors import DataError, SettingError
+from commonspace.evaluation import evaluate_retrieval, mean_average_precision
+
+
+def space(*sizes: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    rng = np.random.default_rng(1)
+    names = ("image", "text", "audio")[: len(sizes)]
+    embeddings = {name: rng.standard_normal((n, 5)) for name, n in zip(names, sizes, strict=True)}
+    return embeddings, {name: rng.integers(0, 3, len(embeddings[name])) for name in names}
+
+
+def test_each_direction_is_the_single_figure_and_the_average_is_their_mean() -> None:
+    embeddings, labels = space(30, 47, 12)
+    report = evaluate_retrieval(embeddings, labels, k=[1, 10, 1000], denominator="relevant")
+    pairs = [(a, b) for a in embeddings for b in embeddings if a != b]
+    assert list(report) == [*(f"{a}->{b}" for a, b in pairs), "average"]
+    for figure, k in {"map": None, "map@1": 1, "map@10": 10, "map@1000": 1000}.items():
+        values = [
+            mean_average_precision(
+                embeddings[a], embeddings[b], labels[a], labels[b], k, denominator="relevant"
+            )
+            for a, b in pairs
+        ]
+        got = [report[f"{a}->{b}"][figure] for a, b in pairs]
+        np.testing.assert_allclose(np.array(got, dtype=float), values, rtol=1e-14)
+        assert report["average"][figure] == pytest.approx(np.mean(values), rel=1e-14)
+    assert report["image->audio"]["queries"] == 30
+    assert report["image->audio"]["gallery"] == 12
+    assert report["image->audio"]["denominator"] == "relevant"
+
+
+def test_it_is_json() -> None:
+    report = evaluate_retrieval(*space(20, 30), k=50)
+    assert json.loads(json.dumps(report)) == report
+    assert set(report["average"]) == {"map", "map@50"}
+
+
+def test_no_further_depth_is_asked_for_by_none_or_zero() -> None:
+    assert evaluate_retrieval(*space(20, 30), k=0) == evaluate_retrieval(*space(20, 30))
+
+
+def test_queries_that_do_not_count_are_counted() -> None:
+    embeddings = {"image": np.eye(3), "text": np.eye(3)}
+    labels = {
+        "image": np.array([[1, 0], [0, 1], [0, 0]], dtype=bool),
+        "text": np.array([[1, 0], [1, 0], [0, 0]], dtype=bool),
+    }
+    report = evaluate_retrieval(embeddings, labels)
+    found = {name: report["image->text"][name] for name in ("map", "queries", "unlabelled")}
+    assert found == {"map": 0.5, "queries": 2, "unlabelled": 1}
+    assert report["image->text"]["unanswerable"] == 1
+    assert report["text->image"]["unanswerable"] == 0
+
+
+def test_bad_input_names_the_pair() -> None:
+    embeddings, labels = space(20, 30)
+    with pytest.raises(DataError, match=r"^image->text: gallery embeddings and labels"):
+        evaluate_retrieval(embeddings, labels | {"text": labels["text"][:-1]})
+    with pytest.raises(DataError, match="embeddings of image, text; labels of image"):
+        evaluate_retrieval(embeddings, {"image": labels["image"]})
+    with pytest.raises(DataError, match="at least two modalities"):
+        evaluate_retrieval({"image": embeddings["image"]}, labels)
+    with pytest.raises(SettingError, match="k cannot be"):
+        evaluate_retrieval(embeddings, labels, k=[10, -1])
