@@ -1,0 +1,110 @@
+"""Writing files so that a crash, a full disk or a kill leaves the old file or the new one.
+
+This module knows nothing of what is written.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from commonspace.errors import OutputError
+
+__all__ = ["new_folder", "replacing"]
+
+
+@contextmanager
+def replacing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Lend a fresh path beside ``target``; move it there when the block ends well.
+
+    Whatever happens in between, ``target`` holds either all of the old content or all of the new,
+    and nothing half-written stays behind.
+
+    Args:
+        target: the file to write, in a folder that exists.
+        overwrite: whether a file that is already there may be replaced.
+
+    Yields:
+        The path of an empty file in the same folder, to be written by the block.
+
+    Raises:
+        OutputError: ``target`` exists, or the operating system refused (disk full, no permission).
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replacing(Path(folder) / "note.txt") as draft:
+        ...         _ = draft.write_text("kept")
+        ...     (Path(folder) / "note.txt").read_text()
+        'kept'
+    """
+    if target.exists() and not overwrite:
+        raise _taken(target)
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
+        )
+        os.close(handle)
+    except OSError as exc:
+        raise _refused(target, exc) from exc
+    draft = Path(name)
+    try:
+        yield draft
+        _flush(draft)
+        draft.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is an ordinary file
+        draft.replace(target)
+        _flush(target.parent)
+    except OSError as exc:
+        raise _refused(target, exc) from exc
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def new_folder(folder: Path) -> Path:
+    """Make ``folder`` for a result; an empty one that is already there will do.
+
+    Raises:
+        OutputError: something is already there, or the operating system refused.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except FileExistsError as exc:
+        raise _taken(folder) from exc
+    except OSError as exc:
+        raise _refused(folder, exc) from exc
+    if taken:
+        raise _taken(folder)
+    return folder
+
+
+def _taken(target: Path) -> OutputError:
+    return OutputError(
+        f"{target} is already there",
+        expected="a place that is still free",
+        found="a folder with files in it" if target.is_dir() else "a file",
+        advice="choose another place, or move it away first; nothing was changed",
+    )
+
+
+def _refused(target: Path, exc: OSError) -> OutputError:
+    return OutputError(
+        f"{target} could not be written",
+        expected="a folder that can be written to, with enough room",
+        found=exc.strerror or str(exc),
+        advice="free some room or choose another place; what was there before is unchanged",
+    )
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,180 @@
+"""DSCMR: Deep Supervised Cross-modal Retrieval, after the paper and after its released code.
+
+Zhen, Hu, Wang, Peng: Deep Supervised Cross-modal Retrieval, CVPR 2019, pages 10394-10403.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal
+
+from commonspace.data.dataset import Dataset
+from commonspace.errors import SettingError
+from commonspace.losses import Reduction
+from commonspace.methods.branches import beginnings
+from commonspace.methods.dscmr_objective import DSCMRObjective
+from commonspace.methods.gradient import Recipe, fit_by_gradient
+from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
+from commonspace.space import CommonSpace
+from commonspace.training import Precision, Run, TrainingSettings
+
+__all__ = ["DSCMR", "VARIANTS", "Variant"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Where the paper and the released code differ; each item is an option of ``DSCMR`` too."""
+
+    reduction: Reduction
+    """J1 and J3: Frobenius norm over n (paper), or mean of the rows' norms (code)."""
+    relu_after_shared: bool
+    """Whether a ReLU follows the shared layer (paper) or not (code)."""
+    classifier: Classifier
+    """"linear" (paper) or "affine", with a bias (code)."""
+    lambda_: float
+    """The factor of J2."""
+    eta: float
+    """The factor of J3."""
+    betas: tuple[float, float]
+    """Of Adam."""
+    shuffle: bool
+    """Random mini-batches (paper), or batches in the order of the data (code)."""
+
+
+VARIANTS: Mapping[str, Variant] = {
+    # The paper gives neither lambda nor eta; these two are the released code's.
+    "paper": Variant("frobenius", True, "linear", 1e-3, 1e-1, (0.9, 0.999), shuffle=True),
+    "released": Variant("rows", False, "affine", 1e-3, 1e-1, (0.5, 0.999), shuffle=False),
+}
+
+
+@dataclass(frozen=True)
+class DSCMR:
+    """Deep Supervised Cross-modal Retrieval.
+
+        J = J1 + lambda J2 + eta J3
+
+    J1 is the discrimination loss in the label space (eq. 1), J2 that in the common space (eq. 2),
+    J3 the modality-invariance loss (eq. 4). With more than two modalities J1 is summed over all,
+    J2 over all pairings, each with itself included, and J3 over all pairs. A sample takes part in
+    the terms that it has the modalities and the labels for.
+
+    Options that are None take the value of the variant, or the one that suits the input: features
+    are learnt from for up to 500 epochs at a learning rate of 1e-4, as in the paper; raw items,
+    whose trunks start from nothing, for up to 60 at 1e-3.
+
+    Args:
+        variant: "paper" or "released"; they differ in the items of ``Variant``.
+        seed: of the initial weights, the batches and the dropout.
+        label_weight: the factor of J1, 1 in the paper; 0 is its ablation "without J1".
+        lambda_: the factor of J2; 0 is "without J2".
+        eta: the factor of J3; 0 is "without J3".
+        classifier: "linear" or "affine", learnt without or with a bias, or "closed_form", which
+            the paper describes: see ``closed_form_classifier``.
+        reduction: of the residuals in J1 and J3, "frobenius" or "rows".
+        relu_after_shared: whether a ReLU follows the shared layer.
+        betas: of Adam.
+        shuffle: random mini-batches, or batches in the order of the data.
+        epochs: at most.
+        patience: epochs without a better validation mAP after which to stop; None: never.
+        batch_size: samples in a step.
+        learning_rate: of Adam.
+        hidden: the size of the first fully connected layer of each branch.
+        common: the size of the common space.
+        device: "auto" or what torch calls it.
+        precision: of the matrix products: "auto", "float32" or "bfloat16".
+
+    Raises:
+        SettingError: a value that cannot work.
+    """
+
+    variant: Literal["paper", "released"] = "paper"
+    seed: int = 0
+    label_weight: float = 1.0
+    lambda_: float | None = None
+    eta: float | None = None
+    classifier: Classifier | None = None
+    reduction: Reduction | None = None
+    relu_after_shared: bool | None = None
+    betas: tuple[float, float] | None = None
+    shuffle: bool | None = None
+    epochs: int | None = None
+    patience: int | None = 100
+    batch_size: int = 100
+    learning_rate: float | None = None
+    hidden: int = 2048
+    common: int = 1024
+    device: str = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown variant and factors below zero."""
+        if self.variant not in VARIANTS:
+            raise SettingError(
+                "the variant of DSCMR is unknown",
+                expected=" or ".join(map(repr, VARIANTS)),
+                found=repr(self.variant),
+                advice="leave it out to take 'paper'",
+            )
+        factors = {"label_weight": self.label_weight, "lambda": self.lambda_, "eta": self.eta}
+        for name, value in factors.items():
+            if value is not None and not 0 <= value < float("inf"):
+                raise SettingError(
+                    f"the factor {name} cannot work",
+                    expected="0 or more",
+                    found=str(value),
+                    advice="0 leaves the term out",
+                )
+
+    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
+        """Learn the common space of the training part; the epoch is chosen on validation.
+
+        Args:
+            train: labelled samples of two or more modalities.
+            validation: labelled samples, of the same columns.
+            run: how to report progress and where to keep a checkpoint.
+
+        Raises:
+            DataError: the parts lack modalities or labels, or their columns do not match.
+            TrainingError: the loss is no longer finite.
+        """
+        variant = self._resolved()
+        branches = beginnings(train)
+        config = DSCMRConfig(
+            trunks={name: branch.trunk for name, branch in branches.items()},
+            classes=len(train.class_names),
+            hidden=self.hidden,
+            common=self.common,
+            relu_after_shared=variant.relu_after_shared,
+            classifier=variant.classifier,
+        )
+        from_raw = any(column.kind != "features" for column in train.columns.values())
+        recipe = Recipe(
+            name="dscmr",
+            options=asdict(self),
+            network=lambda: DSCMRNetwork(config),
+            objective=DSCMRObjective(
+                variant.reduction, self.label_weight, variant.lambda_, variant.eta
+            ),
+            inputs={name: branch.input for name, branch in branches.items()},
+            settings=self._settings(variant, from_raw),
+        )
+        return fit_by_gradient(recipe, train, validation, run or Run())
+
+    def _resolved(self) -> Variant:
+        """Return the variant with the options that were given in place of its own."""
+        options = {field.name: getattr(self, field.name) for field in fields(Variant)}
+        given = {name: value for name, value in options.items() if value is not None}
+        return replace(VARIANTS[self.variant], **given)
+
+    def _settings(self, variant: Variant, from_raw: bool) -> TrainingSettings:
+        return TrainingSettings(
+            epochs=self.epochs or (60 if from_raw else 500),
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate or (1e-3 if from_raw else 1e-4),
+            betas=variant.betas,
+            shuffle=variant.shuffle,
+            patience=self.patience,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+        )

@@ -1,0 +1,132 @@
+"""What all methods that train a network by gradient descent have in common.
+
+A method says what to train, on which objective and how; here the parts of the data meet it, the
+epoch is chosen on validation, and the space gets the record of how it came about.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from commonspace.data.dataset import Dataset
+from commonspace.encoders import Input
+from commonspace.errors import DataError
+from commonspace.space import CommonSpace, versions
+from commonspace.training import (
+    Objective,
+    Run,
+    Samples,
+    TrainingSettings,
+    ValidationScore,
+    best_epoch,
+    choose_device,
+    epoch_seed,
+    train,
+)
+
+__all__ = ["Recipe", "fit_by_gradient"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a method decides.
+
+    Args:
+        name: of the method.
+        options: the method's own settings, for the record; fit for JSON.
+        network: builds the network with fresh weights from torch's global generator.
+        objective: what to minimise.
+        inputs: modality name -> what turns its items into network input.
+        settings: how to train.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    network: Callable[[], nn.Module]
+    objective: Objective
+    inputs: Mapping[str, Input]
+    settings: TrainingSettings
+
+
+def fit_by_gradient(
+    recipe: Recipe, train_part: Dataset, validation: Dataset, run: Run
+) -> CommonSpace:
+    """Train the network of a recipe and return it as a common space.
+
+    Args:
+        recipe: what the method decided.
+        train_part: the samples to learn from.
+        validation: the samples on which the epoch is chosen.
+        run: how to report, and where to keep a checkpoint.
+
+    Raises:
+        DataError: a part has no labels, or validation lacks a modality of training.
+        TrainingError: the loss is no longer finite.
+        SpaceError: there is no usable checkpoint to resume from.
+    """
+    _check(train_part, validation)
+    device = choose_device(recipe.settings.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(epoch_seed(recipe.settings.seed, 0))
+        network = recipe.network().to(device)
+    record: dict[str, Any] = {
+        "method": {"name": recipe.name, "options": dict(recipe.options)},
+        "training": asdict(recipe.settings),
+        "data": _facts(train_part),
+        "validation": _facts(validation),
+        "versions": versions(),
+    }
+    history = train(
+        network,
+        recipe.objective,
+        Samples(train_part, recipe.inputs, device),
+        ValidationScore(Samples(validation, recipe.inputs, device)),
+        recipe.settings,
+        run,
+        json.dumps(record),
+    )
+    best = best_epoch(history)
+    record["chosen"] = {
+        "by": "validation mAP, the mean over all directions",
+        "epoch": best.epoch,
+        "epochs": len(history),
+        "validation_map": best.validation_map,
+        "seconds": history[-1].seconds,
+        "device": device.type,
+    }
+    return CommonSpace(network, recipe.inputs, train_part.class_names, record)
+
+
+def _facts(part: Dataset) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "samples": len(part),
+        "modalities": {name: repr(column) for name, column in part.columns.items()},
+        "classes": len(part.class_names),
+        "fingerprint": part.fingerprint,
+        "origin": dict(part.origin),
+    }
+
+
+def _check(train_part: Dataset, validation: Dataset) -> None:
+    for what, part in (("training", train_part), ("validation", validation)):
+        labelled = int(part.labels.any(axis=1).sum())
+        if labelled == 0:
+            raise DataError(
+                f"the {what} part of {part.name!r} has no labels",
+                expected="at least one labelled sample",
+                found=f"{len(part)} samples without a label",
+                advice="give the samples a label column; a supervised method learns from classes",
+            )
+    missing = [name for name in train_part.columns if name not in validation.columns]
+    if missing or validation.class_names != train_part.class_names:
+        raise DataError(
+            "the training and the validation part do not belong together",
+            expected=f"{', '.join(train_part.modalities)}; {len(train_part.class_names)} classes",
+            found=f"{', '.join(validation.modalities)}; {len(validation.class_names)} classes",
+            advice='take both from one data set: data.part("train"), data.part("validation")',
+        )

@@ -1,0 +1,134 @@
+"""The network of DSCMR: a branch for each modality, shared last layer, shared linear classifier.
+
+It knows nothing of losses, of training, or of where its input comes from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from commonspace.networks.trunks import trunk_from_config
+
+__all__ = ["Classifier", "DSCMRConfig", "DSCMRNetwork", "Outputs"]
+
+Classifier = Literal["linear", "affine", "closed_form"]
+
+
+@dataclass(frozen=True)
+class DSCMRConfig:
+    """All that is needed to build the network again.
+
+    Args:
+        trunks: modality name -> description of its trunk, ``{"kind": ..., ...}``.
+        classes: c, the number of classes.
+        hidden: the size of the fully connected layer of each branch.
+        common: d, the size of the shared layer, which is that of the common space.
+        relu_after_shared: whether a ReLU follows the shared layer (the paper) or not (its code).
+        classifier: "linear" is P'u, learnt; "affine" adds a bias; "closed_form" is P'u with P
+            set from outside.
+    """
+
+    trunks: Mapping[str, Mapping[str, Any]]
+    classes: int
+    hidden: int = 2048
+    common: int = 1024
+    relu_after_shared: bool = True
+    classifier: Classifier = "linear"
+
+
+class Outputs(NamedTuple):
+    """What the network makes of one modality of a batch."""
+
+    representation: Tensor
+    """(n, d) float32, a row for each sample that has the modality."""
+    prediction: Tensor
+    """(n, c) float32, the classifier's output for each of them."""
+
+
+class DSCMRNetwork(nn.Module):
+    """Branches with shared last layers, for two or more modalities.
+
+        branch m:     h = ReLU(W_m f_m(x) + b_m)       f_m: the trunk, W_m: hidden x features
+        shared layer: u = W h + b                      followed by a ReLU in the paper
+        classifier:   P'u                              with a bias in the released code
+
+    Source: Zhen et al., Deep Supervised Cross-modal Retrieval, CVPR 2019, section 3.
+
+    Args:
+        config: sizes, trunks and options.
+    """
+
+    kind = "dscmr"
+
+    def __init__(self, config: DSCMRConfig) -> None:
+        """Build the layers with fresh weights from torch's global generator."""
+        super().__init__()
+        self.config = config
+        self.trunks = nn.ModuleDict(
+            {name: trunk_from_config(trunk) for name, trunk in config.trunks.items()}
+        )
+        self.hidden = nn.ModuleDict(
+            {
+                name: nn.Linear(int(trunk.size), config.hidden)  # type: ignore[arg-type]
+                for name, trunk in self.trunks.items()
+            }
+        )
+        self.shared = nn.Linear(config.hidden, config.common)
+        self.classifier = nn.Linear(
+            config.common, config.classes, bias=config.classifier == "affine"
+        )
+        if config.classifier == "closed_form":
+            self.classifier.requires_grad_(False)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The names of the branches, in order."""
+        return tuple(self.config.trunks)
+
+    @property
+    def dimension(self) -> int:
+        """d, the size of the common space."""
+        return self.config.common
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Outputs]:
+        """Return representation and prediction for each modality of a batch.
+
+        Args:
+            inputs: modality name -> (n_m, ...) input of its trunk.
+
+        Returns:
+            Modality name -> (n_m, d) and (n_m, c), both float32.
+        """
+        outputs = {}
+        for name, batch in inputs.items():
+            u = self.represent(name, batch)
+            outputs[name] = Outputs(u.float(), self.classifier(u).float())
+        return outputs
+
+    def represent(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return u for one modality: (n, d), neither scaled nor shifted."""
+        hidden = torch.relu(self.hidden[modality](self.trunks[modality](inputs)))
+        u: Tensor = self.shared(hidden)
+        return torch.relu(u) if self.config.relu_after_shared else u
+
+    def embed(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return u / ||u|| for one modality: (n, d) float32, whose inner product is the cosine."""
+        return normalize(self.represent(modality, inputs).float())
+
+    @torch.no_grad()
+    def set_classifier(self, P: Tensor) -> None:
+        """Take P, (d, c), as the classifier's matrix."""
+        self.classifier.weight.copy_(P.T)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return a description, fit for JSON, from which ``from_config`` builds it again."""
+        return asdict(self.config)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "DSCMRNetwork":
+        """Build the network that ``to_config`` described, with fresh weights."""
+        return cls(DSCMRConfig(**config))

@@ -1,0 +1,102 @@
+"""The state of a training between two epochs, in one file that is never half-written.
+
+Everything random is drawn anew for each epoch from the seed and the epoch's number, so that
+weights, optimiser and history are the whole state: no generator has to be stored.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from commonspace.atomic import replacing
+from commonspace.errors import SpaceError
+from commonspace.training.history import EpochRecord
+
+__all__ = ["CHECKPOINT", "Checkpoint", "read_checkpoint", "write_checkpoint"]
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a training needs to go on after ``len(history)`` epochs as if it had never stopped."""
+
+    task: str
+    """What was being trained: method, settings and data, as one string to compare."""
+    history: tuple[EpochRecord, ...]
+    network: Mapping[str, Tensor]
+    best: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    """Its state, one tensor a name: "<parameter number>.<name>"."""
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint in place of an older one; on failure the older one stays.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    groups = {
+        "network": checkpoint.network,
+        "best": checkpoint.best,
+        "optimizer": checkpoint.optimizer,
+    }
+    tensors = {
+        f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
+        for group, state in groups.items()
+        for name, tensor in state.items()
+    }
+    history = json.dumps([asdict(record) for record in checkpoint.history])
+    with replacing(path, overwrite=True) as draft:
+        try:
+            save_file(tensors, draft, metadata={"task": checkpoint.task, "history": history})
+        except SafetensorError as exc:  # it hides the OSError of a full disk
+            raise OSError(str(exc)) from exc
+
+
+def read_checkpoint(path: Path, task: str, device: torch.device) -> Checkpoint:
+    """Read a checkpoint of the task at hand.
+
+    Raises:
+        SpaceError: there is none, it is damaged, or it belongs to another task.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        history = tuple(EpochRecord(**record) for record in json.loads(metadata["history"]))
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as exc:
+        raise SpaceError(
+            f"{path} cannot be read",
+            expected="the checkpoint of a training that was interrupted",
+            found="no such file" if not path.exists() else str(exc),
+            advice="start again without --resume, with another --out",
+        ) from exc
+    if metadata["task"] != task:
+        raise SpaceError(
+            f"{path} belongs to another training",
+            expected="the same data, method and settings as before",
+            found=_difference(json.loads(metadata["task"]), json.loads(task)),
+            advice="resume with the settings that it was started with, or use another --out",
+        )
+    state: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
+    for key, tensor in tensors.items():
+        group, name = key.split("/", 1)
+        state[group][name] = tensor
+    return Checkpoint(task, history, **state)
+
+
+def _difference(before: Any, now: Any, where: str = "") -> str:  # noqa: ANN401 - any JSON
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        return "; ".join(
+            _difference(before.get(key), now.get(key), f"{where}.{key}".strip(".")) for key in keys
+        )
+    return f"{where} was {before!r}, now {now!r}"

@@ -1,0 +1,45 @@
+"""The figure by which an epoch is chosen: the mAP on the validation part."""
+
+import torch
+from torch import Tensor, nn
+
+from commonspace.evaluation import evaluate_retrieval
+from commonspace.training.samples import Samples
+
+__all__ = ["ValidationScore"]
+
+
+class ValidationScore:
+    """Scores a network by the mean mAP over all directions on a part that is in memory.
+
+    Args:
+        samples: the validation part.
+        batch_size: how many samples the network sees at a time.
+    """
+
+    def __init__(self, samples: Samples, batch_size: int = 512) -> None:
+        """Keep the samples, and where each modality is present."""
+        self._inputs = {
+            name: tensor[samples.present[name]] for name, tensor in samples.inputs.items()
+        }
+        self._labels = {
+            name: (samples.labels[mask] > 0).cpu().numpy() for name, mask in samples.present.items()
+        }
+        self._batch_size = batch_size
+
+    @torch.inference_mode()
+    def __call__(self, network: nn.Module) -> float:
+        """Return the mAP of the network, which is in evaluation mode, in [0, 1]."""
+        embeddings = {
+            name: torch.cat(
+                [self._embed(network, name, part) for part in torch.split(inputs, self._batch_size)]
+            )
+            .cpu()
+            .numpy()
+            for name, inputs in self._inputs.items()
+        }
+        return float(evaluate_retrieval(embeddings, self._labels)["average"]["map"])
+
+    def _embed(self, network: nn.Module, modality: str, inputs: Tensor) -> Tensor:
+        vectors: Tensor = network.embed(modality, inputs)  # type: ignore[operator]
+        return vectors
