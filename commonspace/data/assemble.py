@@ -1,0 +1,228 @@
+"""From what a reader found to a data set: splits given, drawn or carved, and the last checks.
+
+Every reader ends in a :class:`Table`; what happens to a table does not depend on the file it came
+from. Knows nothing of files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.columns import Column
+from commonspace.data.dataset import SPLITS, Dataset
+from commonspace.data.problems import Problems
+from commonspace.data.splits import carve_validation, draw_splits, group_numbers, split_name
+from commonspace.errors import DataError, SplitError
+
+__all__ = ["Table", "assemble"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a reader found in a source: n rows, not yet split.
+
+    Args:
+        source: what to call the source in messages, a path as it was given.
+        ids: n names.
+        columns: modality -> column of n entries.
+        labels: (n, c) bool.
+        class_names: c names.
+        split: n names of splits in any usual spelling ("" where a row has none), or None where the
+            source gives no splits at all.
+        groups: n values that must not be divided between splits, or None.
+        fields: further facts, name -> n values.
+        declared: splits that the source has a place for, even an empty one.
+    """
+
+    source: str
+    ids: Sequence[str]
+    columns: Mapping[str, Column]
+    labels: NDArray[np.bool_]
+    class_names: tuple[str, ...]
+    split: Sequence[str] | None = None
+    groups: Sequence[Any] | None = None
+    fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
+
+    def take(self, rows: NDArray[np.intp]) -> "Table":
+        """Return the rows at ``rows``, in that order."""
+        index = rows.tolist()
+        return Table(
+            source=self.source,
+            ids=[self.ids[row] for row in index],
+            columns={name: column.take(rows) for name, column in self.columns.items()},
+            labels=self.labels[rows],
+            class_names=self.class_names,
+            split=None if self.split is None else [self.split[row] for row in index],
+            groups=None if self.groups is None else [self.groups[row] for row in index],
+            fields={name: [values[row] for row in index] for name, values in self.fields.items()},
+            declared=self.declared,
+        )
+
+
+def assemble(
+    table: Table, *, name: str, origin: Mapping[str, Any], seed: int, problems: Problems
+) -> Dataset:
+    """Give every row its split, check what can only be checked now, and make the data set.
+
+    Args:
+        table: what the reader found.
+        name: what to call the data set.
+        origin: where it came from; "split" is added to it.
+        seed: for splits that are drawn or carved.
+        problems: raises or records what is wrong.
+
+    Raises:
+        SplitError: a split is empty, a class cannot be divided, or validation or test hold a class
+            that train lacks.
+        DataError: rows without any modality, repeated ids, or what :class:`Dataset` refuses.
+    """
+    table = _with_content(table, problems)
+    if table.split is None:
+        _check_drawable(table, problems)
+        split = draw_splits(table.labels, table.groups, seed=seed)
+        grouped = "" if table.groups is None else ", grouped"
+        how = f"drawn: stratified{grouped}, seed {seed}"
+    else:
+        table, split = _as_given(table, problems)
+        how = "as given"
+        if not (split == "validation").any() and (split == "train").sum() > 1:
+            split = carve_validation(table.labels, table.groups, split, seed=seed)
+            how = f"as given; validation carved from train, seed {seed}"
+        _check_seen(table, split, problems)
+        _note_divided_groups(table, split, problems)
+    return Dataset(
+        name=name,
+        ids=tuple(table.ids),
+        columns=table.columns,
+        labels=table.labels,
+        class_names=table.class_names,
+        split=split,
+        fields=table.fields,
+        origin={**origin, "split": how},
+        problems=tuple(problems.sentences),
+    )
+
+
+def _with_content(table: Table, problems: Problems) -> Table:
+    if not table.columns or not len(table.ids):
+        raise DataError(
+            f"{table.source} holds no sample",
+            expected="at least one row of features, images or texts",
+            found=f"{len(table.ids)} rows, modalities: {', '.join(table.columns) or 'none'}",
+            advice="check that the path points at the data",
+        )
+    content = np.any([column.present for column in table.columns.values()], axis=0)
+    if content.all():
+        return table
+    empty = np.flatnonzero(~content)
+    problems.meet(
+        DataError(
+            f"{table.source} has {_count(len(empty), 'sample')} without any modality",
+            expected=f"at least one of {', '.join(table.columns)}",
+            found=f"none for sample {table.ids[int(empty[0])]!r}",
+            advice="complete or drop it",
+        ),
+        instead=f"{_count(len(empty), 'sample')} left out",
+    )
+    return _with_content(table.take(np.flatnonzero(content)), problems)
+
+
+def _check_drawable(table: Table, problems: Problems) -> None:
+    units = group_numbers(table.groups, len(table.ids))
+    rows, classes = np.nonzero(table.labels)
+    carriers = np.bincount(
+        np.unique(np.column_stack([classes, units[rows]]), axis=0)[:, 0],
+        minlength=len(table.class_names),
+    )
+    what = "sample" if table.groups is None else "group of samples"
+    for k in np.flatnonzero(carriers == 1):
+        problems.meet(
+            SplitError(
+                f"the class {table.class_names[k]!r} of {table.source} cannot be divided",
+                expected=f"at least two {what}s of each class, where splits must be drawn",
+                found=f"one {what}",
+                advice="add samples, drop the class, or give the samples a split column",
+            ),
+            instead="it is in train only",
+        )
+
+
+def _as_given(table: Table, problems: Problems) -> tuple[Table, NDArray[np.str_]]:
+    assert table.split is not None
+    known = {spelling: split_name(spelling) for spelling in set(table.split)}
+    unknown = sorted(spelling for spelling, name in known.items() if name is None)
+    if unknown:
+        rows = [row for row, spelling in enumerate(table.split) if known[spelling] is None]
+        problems.meet(
+            SplitError(
+                f"{table.source} has {_count(len(rows), 'row')} of no known split",
+                expected="train, validation (val, valid, dev) or test in every row, or in none",
+                found=f"{unknown[0]!r} for sample {table.ids[rows[0]]!r}",
+                advice="correct the split, or drop the whole column to have splits drawn",
+            ),
+            instead=f"{_count(len(rows), 'row')} left out",
+        )
+        keep = np.setdiff1d(np.arange(len(table.ids)), rows)
+        return _as_given(_with_content(table.take(keep), problems), problems)
+    split = np.array([known[spelling] for spelling in table.split], dtype="<U10")
+    counts = {name: int((split == name).sum()) for name in SPLITS}
+    declared = {split_name(spelling) for spelling in table.declared}
+    empty = [name for name in SPLITS if name in declared and not counts[name]]
+    if not counts["train"] and "train" not in empty:
+        empty.insert(0, "train")
+    if not counts["test"] and not counts["validation"] and "test" not in empty:
+        empty.append("test")
+    for name in empty:
+        problems.meet(
+            SplitError(
+                f"the split {name!r} of {table.source} is empty",
+                expected=f"samples in {name!r}",
+                found=", ".join(f"{count} in {other}" for other, count in counts.items()),
+                advice="give it samples, or give no splits at all to have them drawn",
+            ),
+            instead="it stays empty",
+        )
+    return table, split
+
+
+def _check_seen(table: Table, split: NDArray[np.str_], problems: Problems) -> None:
+    trained = table.labels[split == "train"].any(axis=0)
+    if not (split == "train").any():
+        return  # reported as an empty split already
+    for name in ("validation", "test"):
+        rows = split == name
+        for k in np.flatnonzero(table.labels[rows].any(axis=0) & ~trained):
+            first = int(np.flatnonzero(rows & table.labels[:, k])[0])
+            problems.meet(
+                SplitError(
+                    f"{name} of {table.source} holds the label {table.class_names[k]!r},"
+                    " which train does not have",
+                    expected="in validation and test only labels that train has",
+                    found=f"sample {table.ids[first]!r} in {name}",
+                    advice="correct the label, or move samples of this class to train",
+                ),
+                instead="its rows are kept, though nothing can be learnt about them",
+            )
+
+
+def _note_divided_groups(table: Table, split: NDArray[np.str_], problems: Problems) -> None:
+    if table.groups is None:
+        return
+    units = group_numbers(table.groups, len(table.ids))
+    codes = np.searchsorted(np.array(sorted(SPLITS)), split)
+    pairs = np.unique(np.column_stack([units, codes]), axis=0)[:, 0]
+    divided = np.flatnonzero(np.bincount(pairs) > 1)
+    if len(divided):
+        group = table.groups[int(np.flatnonzero(units == divided[0])[0])]
+        problems.note(
+            f"{_count(len(divided), 'group')} of {table.source} lie in more than one of the given"
+            f" splits, for example {group!r}: test may be easier than it should be"
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

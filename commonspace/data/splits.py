@@ -1,0 +1,228 @@
+"""Train, validation, test: stratified by class, grouped, drawn from a seed.
+
+Knows labels and groups only, not what the samples are.
+
+The algorithm is iterative stratification (Sechidis, Tsoumakas, Vlahavas: "On the Stratification of
+Multi-Label Data", ECML PKDD 2011) with three changes: what is dealt out is a whole group, the order
+of the classes is fixed at the start (fewest groups first), and a class is never left out of a split
+while it still has a group to give.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.dataset import SPLITS
+from commonspace.errors import SettingError
+
+__all__ = ["carve_validation", "draw_splits", "group_numbers", "split_name"]
+
+_SPELLINGS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_TRAIN, _VALIDATION, _TEST = range(3)
+
+
+def split_name(spelling: str) -> str | None:
+    """Return "train", "validation" or "test" for any usual spelling, None for another word.
+
+    Example:
+        >>> split_name("Val"), split_name("holdout")
+        ('validation', None)
+    """
+    return _SPELLINGS.get(spelling.strip().lower())
+
+
+def draw_splits(
+    labels: NDArray[np.bool_],
+    groups: Sequence[Any] | NDArray[Any] | None = None,
+    *,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
+) -> NDArray[np.str_]:
+    """Draw train, validation and test.
+
+    Args:
+        labels: (n, c) bool; the samples without label are treated as a class of their own.
+        groups: n values; samples of equal value stay together, None stands alone. Without it every
+            sample stands alone.
+        seed: the same seed gives the same splits.
+        fractions: of the samples, for train, validation and test; they add up to 1. A split of
+            fraction 0 gets nothing.
+
+    Returns:
+        (n,) str. Every class is in train. A class of two groups is in train and test, a class of
+        three or more in every split, where the groups that it shares with other classes allow it.
+
+    Raises:
+        SettingError: the fractions are negative or do not add up to 1.
+
+    Example:
+        >>> split = draw_splits(np.repeat(np.eye(2, dtype=bool), 10, axis=0), seed=0)
+        >>> [(split[:10] == name).sum().item() for name in SPLITS]
+        [7, 1, 2]
+    """
+    share = np.array(fractions, dtype=float)
+    if share.shape != (3,) or (share < 0).any() or abs(share.sum() - 1) > 1e-9 or share[0] == 0:
+        raise SettingError(
+            "the fractions of the splits cannot work",
+            expected="three numbers from 0 to 1 that add up to 1, the first above 0",
+            found=str(fractions),
+            advice="give for example (0.7, 0.1, 0.2)",
+        )
+    unit_of_row = group_numbers(groups, len(labels))
+    marks = np.column_stack([labels, ~labels.any(axis=1)])
+    count = int(unit_of_row.max(initial=-1)) + 1
+    sizes = np.bincount(unit_of_row, minlength=count)
+    has = np.zeros((count, marks.shape[1]))
+    rows, classes = np.nonzero(marks)
+    np.add.at(has, (unit_of_row[rows], classes), 1)
+    chosen = _deal(has, sizes, share, np.random.default_rng(seed))
+    result: NDArray[np.str_] = np.array(SPLITS)[chosen[unit_of_row]]
+    return result
+
+
+def carve_validation(
+    labels: NDArray[np.bool_],
+    groups: Sequence[Any] | NDArray[Any] | None,
+    split: NDArray[np.str_],
+    *,
+    seed: int = 0,
+    fraction: float = 0.1,
+) -> NDArray[np.str_]:
+    """Move a part of train into validation; no other row changes.
+
+    Args:
+        labels: (n, c) bool.
+        groups: n values or None, as in :func:`draw_splits`.
+        split: (n,) str.
+        seed: the same seed gives the same rows.
+        fraction: of the rows of train, from 0 to below 1.
+
+    Returns:
+        (n,) str, a new array. No class leaves train; one of three or more groups is in both.
+
+    Example:
+        >>> split = np.array(["train"] * 20 + ["test"] * 10)
+        >>> carved = carve_validation(np.ones((30, 1), bool), None, split)
+        >>> [(carved == name).sum().item() for name in SPLITS]
+        [18, 2, 10]
+    """
+    rows = np.flatnonzero(split == "train")
+    part = None if groups is None else [groups[int(row)] for row in rows]
+    drawn = draw_splits(labels[rows], part, seed=seed, fractions=(1 - fraction, fraction, 0.0))
+    carved = split.astype(f"<U{max(map(len, SPLITS))}")
+    carved[rows] = drawn
+    return carved
+
+
+def group_numbers(groups: Sequence[Any] | NDArray[Any] | None, count: int) -> NDArray[np.intp]:
+    """Number the groups 0, 1, … in order of appearance; None stands alone.
+
+    Args:
+        groups: n hashable values, or None for n groups of one sample.
+        count: n.
+
+    Returns:
+        (n,) intp.
+
+    Example:
+        >>> group_numbers(["a", None, "a", None], 4).tolist()
+        [0, 1, 0, 2]
+    """
+    if groups is None:
+        return np.arange(count)
+    numbers: dict[Any, int] = {}
+    values = groups.tolist() if isinstance(groups, np.ndarray) else groups
+    keys = (("alone", row) if _is_none(value) else value for row, value in enumerate(values))
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
+
+
+def _is_none(value: object) -> bool:
+    """Tell whether a group is absent: None, an empty string, or NaN (which equals not itself)."""
+    return value is None or value == "" or value != value
+
+
+def _deal(
+    has: NDArray[np.float64],
+    sizes: NDArray[np.intp],
+    share: NDArray[np.float64],
+    generator: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Deal u units into three splits; (u, c) samples of each class in each unit -> (u,) intp."""
+    chosen = np.full(len(has), -1, dtype=np.intp)
+    order = generator.permutation(len(has))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    wanted = has.sum(axis=0)[:, None] * share  # (c, 3) samples that each split still wants
+    room = sizes.sum() * share  # (3,) the same over all classes
+    placed = np.zeros_like(wanted, dtype=bool)
+    carriers = (has > 0).sum(axis=0)
+    plain = (sizes == 1) & ((has > 0).sum(axis=1) == 1)
+    for k in np.argsort(carriers, kind="stable"):
+        units = order[(chosen[order] < 0) & (has[order, k] > 0)]
+        needed = share > 0
+        if carriers[k] < 3:  # too few to be everywhere: train, then test
+            needed[_VALIDATION] = False
+        single = units[plain[units]]
+        for place, unit in enumerate(units[~plain[units]]):
+            empty = needed & ~placed[k]
+            choice = empty if 0 < len(units) - place <= empty.sum() else share > 0
+            best = _most_wanting(wanted[k], room, choice)
+            chosen[unit] = best
+            wanted[:, best] -= has[unit]
+            room[best] -= sizes[unit]
+            placed[has[unit] > 0, best] = True
+        counts = _quotas(len(single), wanted[k], share, needed & ~placed[k])
+        chosen[single] = np.repeat(np.arange(3), counts)
+        wanted[k] -= counts
+        room -= counts
+        placed[k] |= counts > 0
+    _complete_train(has, chosen)
+    return chosen
+
+
+def _most_wanting(
+    wanted: NDArray[np.float64], room: NDArray[np.float64], choice: NDArray[np.bool_]
+) -> int:
+    """Return the split that wants this class most; between equals, the one with most room."""
+    candidates = np.flatnonzero(choice)
+    return int(candidates[np.lexsort((-room[candidates], -wanted[candidates]))[0]])
+
+
+def _quotas(
+    count: int,
+    wanted: NDArray[np.float64],
+    share: NDArray[np.float64],
+    empty: NDArray[np.bool_],
+) -> NDArray[np.intp]:
+    """Divide ``count`` equal units by largest remainders, then give each empty split one."""
+    weight = np.clip(wanted, 0, None) * (share > 0)
+    weight = weight if weight.sum() > 0 else share
+    exact = count * weight / weight.sum()
+    counts: NDArray[np.intp] = np.floor(exact + 1e-9).astype(np.intp)
+    left = count - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    for split in (_TRAIN, _TEST, _VALIDATION):
+        if empty[split] and counts[split] == 0:
+            giver = int(np.argmax(counts - empty))
+            keeps = int(empty[giver] and split != _TRAIN)
+            if counts[giver] > keeps:
+                counts[giver] -= 1
+                counts[split] += 1
+    return counts
+
+
+def _complete_train(has: NDArray[np.float64], chosen: NDArray[np.intp]) -> None:
+    """Move one unit of each class that train lacks into train: nothing can be learnt without it."""
+    for k in np.flatnonzero(~(has[chosen == _TRAIN] > 0).any(axis=0) & (has > 0).any(axis=0)):
+        if not (has[chosen == _TRAIN, k] > 0).any():
+            chosen[np.flatnonzero(has[:, k] > 0)[0]] = _TRAIN
