@@ -2,8 +2,10 @@
 
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import SPLITS, Dataset
+from commonspace.data.images import check_images, decode_image
 from commonspace.data.load import load_dataset
 from commonspace.data.splits import carve_validation, draw_splits
+from commonspace.data.write import write_arrays
 
 __all__ = [
     "SPLITS",
@@ -13,6 +15,9 @@ __all__ = [
     "Images",
     "Texts",
     "carve_validation",
+    "check_images",
+    "decode_image",
     "draw_splits",
     "load_dataset",
+    "write_arrays",
 ]

@@ -10,14 +10,11 @@ The conventions are those of feature files, whatever their format:
     anything else of (n,)  a field
 
 or the same with a split at either end of each key: image_train, label_val, test_img. Common short
-forms and plurals of keys are understood (``KEY_ALIASES``). No per-row Python on numbers: 100,000
-rows are as quick to name as ten. Knows nothing of files.
+forms and plurals of keys are understood (``keys.KEY_ALIASES``). Numbers are never touched row by row
+in Python. Knows nothing of files.
 """
 
-import re
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,58 +22,13 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Features, Texts
+from commonspace.data.keys import NUMBERS, Part, canonical_key, kind_of, parts_of
 from commonspace.data.labels import decode_labels, no_labels
 from commonspace.data.problems import Problems
-from commonspace.data.splits import split_name
 from commonspace.data.strings import as_strings, is_strings
 from commonspace.errors import DataError
 
-__all__ = ["KEY_ALIASES", "RESERVED_KEYS", "canonical_key", "table_from_arrays"]
-
-KEY_ALIASES = {
-    "img": "image",
-    "images": "image",
-    "txt": "text",
-    "texts": "text",
-    "lab": "label",
-    "labels": "label",
-    "img_lab": "label",
-    "txt_lab": "label",
-    "ids": "id",
-    "groups": "group",
-    "splits": "split",
-    "classes": "class_names",
-}
-RESERVED_KEYS = frozenset({"label", "class_names", "split", "id", "group"})
-_SPLIT_WORDS = "train|training|validation|valid|val|dev|test"
-_SUFFIX = re.compile(rf"(.+)_({_SPLIT_WORDS})")
-_PREFIX = re.compile(rf"({_SPLIT_WORDS})_(.+)")
-_NUMBERS = "biuf"
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The arrays of one split (``split`` is "" where the source is one piece), rows agreed on."""
-
-    split: str
-    count: int
-    arrays: dict[str, NDArray[Any]]
-
-
-def canonical_key(key: str) -> tuple[str, str]:
-    """Return the base of a key and its split, "" where it names none.
-
-    Example:
-        >>> canonical_key("img_train"), canonical_key("val_img_lab"), canonical_key("text")
-        (('image', 'train'), ('label', 'validation'), ('text', ''))
-    """
-    base, split = key, ""
-    if match := _SUFFIX.fullmatch(key):
-        base, split = match.groups()
-    elif match := _PREFIX.fullmatch(key):
-        split, base = match.groups()
-    stem, present = base.removesuffix("_present"), "_present" * base.endswith("_present")
-    return KEY_ALIASES.get(stem, stem) + present, split_name(split) or ""
+__all__ = ["table_from_arrays"]
 
 
 def table_from_arrays(
@@ -98,17 +50,18 @@ def table_from_arrays(
         DataError: rows do not match, a split lacks an array that another has, values are not
             finite, two keys mean the same, labels that cannot be read.
     """
-    parts = [
-        _agreed(split, found, source, problems)
-        for split, found in _by_split(arrays, source).items()
+    parts = parts_of(arrays, source, problems)
+    held = {base for part in parts for base in part.arrays}
+    bases = [
+        base for base in dict.fromkeys(canonical_key(key)[0] for key in arrays) if base in held
     ]
-    bases = dict.fromkeys(base for part in parts for base in part.arrays)
-    kinds = {base: _kind(base, _first(parts, base)) for base in bases}
+    kinds = {base: kind_of(base, _first(parts, base)) for base in bases}
     columns: dict[str, Column] = {}
     for base in [base for base in bases if kinds[base] in ("features", "texts", "label")]:
         for part in parts:
             if base not in part.arrays and part.count:
-                _report_lacking(base, part, source, problems, key_name)
+                there = ", ".join(other.split for other in parts if base in other.arrays)
+                _report_lacking(base, part, there, source, problems, key_name)
         if kinds[base] == "features":
             columns[base] = _features(base, parts, source, problems)
         elif kinds[base] == "texts":
@@ -121,105 +74,21 @@ def table_from_arrays(
         columns=columns,
         labels=labels,
         class_names=names,
-        split=_split(parts, bases, source),
+        split=_split(parts, bases),
         groups=fields.get("group"),
         fields=fields,
         declared=frozenset(part.split for part in parts if part.split),
     )
 
 
-def _by_split(
-    arrays: Mapping[str, NDArray[Any]], source: str
-) -> dict[str, dict[str, NDArray[Any]]]:
-    """Sort the arrays by split; "" where a key names none. class_names belongs to no row."""
-    found: dict[str, dict[str, NDArray[Any]]] = {}
-    keys: dict[tuple[str, str], str] = {}
-    for key, values in arrays.items():
-        base, split = canonical_key(key)
-        if base == "class_names":
-            continue
-        part = found.setdefault(split, {})
-        if base in part and not np.array_equal(part[base], values):
-            raise DataError(
-                f"two keys of {source} mean the same and differ",
-                expected=f"one array for {base!r}",
-                found=f"{keys[base, split]!r} and {key!r}",
-                advice="keep one of them",
-            )
-        part[base], keys[base, split] = values, key
-    whole = found.get("", {})
-    if len(found) > 1 and any(values.ndim for values in whole.values()):
-        raise DataError(
-            f"{source} mixes arrays of one split with arrays of all",
-            expected="keys that all name a split, or a key 'split' beside keys that do not",
-            found=f"{next(iter(whole))!r} beside {next(k for (_, s), k in keys.items() if s)!r}",
-            advice="name all keys in one way",
-        )
-    if len(found) > 1:
-        found.pop("", None)
-    return found
-
-
-def _kind(base: str, values: NDArray[Any]) -> str:
-    if base in RESERVED_KEYS:
-        return base
-    if base.endswith("_present"):
-        return "present"
-    if base == "text" and values.ndim and (values.dtype.kind in "USO"):
-        return "texts"
-    if values.ndim == 2 and values.dtype.kind in _NUMBERS:
-        return "features"
-    return "field"
-
-
-def _agreed(split: str, found: dict[str, NDArray[Any]], source: str, problems: Problems) -> _Part:
-    """Find the number of rows that most arrays have; report and leave out those that differ."""
-    suffix = f"_{split}" if split else ""
-    votes = Counter(
-        len(values)
-        for base, values in found.items()
-        if values.ndim and (_kind(base, values) != "field" and values.shape[:1] != (1,))
-    )
-    votes.update(len(v) for base, v in found.items() if _kind(base, v) == "features")
-    count = (
-        votes.most_common(1)[0][0] if votes else max((v.size for v in found.values()), default=0)
-    )
-    kept: dict[str, NDArray[Any]] = {}
-    for base, values in found.items():
-        kind = _kind(base, values)
-        rows = values if kind in ("features", "texts") else _flat(values, count)
-        if rows.ndim and len(rows) == count and (kind != "field" or rows.ndim == 1):
-            kept[base] = rows
-        elif kind == "field":  # a mean, a date, a comment: facts about the file, not its rows
-            problems.note(f"{source}: key {base + suffix!r} of shape {values.shape} is not used")
-        else:
-            agreeing = [repr(b + suffix) for b, v in found.items() if v.ndim and len(v) == count]
-            problems.meet(
-                DataError(
-                    f"rows of {source} do not match",
-                    expected=f"{count} rows in {base + suffix!r}, as in {', '.join(agreeing[:4])}",
-                    found=f"{len(rows) if rows.ndim else 'a single value'}",
-                    advice="make all arrays equally long and put them in one order",
-                ),
-                instead=f"{base + suffix!r} left out",
-            )
-    return _Part(split, count, kept)
-
-
-def _flat(values: NDArray[Any], count: int) -> NDArray[Any]:
-    """Return (n,) for the (n, 1) and (1, n) that MATLAB makes of a list; else as it is."""
-    if values.ndim == 2 and values.shape in ((count, 1), (1, count)):
-        return values.reshape(-1)
-    return values
-
-
-def _first(parts: list[_Part], base: str) -> NDArray[Any]:
+def _first(parts: list[Part], base: str) -> NDArray[Any]:
     return next(part.arrays[base] for part in parts if base in part.arrays)
 
 
 def _report_lacking(
     base: str,
-    part: _Part,
+    part: Part,
+    there: str,
     source: str,
     problems: Problems,
     key_name: Callable[[str, str], str],
@@ -228,7 +97,7 @@ def _report_lacking(
     problems.meet(
         DataError(
             f"{source}: {key_name(base, part.split)} is missing",
-            expected=f"{base} for every split",
+            expected=f"{base} in each split, as in {there}",
             found=f"none for the {part.count} rows of {part.split}",
             advice="add it",
         ),
@@ -237,7 +106,7 @@ def _report_lacking(
     )
 
 
-def _features(base: str, parts: list[_Part], source: str, problems: Problems) -> Features:
+def _features(base: str, parts: list[Part], source: str, problems: Problems) -> Features:
     size = _first(parts, base).shape[1]
     total = sum(part.count for part in parts)
     values = np.zeros((total, size), dtype=np.float32)
@@ -247,7 +116,7 @@ def _features(base: str, parts: list[_Part], source: str, problems: Problems) ->
         stop = start + part.count
         if base in part.arrays:
             raw = part.arrays[base]
-            if raw.ndim != 2 or raw.dtype.kind not in _NUMBERS or raw.shape[1] != size:
+            if raw.ndim != 2 or raw.dtype.kind not in NUMBERS or raw.shape[1] != size:
                 raise DataError(
                     f"the features {base!r} of {source} have another form in {part.split}",
                     expected=f"(rows, {size}) numbers, as in {parts[0].split}",
@@ -269,7 +138,7 @@ def _features(base: str, parts: list[_Part], source: str, problems: Problems) ->
 
 def _report_not_finite(
     base: str,
-    part: _Part,
+    part: Part,
     raw: NDArray[Any],
     finite: NDArray[np.bool_],
     source: str,
@@ -292,7 +161,7 @@ def _report_not_finite(
     )
 
 
-def _texts(base: str, parts: list[_Part]) -> Texts:
+def _texts(base: str, parts: list[Part]) -> Texts:
     items: list[tuple[str, ...]] = []
     for part in parts:
         raw = part.arrays.get(base)
@@ -314,7 +183,7 @@ def _holds_tuples(values: NDArray[Any]) -> bool:
 
 
 def _labels(
-    parts: list[_Part], arrays: Mapping[str, NDArray[Any]], source: str
+    parts: list[Part], arrays: Mapping[str, NDArray[Any]], source: str
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     key = next((key for key in arrays if canonical_key(key)[0] == "class_names"), None)
     names = None if key is None else as_strings(arrays[key].reshape(-1)).tolist()
@@ -336,7 +205,7 @@ def _labels(
     return decode_labels(np.concatenate(rows), names, f"the label of {source}")
 
 
-def _ids(parts: list[_Part], fields: Mapping[str, list[Any]]) -> list[str]:
+def _ids(parts: list[Part], fields: Mapping[str, list[Any]]) -> list[str]:
     """Take the key "id", else the first field "…_id" that tells all rows apart, else numbers."""
     if any("id" in part.arrays for part in parts):
         found = [
@@ -352,12 +221,12 @@ def _ids(parts: list[_Part], fields: Mapping[str, list[Any]]) -> list[str]:
     return [name for part in parts for name in _numbered(part)]
 
 
-def _numbered(part: _Part) -> list[str]:
+def _numbered(part: Part) -> list[str]:
     prefix = f"{part.split}-" if part.split else ""
     return [f"{prefix}{row}" for row in range(part.count)]
 
 
-def _field(base: str, parts: list[_Part]) -> list[Any]:
+def _field(base: str, parts: list[Part]) -> list[Any]:
     values: list[Any] = []
     for part in parts:
         raw = part.arrays.get(base)
@@ -368,7 +237,7 @@ def _field(base: str, parts: list[_Part]) -> list[Any]:
     return values
 
 
-def _split(parts: list[_Part], bases: Mapping[str, None], source: str) -> list[str] | None:
+def _split(parts: list[Part], bases: list[str]) -> list[str] | None:
     if any(part.split for part in parts):
         return [part.split for part in parts for _ in range(part.count)]
     if "split" not in bases:

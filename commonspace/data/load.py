@@ -13,8 +13,13 @@ from commonspace.data.arrays import table_from_arrays
 from commonspace.data.assemble import Table, assemble
 from commonspace.data.dataset import Dataset
 from commonspace.data.folder import find_metadata, read_folder
+from commonspace.data.hdf5 import read_hdf5
+from commonspace.data.mat import read_mat
+from commonspace.data.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.npz import read_npz
+from commonspace.data.parquet import read_parquet
 from commonspace.data.problems import Problems
+from commonspace.data.wikipedia import has_wikipedia_keys, is_wikipedia_folder, read_wikipedia
 from commonspace.errors import DataError, FileFormatError
 
 __all__ = ["BUILT_IN", "FILES", "LAYOUTS", "Layout", "load_dataset"]
@@ -92,10 +97,29 @@ def _npz(path: Path, problems: Problems) -> Table:
     return table_from_arrays(read_npz(path), source=str(path), problems=problems)
 
 
+def _hdf5(path: Path, problems: Problems) -> Table:
+    return table_from_arrays(read_hdf5(path), source=str(path), problems=problems)
+
+
+def _parquet(path: Path, problems: Problems) -> Table:
+    return table_from_arrays(read_parquet(path, problems), source=str(path), problems=problems)
+
+
+def _mat(path: Path, problems: Problems) -> Table:
+    arrays = read_mat(path)
+    if has_wikipedia_keys(arrays):
+        return read_wikipedia(path, problems)
+    return table_from_arrays(arrays, source=str(path), problems=problems)
+
+
 BUILT_IN: dict[str, Callable[[int], Dataset]] = {"scenes": _scenes}
 
 FILES: dict[str, Callable[[Path, Problems], Table]] = {
     ".npz": _npz,
+    ".mat": _mat,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+    ".parquet": _parquet,
     ".jsonl": read_folder,
     ".csv": read_folder,
 }
@@ -105,6 +129,16 @@ LAYOUTS: dict[str, Layout] = {
         "images with a metadata.jsonl or metadata.csv",
         lambda folder: bool(find_metadata(folder)),
         read_folder,
+    ),
+    "six-files": Layout(
+        "train_img.mat, train_txt.mat, train_img_lab.mat and the same of test",
+        is_mat_folder,
+        read_mat_folder,
+    ),
+    "wikipedia": Layout(
+        "raw_features.mat with trainset_txt_img_cat.list and testset_txt_img_cat.list",
+        is_wikipedia_folder,
+        read_wikipedia,
     ),
 }
 
@@ -157,12 +191,18 @@ def _recognised(folder: Path) -> str:
             found=", ".join(found),
             advice=" or ".join(f"name it: {name}:{folder}" for name in found),
         )
-    inside = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in FILES)
+    inside = [str(entry) for entry in sorted(folder.iterdir()) if _is_candidate(entry)]
     raise DataError(
         f"{folder} has none of the layouts that a folder can have",
         expected="; or ".join(layout.means for layout in LAYOUTS.values()),
-        found=f"{len(inside)} feature files" if inside else "none of these",
-        advice="did you mean " + " or ".join(str(file) for file in inside[:5]) + "?"
+        found=", ".join(Path(entry).name for entry in inside[:10]) or "none of these",
+        advice=f"did you mean {' or '.join(inside[:5])}?"
         if inside
         else "point at the folder that holds the metadata or the feature files",
     )
+
+
+def _is_candidate(entry: Path) -> bool:
+    if entry.is_dir():
+        return any(layout.recognises(entry) for layout in LAYOUTS.values())
+    return entry.suffix.lower() in FILES

@@ -1,0 +1,120 @@
+"""An image file of any usual kind -> (h, w, 3) uint8 RGB. Knows nothing of networks or sizes."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from commonspace.data.columns import Images
+from commonspace.data.dataset import Dataset
+from commonspace.data.files import reading
+from commonspace.errors import DataError, FileFormatError
+
+__all__ = ["check_images", "decode_image"]
+
+
+def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Open an image as it is meant to be seen.
+
+    The EXIF orientation is applied; transparency is laid on white; palettes, grey, 16-bit grey and
+    CMYK become 8-bit RGB; of an animation the first picture is taken. Colour profiles are ignored.
+
+    Args:
+        item: a file, or an (h, w, 3) uint8 array, which is returned as it is.
+
+    Returns:
+        (h, w, 3) uint8, RGB.
+
+    Raises:
+        DataError: there is no such file, or the array has another form.
+        FileFormatError: not an image, cut short, damaged, or so large that it looks like an attack.
+
+    Example:
+        >>> decode_image(np.zeros((2, 3, 3), np.uint8)).shape
+        (2, 3, 3)
+    """
+    if isinstance(item, np.ndarray):
+        if item.ndim != 3 or item.shape[2] != 3 or item.dtype != np.uint8:
+            raise DataError(
+                "an image array has the wrong form",
+                expected="uint8 of shape (height, width, 3), RGB",
+                found=f"{item.dtype} of shape {item.shape}",
+                advice="convert it to 8-bit RGB",
+            )
+        return item
+    path = Path(item)
+    try:
+        with reading(path, "an image file (JPEG, PNG, WebP, …)"), Image.open(path) as image:
+            return _rgb(ImageOps.exif_transpose(image), path)
+    except FileFormatError as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise FileFormatError(
+                f"{path} has too many pixels to be opened safely",
+                expected=f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels",
+                found=str(error.__cause__),
+                advice="make it smaller if you trust it, or drop it",
+            ) from error.__cause__
+        raise
+
+
+def check_images(dataset: Dataset) -> list[str]:
+    """Open every image file of a data set, and say of each that cannot be opened what is wrong.
+
+    Args:
+        dataset: columns that are not images are passed over.
+
+    Returns:
+        One sentence for each unreadable image, in the order of columns and samples.
+    """
+    with ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's global lock
+        return [sentence for sentence in pool.map(_problem, _files(dataset)) if sentence]
+
+
+def _files(dataset: Dataset) -> Iterator[tuple[str, Path]]:
+    for column in dataset.columns.values():
+        if isinstance(column, Images):
+            for name, item in zip(dataset.ids, column.items, strict=True):
+                if isinstance(item, Path):
+                    yield name, item
+
+
+def _problem(sample: tuple[str, Path]) -> str:
+    name, path = sample
+    try:
+        decode_image(path)
+    except DataError as error:
+        return f"sample {name!r}: {error.problem} ({error.found})"
+    return ""
+
+
+def _rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):
+        return _from_deep_grey(np.asarray(image), path)
+    if image.mode == "F":
+        raise FileFormatError(
+            f"{path} has floating-point pixels, which have no agreed range",
+            expected="8 or 16 bits a channel",
+            found="mode F",
+            advice="convert it to 8-bit RGB",
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _from_deep_grey(pixels: NDArray[np.integer], path: Path) -> NDArray[np.uint8]:
+    """Scale 0..65535 to 0..255, rounded, and repeat it over the three channels."""
+    if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 65535:
+        raise FileFormatError(
+            f"{path} has pixels outside the range of 16 bits",
+            expected="0 to 65535",
+            found=f"{pixels.min()} to {pixels.max()}",
+            advice="convert it to 8-bit RGB",
+        )
+    grey = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)

@@ -1,0 +1,157 @@
+"""Writing a data set of features as a feature file, wholly or not at all.
+
+The file is written beside its place and renamed at the end, so that a full disk or a kill leaves
+nothing half done. What is written here, :func:`commonspace.load_dataset` reads back the same.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.columns import Features
+from commonspace.data.dataset import Dataset
+from commonspace.data.hdf5 import write_hdf5
+from commonspace.data.keys import canonical_key, kind_of
+from commonspace.data.labels import UNLABELLED
+from commonspace.data.mat import write_mat
+from commonspace.data.npz import write_npz
+from commonspace.data.parquet import write_parquet
+from commonspace.errors import DataError, OutputError
+
+__all__ = ["WRITERS", "write_arrays"]
+
+WRITERS: dict[str, Callable[[Path, Mapping[str, NDArray[Any]]], None]] = {
+    ".npz": write_npz,
+    ".h5": write_hdf5,
+    ".hdf5": write_hdf5,
+    ".mat": write_mat,
+    ".parquet": write_parquet,
+}
+
+
+def write_arrays(dataset: Dataset, path: str | Path) -> None:
+    """Write features, labels, class names, splits, ids and groups.
+
+    Other fields are not written: a feature file holds arrays, and they are in the source.
+
+    Args:
+        dataset: all its columns are features.
+        path: a new file; its suffix, one of ``WRITERS``, says the format.
+
+    Raises:
+        OutputError: the file exists, its suffix is unknown, its folder is missing, or the disk is
+            full. Nothing is left behind.
+        DataError: a column is not features, or has a name that would not be read back.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from commonspace.data import load_dataset
+        >>> data = Dataset(
+        ...     name="few",
+        ...     ids=("a", "b", "c"),
+        ...     columns={"image": Features(np.eye(3))},
+        ...     labels=np.ones((3, 1), bool),
+        ...     class_names=("cat",),
+        ...     split=np.array(["train", "validation", "test"]),
+        ... )
+        >>> with TemporaryDirectory() as folder:
+        ...     write_arrays(data, f"{folder}/few.npz")
+        ...     load_dataset(f"{folder}/few.npz").fingerprint == data.fingerprint
+        True
+    """
+    target = Path(path)
+    write = WRITERS.get(target.suffix.lower())
+    if write is None:
+        raise OutputError(
+            f"no feature file can be written as {target}",
+            expected=f"a name that ends in {', '.join(WRITERS)}",
+            found=target.suffix or "a name without suffix",
+            advice=f"write {target.with_suffix('.npz').name}",
+        )
+    if target.exists():
+        raise OutputError(
+            f"{target} exists already",
+            expected="a new file",
+            found=f"one of {target.stat().st_size} bytes",
+            advice="choose another name, or remove it first",
+        )
+    _write_whole(target, write, _arrays_of(dataset))
+
+
+def _write_whole(
+    target: Path,
+    write: Callable[[Path, Mapping[str, NDArray[Any]]], None],
+    arrays: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write beside the target, force it to disk, rename it."""
+    part: Path | None = None
+    try:
+        handle, name = mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
+        os.close(handle)
+        part = Path(name)
+        write(part, arrays)
+        part.chmod(0o666 & ~_umask())  # mkstemp keeps its files private
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.rename(target)
+    except (OSError, RuntimeError) as exc:  # h5py reports a full disk as either
+        raise OutputError(
+            f"{target} could not be written",
+            expected="a folder that is there, writable, and has room",
+            found=f"{type(exc).__name__}: {exc}",
+            advice="make room or choose another place; nothing was left behind",
+        ) from exc
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Return the process's mask of permissions; the only way to read it is to set it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, column in dataset.columns.items():
+        if not isinstance(column, Features):
+            raise DataError(
+                f"{name!r} of {dataset.name!r} cannot be written to a feature file",
+                expected="features in every column",
+                found=column.kind,
+                advice="embed it first, or leave the column out",
+            )
+        if canonical_key(name) != (name, "") or kind_of(name, column.values) != "features":
+            raise DataError(
+                f"a modality called {name!r} would be read back as something else",
+                expected="a name that is no reserved key and names no split",
+                found=f"{name!r}, read as {canonical_key(name)[0]!r}",
+                advice="rename the modality",
+            )
+        arrays[name] = column.values
+        if not column.present.all():
+            arrays[f"{name}_present"] = column.present
+    arrays["label"] = _labels_of(dataset)
+    arrays["class_names"] = np.array(dataset.class_names, dtype=str)
+    arrays["split"] = np.array(dataset.split, dtype=str)
+    arrays["id"] = np.array(dataset.ids, dtype=str)
+    if "group" in dataset.fields:
+        groups = ["" if group is None else str(group) for group in dataset.fields["group"]]
+        arrays["group"] = np.array(groups, dtype=str)
+    return arrays
+
+
+def _labels_of(dataset: Dataset) -> NDArray[Any]:
+    """Return (n,) indices, -1 for none, or (n, c) 0/1 where a sample has several labels."""
+    if (dataset.labels.sum(axis=1) > 1).any():
+        return dataset.labels.astype(np.uint8)
+    if not dataset.class_names:
+        return np.full(len(dataset), UNLABELLED)
+    return np.where(dataset.labels.any(axis=1), dataset.labels.argmax(axis=1), UNLABELLED)
