@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ class Run:
 
     folder: Path | None = None
     resume: bool = False
-    observers: tuple[Observer, ...] = (ProgressBar(),)
+    observers: tuple[Observer, ...] = field(default_factory=lambda: (ProgressBar(),))
 
 
 def train(
@@ -209,9 +209,15 @@ def _state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     nested: dict[int, dict[str, Tensor]] = {}
     for key, tensor in state.items():
         number, name = key.split(".", 1)
+        parameter = parameters[int(number)]
+        # A fused optimiser walks parameter and state in step: both must lie in memory alike, and
+        # convolutions may lie channels last, which no file keeps.
+        if tensor.shape == parameter.shape:
+            tensor = torch.empty_like(parameter).copy_(tensor)
         nested.setdefault(int(number), {})[name] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": nested, "param_groups": groups})
