@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, softplus
+from torch.nn.functional import softplus
 
 __all__ = ["common_space_loss", "shares_class"]
 
@@ -39,9 +39,16 @@ def common_space_loss(first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
         similar: (n, m) float, S: 1 where two samples share a class, else 0.
 
     Returns:
-        A scalar; 0 where there is no pair. A representation of zeros has cosine 0 to everything.
+        A scalar; 0 where there is no pair. A representation of zeros has cosine 0 to everything,
+        and no gradient.
     """
     if similar.numel() == 0:
         return first.sum() * 0 + second.sum() * 0
-    G = normalize(first) @ normalize(second).T / 2
+    G = _unit(first) @ _unit(second).T / 2
     return torch.mean(softplus(G) - similar * G)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Return the rows at length 1; a row of zeros stays, and its gradient is 0, not 1 / eps."""
+    length: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    return vectors / length.masked_fill(length == 0, torch.inf)
