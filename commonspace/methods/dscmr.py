@@ -5,7 +5,7 @@ Zhen, Hu, Wang, Peng: Deep Supervised Cross-modal Retrieval, CVPR 2019, pages 10
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from commonspace.data.dataset import Dataset
 from commonspace.errors import SettingError
@@ -107,23 +107,27 @@ class DSCMR:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown variant and factors below zero."""
+        """Refuse what cannot work, before any data is read."""
         if self.variant not in VARIANTS:
-            raise SettingError(
-                "the variant of DSCMR is unknown",
-                expected=" or ".join(map(repr, VARIANTS)),
-                found=repr(self.variant),
-                advice="leave it out to take 'paper'",
-            )
-        factors = {"label_weight": self.label_weight, "lambda": self.lambda_, "eta": self.eta}
-        for name, value in factors.items():
-            if value is not None and not 0 <= value < float("inf"):
-                raise SettingError(
-                    f"the factor {name} cannot work",
-                    expected="0 or more",
-                    found=str(value),
-                    advice="0 leaves the term out",
-                )
+            raise _unworkable("variant", " or ".join(map(repr, VARIANTS)), self.variant)
+        variant = self._resolved()
+        for name, value, names in (
+            ("classifier", variant.classifier, get_args(Classifier)),
+            ("reduction", variant.reduction, get_args(Reduction)),
+        ):
+            if value not in names:
+                raise _unworkable(name, " or ".join(map(repr, names)), value)
+        for name, factor in (
+            ("label_weight", self.label_weight),
+            ("lambda_", variant.lambda_),
+            ("eta", variant.eta),
+        ):
+            if not 0 <= factor < float("inf"):
+                raise _unworkable(name, "0, which leaves the term out, or more", factor)
+        for name, size in (("hidden", self.hidden), ("common", self.common)):
+            if size < 1:
+                raise _unworkable(name, "at least 1", size)
+        self._settings(variant, from_raw=False)  # which refuses values of its own
 
     def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
         """Learn the common space of the training part; the epoch is chosen on validation.
@@ -168,9 +172,11 @@ class DSCMR:
 
     def _settings(self, variant: Variant, from_raw: bool) -> TrainingSettings:
         return TrainingSettings(
-            epochs=self.epochs or (60 if from_raw else 500),
+            epochs=(60 if from_raw else 500) if self.epochs is None else self.epochs,
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate or (1e-3 if from_raw else 1e-4),
+            learning_rate=(1e-3 if from_raw else 1e-4)
+            if self.learning_rate is None
+            else self.learning_rate,
             betas=variant.betas,
             shuffle=variant.shuffle,
             patience=self.patience,
@@ -178,3 +184,12 @@ class DSCMR:
             device=self.device,
             precision=self.precision,
         )
+
+
+def _unworkable(option: str, expected: str, found: object) -> SettingError:
+    return SettingError(
+        f"the option {option} of DSCMR cannot work",
+        expected=expected,
+        found=repr(found),
+        advice="leave it out to take the default",
+    )

@@ -4,7 +4,7 @@ Numbers, and the choice of device and precision for the machine at hand; nothing
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -13,6 +13,8 @@ from commonspace.errors import SettingError
 __all__ = ["Precision", "TrainingSettings", "choose_device", "choose_precision"]
 
 Precision = Literal["auto", "float32", "bfloat16"]
+
+_PRECISIONS = " or ".join(map(repr, get_args(Precision)))
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,11 @@ class TrainingSettings:
         checks = (
             ("epochs", self.epochs >= 1, "at least 1"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),
+            ("betas", all(0 <= beta < 1 for beta in self.betas), "from 0 to below 1, both"),
             ("patience", self.patience is None or self.patience >= 1, "at least 1, or None"),
             ("seed", 0 <= self.seed < 2**63, "0 or more"),
+            ("precision", self.precision in get_args(Precision), _PRECISIONS),
         )
         for name, fine, expected in checks:
             if not fine:
@@ -98,7 +102,7 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
     if precision not in names:
         raise SettingError(
             "the setting precision cannot work",
-            expected='"auto", "float32" or "bfloat16"',
+            expected=_PRECISIONS,
             found=repr(precision),
             advice="leave it out to take the default",
         )
