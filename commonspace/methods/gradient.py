@@ -7,6 +7,7 @@ epoch is chosen on validation, and the space gets the record of how it came abou
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -64,7 +65,8 @@ def fit_by_gradient(
         run: how to report, and where to keep a checkpoint.
 
     Raises:
-        DataError: a part has no labels, or validation lacks a modality of training.
+        DataError: a part has no labels, or validation differs from training in a modality or in
+            the classes.
         TrainingError: the loss is no longer finite.
         SpaceError: there is no usable checkpoint to resume from.
     """
@@ -122,11 +124,27 @@ def _check(train_part: Dataset, validation: Dataset) -> None:
                 found=f"{len(part)} samples without a label",
                 advice="give the samples a label column; a supervised method learns from classes",
             )
-    missing = [name for name in train_part.columns if name not in validation.columns]
-    if missing or validation.class_names != train_part.class_names:
-        raise DataError(
-            "the training and the validation part do not belong together",
-            expected=f"{', '.join(train_part.modalities)}; {len(train_part.class_names)} classes",
-            found=f"{', '.join(validation.modalities)}; {len(validation.class_names)} classes",
-            advice='take both from one data set: data.part("train"), data.part("validation")',
-        )
+    for name, column in train_part.columns.items():
+        other = validation.columns.get(name)
+        if other is None or repr(other) != repr(column):
+            raise _strangers(f"{name!r} to be {column!r}", repr(other) if other else "none")
+        usable = int((other.present & validation.labels.any(axis=1)).sum())
+        if usable == 0:
+            raise DataError(
+                f"no labelled validation sample of {validation.name!r} has the modality {name!r}",
+                expected="at least one, to choose the epoch on",
+                found=f"0 of {len(validation)}",
+                advice="give validation samples of every modality, or drop the column from both",
+            )
+    for ours, theirs in zip_longest(train_part.class_names, validation.class_names):
+        if ours != theirs:
+            raise _strangers(f"the class {ours!r}", f"{theirs!r} in its place")
+
+
+def _strangers(expected: str, found: str) -> DataError:
+    return DataError(
+        "the training and the validation part do not belong together",
+        expected=f"{expected}, as in training",
+        found=found,
+        advice='take both from one data set: data.part("train"), data.part("validation")',
+    )

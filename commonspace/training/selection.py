@@ -1,8 +1,10 @@
 """The figure by which an epoch is chosen: the mAP on the validation part."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from commonspace.errors import TrainingError
 from commonspace.evaluation import evaluate_retrieval
 from commonspace.training.samples import Samples
 
@@ -29,7 +31,11 @@ class ValidationScore:
 
     @torch.inference_mode()
     def __call__(self, network: nn.Module) -> float:
-        """Return the mAP of the network, which is in evaluation mode, in [0, 1]."""
+        """Return the mAP of the network, which is in evaluation mode, in [0, 1].
+
+        Raises:
+            TrainingError: a vector is not finite.
+        """
         embeddings = {
             name: torch.cat(
                 [self._embed(network, name, part) for part in torch.split(inputs, self._batch_size)]
@@ -38,6 +44,15 @@ class ValidationScore:
             .numpy()
             for name, inputs in self._inputs.items()
         }
+        for name, vectors in embeddings.items():
+            bad = int((~np.isfinite(vectors).all(axis=1)).sum())
+            if bad:
+                raise TrainingError(
+                    f"the network no longer embeds {name!r} in finite numbers",
+                    expected="finite vectors of the validation part",
+                    found=f"{bad} of {len(vectors)} are not",
+                    advice="lower the learning rate, or scale the features to about unit size",
+                )
         return float(evaluate_retrieval(embeddings, self._labels)["average"]["map"])
 
     def _embed(self, network: nn.Module, modality: str, inputs: Tensor) -> Tensor:
