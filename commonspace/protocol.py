@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from commonspace.data.dataset import Dataset
+from commonspace.errors import SettingError
 from commonspace.evaluation import evaluate_retrieval
 from commonspace.space import CommonSpace
 
@@ -31,6 +32,14 @@ def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dic
         SettingError: the space and the data have no two modalities in common.
         DataError: a column is of another kind or size than the space was fitted on.
     """
+    shared = [name for name in space.modalities if name in data.columns]
+    if len(shared) < 2:
+        raise SettingError(
+            f"the space and {data.name!r} have no two modalities in common",
+            expected=f"at least two of {', '.join(map(repr, space.modalities))}",
+            found=", ".join(map(repr, data.modalities)),
+            advice="rename the columns of the data, or use the data it was fitted on",
+        )
     embedded = space.embed_dataset(data)
     return evaluate_retrieval(
         {name: part.vectors for name, part in embedded.items()},
