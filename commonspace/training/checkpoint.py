@@ -7,6 +7,7 @@ weights, optimiser and history are the whole state: no generator has to be store
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,14 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         for group, state in groups.items()
         for name, tensor in state.items()
     }
-    history = json.dumps([asdict(record) for record in checkpoint.history])
+    texts = {
+        "task": checkpoint.task,
+        "history": json.dumps([asdict(record) for record in checkpoint.history]),
+    }
+    metadata = texts | {"digest": _digest(tensors, texts)}
     with replacing(path, overwrite=True) as draft:
         try:
-            save_file(tensors, draft, metadata={"task": checkpoint.task, "history": history})
+            save_file(tensors, draft, metadata=metadata)
         except SafetensorError as exc:  # it hides the OSError of a full disk
             raise OSError(str(exc)) from exc
 
@@ -68,10 +73,13 @@ def read_checkpoint(path: Path, task: str, device: torch.device) -> Checkpoint:
         SpaceError: there is none, it is damaged, or it belongs to another task.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        history = tuple(EpochRecord(**record) for record in json.loads(metadata["history"]))
+        texts = {name: metadata[name] for name in ("task", "history")}
+        if metadata["digest"] != _digest(tensors, texts):
+            raise ValueError("its content is not what was written")
+        history = tuple(EpochRecord(**record) for record in json.loads(texts["history"]))
     except (OSError, SafetensorError, ValueError, TypeError, KeyError) as exc:
         raise SpaceError(
             f"{path} cannot be read",
@@ -79,18 +87,27 @@ def read_checkpoint(path: Path, task: str, device: torch.device) -> Checkpoint:
             found="no such file" if not path.exists() else str(exc),
             advice="start again without --resume, with another --out",
         ) from exc
-    if metadata["task"] != task:
+    if texts["task"] != task:
         raise SpaceError(
             f"{path} belongs to another training",
             expected="the same data, method and settings as before",
-            found=_difference(json.loads(metadata["task"]), json.loads(task)),
+            found=_difference(json.loads(texts["task"]), json.loads(task)),
             advice="resume with the settings that it was started with, or use another --out",
         )
     state: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
     for key, tensor in tensors.items():
         group, name = key.split("/", 1)
-        state[group][name] = tensor
+        state[group][name] = tensor.to(device)
     return Checkpoint(task, history, **state)
+
+
+def _digest(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
+    """Return the SHA-256 of all that a checkpoint holds: the format itself has no checksum."""
+    digest = sha256(json.dumps(texts, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _difference(before: Any, now: Any, where: str = "") -> str:  # noqa: ANN401 - any JSON
