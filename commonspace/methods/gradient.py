@@ -73,7 +73,7 @@ def fit_by_gradient(
     _check(train_part, validation)
     device = choose_device(recipe.settings.device)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(epoch_seed(recipe.settings.seed, 0))
+        torch.default_generator.manual_seed(epoch_seed(recipe.settings.seed, 0))
         network = recipe.network().to(device)
     record: dict[str, Any] = {
         "method": {"name": recipe.name, "options": dict(recipe.options)},

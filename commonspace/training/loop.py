@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from commonspace.errors import TrainingError
+from commonspace.errors import OutputError, TrainingError
 from commonspace.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
@@ -80,7 +80,7 @@ def train(
     Raises:
         TrainingError: the loss is no longer finite.
         SpaceError: there is no usable checkpoint to resume from.
-        OutputError: a checkpoint cannot be written.
+        OutputError: a checkpoint cannot be written, or would replace that of another training.
     """
     device = samples.labels.device
     optimizer = torch.optim.Adam(
@@ -92,7 +92,9 @@ def train(
     history: tuple[EpochRecord, ...] = ()
     best: Mapping[str, Tensor] = {}
     checkpoint = run.folder / CHECKPOINT if run.folder else None
-    if checkpoint and run.resume:
+    if checkpoint and not run.resume:
+        _claim(checkpoint)
+    elif checkpoint:
         state = read_checkpoint(checkpoint, task, device)
         history, best = state.history, state.best
         network.load_state_dict(state.network)
@@ -170,6 +172,26 @@ def _run_epoch(
     return losses
 
 
+def _claim(checkpoint: Path) -> None:
+    """Make the folder of a new checkpoint; one that is there belongs to another training."""
+    if checkpoint.exists():
+        raise OutputError(
+            f"{checkpoint} is already there",
+            expected="a folder without the checkpoint of an earlier training",
+            found="one, which this training would write over",
+            advice="resume that training, or choose another folder; nothing was changed",
+        )
+    try:
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(
+            f"{checkpoint.parent} could not be made",
+            expected="a folder for the checkpoint",
+            found=exc.strerror or str(exc),
+            advice="choose another place",
+        ) from exc
+
+
 def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> bool:
     if len(history) >= settings.epochs:
         return True
@@ -196,7 +218,9 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generators for the block, and leave the caller's as they were."""
     others = [] if device.type == "cpu" else [device.index or 0]
     with torch.random.fork_rng(others, device_type="cuda" if not others else device.type):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if others:
+            torch.get_device_module(device).manual_seed(seed)
         yield
 
 
