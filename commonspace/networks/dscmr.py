@@ -68,14 +68,12 @@ class DSCMRNetwork(nn.Module):
         """Build the layers with fresh weights from torch's global generator."""
         super().__init__()
         self.config = config
-        self.trunks = nn.ModuleDict(
-            {name: trunk_from_config(trunk) for name, trunk in config.trunks.items()}
-        )
-        self.hidden = nn.ModuleDict(
-            {
-                name: nn.Linear(int(trunk.size), config.hidden)  # type: ignore[arg-type]
-                for name, trunk in self.trunks.items()
-            }
+        # By number, for torch takes neither "a.b" nor "type" for the name of a module.
+        self._numbers = {name: number for number, name in enumerate(config.trunks)}
+        self.trunks = nn.ModuleList(map(trunk_from_config, config.trunks.values()))
+        self.hidden = nn.ModuleList(
+            nn.Linear(int(trunk.size), config.hidden)  # type: ignore[arg-type]
+            for trunk in self.trunks
         )
         self.shared = nn.Linear(config.hidden, config.common)
         self.classifier = nn.Linear(
@@ -111,7 +109,8 @@ class DSCMRNetwork(nn.Module):
 
     def represent(self, modality: str, inputs: Tensor) -> Tensor:
         """Return u for one modality: (n, d), neither scaled nor shifted."""
-        hidden = torch.relu(self.hidden[modality](self.trunks[modality](inputs)))
+        number = self._numbers[modality]
+        hidden = torch.relu(self.hidden[number](self.trunks[number](inputs)))
         u: Tensor = self.shared(hidden)
         return torch.relu(u) if self.config.relu_after_shared else u
 
