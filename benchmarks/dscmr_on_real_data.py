@@ -1,0 +1,131 @@
+"""DSCMR on real features: five seeds of each variant, chosen on validation, and on test beside it.
+
+    python benchmarks/dscmr_on_real_data.py ../shared/data
+
+For each seed the test split is measured after every epoch by an observer outside the training,
+which cannot influence it. From that come two figures: the test mAP of the epoch that validation
+chose (the honest one) and the highest of any epoch (what choosing on test would have given).
+Finished cells are kept in a JSON file, so that the script can be stopped and started again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from torch import nn
+
+import commonspace as cs
+from commonspace.evaluation import evaluate_retrieval
+from commonspace.training import EpochRecord, ProgressBar
+
+DATA = {"wikipedia": "wikipedia/wikipedia.npz", "flipkart": "flipkart/features.npz"}
+VARIANTS = ("paper", "released")
+DIRECTIONS = ("image->text", "text->image", "average")
+
+
+class TestWatcher:
+    """Measures the test split after every epoch, for the figure that nobody should report."""
+
+    def __init__(self, test: cs.Dataset) -> None:
+        """Keep the features of the test split, which the training never sees."""
+        columns = {name: cast(cs.Features, column) for name, column in test.columns.items()}
+        self._inputs = {name: torch.from_numpy(column.values) for name, column in columns.items()}
+        self._labels = dict.fromkeys(test.modalities, test.labels)
+        self.figures: list[list[float]] = []
+
+    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
+        """Do nothing at the start."""
+
+    def stepped(self) -> None:
+        """Do nothing within an epoch."""
+
+    @torch.inference_mode()
+    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+        """Measure the network of this epoch."""
+        embeddings = {
+            name: network.embed(name, inputs).numpy()  # type: ignore[operator]
+            for name, inputs in self._inputs.items()
+        }
+        report = evaluate_retrieval(embeddings, self._labels)
+        self.figures.append([float(report[name]["map"]) for name in DIRECTIONS])
+
+    def ended(self) -> None:
+        """Do nothing at the end."""
+
+
+def measure(data: cs.Dataset, variant: str, seed: int, epochs: int) -> dict[str, object]:
+    """Train once, for the full number of epochs as in the paper, and return the cell's figures."""
+    watcher = TestWatcher(data.part("test"))
+    method = cs.DSCMR(variant=variant, seed=seed, epochs=epochs, patience=None)  # type: ignore[arg-type]
+    run = cs.Run(observers=(ProgressBar(), watcher))
+    space = method.fit(data.part("train"), data.part("validation"), run)
+    honest = cs.evaluate(space, data.part("test"))
+    chosen = space.provenance["chosen"]
+    return {
+        "chosen on validation": [honest[name]["map"] for name in DIRECTIONS],
+        "chosen on test": max(watcher.figures, key=lambda figures: figures[-1]),
+        "last epoch": watcher.figures[-1],
+        "epoch": chosen["epoch"],
+        "seconds": chosen["seconds"],
+    }
+
+
+def interval(values: NDArray[np.float64]) -> str:
+    """Return the mean and the half width of its 95 % interval over seeds (Student's t)."""
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():.3f} ± {half:.3f}"
+
+
+def table(cells: dict[str, dict[str, dict[str, list[float]]]]) -> str:
+    """Return the Markdown table of all cells."""
+    lines = [
+        "| data | variant | epoch chosen on | image->text | text->image | average |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, seeds in cells.items():
+        for rule in ("chosen on validation", "chosen on test", "last epoch"):
+            figures = np.array([cell[rule] for cell in seeds.values()])
+            columns = " | ".join(interval(figures[:, i]) for i in range(3))
+            lines.append(f"| {name.replace('/', ' | ')} | {rule} | {columns} |")
+        on_test, on_validation = (
+            np.array([cell[rule][-1] for cell in seeds.values()])
+            for rule in ("chosen on test", "chosen on validation")
+        )
+        gap = interval(on_test - on_validation)
+        lines.append(f"| {name.replace('/', ' | ')} | test minus validation | | | {gap} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is missing and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="the folder that holds wikipedia/ and flipkart/")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=500)
+    parser.add_argument("--keep", type=Path, default=Path("runs/dscmr_on_real_data.json"))
+    parser.add_argument("--only", choices=DATA, default=None, help="one data set")
+    options = parser.parse_args()
+
+    options.keep.parent.mkdir(parents=True, exist_ok=True)
+    cells = json.loads(options.keep.read_text()) if options.keep.exists() else {}
+    for name in [options.only] if options.only else DATA:
+        data = cs.load_dataset(options.data / DATA[name])
+        for variant in VARIANTS:
+            done = cells.setdefault(f"{name}/{variant}", {})
+            for seed in range(options.seeds):
+                if str(seed) not in done:
+                    print(f"{name}, {variant}, seed {seed}", flush=True)
+                    done[str(seed)] = measure(data, variant, seed, options.epochs)
+                    options.keep.write_text(json.dumps(cells, indent=1))
+    print(table({name: seeds for name, seeds in cells.items() if seeds}))
+
+
+if __name__ == "__main__":
+    main()
