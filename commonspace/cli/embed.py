@@ -1,0 +1,113 @@
+"""``commonspace embed``: a run and a data set in, the vectors as a feature file out."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from commonspace.cli.options import (
+    DeviceOption,
+    OtherSplitSeedOption,
+    PartialOption,
+    RunArgument,
+)
+from commonspace.cli.runs import data_of
+from commonspace.errors import OutputError
+
+if TYPE_CHECKING:
+    from commonspace.data import Dataset
+    from commonspace.space import CommonSpace
+
+__all__ = ["embed", "embedded"]
+
+
+def embed(
+    run: RunArgument,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="A new file: .npz, .h5, .parquet or .mat.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="What to embed; by itself the data that the run was trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    split_seed: OtherSplitSeedOption = None,
+    partial: PartialOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Turn the samples of a data set into vectors of the common space.
+
+    The file holds a vector for each modality of each sample, of unit length:
+    their inner product is the score. It also holds ids, labels, splits and
+    class names, and is a feature file itself, which every command reads.
+
+    [bold]Examples[/bold]
+
+      commonspace embed runs/photos --data photos --out vectors.npz
+      commonspace embed runs/photos --data new-photos --out new.parquet
+      commonspace data vectors.npz
+    """
+    from commonspace.data import write_arrays
+    from commonspace.space import load
+    from commonspace.training import choose_device
+
+    _check_free(out)
+    space = load(run, device=choose_device(device))
+    dataset = data_of(run, data, split_seed, partial=partial)
+    for problem in dataset.problems:
+        typer.echo(f"note: {problem}", err=True)
+    vectors = embedded(space, dataset)
+    write_arrays(vectors, out)
+    counts = ", ".join(f"{c.present.sum()} {name}" for name, c in vectors.columns.items())
+    typer.echo(f"{out}: {counts} vectors of {space.dimension} numbers")
+
+
+def embedded(space: "CommonSpace", dataset: "Dataset") -> "Dataset":
+    """Return the data set with the vectors of the space in place of its columns.
+
+    Args:
+        space: what embeds.
+        dataset: samples with at least one modality of the space; those without are left out, and
+            the problems of the result say so.
+
+    Raises:
+        SettingError: the space and the data have no modality in common.
+        DataError: a column is of another kind or size than the space was fitted on.
+    """
+    from commonspace.data import Features
+
+    columns = {}
+    for name, part in space.embed_dataset(dataset).items():
+        values = np.zeros((len(dataset), space.dimension), dtype=np.float32)
+        values[part.rows] = part.vectors
+        columns[name] = Features(values, dataset.columns[name].present)
+    some = np.logical_or.reduce([column.present for column in columns.values()])
+    rows = np.flatnonzero(some)
+    return replace(
+        dataset.take(rows), columns={name: column.take(rows) for name, column in columns.items()}
+    )
+
+
+def _check_free(out: Path) -> None:
+    """Refuse what could not be written in the end, before any time is spent."""
+    from commonspace.data.write import WRITERS
+
+    if out.exists():
+        raise OutputError(
+            f"{out} is already there",
+            expected="a place that is still free",
+            found="a folder" if out.is_dir() else "a file",
+            advice="choose another place, or move it away first; nothing was changed",
+        )
+    if out.suffix.lower() not in WRITERS:
+        raise OutputError(
+            f"no feature file can be written as {out}",
+            expected=f"a name that ends in {', '.join(WRITERS)}",
+            found=out.suffix or "a name without suffix",
+            advice=f"write {out.with_suffix('.npz').name}",
+        )

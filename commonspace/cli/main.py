@@ -1,0 +1,120 @@
+"""The command ``commonspace``: its commands, its help, and how errors are shown.
+
+Each command has its own file. Torch is loaded inside the commands that need it, so that the help
+is there at once.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from commonspace.cli.data import data
+from commonspace.cli.embed import embed
+from commonspace.cli.evaluate import evaluate
+from commonspace.cli.interrupts import INTERRUPTED
+from commonspace.cli.train import train
+from commonspace.errors import CommonspaceError
+
+__all__ = ["COMMANDS", "Command", "build", "main"]
+
+HELP = """One common space in which a photo finds texts and a sentence finds photos.
+
+Learn it from labelled samples of several modalities; measure it; use it.
+Data is a feature file (.npz .mat .h5 .parquet), a folder of images with
+metadata.jsonl, or the word scenes, a data set that is built in.
+
+[bold]From nothing to a measured space[/bold]
+
+  commonspace data photos                        look at your own data
+  commonspace train photos --out runs/photos     learn a space from it
+  commonspace evaluate runs/photos               mAP on the test split
+  commonspace embed runs/photos --data photos --out vectors.npz
+
+[bold]Where to go next[/bold]
+
+Each command explains itself: commonspace train --help. The README shows
+the same in six lines of Python, and how a folder of images is laid out.
+An error says what was expected, what came and what to do; its code is 2."""
+
+
+class Command(NamedTuple):
+    """A command and the heading under which the help lists it."""
+
+    run: Callable[..., None]
+    heading: str
+
+
+COMMANDS: dict[str, Command] = {
+    "data": Command(data, "Begin"),
+    "train": Command(train, "Learn and measure"),
+    "evaluate": Command(evaluate, "Learn and measure"),
+    "embed": Command(embed, "Use"),
+}
+
+SPELLINGS = {"partial=True": "--partial"}
+"""What advice for Python is called on the command line."""
+
+
+class Group(TyperGroup):
+    """The group of all commands: it turns errors for people into a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer declares it
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except CommonspaceError as error:
+            message = str(error)
+            for python, option in SPELLINGS.items():
+                message = message.replace(python, option)
+            typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            typer.echo(message, err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as exc:
+            typer.echo("stopped", err=True)
+            raise typer.Exit(INTERRUPTED) from exc
+
+
+def build() -> typer.Typer:
+    """Return the application with all its commands."""
+    app = typer.Typer(
+        name="commonspace",
+        cls=Group,
+        help=HELP,
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name, command in COMMANDS.items():
+        app.command(name, rich_help_panel=command.heading)(command.run)
+    return app
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    build()()
+
+
+def _options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and end.",
+            is_eager=True,
+            callback=lambda asked: _print_version(asked),
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before the command; the callback of --version has acted on it."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(version("commonspace"))
+        raise typer.Exit

@@ -1,0 +1,80 @@
+"""The methods that ``train`` offers: name -> how the options of the command line make one.
+
+A new method is one more function and one more line in ``METHODS``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from commonspace.cli.options import Classifier, Precision, Variant
+from commonspace.errors import SettingError
+
+if TYPE_CHECKING:
+    from commonspace.methods import Method
+
+__all__ = ["METHODS", "MethodOptions", "method_named"]
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """What the command line says about a method; each method takes what concerns it.
+
+    None leaves an option to the method; the others have the method's own defaults, so that
+    ``--help`` can show them. ``patience`` is 0 for never stopping early.
+    """
+
+    variant: Variant = "paper"
+    seed: int = 0
+    epochs: int | None = None
+    patience: int = 100
+    batch_size: int = 100
+    learning_rate: float | None = None
+    label_weight: float = 1.0
+    lambda_: float | None = None
+    eta: float | None = None
+    classifier: Classifier | None = None
+    hidden: int = 2048
+    common: int = 1024
+    device: str = "auto"
+    precision: Precision = "auto"
+
+
+def _dscmr(options: MethodOptions) -> "Method":
+    from commonspace.methods import DSCMR
+
+    return DSCMR(
+        variant=options.variant,
+        seed=options.seed,
+        label_weight=options.label_weight,
+        lambda_=options.lambda_,
+        eta=options.eta,
+        classifier=options.classifier,
+        epochs=options.epochs,
+        patience=options.patience or None,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        hidden=options.hidden,
+        common=options.common,
+        device=options.device,
+        precision=options.precision,
+    )
+
+
+METHODS: dict[str, Callable[[MethodOptions], "Method"]] = {"dscmr": _dscmr}
+
+
+def method_named(name: str, options: MethodOptions) -> "Method":
+    """Return the method of that name with these options.
+
+    Raises:
+        SettingError: there is no such method, or an option has a value that cannot work.
+    """
+    if name not in METHODS:
+        raise SettingError(
+            "there is no such method",
+            expected=f"--method {' or '.join(METHODS)}",
+            found=repr(name),
+            advice="leave it out to take dscmr",
+        )
+    return METHODS[name](options)

@@ -1,0 +1,225 @@
+"""``commonspace train``: a data set in, a folder with a common space out."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commonspace.cli.history import History
+from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
+from commonspace.cli.methods import METHODS, MethodOptions, method_named
+from commonspace.cli.options import (
+    Classifier,
+    DataArgument,
+    DeviceOption,
+    PartialOption,
+    Precision,
+    SplitSeedOption,
+    Variant,
+)
+from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run
+
+if TYPE_CHECKING:
+    from commonspace.data import Dataset
+    from commonspace.methods import Method
+    from commonspace.space import CommonSpace
+
+__all__ = ["fit_into", "train"]
+
+HOW_LONG, OBJECTIVE, MACHINE = "How long and how fast", "Objective and network", "Machine"
+
+
+def train(
+    data: DataArgument,
+    out: Annotated[
+        Path, typer.Option(metavar="RUN", help="A new folder for the space and its records.")
+    ],
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help=f"What to learn with: {', '.join(METHODS)}.")
+    ] = "dscmr",
+    variant: Annotated[
+        Variant, typer.Option(help="DSCMR as in its paper, or as in its released code.")
+    ] = "paper",
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the weights, the batches and the dropout.")
+    ] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted training in RUN.")
+    ] = False,
+    split_seed: SplitSeedOption = 0,
+    partial: PartialOption = False,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="At most; by itself 500 for features, 60 for raw images and texts.",
+            show_default=False,
+            rich_help_panel=HOW_LONG,
+        ),
+    ] = None,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Stop after that many epochs without a better validation mAP; 0 never does.",
+            rich_help_panel=HOW_LONG,
+        ),
+    ] = 100,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Samples in a step.", rich_help_panel=HOW_LONG)
+    ] = 100,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Of Adam; by itself 1e-4 for features, 1e-3 for raw images and texts.",
+            show_default=False,
+            rich_help_panel=HOW_LONG,
+        ),
+    ] = None,
+    label_weight: Annotated[
+        float, typer.Option(min=0, help="The factor of J1.", rich_help_panel=OBJECTIVE)
+    ] = 1.0,
+    lambda_: Annotated[
+        float | None,
+        typer.Option(
+            "--lambda",
+            min=0,
+            help="The factor of J2; by itself 1e-3.",
+            show_default=False,
+            rich_help_panel=OBJECTIVE,
+        ),
+    ] = None,
+    eta: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="The factor of J3; by itself 1e-1.",
+            show_default=False,
+            rich_help_panel=OBJECTIVE,
+        ),
+    ] = None,
+    classifier: Annotated[
+        Classifier | None,
+        typer.Option(
+            help="P: learnt without or with a bias, or in closed form; by itself linear in the"
+            " paper's variant, affine in the released one.",
+            show_default=False,
+            rich_help_panel=OBJECTIVE,
+        ),
+    ] = None,
+    hidden: Annotated[
+        int, typer.Option(min=1, help="Size of each branch's layer.", rich_help_panel=OBJECTIVE)
+    ] = 2048,
+    common: Annotated[
+        int, typer.Option(min=1, help="Size of the common space.", rich_help_panel=OBJECTIVE)
+    ] = 1024,
+    device: DeviceOption = "auto",
+    precision: Annotated[Precision, typer.Option(help="Of the matrix products.")] = "auto",
+) -> None:
+    """Learn a common space from labelled data.
+
+    The space is learnt from the training split; the best epoch is chosen by
+    the mAP on the validation split. The test split is not looked at.
+    Ctrl-C keeps a checkpoint, and the same command with --resume goes on
+    from it to the same weights, to the bit.
+
+    [bold]Examples[/bold]
+
+      commonspace train scenes --out runs/scenes
+      commonspace train photos --out runs/photos --epochs 100 --seed 1
+      commonspace train features.npz --variant released --out runs/released
+      commonspace train photos --out runs/photos --resume
+
+    Next: commonspace evaluate RUN; tensorboard --logdir RUN/events
+    """
+    options = MethodOptions(
+        variant=variant,
+        seed=seed,
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        label_weight=label_weight,
+        lambda_=lambda_,
+        eta=eta,
+        classifier=classifier,
+        hidden=hidden,
+        common=common,
+        device=device,
+        precision=precision,
+    )
+    record = RunRecord(data, split_seed, partial)
+    with _tidy_end(out), continued_run(out) if resume else new_run(out, record):
+        chosen = method_named(method, options)
+        space = fit_into(out, chosen, _open(data, split_seed, partial), resume=resume)
+    _report(out, space)
+
+
+def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -> "CommonSpace":
+    """Fit on the training part, choose on the validation part, and fill the folder of the run.
+
+    Args:
+        folder: of the run; it holds the checkpoint meanwhile, and the space at the end.
+        method: what to fit.
+        data: its test part is not touched.
+        resume: whether to go on from the checkpoint.
+
+    Raises:
+        CommonspaceError: the data does not suit, training fails, or something cannot be written.
+    """
+    from commonspace.training import ProgressBar, Run
+    from commonspace.training.tensorboard import TensorBoard
+
+    history = History()
+    observers = (ProgressBar(), TensorBoard(folder / "events"), history)
+    run = Run(folder=folder, resume=resume, observers=observers)
+    space = method.fit(data.part("train"), data.part("validation"), run)
+    history.write(folder / "history.jsonl")
+    space.write(folder)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return space
+
+
+def _open(data: str, split_seed: int, partial: bool) -> "Dataset":
+    from commonspace.data import load_dataset
+
+    dataset = load_dataset(data, seed=split_seed, partial=partial)
+    for problem in dataset.problems:
+        typer.echo(f"note: {problem}", err=True)
+    return dataset
+
+
+@contextmanager
+def _tidy_end(out: Path) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
+    with sigterm_interrupts():
+        try:
+            yield
+        except KeyboardInterrupt as exc:
+            if (out / CHECKPOINT).exists():
+                again = [*sys.argv[1:], *([] if "--resume" in sys.argv else ["--resume"])]
+                typer.echo(
+                    f"stopped; kept {out / CHECKPOINT}\n"
+                    f"go on with: {shlex.join(['commonspace', *again])}",
+                    err=True,
+                )
+            else:
+                typer.echo("stopped before the first epoch ended; nothing was kept", err=True)
+            raise typer.Exit(INTERRUPTED) from exc
+
+
+def _report(out: Path, space: "CommonSpace") -> None:
+    data, chosen = space.provenance["data"], space.provenance["chosen"]
+    samples = f"{data['samples']} + {space.provenance['validation']['samples']}"
+    typer.echo(
+        f"learnt from {data['name']}: {samples} samples (training + validation),"
+        f" {data['classes']} classes, {' and '.join(space.modalities)}\n"
+        f"best epoch {chosen['epoch']} of {chosen['epochs']}: validation mAP"
+        f" {chosen['validation_map']:.3f}, after {chosen['seconds']:.0f} s on {chosen['device']}\n"
+        f"saved in {out}\n"
+        f"next: commonspace evaluate {shlex.quote(str(out))}"
+    )
