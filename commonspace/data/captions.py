@@ -1,0 +1,135 @@
+"""Sentences about a scene: many wordings, which share their words across all things.
+
+A sentence may name two things. Which one it is about follows from its order and from what stands
+beside each name, never from which words occur. It knows nothing of drawing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["BACKDROP_PHRASES", "NAMES", "RELATIONS", "Scene", "caption"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a scene shows, as far as words can tell it.
+
+    Attributes:
+        subject: the thing that it is about, a key of ``NAMES``.
+        colour: the colour of the subject.
+        context: the smaller thing beside it.
+        context_colour: the colour of the smaller thing.
+        relation: where the subject is, seen from the smaller thing: a key of ``RELATIONS``.
+        backdrop: the place, a key of ``BACKDROP_PHRASES``.
+    """
+
+    subject: str
+    colour: str
+    context: str
+    context_colour: str
+    relation: str
+    backdrop: str
+
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "apple": ("apple",),
+    "balloon": ("balloon", "hot-air balloon"),
+    "boat": ("boat", "sailing boat"),
+    "butterfly": ("butterfly",),
+    "cactus": ("cactus",),
+    "car": ("car", "toy car"),
+    "cat": ("cat", "cat face"),
+    "clock": ("clock", "alarm clock"),
+    "cup": ("cup", "tea cup"),
+    "fish": ("fish",),
+    "flower": ("flower",),
+    "guitar": ("guitar",),
+    "house": ("house", "cottage"),
+    "ice cream": ("ice cream",),
+    "kite": ("kite", "paper kite"),
+    "lamp": ("lamp", "table lamp"),
+    "lighthouse": ("lighthouse",),
+    "mushroom": ("mushroom",),
+    "robot": ("robot", "toy robot"),
+    "rocket": ("rocket", "space rocket"),
+    "tent": ("tent",),
+    "train": ("train", "toy train"),
+    "tree": ("tree", "fir tree"),
+    "umbrella": ("umbrella", "paper umbrella"),
+}
+"""Thing -> what people call it."""
+
+RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "above": ("below", ("above", "over")),
+    "below": ("above", ("below", "under")),
+    "left of": ("right of", ("to the left of", "left of", "beside", "next to")),
+    "right of": ("left of", ("to the right of", "right of", "beside", "next to")),
+}
+"""Relation -> its inverse, and the words for it."""
+
+BACKDROP_PHRASES: dict[str, tuple[str, ...]] = {
+    "meadow": ("on a meadow", "in the grass", "on a bright day"),
+    "night": ("at night", "under the stars", "in the moonlight"),
+    "sea": ("at sea", "by the water", "on a bright day"),
+    "snow": ("in the snow", "in winter"),
+    "desert": ("in the desert", "in the sand"),
+    "room": ("in a room", "on the floor", "at home"),
+    "dusk": ("at dusk", "in the evening"),
+    "city": ("in the city", "in the street"),
+}
+"""Backdrop -> how to say that something is there."""
+
+_LARGE = ("big", "large", "huge")
+_SMALL = ("small", "little", "tiny")
+_VERBS = ("is", "stands", "appears", "waits", "there is")
+_OPENINGS = ("a picture of", "here is", "there is", "we see", "look at", "")
+_TWO_THINGS = 0.5  # of the sentences name the smaller thing too
+
+
+def caption(scene: Scene, rng: np.random.Generator) -> str:
+    """Return one sentence that is true of the scene.
+
+    Args:
+        scene: what there is to see.
+        rng: what chooses the wording.
+    """
+
+    def pick(words: tuple[str, ...]) -> str:
+        return words[int(rng.integers(len(words)))]
+
+    def maybe(words: tuple[str, ...], chance: float) -> str:
+        return pick(words) if rng.random() < chance else ""
+
+    subject = _noun_phrase(
+        maybe(_LARGE, 0.4), maybe((scene.colour,), 0.7), pick(NAMES[scene.subject])
+    )
+    place = pick(BACKDROP_PHRASES[scene.backdrop])
+    opening, verb = pick(_OPENINGS), pick(_VERBS)
+    if rng.random() >= _TWO_THINGS:
+        return _sentence(
+            pick((f"{opening} {subject} {maybe((place,), 0.7)}", f"{place} {verb} {subject}"))
+        )
+    context = _noun_phrase(
+        maybe(_SMALL, 0.5), maybe((scene.context_colour,), 0.4), pick(NAMES[scene.context])
+    )
+    inverse, words = RELATIONS[scene.relation]
+    where, back = pick(words), pick(RELATIONS[inverse][1])
+    wordings = (
+        f"{opening} {subject} {where} {context} {maybe((place,), 0.3)}",
+        f"{where} {context} {verb} {subject} {maybe((place,), 0.3)}",
+        f"{place} {where} {context} {verb} {subject}",
+        f"{opening} {subject} {maybe((place,), 0.5)} with {context} {back} it",
+    )
+    return _sentence(pick(wordings))
+
+
+def _noun_phrase(size: str, colour: str, noun: str) -> str:
+    words = [word for word in (size, colour, noun) if word]
+    return " ".join(["an" if words[0][0] in "aeiou" else "a", *words])
+
+
+def _sentence(text: str) -> str:
+    """Return the text with single spaces and a capital letter, where words were left out."""
+    words = " ".join(text.split())
+    return words[0].upper() + words[1:]
