@@ -6,9 +6,9 @@ knows nothing of how it was fitted, save for the record of it that it carries.
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -30,6 +30,15 @@ __all__ = ["CommonSpace", "Embedded", "EmbeddingNetwork", "load", "versions"]
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+KEYS = (
+    "format",
+    "network",
+    "inputs",
+    "class_names",
+    "weights_sha256",
+    "provenance",
+    "config_sha256",
+)
 
 
 class EmbeddingNetwork(Protocol):
@@ -202,6 +211,7 @@ class CommonSpace:
             "weights_sha256": _sha256(folder / WEIGHTS),
             "provenance": self.provenance,
         }
+        config["config_sha256"] = _config_sha256(config)
         with replacing(folder / CONFIG) as draft:
             draft.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
@@ -219,6 +229,7 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace
 
     Raises:
         SpaceError: there is no space, or it is damaged or of a newer version.
+        SettingError: this machine has no such device.
     """
     folder = Path(path)
     config = _read_config(folder)
@@ -231,21 +242,28 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace
             found=repr(kind),
             advice="it was written by a newer version of commonspace: update it",
         )
-    with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, then replaced
-        network: nn.Module = NETWORKS[kind].from_config(config["network"]["config"])
     try:
+        with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, then replaced
+            network: nn.Module = NETWORKS[kind].from_config(config["network"]["config"])
         network.load_state_dict(weights)
-    except RuntimeError as exc:
+    except (TypeError, ValueError, RuntimeError) as exc:
         raise SpaceError(
-            f"{folder / WEIGHTS} does not fit {CONFIG}",
-            expected="the weights that were saved together with it",
+            f"{folder} holds a network that this version cannot build again",
+            expected=f"weights in {WEIGHTS} that fit the network in {CONFIG}",
             found=str(exc).splitlines()[-1].strip(),
-            advice="restore both files from one copy, or train again",
+            advice="load it with the version of commonspace that it names, or train again",
+        ) from exc
+    try:
+        network.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as exc:
+        raise SettingError(
+            f"this machine has no device {str(device)!r}",
+            expected='"cpu", "cuda" or "mps", as the machine has it',
+            found=str(exc).splitlines()[0],
+            advice='leave it out: "cpu" is everywhere',
         ) from exc
     inputs = {name: input_from_config(described) for name, described in config["inputs"].items()}
-    return CommonSpace(
-        network.to(device), inputs, tuple(config["class_names"]), config["provenance"]
-    )
+    return CommonSpace(network, inputs, tuple(config["class_names"]), config["provenance"])
 
 
 def versions() -> dict[str, str]:
@@ -257,8 +275,10 @@ def versions() -> dict[str, str]:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
-        config: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        missing = [key for key in _config_keys() if key not in config]
+        config = json.loads(path.read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("a JSON object was expected")
+        missing = [key for key in KEYS if key not in config]
     except FileNotFoundError as exc:
         raise SpaceError(
             f"{folder} holds no space",
@@ -278,16 +298,19 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if missing or config["format"] != FORMAT:
         raise SpaceError(
             f"{path} is not of a form that this version reads",
-            expected=f"format {FORMAT} with {', '.join(_config_keys())}",
+            expected=f"format {FORMAT} with {', '.join(KEYS)}",
             found=f"format {config.get('format')!r}"
             + (f" without {', '.join(missing)}" if missing else ""),
             advice="update commonspace, or train again with this version",
         )
+    if config["config_sha256"] != _config_sha256(config):
+        raise SpaceError(
+            f"{path} is damaged or was changed by hand",
+            expected=f"content whose SHA-256 is {str(config['config_sha256'])[:12]}…, as it says",
+            found=f"{_config_sha256(config)[:12]}…",
+            advice="restore the file from a copy, or train again",
+        )
     return config
-
-
-def _config_keys() -> Iterator[str]:
-    yield from ("format", "network", "inputs", "class_names", "weights_sha256", "provenance")
 
 
 def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
@@ -310,6 +333,13 @@ def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
             advice="restore both files from one copy, or train again",
         )
     return weights
+
+
+def _config_sha256(config: Mapping[str, Any]) -> str:
+    """Return the hash of what a config says, however its file is laid out."""
+    said = {key: value for key, value in config.items() if key != "config_sha256"}
+    as_read = json.loads(json.dumps(said))
+    return sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
 def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
