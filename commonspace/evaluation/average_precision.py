@@ -126,7 +126,7 @@ def block_average_precision(
     block: RankedBlock, depth: int, denominator: Denominator
 ) -> NDArray[np.float64]:
     """Return AP at ``depth`` for the (b,) queries of a block that is ranked at least so deep."""
-    row, rank = np.nonzero(block.relevant[:, :depth])
+    row, rank = divmod(np.flatnonzero(block.relevant[:, :depth]), min(depth, block.keys.shape[1]))
     found = np.bincount(row, minlength=len(block.queries))
     before = np.cumsum(found) - found  # the entries of np.nonzero that belong to earlier rows
     hits = np.arange(1, row.size + 1) - before[row]
