@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from commonspace.cli.data import data
+from commonspace.cli.demo import demo
 from commonspace.cli.embed import embed
 from commonspace.cli.evaluate import evaluate
 from commonspace.cli.interrupts import INTERRUPTED
@@ -28,6 +29,7 @@ metadata.jsonl, or the word scenes, a data set that is built in.
 
 [bold]From nothing to a measured space[/bold]
 
+  commonspace demo                               see it work on built-in data
   commonspace data photos                        look at your own data
   commonspace train photos --out runs/photos     learn a space from it
   commonspace evaluate runs/photos               mAP on the test split
@@ -48,6 +50,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
+    "demo": Command(demo, "Begin"),
     "data": Command(data, "Begin"),
     "train": Command(train, "Learn and measure"),
     "evaluate": Command(evaluate, "Learn and measure"),
