@@ -1,0 +1,124 @@
+"""What tests of several rooms share: small data sets, drawn from a seed, and an observer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from commonspace.data import Dataset, Features, Images, Texts
+
+if TYPE_CHECKING:  # tests of the rooms without torch start without it
+    from torch import Tensor, nn
+
+    from commonspace.training import EpochRecord
+
+CLASSES = ("ant", "bee", "cat", "dog")
+
+
+def features_data(
+    modalities: Mapping[str, int], *, train: int = 40, validation: int = 24, test: int = 16
+) -> Dataset:
+    """Return noisy features around a centre for each class, one class a sample."""
+    draw = np.random.default_rng(7)
+    n = train + validation + test
+    classes = np.arange(n) % len(CLASSES)
+    return Dataset(
+        name="points",
+        ids=tuple(f"point {i}" for i in range(n)),
+        columns={
+            name: Features(
+                draw.normal(size=(len(CLASSES), size))[classes] + draw.normal(size=(n, size))
+            )
+            for name, size in modalities.items()
+        },
+        labels=np.eye(len(CLASSES), dtype=bool)[classes],
+        class_names=CLASSES,
+        split=_splits(train, validation, test),
+    )
+
+
+def raw_data(*, train: int = 16, validation: int = 12, test: int = 8) -> Dataset:
+    """Return pictures of a hue for each class in noise, and texts with a word for each class."""
+    draw = np.random.default_rng(8)
+    n = train + validation + test
+    classes = np.arange(n) % 3
+    hues = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])
+    noise = draw.integers(-60, 56, size=(n, 64, 64, 3))
+    pictures = (hues[classes][:, None, None] + noise).astype(np.uint8)
+    return Dataset(
+        name="hues",
+        ids=tuple(f"hue {i}" for i in range(n)),
+        columns={
+            "image": Images(list(pictures)),
+            "text": Texts(
+                [
+                    (f"{draw.choice(('some', 'a', 'one'))} {word} {draw.choice(('wall', 'door'))}",)
+                    for word in np.array(["red", "green", "blue"])[classes]
+                ]
+            ),
+        },
+        labels=np.eye(3, dtype=bool)[classes],
+        class_names=("red", "green", "blue"),
+        split=_splits(train, validation, test),
+    )
+
+
+def _splits(train: int, validation: int, test: int) -> NDArray[np.str_]:
+    return np.repeat(["train", "validation", "test"], [train, validation, test])
+
+
+@dataclass
+class Witness:
+    """An observer that copies the weights after each epoch, and may end the run like a kill."""
+
+    dies_in: int | None = None
+    """In which epoch, after it has been trained and before it can be saved."""
+    started_with: list[tuple[int, int, int]] = field(default_factory=list)
+    """(epochs, steps, length of the history) for each start."""
+    steps: int = 0
+    endings: int = 0
+    records: "list[EpochRecord]" = field(default_factory=list)
+    weights: "dict[int, dict[str, Tensor]]" = field(default_factory=dict)
+
+    def started(self, epochs: int, steps: int, history: "tuple[EpochRecord, ...]") -> None:
+        self.started_with.append((epochs, steps, len(history)))
+
+    def stepped(self) -> None:
+        self.steps += 1
+
+    def epoch_ended(self, record: "EpochRecord", network: "nn.Module") -> None:
+        assert not network.training
+        self.records.append(record)
+        self.weights[record.epoch] = {k: v.clone() for k, v in network.state_dict().items()}
+        if record.epoch == self.dies_in:
+            raise KeyboardInterrupt
+
+    def ended(self) -> None:
+        self.endings += 1
+
+
+@pytest.fixture
+def witness() -> Callable[..., Witness]:
+    """Make observers."""
+    return Witness
+
+
+@pytest.fixture(scope="session")
+def points() -> Dataset:
+    """Features of two modalities, four classes: 40 + 24 + 16 samples."""
+    return features_data({"image": 6, "text": 5})
+
+
+@pytest.fixture(scope="session")
+def three() -> Dataset:
+    """Features of three modalities, with the names that torch would not take for modules."""
+    return features_data({"image": 6, "type": 5, "sound.wav": 4})
+
+
+@pytest.fixture(scope="session")
+def hues() -> Dataset:
+    """Raw images and texts, three classes: 16 + 12 + 8 samples."""
+    return raw_data()
