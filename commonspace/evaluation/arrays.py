@@ -50,12 +50,15 @@ def as_array(values: ArrayLike) -> NDArray[Any]:
         ) from exc
 
 
-def check_embeddings(query: ArrayLike, gallery: ArrayLike) -> tuple[Vectors, Vectors]:
+def check_embeddings(
+    query: ArrayLike, gallery: ArrayLike, sides: tuple[str, str] = ("query", "gallery")
+) -> tuple[Vectors, Vectors]:
     """Check the vectors of both sides, once.
 
     Args:
         query: (n, d) real numbers.
         gallery: (m, d) real numbers.
+        sides: what to call them in a message.
 
     Returns:
         Both, as float32 where they came as float32 or float16, otherwise as float64.
@@ -64,12 +67,12 @@ def check_embeddings(query: ArrayLike, gallery: ArrayLike) -> tuple[Vectors, Vec
         DataError: not two-dimensional, empty, not real numbers, NaN or infinite, or vectors of
             two sizes.
     """
-    vectors = _vectors(query, "query"), _vectors(gallery, "gallery")
+    vectors = _vectors(query, sides[0]), _vectors(gallery, sides[1])
     sizes = [side.shape[1] for side in vectors]
     if sizes[0] != sizes[1]:
         raise DataError(
-            "query and gallery are not in one space",
-            expected=f"gallery vectors of {sizes[0]} values, as in the query",
+            f"{sides[0]} and {sides[1]} embeddings are not in one space",
+            expected=f"{sides[1]} vectors of {sizes[0]} values, as in {sides[0]}",
             found=f"{sizes[1]}",
             advice="embed both sides with the same space",
         )

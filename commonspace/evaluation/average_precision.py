@@ -3,7 +3,6 @@
 It takes embeddings and labels as arrays; it knows nothing of where they came from.
 """
 
-import math
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from commonspace.errors import SettingError
 from commonspace.evaluation.arrays import check_depth
+from commonspace.evaluation.means import mean_over_queries
 from commonspace.evaluation.ranking import RankedBlock, Ranking
 
 __all__ = [
@@ -70,8 +70,7 @@ def mean_average_precision(
     values = average_precision(
         query, gallery, query_labels, gallery_labels, k, denominator=denominator
     )
-    judged = values[~np.isnan(values)]
-    return math.fsum(judged) / judged.size
+    return mean_over_queries(values)
 
 
 def average_precision(
@@ -114,12 +113,9 @@ def average_precision(
     check_denominator(denominator)
     ranking = Ranking.by_class(query, gallery, query_labels, gallery_labels)
     depth = check_depth(k, len(ranking.gallery))
-    values = np.full(len(ranking.query), np.nan)
-    for queries, block in ranking.measure(
-        lambda block: (block.queries, block_average_precision(block, depth, denominator)), depth
-    ):
-        values[queries] = block
-    return values
+    return ranking.per_query(
+        lambda block: block_average_precision(block, depth, denominator), depth
+    )
 
 
 def block_average_precision(

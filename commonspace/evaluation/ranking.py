@@ -169,6 +169,26 @@ class Ranking:
         with ThreadPoolExecutor(min(self.workers or _cores(), len(parts))) as pool:
             return [value for values in pool.map(work, parts) for value in values]
 
+    def per_query(
+        self, figure: Callable[[RankedBlock], NDArray[np.floating[Any]]], depth: int
+    ) -> NDArray[np.float64]:
+        """Return one value for each query, NaN where it cannot be judged.
+
+        Args:
+            figure: from a block to (b,) values.
+            depth: how many ranks it needs to see, from 1 to m.
+
+        Returns:
+            (n,) float64, in query order.
+
+        Raises:
+            DataError: no query can be judged.
+        """
+        values = np.full(len(self.query), np.nan)
+        for queries, some in self.measure(lambda block: (block.queries, figure(block)), depth):
+            values[queries] = some
+        return values
+
 
 class _Ranker:
     """Turns scores into sortable keys: one plain sort of int64 then gives order, ties and grades.

@@ -14,7 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.errors import DataError
 from commonspace.evaluation.arrays import as_array
 
-__all__ = ["Relevance", "SameKey", "SharedClasses", "class_relevance", "pair_relevance"]
+__all__ = [
+    "Relevance",
+    "SameKey",
+    "SharedClasses",
+    "check_labels",
+    "class_relevance",
+    "pair_relevance",
+]
 
 
 class Relevance(Protocol):
@@ -115,7 +122,7 @@ def class_relevance(
     Raises:
         DataError: the two sides are in different forms or hold what cannot be a label.
     """
-    query, gallery = _labels(query_labels, "query"), _labels(gallery_labels, "gallery")
+    query, gallery = check_labels(query_labels, "query"), check_labels(gallery_labels, "gallery")
     if query.ndim != gallery.ndim or query.shape[1:] != gallery.shape[1:]:
         raise DataError(
             "query labels and gallery labels are in different forms",
@@ -141,7 +148,7 @@ def pair_relevance(query_pair: ArrayLike, gallery_pair: ArrayLike) -> Relevance:
     Raises:
         DataError: the keys are not one for each item, or ints on one side and strings on the other.
     """
-    query, gallery = _labels(query_pair, "query"), _labels(gallery_pair, "gallery")
+    query, gallery = check_labels(query_pair, "query"), check_labels(gallery_pair, "gallery")
     for keys in (query, gallery):
         if keys.ndim != 1:
             raise DataError(
@@ -153,25 +160,19 @@ def pair_relevance(query_pair: ArrayLike, gallery_pair: ArrayLike) -> Relevance:
     return _same_key(query, gallery, "pair keys")
 
 
-def _same_key(query: NDArray[Any], gallery: NDArray[Any], what: str) -> SameKey:
-    if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
-        raise DataError(
-            f"the {what} of query and gallery cannot be compared",
-            expected="numbers on both sides, or strings on both sides",
-            found=f"{query.dtype} and {gallery.dtype}",
-            advice="name the classes in one way on both sides",
-        )
-    codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)[1]
-    return SameKey(codes[: len(query)], codes[len(query) :])
+def check_labels(values: ArrayLike, side: str) -> NDArray[Any]:
+    """Check the labels of one side.
 
+    Args:
+        values: (n,) whole numbers or strings, or (n, c) of True and False, 1 and 0.
+        side: what to call it in a message.
 
-def _only_class(marks: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the class of each row of (n, c), or -1 where it has none."""
-    return np.where(marks.any(axis=1), marks.argmax(axis=1), -1)
+    Returns:
+        (n,) ints or strings, or (n, c) bool.
 
-
-def _labels(values: ArrayLike, side: str) -> NDArray[Any]:
-    """Return (n,) ints or strings, or (n, c) bool."""
+    Raises:
+        DataError: anything else.
+    """
     raw = as_array(values)
     if raw.dtype.kind == "O" and all(isinstance(value, str) for value in raw.ravel()):
         raw = raw.astype(np.str_)
@@ -190,3 +191,20 @@ def _labels(values: ArrayLike, side: str) -> NDArray[Any]:
         advice="ravel a single column of class numbers; mark an item without a label by an"
         " empty row of the second form",
     )
+
+
+def _same_key(query: NDArray[Any], gallery: NDArray[Any], what: str) -> SameKey:
+    if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
+        raise DataError(
+            f"the {what} of query and gallery cannot be compared",
+            expected="numbers on both sides, or strings on both sides",
+            found=f"{query.dtype} and {gallery.dtype}",
+            advice="name the classes in one way on both sides",
+        )
+    codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)[1]
+    return SameKey(codes[: len(query)], codes[len(query) :])
+
+
+def _only_class(marks: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the class of each row of (n, c), or -1 where it has none."""
+    return np.where(marks.any(axis=1), marks.argmax(axis=1), -1)
