@@ -10,8 +10,8 @@ The conventions are those of feature files, whatever their format:
     anything else of (n,)  a field
 
 or the same with a split at either end of each key: image_train, label_val, test_img. Common short
-forms and plurals of keys are understood (``keys.KEY_ALIASES``). Numbers are never touched row by row
-in Python. Knows nothing of files.
+forms and plurals of keys are understood (``keys.KEY_ALIASES``). Numbers are never touched one row
+at a time in Python. Knows nothing of files.
 """
 
 from collections.abc import Callable, Mapping

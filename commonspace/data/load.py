@@ -189,7 +189,7 @@ def _recognised(folder: Path) -> str:
             f"{folder} can be read in several ways",
             expected="a folder with one layout",
             found=", ".join(found),
-            advice=" or ".join(f"name it: {name}:{folder}" for name in found),
+            advice="say which: " + " or ".join(f"{name}:{folder}" for name in found),
         )
     inside = [str(entry) for entry in sorted(folder.iterdir()) if _is_candidate(entry)]
     raise DataError(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.files import reading
+from commonspace.data.mat5 import check_mat5
 
 __all__ = ["read_mat", "write_mat"]
 
@@ -36,6 +37,7 @@ def read_mat(path: Path) -> dict[str, NDArray[Any]]:
             return _read_version_73(path)
         from scipy.io import loadmat  # a third of a second: only for who reads such a file
 
+        check_mat5(path)
         content = loadmat(path)
         return {
             name: _plain(values) for name, values in content.items() if not name.startswith("__")

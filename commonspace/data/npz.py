@@ -22,8 +22,8 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         FileFormatError: the file is damaged, or holds pickled objects, which could run code.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    with reading(path, "a .npz file, as numpy.savez writes it"):
-        content = np.load(path, allow_pickle=False)
+    with reading(path, "a .npz file, as numpy.savez writes it"), path.open("rb") as file:
+        content = np.load(file, allow_pickle=False)
         if not isinstance(content, np.lib.npyio.NpzFile):
             raise FileFormatError(
                 f"{path} holds one array without a name",

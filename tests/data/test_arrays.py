@@ -1,0 +1,202 @@
+"""Named arrays: what each key means, and what is said when rows or values are wrong."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from commonspace.data.arrays import table_from_arrays
+from commonspace.data.assemble import Table
+from commonspace.data.columns import Features, Texts
+from commonspace.data.problems import Problems
+from commonspace.errors import DataError
+
+IMAGE = np.arange(12, dtype=np.float64).reshape(4, 3)
+TEXT = np.arange(8, dtype=np.float32).reshape(4, 2)
+LABEL = np.array([0, 1, 1, 0])
+
+
+def read(**arrays: NDArray[Any]) -> tuple[Table, list[str]]:
+    problems = Problems(partial=False)
+    return table_from_arrays(arrays, source="x.npz", problems=problems), problems.sentences
+
+
+def read_partly(**arrays: NDArray[Any]) -> tuple[Table, list[str]]:
+    problems = Problems(partial=True)
+    return table_from_arrays(arrays, source="x.npz", problems=problems), problems.sentences
+
+
+def values(table: Table, name: str) -> list[list[float]]:
+    column = table.columns[name]
+    assert isinstance(column, Features)
+    assert column.values.dtype == np.float32
+    rows: list[list[float]] = column.values.tolist()
+    return rows
+
+
+def test_plain_keys() -> None:
+    table, notes = read(
+        image=IMAGE,
+        text=TEXT,
+        label=LABEL,
+        class_names=np.array(["cat", "dog"]),
+        split=np.array(["train", "val", "test", "train"]),
+        id=np.array(["a", "b", "c", "d"]),
+        group=np.array([7, 7, 8, 9]),
+        price=np.array([1.5, 2, 3, 4]),
+        shop=np.array([b"x", b"y", b"x", b"y"]),
+    )
+    assert values(table, "image") == IMAGE.tolist()
+    assert values(table, "text") == TEXT.tolist()
+    assert table.labels.argmax(axis=1).tolist() == LABEL.tolist()
+    assert table.class_names == ("cat", "dog")
+    assert table.split == ["train", "val", "test", "train"]
+    assert table.ids == ["a", "b", "c", "d"]
+    assert table.groups == [7, 7, 8, 9]
+    assert dict(table.fields) == {
+        "group": [7, 7, 8, 9],
+        "price": [1.5, 2.0, 3.0, 4.0],
+        "shop": ["x", "y", "x", "y"],
+    }
+    assert notes == []
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "uint8", "int64", "bool", ">f4"])
+def test_any_real_dtype_becomes_float32(dtype: str) -> None:
+    raw = (IMAGE % 2).astype(dtype)
+    assert values(read(image=raw)[0], "image") == (IMAGE % 2).tolist()
+
+
+def test_a_file_of_splits_is_the_same_as_one_with_a_split_key() -> None:
+    whole, _ = read(
+        image=IMAGE, text=TEXT, label=LABEL, split=np.array(["train", "train", "test", "test"])
+    )
+    for keys in (
+        ("img_train", "txt_train", "label_train", "img_test", "txt_test", "label_test"),
+        ("train_img", "train_txt", "train_img_lab", "test_img", "test_txt", "test_img_lab"),
+        ("image_train", "text_train", "labels_train", "image_test", "text_test", "labels_test"),
+    ):
+        parts: list[NDArray[Any]] = [
+            IMAGE[:2],
+            TEXT[:2],
+            LABEL[:2, None],
+            IMAGE[2:],
+            TEXT[2:],
+            LABEL[2:, None],
+        ]
+        table, _ = read(**dict(zip(keys, parts, strict=True)))
+        assert table.split == whole.split
+        assert list(table.columns) == ["image", "text"]
+        assert values(table, "image") == values(whole, "image")
+        assert values(table, "text") == values(whole, "text")
+        assert (table.labels == whole.labels).all()
+        assert table.ids == ["train-0", "train-1", "test-0", "test-1"]
+
+
+def test_any_number_of_modalities_in_the_order_of_the_file() -> None:
+    table, _ = read(zebra=IMAGE, audio=TEXT, image=IMAGE)
+    assert list(table.columns) == ["zebra", "audio", "image"]
+    assert table.split is None
+    assert table.labels.shape == (4, 0)
+
+
+def test_the_first_key_of_ids_that_tells_rows_apart_names_the_samples() -> None:
+    table, _ = read(image=IMAGE, image_id=np.array(list("aabc")), text_id=np.array(list("wxyz")))
+    assert table.ids == ["w", "x", "y", "z"]
+    assert table.fields["image_id"] == ["a", "a", "b", "c"]
+
+
+def test_a_row_may_lack_a_modality_if_it_says_so() -> None:
+    image = IMAGE.copy()
+    image[1] = np.nan
+    table, _ = read(image=image, text=TEXT, image_present=np.array([1, 0, 1, 1]))
+    assert table.columns["image"].present.tolist() == [True, False, True, True]
+    assert values(table, "image")[1] == [0, 0, 0]
+    assert table.columns["text"].present.all()
+
+
+def test_texts_are_strings_under_the_name_text() -> None:
+    table, _ = read(image=IMAGE, text=np.array(["a cat", "", "a dog", "one more"]))
+    column = table.columns["text"]
+    assert isinstance(column, Texts)
+    assert column.items == (("a cat",), (), ("a dog",), ("one more",))
+
+
+def test_facts_about_the_file_are_noted_not_refused() -> None:
+    _, notes = read(image=IMAGE, mean=np.zeros(3), date=np.array("2020"))
+    assert [note.split("'")[1] for note in notes] == ["mean", "date"]
+
+
+@pytest.mark.parametrize(("bad", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (1e300, "1e\\+300")])
+def test_values_that_are_not_finite_name_file_key_row_and_column(bad: float, shown: str) -> None:
+    image = IMAGE.copy()
+    image[2, 1] = bad
+    with pytest.raises(DataError, match=r"x[.]npz.*'image'") as caught:
+        read(image=image, text=TEXT)
+    assert caught.match(f"{shown} in row 2, column 1; 1 of 4 rows")
+    table, sentences = read_partly(image=image, text=TEXT)
+    assert table.columns["image"].present.tolist() == [True, True, False, True]
+    assert len(sentences) == 1
+    assert "1 rows count as missing" in sentences[0]
+
+
+def test_rows_that_do_not_match_name_the_odd_one_out() -> None:
+    with pytest.raises(DataError, match="4 rows in 'text', as in 'image', 'label'") as caught:
+        read(image=IMAGE, text=TEXT[:3], label=LABEL)
+    assert caught.match("found:    3")
+    table, sentences = read_partly(image=IMAGE, text=TEXT[:3], label=LABEL)
+    assert list(table.columns) == ["image"]
+    assert len(sentences) == 1
+    assert "'text' left out" in sentences[0]
+    with pytest.raises(DataError, match="4 rows in 'label'"):
+        read(image=IMAGE, text=TEXT, label=LABEL[:3])
+
+
+def test_a_split_that_lacks_a_modality_is_named() -> None:
+    arrays: dict[str, NDArray[Any]] = {"image_train": IMAGE, "text_train": TEXT, "text_test": TEXT}
+    with pytest.raises(DataError, match="key 'image_test' is missing"):
+        read(**arrays)
+    table, sentences = read_partly(**arrays)
+    assert table.columns["image"].present.tolist() == [True] * 4 + [False] * 4
+    assert "the 4 rows of test have no image" in sentences[0]
+
+
+def test_a_split_that_lacks_labels_is_named() -> None:
+    arrays: dict[str, NDArray[Any]] = {
+        "image_train": IMAGE,
+        "label_train": LABEL,
+        "image_val": IMAGE,
+    }
+    with pytest.raises(DataError, match="key 'label_validation' is missing"):
+        read(**arrays)
+    table, _ = read_partly(**arrays)
+    assert table.labels.any(axis=1).tolist() == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"image": IMAGE, "img": IMAGE + 1}, "'image' and 'img'"),
+        ({"image": IMAGE, "text_train": TEXT}, "'image' beside 'text_train'"),
+        ({"image_train": IMAGE, "image_test": IMAGE[:, :2]}, "expected: \\(rows, 3\\) numbers"),
+        ({"image_train": IMAGE, "label_train": LABEL, "image_val": IMAGE,
+          "label_val": np.array(list("abcd"))}, "another form in each split"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused(arrays: dict[str, NDArray[Any]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(**arrays)
+
+
+def test_one_row_is_a_data_set_too() -> None:
+    table, _ = read(image=IMAGE[:1], label=np.array([[0, 1, 1]]), id=np.array([["a"]]))
+    assert table.labels.tolist() == [[False, True, True]]
+    assert table.ids == ["a"]
+
+
+def test_lists_that_matlab_made_rows_or_columns() -> None:
+    for shape in ((1, 4), (4, 1)):
+        table, _ = read(image=IMAGE, label=LABEL.reshape(shape), id=np.arange(4).reshape(shape))
+        assert table.labels.argmax(axis=1).tolist() == LABEL.tolist()
+        assert table.ids == ["0", "1", "2", "3"]
