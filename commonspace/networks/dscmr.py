@@ -101,18 +101,17 @@ class DSCMRNetwork(nn.Module):
         Returns:
             Modality name -> (n_m, d) and (n_m, c), both float32.
         """
-        outputs = {}
-        for name, batch in inputs.items():
-            u = self.represent(name, batch)
-            outputs[name] = Outputs(u.float(), self.classifier(u).float())
-        return outputs
+        hidden = [self._hidden(name, batch) for name, batch in inputs.items()]
+        counts = [len(part) for part in hidden]
+        # All modalities in one product: the weights are read, and their gradient written, once.
+        u = self._shared(torch.cat(hidden))
+        rows, predictions = torch.split(u, counts), torch.split(self.classifier(u), counts)
+        parts = zip(inputs, rows, predictions, strict=True)
+        return {name: Outputs(one.float(), prediction.float()) for name, one, prediction in parts}
 
     def represent(self, modality: str, inputs: Tensor) -> Tensor:
         """Return u for one modality: (n, d), neither scaled nor shifted."""
-        number = self._numbers[modality]
-        hidden = torch.relu(self.hidden[number](self.trunks[number](inputs)))
-        u: Tensor = self.shared(hidden)
-        return torch.relu(u) if self.config.relu_after_shared else u
+        return self._shared(self._hidden(modality, inputs))
 
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         """Return u / ||u|| for one modality: (n, d) float32, whose inner product is the cosine."""
@@ -131,3 +130,11 @@ class DSCMRNetwork(nn.Module):
     def from_config(cls, config: Mapping[str, Any]) -> "DSCMRNetwork":
         """Build the network that ``to_config`` described, with fresh weights."""
         return cls(DSCMRConfig(**config))
+
+    def _hidden(self, modality: str, inputs: Tensor) -> Tensor:
+        number = self._numbers[modality]
+        return torch.relu(self.hidden[number](self.trunks[number](inputs)))
+
+    def _shared(self, hidden: Tensor) -> Tensor:
+        u: Tensor = self.shared(hidden)
+        return torch.relu(u) if self.config.relu_after_shared else u
