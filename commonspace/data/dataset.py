@@ -135,7 +135,7 @@ class Dataset:
         digest = sha256()
         for texts in (self.ids, self.class_names, tuple(self.split)):
             for text in texts:
-                encoded = text.encode()
+                encoded = text.encode(errors="surrogatepass")
                 digest.update(len(encoded).to_bytes(8, "little") + encoded)
             digest.update(b"\0end")
         digest.update(np.packbits(self.labels, axis=None).tobytes())

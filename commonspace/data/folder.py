@@ -200,7 +200,7 @@ def _merged(samples: Sequence[_Sample], problems: Problems) -> list[_Sample]:
 
 
 def _check_images(samples: Sequence[_Sample], problems: Problems) -> None:
-    missing = [s for s in samples if s.image is not None and not s.image.is_file()]
+    missing = [s for s in samples if s.image is not None and not _is_there(s.image)]
     if not missing:
         return
     named = "; ".join(f"{sample.file_name} ({sample.where})" for sample in missing[:5])
@@ -217,6 +217,13 @@ def _check_images(samples: Sequence[_Sample], problems: Problems) -> None:
     )
     for sample in missing:
         sample.image = None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long to be one, or a folder that may not be entered
+        return False
 
 
 def _table(source: str, samples: Sequence[_Sample]) -> Table:

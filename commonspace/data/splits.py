@@ -167,8 +167,9 @@ def _deal(
     placed = np.zeros_like(wanted, dtype=bool)
     carriers = (has > 0).sum(axis=0)
     plain = (sizes == 1) & ((has > 0).sum(axis=1) == 1)
+    carried = _carried(has, order)
     for k in np.argsort(carriers, kind="stable"):
-        units = order[(chosen[order] < 0) & (has[order, k] > 0)]
+        units = carried[k][chosen[carried[k]] < 0]
         needed = share > 0
         if carriers[k] < 3:  # too few to be everywhere: train, then test
             needed[_VALIDATION] = False
@@ -188,6 +189,14 @@ def _deal(
         placed[k] |= counts > 0
     _complete_train(has, chosen)
     return chosen
+
+
+def _carried(has: NDArray[np.float64], order: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Return for each class the units that carry it, in the given order."""
+    place, classes = np.nonzero(has[order])
+    by_class = np.argsort(classes, kind="stable")
+    ends = np.cumsum(np.bincount(classes, minlength=has.shape[1]))
+    return np.split(order[place[by_class]], ends[:-1])
 
 
 def _most_wanting(

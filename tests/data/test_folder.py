@@ -321,3 +321,19 @@ def test_csv_cells_come_back(
     read = read_records(path, Problems(partial=False))
     cells = [[record[name] or "" for name in ("file_name", "text", "x")] for _, record in read]
     assert cells == rows
+
+
+def test_odd_file_names_are_missing_files_not_crashes(tmp_path: Path) -> None:
+    for name in ("x" * 5000, "a\0b"):
+        lines = [{"file_name": f"{s}{name}", "split": s} for s in ("train", "val", "test")]
+        with pytest.raises(DataError, match="3 image files are missing"):
+            load_dataset(make(tmp_path, lines, images=False))
+
+
+def test_half_a_surrogate_pair_has_a_fingerprint(tmp_path: Path) -> None:
+    lines = [
+        {"id": f"\ud800{s}", "text": "\udfff", "label": "\ud801", "split": s}
+        for s in ("train", "val", "test")
+    ]
+    data = load_dataset(make(tmp_path, lines, images=False))
+    assert data.fingerprint == load_dataset(tmp_path).fingerprint
