@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from commonspace.cli.options import (
@@ -62,6 +61,8 @@ def embed(
     for problem in dataset.problems:
         typer.echo(f"note: {problem}", err=True)
     vectors = embedded(space, dataset)
+    if left_out := len(dataset) - len(vectors):
+        typer.echo(f"note: left out {left_out} samples without a modality of the space", err=True)
     write_arrays(vectors, out)
     counts = ", ".join(f"{c.present.sum()} {name}" for name, c in vectors.columns.items())
     typer.echo(f"{out}: {counts} vectors of {space.dimension} numbers")
@@ -72,13 +73,14 @@ def embedded(space: "CommonSpace", dataset: "Dataset") -> "Dataset":
 
     Args:
         space: what embeds.
-        dataset: samples with at least one modality of the space; those without are left out, and
-            the problems of the result say so.
+        dataset: its samples without any modality of the space are left out.
 
     Raises:
         SettingError: the space and the data have no modality in common.
         DataError: a column is of another kind or size than the space was fitted on.
     """
+    import numpy as np
+
     from commonspace.data import Features
 
     columns = {}

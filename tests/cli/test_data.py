@@ -1,0 +1,104 @@
+"""data: the counts are those of the data, and each problem is listed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from typer.testing import Result
+
+Call = Callable[..., Result]
+
+
+def photos(folder: Path) -> Path:
+    """Write a folder of six images, of which one is damaged and one is missing."""
+    folder.mkdir()
+    lines = []
+    for number in range(6):
+        name = f"{number}.png"
+        if number != 5:
+            Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(folder / name)
+        line = {
+            "file_name": name,
+            "text": [f"picture {number}", "again"][: 1 + number % 2],
+            "label": "even" if number % 2 == 0 else "odd",
+            "split": ["train", "validation", "test"][number // 2],
+        }
+        lines.append(json.dumps(line))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    damaged = folder / "2.png"
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    return folder
+
+
+def test_json_counts_a_feature_file(call: Call, points_file: Path) -> None:
+    facts = json.loads(call("data", points_file, "--json").stdout)
+    assert facts["samples"] == 120
+    assert facts["splits"] == {"train": 72, "validation": 24, "test": 24}
+    assert facts["classes"] == {
+        name: {"train": 24, "validation": 8, "test": 8} for name in ("ant", "bee", "cat")
+    }
+    assert facts["labels"] == {"one": 120, "several": 0, "none": 0}
+    assert facts["modalities"]["image"] == {
+        "kind": "features",
+        "form": "12-d features",
+        "present": 120,
+        "missing": 0,
+    }
+    assert facts["problems"] == []
+
+
+def test_several_labels_and_none_are_counted(call: Call, points_file: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(points_file))
+    marks = np.eye(3, dtype=np.uint8)[arrays["label"]]
+    marks[0] = 1
+    marks[1] = 0
+    arrays["label"] = marks
+    np.savez(tmp_path / "marks.npz", **arrays)
+    facts = json.loads(call("data", tmp_path / "marks.npz", "--json").stdout)
+    assert facts["labels"] == {"one": 118, "several": 1, "none": 1}
+
+
+def test_each_problem_of_a_folder_is_named_and_the_rest_counted(call: Call, tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos")
+    result = call("data", folder)
+    assert result.exit_code == 0, result.stderr
+    assert "problems: 2" in result.stdout
+    assert "5.png" in result.stdout
+    assert "line 6" in result.stdout
+    assert "2.png" in result.stdout
+    facts = json.loads(call("data", folder, "--json").stdout)
+    assert facts["modalities"]["image"]["missing"] == 1
+    assert facts["splits"] == {"train": 2, "validation": 2, "test": 2}
+    assert len(facts["problems"]) == 2
+
+
+def test_the_table_counts_each_class_and_all(call: Call, points_file: Path) -> None:
+    lines = call("data", points_file).stdout.splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line.split()}
+    assert rows["bee"] == ["24", "8", "8", "40"]
+    assert next(line for line in lines if "all samples" in line).split()[2:] == [
+        "72",
+        "24",
+        "24",
+        "120",
+    ]
+    assert "problems: none" in lines
+
+
+def test_names_are_shown_as_they_are(call: Call, points_file: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(points_file))
+    arrays["class_names"] = np.array(["[bold]ant", "蜜蜂", "[/red]"])
+    np.savez(tmp_path / "names.npz", **arrays)
+    shown = call("data", tmp_path / "names.npz").stdout
+    assert all(name in shown for name in arrays["class_names"])
+
+
+def test_what_cannot_be_opened_at_all_is_an_error(call: Call, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(b"PK\x03\x04 no more")
+    result = call("data", broken)
+    assert result.exit_code == 2
+    assert "broken.npz" in result.stderr
+    assert "Traceback" not in result.output

@@ -1,0 +1,122 @@
+"""evaluate: the figures of the package, for the data that the run was trained on."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+import commonspace as cs
+from commonspace.cli.tables import chance_level
+
+Call = Callable[..., Result]
+
+
+@pytest.mark.parametrize("split", ["test", "validation", "train"])
+def test_json_is_what_the_package_measures(
+    call: Call, run_folder: Path, points_file: Path, split: str
+) -> None:
+    result = call("evaluate", run_folder, "--split", split, "--json", "--k", 5, "--k", 10)
+    assert result.exit_code == 0, result.stderr
+    part = cs.load_dataset(points_file).part(split)
+    expected = cs.evaluate(cs.load(run_folder), part, k=(5, 10))
+    report = json.loads(result.stdout)
+    assert report == expected
+    assert list(report) == ["image->text", "text->image", "average"]
+    assert all({"map", "map@5", "map@10"} <= set(figures) for figures in report.values())
+
+
+def test_the_table_shows_the_same_figures_beside_chance(call: Call, run_folder: Path) -> None:
+    table = call("evaluate", run_folder)
+    report = json.loads(call("evaluate", run_folder, "--json").stdout)
+    for direction, figures in report.items():
+        row = next(line for line in table.stdout.splitlines() if direction in line)
+        assert f"{figures['map']:.3f}" in row
+        assert "0.333" in row  # three classes of eight: 8/24
+
+
+def test_another_data_set(call: Call, run_folder: Path, points_file: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(points_file))
+    held_out = arrays["split"] == "test"
+    arrays["text"][held_out] = arrays["text"][held_out][::-1]
+    np.savez(tmp_path / "other.npz", **arrays)
+    report = json.loads(
+        call("evaluate", run_folder, "--data", tmp_path / "other.npz", "--json").stdout
+    )
+    part = cs.load_dataset(tmp_path / "other.npz").part("test")
+    assert report == cs.evaluate(cs.load(run_folder), part)
+    assert report != cs.evaluate(cs.load(run_folder), cs.load_dataset(points_file).part("test"))
+
+
+def test_drawn_splits_are_those_of_the_training(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    arrays = dict(np.load(points_file))
+    del arrays["split"]
+    data, out = tmp_path / "whole.npz", tmp_path / "run"
+    np.savez(data, **arrays)
+    small = ("--hidden", 8, "--common", 4, "--epochs", 1, "--device", "cpu")
+    assert call("train", data, "--out", out, "--split-seed", 3, *small).exit_code == 0
+    result = call("evaluate", out, "--json")
+    space = cs.load(out)
+    assert json.loads(result.stdout) == cs.evaluate(
+        space, cs.load_dataset(data, seed=3).part("test")
+    )
+    assert result.stderr == ""
+    named = call("evaluate", out, "--data", data, "--json")
+    assert named.stdout == result.stdout
+    other = json.loads(call("evaluate", out, "--split-seed", 4, "--json").stdout)
+    assert other == cs.evaluate(space, cs.load_dataset(data, seed=4).part("test"))
+
+
+def test_data_that_changed_since_the_training_is_noted(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    data, out = tmp_path / "points.npz", tmp_path / "run"
+    shutil.copy(points_file, data)
+    small = ("--hidden", 8, "--common", 4, "--epochs", 1, "--device", "cpu")
+    assert call("train", data, "--out", out, *small).exit_code == 0
+    assert call("evaluate", out).stderr == ""
+    arrays = dict(np.load(points_file))
+    arrays["image"][0, 0] += 1
+    np.savez(data, **arrays)
+    changed = call("evaluate", out)
+    assert changed.exit_code == 0
+    assert "no longer those that the space was trained on" in changed.stderr
+
+
+def test_a_space_saved_from_python_needs_data(
+    call: Call, run_folder: Path, points_file: Path, tmp_path: Path
+) -> None:
+    cs.load(run_folder).save(tmp_path / "space")
+    refused = call("evaluate", tmp_path / "space")
+    assert refused.exit_code == 2
+    assert "--data" in refused.stderr
+    assert call("evaluate", tmp_path / "space", "--data", points_file).exit_code == 0
+
+
+def test_what_is_no_run_is_refused(call: Call, run_folder: Path, tmp_path: Path) -> None:
+    missing = call("evaluate", tmp_path / "nothing")
+    assert missing.exit_code == 2
+    assert "holds no space" in missing.stderr
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run_folder, damaged)
+    (damaged / "run.json").write_text("{", "utf-8")
+    refused = call("evaluate", damaged)
+    assert refused.exit_code == 2
+    assert "run.json cannot be read" in refused.stderr
+
+
+def test_chance_is_the_share_of_relevant_pairs() -> None:
+    draw = np.random.default_rng(0)
+    for classes, size in ((4, 0.25), (3, 0.6)):
+        queries, gallery = (draw.random((n, classes)) < size for n in (37, 53))
+        shares = [
+            np.mean([bool((query & item).any()) for item in gallery])
+            for query in queries
+            if query.any()
+        ]
+        assert chance_level(queries, gallery) == pytest.approx(np.mean(shares), rel=1e-12)

@@ -1,0 +1,102 @@
+"""The search of the README and of examples/ finds what a sort of all inner products finds."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import commonspace as cs
+from commonspace.data import Images, Texts
+from commonspace.data.scenes import scenes
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def space() -> cs.CommonSpace:
+    """Return a space of raw images and texts, trained for one epoch."""
+    data = scenes(0, per_class=10)
+    method = cs.DSCMR(epochs=1, hidden=16, common=8, device="cpu")
+    return method.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    """Return examples/search.py as a module."""
+    spec = importlib.util.spec_from_file_location("search", ROOT / "examples" / "search.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_sentence_finds_the_pictures_with_the_largest_inner_products(
+    space: cs.CommonSpace, example: ModuleType
+) -> None:
+    test = scenes(0, per_class=10).part("test")
+    images = test.columns["image"]
+    assert isinstance(images, Images)
+    query = space.embed("text", ["a boat at sea"])[0]
+    scores = [
+        float(space.embed("image", [item])[0] @ query) for item in images.items if item is not None
+    ]
+    order = sorted(range(len(scores)), key=lambda row: -scores[row])
+    found = example.search(space, test, "a boat at sea", count=7)
+    assert [name for _, name in found] == [test.ids[row] for row in order[:7]]
+    np.testing.assert_allclose([score for score, _ in found], sorted(scores)[::-1][:7], rtol=1e-5)
+
+
+def test_a_picture_file_finds_texts(
+    space: cs.CommonSpace, example: ModuleType, tmp_path: Path
+) -> None:
+    test = scenes(0, per_class=10).part("test")
+    images, texts = test.columns["image"], test.columns["text"]
+    assert isinstance(images, Images)
+    assert isinstance(texts, Texts)
+    picture = images.items[3]
+    assert isinstance(picture, np.ndarray)
+    Image.fromarray(picture).save(tmp_path / "query.png")
+    scores = space.embed("text", texts) @ space.embed("image", [picture])[0]
+    found = example.search(space, test, str(tmp_path / "query.png"), count=3)
+    assert [name for _, name in found] == [test.ids[row] for row in np.argsort(-scores)[:3]]
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_the_python_of_the_readme_runs(
+    readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run its blocks of Python one after the other, on small scenes and with one epoch."""
+    from commonspace.data.load import BUILT_IN
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(BUILT_IN, "scenes", lambda seed: scenes(seed, per_class=10))
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    script = "\n".join(blocks).replace(
+        "cs.DSCMR(seed=0)", 'cs.DSCMR(seed=0, epochs=1, hidden=16, common=8, device="cpu")'
+    )
+    assert "epochs=1" in script
+    names: dict[str, object] = {}
+    exec(script, names)
+    assert names["found"] == names["test"].ids[names["scores"].argmax()]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_the_commands_of_the_readme_are_those_of_the_package(readme: str) -> None:
+    from commonspace.cli.main import COMMANDS
+
+    text = (ROOT / readme).read_text("utf-8")
+    assert set(re.findall(r"^\| `commonspace (\w+)", text, re.MULTILINE)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_the_tree_of_the_readme_is_that_of_the_package(readme: str) -> None:
+    text = (ROOT / readme).read_text("utf-8")
+    named = set(re.findall(r"^      (\w+)/ ", text, re.MULTILINE))
+    rooms = {path.parent.name for path in (ROOT / "commonspace").glob("*/__init__.py")}
+    assert named == rooms

@@ -1,0 +1,108 @@
+"""Each command explains itself, at once, and the names of methods and words are the package's."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import get_args
+
+import pytest
+from typer.testing import Result
+
+from commonspace.cli import options
+from commonspace.cli.main import COMMANDS
+from commonspace.cli.methods import METHODS, MethodOptions, method_named
+from commonspace.data import SPLITS
+from commonspace.errors import SettingError
+from commonspace.methods import DSCMR
+from commonspace.methods.dscmr import VARIANTS
+from commonspace.networks.dscmr import Classifier
+from commonspace.training import Precision
+
+Call = Callable[..., Result]
+
+
+def test_the_page_names_every_command_and_fits_a_terminal(call: Call) -> None:
+    page = call("--help")
+    assert page.exit_code == 0
+    for name in COMMANDS:
+        assert f"commonspace {name}" in page.stdout
+    assert max(map(len, page.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_an_example(call: Call, name: str) -> None:
+    page = call(name, "--help")
+    assert page.exit_code == 0
+    assert "Example" in page.stdout
+    assert f"  commonspace {name}" in page.stdout
+
+
+def test_help_loads_neither_torch_nor_numpy() -> None:
+    script = (
+        "import sys, runpy; sys.argv = ['commonspace', '--help']\n"
+        "try: runpy.run_module('commonspace', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print([name for name in ('torch', 'numpy', 'PIL', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: " in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_defaults_on_the_command_line_are_those_of_the_method() -> None:
+    assert method_named("dscmr", MethodOptions()) == DSCMR()
+
+
+def test_every_option_of_dscmr_arrives() -> None:
+    given = MethodOptions(
+        variant="released",
+        seed=7,
+        epochs=3,
+        patience=0,
+        batch_size=9,
+        learning_rate=0.5,
+        label_weight=0.0,
+        lambda_=0.25,
+        eta=0.75,
+        classifier="closed_form",
+        hidden=5,
+        common=4,
+        device="cpu",
+        precision="float32",
+    )
+    assert method_named("dscmr", given) == DSCMR(
+        variant="released",
+        seed=7,
+        epochs=3,
+        patience=None,
+        batch_size=9,
+        learning_rate=0.5,
+        label_weight=0.0,
+        lambda_=0.25,
+        eta=0.75,
+        classifier="closed_form",
+        hidden=5,
+        common=4,
+        device="cpu",
+        precision="float32",
+    )
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingError, match="dscmr"):
+        method_named("dscrm", MethodOptions())
+    assert list(METHODS) == ["dscmr"]
+
+
+def test_the_words_of_options_are_those_of_the_rooms() -> None:
+    assert get_args(options.Variant) == tuple(VARIANTS)
+    assert get_args(options.Classifier) == get_args(Classifier)
+    assert get_args(options.Precision) == get_args(Precision)
+    assert get_args(options.Split) == SPLITS
+
+
+def test_version(call: Call) -> None:
+    from commonspace.space import versions
+
+    assert call("--version").stdout.strip() == versions()["commonspace"]
