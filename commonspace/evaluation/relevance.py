@@ -40,7 +40,7 @@ class Relevance(Protocol):
         """The highest grade that can occur, at least 1."""
 
     def grades(self, queries: NDArray[np.intp]) -> NDArray[np.integer]:
-        """Return the (b, m) grades of all gallery items for b queries."""
+        """Return the (b, m) grades of all gallery items for b queries that can be judged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +68,7 @@ class SameKey:
 
     def grades(self, queries: NDArray[np.intp]) -> NDArray[np.integer]:
         """Return (b, m) uint8, 0 or 1."""
-        keys = self.query[queries][:, None]
-        same: NDArray[np.bool_] = (keys == self.gallery) & (keys >= 0)
+        same: NDArray[np.bool_] = self.query[queries][:, None] == self.gallery
         return same.view(np.uint8)
 
 

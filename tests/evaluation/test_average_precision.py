@@ -164,13 +164,22 @@ def test_blocks_and_threads_change_nothing(block: int, workers: int) -> None:
         )
 
 
-def test_the_first_k_of_a_partial_ranking_are_those_of_the_whole() -> None:
-    query, gallery, query_labels, gallery_labels = problem(6, 30, 90)
+@pytest.mark.parametrize("m", [90, 3000])  # short rows are sorted as a whole by NumPy itself
+def test_the_first_k_of_a_partial_ranking_are_those_of_the_whole(m: int) -> None:
+    query, gallery, query_labels, gallery_labels = problem(6, 30, m, 6)
     ranking = Ranking.by_class(query, gallery, query_labels, gallery_labels)
-    (whole,) = ranking.measure(lambda block: block.items, 90)
-    for depth in (1, 7, 89):
-        (first,) = ranking.measure(lambda block: block.items, depth)
+    whole = np.concatenate(ranking.measure(lambda block: block.items, m))
+    for depth in (1, 7, m - 1):
+        first = np.concatenate(ranking.measure(lambda block: block.items, depth))
         np.testing.assert_array_equal(first, whole[:, :depth])
+
+
+def test_scores_closer_than_a_step_tie_and_others_do_not() -> None:
+    query = np.ones((1, 1))
+    for exponent, ranked in ((-50, [0, 1]), (-42, [1, 0])):
+        gallery = np.array([[1.0], [1 + 2.0**exponent]])
+        (items,) = Ranking.by_class(query, gallery, [0], [0, 0]).measure(lambda b: b.items, 2)
+        assert items.tolist() == [ranked]
 
 
 def test_what_must_not_matter() -> None:
