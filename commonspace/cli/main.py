@@ -19,7 +19,7 @@ from commonspace.cli.interrupts import INTERRUPTED
 from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
 
-__all__ = ["COMMANDS", "Command", "build", "main"]
+__all__ = ["COMMANDS", "Command", "Group", "build", "main"]
 
 HELP = """One common space in which a photo finds texts and a sentence finds photos.
 
