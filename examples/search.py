@@ -32,7 +32,7 @@ def search(
     asks, answers = ("image", "text") if Path(query).is_file() else ("text", "image")
     gallery = space.embed_dataset(data)[answers]
     scores = gallery.vectors @ space.embed(asks, [query])[0]
-    best = scores.argsort()[::-1][:count]
+    best = (-scores).argsort(kind="stable")[:count]
     return [(float(scores[i]), data.ids[gallery.rows[i]]) for i in best]
 
 
