@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from commonspace.errors import SpaceError
 from commonspace.networks.image_cnn import ImageCNN
+from commonspace.networks.pretrained import PretrainedImages, PretrainedTexts
 from commonspace.networks.sentence_cnn import SentenceCNN
+from commonspace.networks.several_texts import MeanOfTexts
+from commonspace.networks.vgg19 import VGG19
 
 __all__ = ["TRUNKS", "VectorTrunk", "trunk_from_config"]
 
@@ -37,6 +40,10 @@ TRUNKS: dict[str, Callable[..., nn.Module]] = {
     "vectors": VectorTrunk,
     "image_cnn": ImageCNN,
     "sentence_cnn": SentenceCNN,
+    "vgg19": VGG19,
+    "pretrained_images": PretrainedImages,
+    "pretrained_texts": PretrainedTexts,
+    "mean_of_texts": lambda trunk: MeanOfTexts(trunk_from_config(trunk)),
 }
 
 
@@ -60,7 +67,7 @@ def trunk_from_config(config: Mapping[str, Any]) -> nn.Module:
         )
     try:
         return TRUNKS[kind](**settings)
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, KeyError) as exc:
         raise SpaceError(
             f"the description of the trunk {kind!r} does not fit",
             found=f"{settings} ({exc})",

@@ -1,0 +1,264 @@
+"""Trunks that are models of the transformers library, pooled to one vector.
+
+The architecture is built from the model's own configuration, a JSON object, so that a space that
+holds such a trunk needs nothing beside its own files. Nothing is downloaded here, and no code
+that came with a checkpoint is ever run.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from commonspace.errors import SpaceError
+from commonspace.extras import optional
+from commonspace.networks.standardise import standardised
+from commonspace.networks.tunable import Tunable
+
+__all__ = [
+    "IMAGE_POOLINGS",
+    "NO_TOKEN",
+    "TEXT_POOLINGS",
+    "PretrainedImages",
+    "PretrainedTexts",
+    "model_from_config",
+]
+
+NO_TOKEN = -1
+"""Fills a row of token numbers behind its last token."""
+
+_OTHER_TOWER = {"image": ("text", "logit"), "text": ("vision", "visual", "logit")}
+
+
+class PretrainedImages(Tunable):
+    """A transformers model that reads pictures.
+
+    Args:
+        config: the model's configuration, with its "model_type".
+        pooling: one of ``IMAGE_POOLINGS``.
+        size: the length of the pooled vector.
+        mean: of each channel, where the pictures come as bytes; None: they come as the model
+            wants them.
+        std: likewise.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        pooling: str,
+        size: int,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        """Build the model with fresh weights."""
+        super().__init__()
+        self.size = size
+        self.model = model_from_config(config, "image")
+        self._pool = IMAGE_POOLINGS[pooling]
+        self._mean, self._std = mean, std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the pooled vectors.
+
+        Args:
+            images: (n, 3, h, w) uint8 RGB in 0..255, or floats as the model wants them.
+
+        Returns:
+            (n, size) float32, or the lower precision under autocast.
+        """
+        if self._mean is not None and self._std is not None:
+            images = standardised(images, self._mean, self._std)
+        return self._pool(self.model, images)
+
+    def top(self) -> Sequence[nn.Module]:
+        """Return the last block and what follows it."""
+        return _last_block(self.model)
+
+    def checkpoint_gradients(self) -> None:
+        """Let the model keep fewer activations, where its architecture can."""
+        _checkpoint(self.model, super().checkpoint_gradients)
+
+
+class PretrainedTexts(Tunable):
+    """A transformers model that reads tokens.
+
+    Args:
+        config: the model's configuration, with its "model_type".
+        pooling: one of ``TEXT_POOLINGS``.
+        size: the length of the vector that leaves.
+        padding: the number of the token that fills rows.
+        dense: for each further linear layer (in, out, bias, activation), the name of a class in
+            torch.nn.
+        unit_length: whether the vectors are scaled to length 1.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        pooling: str,
+        size: int,
+        padding: int = 0,
+        dense: Sequence[tuple[int, int, bool, str]] = (),
+        unit_length: bool = False,
+    ) -> None:
+        """Build the model with fresh weights."""
+        super().__init__()
+        self.size = size
+        self.model = model_from_config(config, "text")
+        self.dense = nn.Sequential(*(_dense(*layer) for layer in dense))
+        self._pool = TEXT_POOLINGS[pooling]
+        self._padding, self._unit_length = padding, unit_length
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the pooled vectors.
+
+        Args:
+            tokens: (n, length) int64 token numbers, ``NO_TOKEN`` behind the last.
+
+        Returns:
+            (n, size) float32, or the lower precision under autocast.
+        """
+        mask = tokens != NO_TOKEN
+        vectors = self._pool(self.model, tokens.masked_fill(~mask, self._padding), mask)
+        vectors = self.dense(vectors)
+        return normalize(vectors) if self._unit_length else vectors
+
+    def top(self) -> Sequence[nn.Module]:
+        """Return the last block and what follows it."""
+        return (*_last_block(self.model), self.dense)
+
+    def checkpoint_gradients(self) -> None:
+        """Let the model keep fewer activations, where its architecture can."""
+        _checkpoint(self.model, super().checkpoint_gradients)
+
+
+def model_from_config(config: Mapping[str, Any], tower: str) -> nn.Module:
+    """Build a model with fresh weights; of one that joins images and texts, only one half.
+
+    Args:
+        config: the model's configuration, with its "model_type".
+        tower: "image" or "text".
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        SpaceError: the installed version does not know this architecture.
+    """
+    transformers = optional("transformers", "a network of the transformers library")
+    try:
+        model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(**config))
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise SpaceError(
+            f"the network {config.get('model_type')!r} cannot be built",
+            expected="an architecture that the installed transformers knows",
+            found=(str(exc).splitlines() or [type(exc).__name__])[0],
+            advice="install the version of transformers that the space was made with",
+        ) from exc
+    return keep_tower(model, tower)
+
+
+def keep_tower(model: nn.Module, tower: str) -> nn.Module:
+    """Take the other half out of a model that joins images and texts, in place."""
+    if hasattr(model, f"get_{tower}_features"):
+        for name in [*model._modules, *model._parameters]:
+            if name.startswith(_OTHER_TOWER[tower]):
+                setattr(model, name, None)
+    return model
+
+
+def _tower_features(output: Any) -> Tensor:  # noqa: ANN401 - a tensor, or an output that holds it
+    pooled: Tensor = output if isinstance(output, Tensor) else output.pooler_output
+    return pooled.flatten(1)
+
+
+def _image_tower(model: nn.Module, images: Tensor) -> Tensor:
+    return _tower_features(model.get_image_features(pixel_values=images))  # type: ignore[operator]
+
+
+def _image_pooler(model: nn.Module, images: Tensor) -> Tensor:
+    pooled: Tensor = model(pixel_values=images).pooler_output
+    return pooled.flatten(1)
+
+
+def _image_mean(model: nn.Module, images: Tensor) -> Tensor:
+    hidden: Tensor = model(pixel_values=images).last_hidden_state
+    return hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden.mean(dim=1)
+
+
+IMAGE_POOLINGS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "image tower": _image_tower,
+    "pooler": _image_pooler,
+    "mean": _image_mean,
+}
+"""How a model of pictures becomes one vector: the projection of its image tower, its own pooler, or
+the mean over the places of its last layer."""
+
+
+def _hidden(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
+    hidden: Tensor = model(input_ids=tokens, attention_mask=mask.long()).last_hidden_state
+    return hidden
+
+
+def _text_tower(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
+    read = model.get_text_features
+    return _tower_features(read(input_ids=tokens, attention_mask=mask.long()))  # type: ignore[operator]
+
+
+def _text_mean(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
+    weights = mask[:, :, None].float()
+    return (_hidden(model, tokens, mask) * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+
+
+def _text_max(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
+    return _hidden(model, tokens, mask).masked_fill(~mask[:, :, None], -torch.inf).amax(1)
+
+
+def _text_first(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
+    return _hidden(model, tokens, mask)[:, 0]
+
+
+def _text_last(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
+    places = mask.sum(1).clamp(min=1) - 1
+    return _hidden(model, tokens, mask)[torch.arange(len(tokens), device=tokens.device), places]
+
+
+TEXT_POOLINGS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
+    "text tower": _text_tower,
+    "mean": _text_mean,
+    "max": _text_max,
+    "cls": _text_first,
+    "lasttoken": _text_last,
+}
+"""How a model of tokens becomes one vector: the projection of its text tower, or the mean, maximum,
+first or last of its last layer over the real tokens."""
+
+
+def _dense(source: int, target: int, bias: bool, activation: str) -> nn.Module:
+    layers: nn.Module = getattr(nn, activation)()
+    return nn.Sequential(nn.Linear(source, target, bias=bias), layers)
+
+
+def _last_block(model: nn.Module) -> Sequence[nn.Module]:
+    """Return the last entry of the longest list of blocks, and the modules behind that list."""
+    lists = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList)
+    ]
+    if not lists:
+        return (model,)
+    name, blocks = max(lists, key=lambda entry: len(entry[1]))
+    chosen: list[nn.Module] = [blocks[-1]]
+    parent = model
+    for part in name.split("."):
+        names = [child for child, _ in parent.named_children()]
+        chosen += [parent.get_submodule(later) for later in names[names.index(part) + 1 :]]
+        parent = parent.get_submodule(part)
+    return chosen
+
+
+def _checkpoint(model: nn.Module, refuse: Callable[[], None]) -> None:
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        refuse()
+    model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
