@@ -3,18 +3,31 @@
 It knows the inputs by name and nothing of what they do.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+from commonspace.encoders.each_text import EachText
 from commonspace.encoders.input import Input
+from commonspace.encoders.photos import Photos
 from commonspace.encoders.pixels import Pixels
+from commonspace.encoders.processed import Processed
+from commonspace.encoders.tokens import Tokens
 from commonspace.encoders.vectors import Vectors
 from commonspace.encoders.words import Words
 from commonspace.errors import SpaceError
 
 __all__ = ["INPUTS", "input_from_config"]
 
-INPUTS: dict[str, type[Input]] = {"pixels": Pixels, "vectors": Vectors, "words": Words}
-"""Kind in a saved config -> class."""
+INPUTS: dict[str, Callable[[dict[str, Any]], Input]] = {
+    "pixels": Pixels.from_config,
+    "photos": Photos.from_config,
+    "processed": Processed.from_config,
+    "tokens": Tokens.from_config,
+    "vectors": Vectors.from_config,
+    "words": Words.from_config,
+    "each_text": lambda config: EachText(input_from_config(config["reader"]), config["fill"]),
+}
+"""Kind in a saved config -> what builds the input again."""
 
 
 def input_from_config(config: dict[str, Any]) -> Input:
@@ -39,7 +52,7 @@ def input_from_config(config: dict[str, Any]) -> Input:
             advice="load it with the version of commonspace that wrote it",
         )
     try:
-        return INPUTS[kind].from_config(config)
+        return INPUTS[kind](config)
     except (KeyError, TypeError, ValueError) as exc:
         raise SpaceError(
             f"the saved settings of the input {kind!r} cannot be used",

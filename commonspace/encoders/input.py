@@ -4,7 +4,7 @@ An input is pre-processing only: it is fixed before training and learns no weigh
 nothing of networks, labels or splits. What it needs to be built again fits into a JSON object.
 """
 
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 
@@ -31,12 +31,4 @@ class Input(Protocol):
         """
 
     def to_config(self) -> dict[str, Any]:
-        """Return what ``from_config`` needs, as a JSON object with the key "kind"."""
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build the input again.
-
-        Args:
-            config: what ``to_config`` returned.
-        """
+        """Return what it is built from again: a JSON object with the key "kind"."""

@@ -6,22 +6,18 @@ knows nothing of file formats: decoding is the data room's.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from commonspace.data.columns import Images
-from commonspace.data.images import decode_image
-from commonspace.errors import DataError, SettingError
+from commonspace.encoders.pictures import Picture, decoded, pictures_of
+from commonspace.errors import SettingError
 
-__all__ = ["Picture", "Pixels"]
-
-Picture = str | Path | NDArray[np.uint8] | Image.Image
-"""One picture: the path of a file, an (h, w, 3) uint8 RGB array, or a Pillow image."""
+__all__ = ["Pixels"]
 
 
 class Pixels:
@@ -75,13 +71,13 @@ class Pixels:
             DataError: a single picture in place of several, or one that is not a picture.
             FileFormatError: a file cannot be decoded.
         """
-        pictures = items.items if isinstance(items, Images) else _several(items)
+        pictures = pictures_of(items)
         squares = np.zeros((len(pictures), self.side, self.side, 3), dtype=np.uint8)
 
         def place(row: int) -> None:
             picture = pictures[row]
             if picture is not None:
-                squares[row] = self._square(_decode(picture, row))
+                squares[row] = self._square(decoded(picture, row))
 
         with ThreadPoolExecutor() as pool:  # Pillow decodes and scales outside the lock
             for _ in pool.map(place, range(len(pictures))):
@@ -110,32 +106,3 @@ class Pixels:
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the input from what ``to_config`` returned."""
         return cls(side=config["side"])
-
-
-def _several(
-    items: Sequence[Picture | None] | NDArray[np.uint8],
-) -> Sequence[Picture | None] | NDArray[np.uint8]:
-    single = isinstance(items, str | Path | Image.Image)
-    if single or (isinstance(items, np.ndarray) and items.ndim != 4):
-        raise DataError(
-            "pictures come as a sequence",
-            expected="a list of paths, arrays or Pillow images",
-            found=f"one {type(items).__name__}",
-            advice="put a single picture into a list: [picture]",
-        )
-    return items
-
-
-def _decode(picture: Picture, row: int) -> NDArray[np.uint8]:
-    if isinstance(picture, Image.Image):
-        layers = ImageOps.exif_transpose(picture).convert("RGBA")  # as files are decoded
-        white = Image.new("RGBA", layers.size, "white")
-        return np.asarray(Image.alpha_composite(white, layers).convert("RGB"))
-    if isinstance(picture, str | Path | np.ndarray):
-        return decode_image(picture)
-    raise DataError(
-        f"item {row} is not a picture",
-        expected="a path, a uint8 array or a Pillow image",
-        found=type(picture).__name__,
-        advice="use None for a missing picture",
-    )

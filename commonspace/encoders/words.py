@@ -1,14 +1,10 @@
-"""Texts to word numbers: a tokeniser that follows the script, and a vocabulary from train.
+"""Texts to word numbers, by a vocabulary from the training texts.
 
-Letters and digits in a row are one word, lower-cased and in Unicode's NFKC form; each Han
-character is a word of its own. It knows nothing of word meanings: vectors are the trunk's.
+It knows nothing of word meanings: vectors are the trunk's.
 """
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from commonspace.data.columns import Texts
+from commonspace.encoders.tokenise import Han, check_han, tokenise
 from commonspace.errors import DataError, SettingError
 
-__all__ = ["PADDING", "UNKNOWN", "Text", "Words", "tokenise"]
+__all__ = ["PADDING", "UNKNOWN", "Text", "Words", "texts_of"]
 
 PADDING = 0
 """The number that fills a row behind its last word."""
@@ -36,9 +33,10 @@ class Words:
     Args:
         vocabulary: the known words; the first has the number 2.
         maximum_length: how many words of a text are kept.
+        han: how Chinese is cut: "characters", or "words", which needs jieba.
 
     Raises:
-        SettingError: the maximum length is less than 1.
+        SettingError: the maximum length is less than 1, or ``han`` is unknown.
 
     Example:
         >>> words = Words.fit(["a red kite", "a red house"])
@@ -51,7 +49,9 @@ class Words:
 
     kind = "words"
 
-    def __init__(self, vocabulary: Sequence[str], maximum_length: int = 200) -> None:
+    def __init__(
+        self, vocabulary: Sequence[str], maximum_length: int = 200, han: Han = "characters"
+    ) -> None:
         """Number the words of the vocabulary."""
         if maximum_length < 1:
             raise SettingError(
@@ -62,6 +62,7 @@ class Words:
             )
         self.vocabulary = tuple(vocabulary)
         self.maximum_length = maximum_length
+        self.han: Han = check_han(han)
         self._numbers = {word: number for number, word in enumerate(self.vocabulary, UNKNOWN + 1)}
 
     @classmethod
@@ -71,6 +72,7 @@ class Words:
         *,
         minimum_count: int = 1,
         maximum_length: int = 200,
+        han: Han = "characters",
     ) -> Self:
         """Take the vocabulary from texts: the most frequent word first, equals by alphabet.
 
@@ -78,12 +80,13 @@ class Words:
             texts: the texts of the training split, and of no other.
             minimum_count: how often a word must occur to be known.
             maximum_length: how many words of a text are kept.
+            han: how Chinese is cut: "characters" or "words".
 
         Raises:
             DataError: no word occurs often enough.
-            SettingError: the maximum length is less than 1.
+            SettingError: the maximum length is less than 1, or ``han`` is unknown.
         """
-        counts = Counter(word for text in _several(texts) for word in tokenise(text))
+        counts = Counter(word for text in texts_of(texts) for word in tokenise(text, han))
         vocabulary = [word for word, count in counts.items() if count >= minimum_count]
         if not vocabulary:
             raise DataError(
@@ -93,7 +96,7 @@ class Words:
                 advice="check the text column, or lower minimum_count",
             )
         vocabulary.sort(key=lambda word: (-counts[word], word))
-        return cls(vocabulary, maximum_length)
+        return cls(vocabulary, maximum_length, han)
 
     def __repr__(self) -> str:
         """Return the number of words instead of the words."""
@@ -119,8 +122,8 @@ class Words:
             DataError: a single text in place of several, or an entry that is not a text.
         """
         rows = [
-            [self._numbers.get(word, UNKNOWN) for word in tokenise(text)[: self.maximum_length]]
-            for text in _several(items)
+            [self._numbers.get(word, UNKNOWN) for word in self.words(text)]
+            for text in texts_of(items)
         ]
         length = max((len(row) for row in rows), default=0)
         table: NDArray[np.int64] = np.full((len(rows), max(length, 1)), PADDING, dtype=np.int64)
@@ -128,49 +131,32 @@ class Words:
             line[: len(row)] = row
         return torch.from_numpy(table)
 
+    def words(self, text: str) -> list[str]:
+        """Return the words of one text that are read: the first ``maximum_length``."""
+        return tokenise(text, self.han)[: self.maximum_length]
+
     def to_config(self) -> dict[str, Any]:
-        """Return kind, vocabulary and maximum length."""
+        """Return kind, vocabulary, maximum length and the way to cut Chinese."""
         return {
             "kind": self.kind,
             "vocabulary": list(self.vocabulary),
             "maximum_length": self.maximum_length,
+            "han": self.han,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the input from what ``to_config`` returned."""
-        return cls(config["vocabulary"], config["maximum_length"])
+        return cls(config["vocabulary"], config["maximum_length"], config["han"])
 
 
-def tokenise(text: str) -> list[str]:
-    """Cut a text into words.
+def texts_of(items: Texts | Sequence[Text | None]) -> list[str]:
+    """Return one text for each item: several are joined by a blank, a missing one is empty.
 
-    Args:
-        text: in any script and any Unicode form.
-
-    Returns:
-        The words in order, lower-cased; punctuation and symbols are dropped. An apostrophe
-        between two letters stays, so that "don't" is one word.
-
-    Example:
-        >>> tokenise("The Dog's 2 toys: 红色 T恤!")
-        ['the', "dog's", '2', 'toys', '红', '色', 't', '恤']
+    Raises:
+        DataError: a single text in place of several, an entry that is not a text, or a column of
+            another kind.
     """
-    plain = unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'")
-    return _pattern().findall(plain)
-
-
-@cache
-def _pattern() -> re.Pattern[str]:
-    han = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-    # Vowel signs and accents belong to their letter, though Python's \w leaves them out.
-    planes = map(chr, range(0x20000))
-    marks = "".join(char for char in planes if unicodedata.category(char).startswith("M"))
-    word = rf"[^\W_{han}](?:[^\W_{han}]|[{marks}])*"
-    return re.compile(rf"[{han}]|{word}(?:'{word})*")
-
-
-def _several(items: Texts | Sequence[Text | None]) -> list[str]:
     if isinstance(items, Texts):
         return [" ".join(texts) for texts in items.items]
     if isinstance(items, str):
@@ -179,6 +165,13 @@ def _several(items: Texts | Sequence[Text | None]) -> list[str]:
             expected="a list of strings",
             found="one string",
             advice="put a single text into a list: [text]",
+        )
+    if not isinstance(items, Sequence | np.ndarray):
+        raise DataError(
+            "these items are no texts",
+            expected="a column of texts, or a list of strings",
+            found=repr(items)[:60],
+            advice="this modality was fitted on texts: give it texts",
         )
     return [_joined(entry, row) for row, entry in enumerate(items)]
 

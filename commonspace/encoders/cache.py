@@ -1,0 +1,95 @@
+"""Features that were computed before, by the content of their items and the encoder's hash.
+
+A folder for each encoder; in it files of some hundred features each, every one written whole or
+not at all. Any number of runs and data sets may share it, and any file may be deleted. It knows
+nothing of items or networks.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from commonspace.atomic import replacing
+from commonspace.errors import OutputError
+
+__all__ = ["FeatureCache"]
+
+KEY_BYTES = 32
+
+
+class FeatureCache:
+    """The features of one encoder.
+
+    Args:
+        folder: where all encoders keep theirs; None keeps nothing.
+        encoder: the encoder's hash, in hexadecimal digits.
+        size: the length of a feature vector.
+    """
+
+    def __init__(self, folder: Path | None, encoder: str, size: int) -> None:
+        """Remember the place; it is made when something is kept."""
+        self._folder = None if folder is None else folder / encoder[:32]
+        self._size = size
+
+    def take(self, rows: Mapping[bytes, int], into: NDArray[np.float32]) -> set[bytes]:
+        """Copy the features that are there to their rows.
+
+        Args:
+            rows: key of an item -> row.
+            into: (n, size) float32, written to.
+
+        Returns:
+            The keys that were found. A damaged file counts as one that is not there.
+        """
+        found: set[bytes] = set()
+        for path in sorted(self._folder.glob("*.safetensors")) if self._folder else ():
+            try:
+                held = load_file(path)
+                keys, features = held["keys"], held["features"]
+                fits = keys.shape == (len(features), KEY_BYTES) and features.shape[1] == self._size
+            except (SafetensorError, OSError, KeyError, IndexError):
+                fits = False
+            if not fits:
+                with suppress(OSError):
+                    path.unlink()
+                continue
+            for number, key in enumerate(map(bytes, keys)):
+                if key in rows:
+                    into[rows[key]] = features[number]
+                    found.add(key)
+        return found
+
+    def keep(self, keys: Sequence[bytes], features: NDArray[np.float32]) -> None:
+        """Write some features.
+
+        Args:
+            keys: m keys of 32 bytes.
+            features: (m, size) float32.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        if self._folder is None or not keys:
+            return
+        table = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise OutputError(
+                f"{self._folder} cannot be made",
+                expected="a place where features can be kept",
+                found=exc.strerror or str(exc),
+                advice="choose another folder for the cache, or none",
+            ) from exc
+        name = f"{sha256(table.tobytes()).hexdigest()[:16]}.safetensors"
+        with replacing(self._folder / name, overwrite=True) as draft:
+            try:
+                save_file({"keys": table, "features": np.ascontiguousarray(features)}, draft)
+            except SafetensorError as exc:  # it hides the OSError of a full disk
+                raise OSError(str(exc)) from exc
