@@ -8,9 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
+from commonspace.data.pen import Colour
+
 __all__ = ["BACKDROPS", "backdrop"]
 
-Colour = tuple[int, int, int]
 Painter = Callable[[ImageDraw.ImageDraw, int, int, np.random.Generator], None]
 
 

@@ -13,7 +13,8 @@ from commonspace.data.backdrops import BACKDROPS, backdrop
 from commonspace.data.captions import RELATIONS, Scene, caption
 from commonspace.data.columns import Images, Texts
 from commonspace.data.dataset import Dataset
-from commonspace.data.drawings import DRAWINGS, Colour, drawing, shades
+from commonspace.data.drawings import DRAWINGS, drawing
+from commonspace.data.pen import Colour, shades
 from commonspace.errors import SettingError
 
 __all__ = ["COLOURS", "SIDE", "scenes"]
