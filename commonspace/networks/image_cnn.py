@@ -81,7 +81,8 @@ def _varied(images: torch.Tensor) -> torch.Tensor:
     count, kind = len(images), images.dtype
     # One draw on the CPU, so that a seed means the same on every device.
     chance = (2 * torch.rand(count, 11) - 1).to(images.device, kind)
-    scale, turn, mirror = torch.exp(0.2 * chance[:, 0]), 0.15 * chance[:, 1], chance[:, 2].sign()
+    scale, turn = torch.exp(0.2 * chance[:, 0]), 0.15 * chance[:, 1]
+    mirror = torch.where(chance[:, 2] < 0, -1, 1)
     cos, sin, shift = scale * turn.cos(), scale * turn.sin(), 0.25 * chance[:, 3:5]
     rows = (
         torch.stack([mirror * cos, -sin, shift[:, 0]], dim=1),
