@@ -1,7 +1,7 @@
 """Seconds and extra memory of mean_average_precision, beside a plain argsort of the score matrix.
 
     python benchmarks/mean_average_precision.py            all sizes, and an extrapolation
-    python benchmarks/mean_average_precision.py --full     100,000 x 100,000 itself, and nothing else
+    python benchmarks/mean_average_precision.py --full     only 100,000 x 100,000
 
 Every measurement runs in a process of its own, so that the peak is its own. It draws its vectors
 from a seed; it says nothing about the quality of any space.
