@@ -35,6 +35,7 @@ class Table:
         groups: n values that must not be divided between splits, or None.
         fields: further facts, name -> n values.
         declared: splits that the source has a place for, even an empty one.
+        origin: what the source itself says about where it came from.
     """
 
     source: str
@@ -46,6 +47,7 @@ class Table:
     groups: Sequence[Any] | None = None
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     declared: frozenset[str] = frozenset()
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.intp]) -> "Table":
         """Return the rows at ``rows``, in that order."""
@@ -60,6 +62,7 @@ class Table:
             groups=None if self.groups is None else [self.groups[row] for row in index],
             fields={name: [values[row] for row in index] for name, values in self.fields.items()},
             declared=self.declared,
+            origin=self.origin,
         )
 
 
@@ -102,9 +105,16 @@ def assemble(
         class_names=table.class_names,
         split=split,
         fields=table.fields,
-        origin={**origin, "split": how},
+        origin={**_earlier(table.origin), **origin, "split": how},
         problems=tuple(problems.sentences),
     )
+
+
+def _earlier(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a file says about its features; its own source goes into "made_from"."""
+    own = {key: stored[key] for key in ("source", "format", "split") if key in stored}
+    rest = {key: value for key, value in stored.items() if key not in own}
+    return {"made_from": own, **rest} if own else rest
 
 
 def _with_content(table: Table, problems: Problems) -> Table:

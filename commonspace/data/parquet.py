@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.files import reading
-from commonspace.data.keys import canonical_key
+from commonspace.data.keys import ORIGIN, canonical_key
 from commonspace.data.problems import Problems
 from commonspace.errors import DataError
 
 __all__ = ["read_parquet", "write_parquet"]
 
 _METADATA_KEY = b"commonspace"
+_WITHOUT_ROWS = ("class_names", ORIGIN)  # kept in the metadata of the schema
 
 
 def read_parquet(path: Path, problems: Problems) -> dict[str, NDArray[Any]]:
@@ -47,7 +48,8 @@ def read_parquet(path: Path, problems: Problems) -> dict[str, NDArray[Any]]:
             arrays |= found
         stored = (table.schema.metadata or {}).get(_METADATA_KEY)
         if stored is not None:
-            arrays["class_names"] = np.array(json.loads(stored)["class_names"], dtype=str)
+            for key, strings in json.loads(stored).items():
+                arrays[key] = np.array(strings, dtype=str)
     return arrays
 
 
@@ -69,11 +71,11 @@ def write_parquet(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             columns[key] = pa.FixedSizeListArray.from_arrays(
                 pa.array(values.reshape(-1)), values.shape[1], mask=pa.array(~present)
             )
-        elif key != "class_names" and not key.endswith("_present"):
+        elif key not in _WITHOUT_ROWS and not key.endswith("_present"):
             columns[key] = pa.array(
                 values.tolist(), pa.string() if values.dtype.kind == "U" else None
             )
-    stored = json.dumps({"class_names": arrays["class_names"].tolist()})
+    stored = json.dumps({key: arrays[key].tolist() for key in _WITHOUT_ROWS if key in arrays})
     pq.write_table(pa.table(columns).replace_schema_metadata({_METADATA_KEY: stored}), path)
 
 

@@ -4,6 +4,7 @@ The file is written beside its place and renamed at the end, so that a full disk
 nothing half done. What is written here, :func:`commonspace.load_dataset` reads back the same.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.hdf5 import write_hdf5
-from commonspace.data.keys import canonical_key, kind_of
+from commonspace.data.keys import ORIGIN, canonical_key, kind_of
 from commonspace.data.labels import UNLABELLED
 from commonspace.data.mat import write_mat
 from commonspace.data.npz import write_npz
@@ -35,7 +36,7 @@ WRITERS: dict[str, Callable[[Path, Mapping[str, NDArray[Any]]], None]] = {
 
 
 def write_arrays(dataset: Dataset, path: str | Path) -> None:
-    """Write features, labels, class names, splits, ids and groups.
+    """Write features, labels, class names, splits, ids, groups, and where the features come from.
 
     Other fields are not written: a feature file holds arrays, and they are in the source.
 
@@ -145,6 +146,8 @@ def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:
     if "group" in dataset.fields:
         groups = ["" if group is None else str(group) for group in dataset.fields["group"]]
         arrays["group"] = np.array(groups, dtype=str)
+    if "encoders" in dataset.origin:
+        arrays[ORIGIN] = np.array([json.dumps(dict(dataset.origin), ensure_ascii=False)])
     return arrays
 
 

@@ -1,0 +1,63 @@
+"""Features keep the record of where they come from through every kind of feature file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commonspace.data import Dataset, Features, load_dataset, write_arrays
+from commonspace.data.npz import read_npz, write_npz
+from commonspace.errors import DataError
+
+ENCODERS = {"image": {"spec": "vgg19", "name": "VGG-19, fc7 “after” its ReLU", "size": 3}}
+
+
+def extracted() -> Dataset:
+    return Dataset(
+        name="few",
+        ids=("a", "b", "c"),
+        columns={"image": Features(np.eye(3)), "text": Features(np.ones((3, 2)))},
+        labels=np.ones((3, 1), bool),
+        class_names=("cat",),
+        split=np.array(["train", "validation", "test"]),
+        origin={
+            "source": "photos",
+            "format": "imagefolder",
+            "split": "drawn",
+            "encoders": ENCODERS,
+        },
+    )
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".mat", ".parquet"])
+def test_origin_round_trip(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"features{suffix}"
+    write_arrays(extracted(), path)
+    read = load_dataset(path)
+    assert read.origin["encoders"] == ENCODERS
+    assert read.origin["made_from"] == {
+        "source": "photos",
+        "format": "imagefolder",
+        "split": "drawn",
+    }
+    assert read.origin["source"] == path.name
+    assert read.origin["split"] == "as given"
+    assert read.fingerprint == extracted().fingerprint
+    assert read.problems == ()
+
+
+def test_origin_survives_a_second_writing(tmp_path: Path) -> None:
+    write_arrays(extracted(), tmp_path / "first.npz")
+    write_arrays(load_dataset(tmp_path / "first.npz"), tmp_path / "second.npz")
+    assert load_dataset(tmp_path / "second.npz").origin["encoders"] == ENCODERS
+
+
+def test_a_damaged_origin_is_named(tmp_path: Path) -> None:
+    write_arrays(extracted(), tmp_path / "good.npz")
+    arrays = read_npz(tmp_path / "good.npz")
+    for broken in ("{", "[1]"):
+        arrays["commonspace_origin"] = np.array([broken])
+        path = tmp_path / f"broken{len(broken)}.npz"
+        write_npz(path, arrays)
+        with pytest.raises(DataError, match="commonspace_origin"):
+            load_dataset(path)
