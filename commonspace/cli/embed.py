@@ -53,10 +53,9 @@ def embed(
     """
     from commonspace.data import write_arrays
     from commonspace.space import load
-    from commonspace.training import choose_device
 
     _check_free(out)
-    space = load(run, device=choose_device(device))
+    space = load(run, device=device)
     dataset = data_of(run, data, split_seed, partial=partial)
     for problem in dataset.problems:
         typer.echo(f"note: {problem}", err=True)

@@ -55,9 +55,8 @@ def evaluate(
     """
     from commonspace.protocol import evaluate as measure
     from commonspace.space import load
-    from commonspace.training import choose_device
 
-    space = load(run, device=choose_device(device))
+    space = load(run, device=device)
     dataset = data_of(run, data, split_seed, partial=partial)
     if data is None:
         _warn_if_changed(space, dataset)
