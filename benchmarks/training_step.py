@@ -19,9 +19,10 @@ from torch.nn.functional import normalize, relu, softplus
 
 import commonspace as cs
 from commonspace.encoders import Vectors
+from commonspace.machine import Precision
 from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
-from commonspace.training import Precision, Run, Samples, TrainingSettings, train
+from commonspace.training import Run, Samples, TrainingSettings, train
 
 SAMPLES, BATCH, IMAGE, TEXT, CLASSES = 800, 100, 4096, 300, 20
 

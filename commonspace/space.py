@@ -4,11 +4,9 @@ A space turns items of any of its modalities into vectors whose inner product is
 knows nothing of how it was fitted, save for the record of it that it carries.
 """
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -16,29 +14,17 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from commonspace.atomic import new_folder, replacing
+from commonspace.atomic import new_folder
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Input, input_from_config
-from commonspace.errors import OutputError, SettingError, SpaceError
+from commonspace.errors import SettingError, SpaceError
+from commonspace.machine import choose_device
 from commonspace.networks.dscmr import DSCMRNetwork
+from commonspace.space_files import CONFIG, WEIGHTS, read_space_files, write_space_files
 
 __all__ = ["CommonSpace", "Embedded", "EmbeddingNetwork", "load", "versions"]
-
-FORMAT = 1
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-KEYS = (
-    "format",
-    "network",
-    "inputs",
-    "class_names",
-    "weights_sha256",
-    "provenance",
-    "config_sha256",
-)
 
 
 class EmbeddingNetwork(Protocol):
@@ -190,30 +176,17 @@ class CommonSpace:
         Raises:
             OutputError: the folder holds a space already, or it cannot be written.
         """
-        if (folder / CONFIG).exists():
-            raise OutputError(
-                f"{folder} holds a space already",
-                expected="a folder without one",
-                found=CONFIG,
-                advice="choose another place, or move it away first; nothing was changed",
-            )
         weights = {
             name: tensor.detach().cpu().contiguous()
             for name, tensor in self.network.state_dict().items()
         }
-        with replacing(folder / WEIGHTS, overwrite=True) as draft:
-            _save_weights(weights, draft)
         config = {
-            "format": FORMAT,
             "network": {"kind": self.network.kind, "config": self.network.to_config()},  # type: ignore[operator]
             "inputs": {name: input_.to_config() for name, input_ in self.inputs.items()},
             "class_names": list(self.class_names),
-            "weights_sha256": _sha256(folder / WEIGHTS),
             "provenance": self.provenance,
         }
-        config["config_sha256"] = _config_sha256(config)
-        with replacing(folder / CONFIG) as draft:
-            draft.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_space_files(folder, config, weights)
 
     def _embed(self, modality: str, inputs: Tensor) -> Tensor:
         vectors: Tensor = self.network.embed(modality, inputs)  # type: ignore[operator]
@@ -225,15 +198,14 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace
 
     Args:
         path: the folder.
-        device: where its network should live.
+        device: where its network should live: "auto", or what torch calls it.
 
     Raises:
         SpaceError: there is no space, or it is damaged or of a newer version.
         SettingError: this machine has no such device.
     """
-    folder = Path(path)
-    config = _read_config(folder)
-    weights = _read_weights(folder, str(config["weights_sha256"]))
+    folder, place = Path(path), choose_device(device)
+    config, weights = read_space_files(folder)
     kind = config["network"]["kind"]
     if kind not in NETWORKS:
         raise SpaceError(
@@ -253,102 +225,13 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace
             found=str(exc).splitlines()[-1].strip(),
             advice="load it with the version of commonspace that it names, or train again",
         ) from exc
-    try:
-        network.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as exc:
-        raise SettingError(
-            f"this machine has no device {str(device)!r}",
-            expected='"cpu", "cuda" or "mps", as the machine has it',
-            found=str(exc).splitlines()[0],
-            advice='leave it out: "cpu" is everywhere',
-        ) from exc
     inputs = {name: input_from_config(described) for name, described in config["inputs"].items()}
-    return CommonSpace(network, inputs, tuple(config["class_names"]), config["provenance"])
+    return CommonSpace(
+        network.to(place), inputs, tuple(config["class_names"]), config["provenance"]
+    )
 
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on, for its record."""
     packages = ("commonspace", "torch", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text("utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("a JSON object was expected")
-        missing = [key for key in KEYS if key not in config]
-    except FileNotFoundError as exc:
-        raise SpaceError(
-            f"{folder} holds no space",
-            expected=f"a folder with {CONFIG} and {WEIGHTS}",
-            found="a training that has not ended"
-            if (folder / "checkpoint.safetensors").exists()
-            else ("no such folder" if not folder.exists() else f"no {CONFIG}"),
-            advice="give the folder that was named with --out, or finish it with --resume",
-        ) from exc
-    except (ValueError, TypeError, OSError) as exc:
-        raise SpaceError(
-            f"{path} cannot be read",
-            expected="JSON, as this package writes it",
-            found=str(exc),
-            advice="restore the file from a copy, or train again",
-        ) from exc
-    if missing or config["format"] != FORMAT:
-        raise SpaceError(
-            f"{path} is not of a form that this version reads",
-            expected=f"format {FORMAT} with {', '.join(KEYS)}",
-            found=f"format {config.get('format')!r}"
-            + (f" without {', '.join(missing)}" if missing else ""),
-            advice="update commonspace, or train again with this version",
-        )
-    if config["config_sha256"] != _config_sha256(config):
-        raise SpaceError(
-            f"{path} is damaged or was changed by hand",
-            expected=f"content whose SHA-256 is {str(config['config_sha256'])[:12]}…, as it says",
-            found=f"{_config_sha256(config)[:12]}…",
-            advice="restore the file from a copy, or train again",
-        )
-    return config
-
-
-def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
-    path = folder / WEIGHTS
-    try:
-        actual = _sha256(path)
-        weights = load_file(path) if actual == expected_hash else None
-    except (OSError, SafetensorError) as exc:
-        raise SpaceError(
-            f"{path} cannot be read",
-            expected="the weights of the space",
-            found=str(exc),
-            advice="restore the file from a copy, or train again",
-        ) from exc
-    if weights is None:
-        raise SpaceError(
-            f"{path} is damaged or belongs to another space",
-            expected=f"SHA-256 {expected_hash[:12]}…, as {CONFIG} says",
-            found=f"{actual[:12]}…",
-            advice="restore both files from one copy, or train again",
-        )
-    return weights
-
-
-def _config_sha256(config: Mapping[str, Any]) -> str:
-    """Return the hash of what a config says, however its file is laid out."""
-    said = {key: value for key, value in config.items() if key != "config_sha256"}
-    as_read = json.loads(json.dumps(said))
-    return sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
-
-
-def _save_weights(weights: dict[str, Tensor], path: Path) -> None:
-    try:
-        save_file(weights, path)
-    except SafetensorError as exc:  # it hides the OSError of a full disk
-        raise OSError(str(exc)) from exc
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

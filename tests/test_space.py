@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import commonspace as cs
-from commonspace import space as module
+from commonspace import space_files as module
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, OutputError, SettingError, SpaceError
 

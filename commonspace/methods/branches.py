@@ -1,11 +1,12 @@
 """From a column of the training part to the beginning of its branch: an input and a trunk."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
-from commonspace.encoders import Input, Pixels, Vectors, Words
+from commonspace.encoders import Encoder, Input, Pixels, Vectors, Words
 from commonspace.errors import DataError
 
 __all__ = ["Beginning", "beginnings"]
@@ -21,7 +22,9 @@ class Beginning:
     """The description of the trunk that reads it."""
 
 
-def beginnings(train: Dataset) -> dict[str, Beginning]:
+def beginnings(
+    train: Dataset, encoders: Mapping[str, Encoder] | None = None
+) -> dict[str, Beginning]:
     """Choose how each branch begins by what its column holds.
 
     Features pass as they come; images go through a small convolutional network, and texts through
@@ -29,6 +32,7 @@ def beginnings(train: Dataset) -> dict[str, Beginning]:
 
     Args:
         train: the training part; the vocabulary of a text branch is taken from it alone.
+        encoders: modality -> encoder, for branches that begin with one.
 
     Returns:
         Modality name -> beginning, in the order of the columns.
@@ -51,7 +55,11 @@ def beginnings(train: Dataset) -> dict[str, Beginning]:
                 found=f"0 of {len(train)}",
                 advice="drop the column, or add training samples that have it",
             )
-    return {name: _beginning(column) for name, column in train.columns.items()}
+    given = {
+        name: Beginning(encoder.input, dict(encoder.trunk_config))
+        for name, encoder in (encoders or {}).items()
+    }
+    return {name: given.get(name) or _beginning(column) for name, column in train.columns.items()}
 
 
 def _beginning(column: Column) -> Beginning:

@@ -4,18 +4,22 @@ Zhen, Hu, Wang, Peng: Deep Supervised Cross-modal Retrieval, CVPR 2019, pages 10
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal, get_args
 
 from commonspace.data.dataset import Dataset
+from commonspace.encoders import Encoder
 from commonspace.errors import SettingError
 from commonspace.losses import Reduction
+from commonspace.machine import Precision
 from commonspace.methods.branches import beginnings
 from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.methods.gradient import Recipe, fit_by_gradient
+from commonspace.methods.raw import FromRaw, features_of, joined, tuned
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
+from commonspace.networks.tunable import Tunable
 from commonspace.space import CommonSpace
-from commonspace.training import Precision, Run, TrainingSettings
+from commonspace.training import Run, TrainingSettings
 
 __all__ = ["DSCMR", "VARIANTS", "Variant"]
 
@@ -82,6 +86,7 @@ class DSCMR:
         common: the size of the common space.
         device: "auto" or what torch calls it.
         precision: of the matrix products: "auto", "float32" or "bfloat16".
+        raw: the encoders of raw columns, and how much of them is trained.
 
     Raises:
         SettingError: a value that cannot work.
@@ -105,6 +110,7 @@ class DSCMR:
     common: int = 1024
     device: str = "auto"
     precision: Precision = "auto"
+    raw: FromRaw = field(default_factory=FromRaw)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""
@@ -127,7 +133,9 @@ class DSCMR:
         for name, size in (("hidden", self.hidden), ("common", self.common)):
             if size < 1:
                 raise _unworkable(name, "at least 1", size)
-        self._settings(variant, from_raw=False)  # which refuses values of its own
+        self._settings(
+            variant, from_raw=False, from_nothing=False
+        )  # which refuses values of its own
 
     def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
         """Learn the common space of the training part; the epoch is chosen on validation.
@@ -140,9 +148,22 @@ class DSCMR:
         Raises:
             DataError: the parts lack modalities or labels, or their columns do not match.
             TrainingError: the loss is no longer finite.
+            MissingExtraError: an encoder needs an optional package.
         """
+        run = run or Run()
+        train, validation = self.raw.rows(train), self.raw.rows(validation)
+        encoders = self.raw.build(train, validation, self.seed)
+        if not encoders or self.raw.fine_tune != "none":
+            return self._learn(train, validation, run, encoders)
+        parts = [features_of(part, encoders, self.device) for part in (train, validation)]
+        return joined(self._learn(*parts, run, {}), encoders)
+
+    def _learn(
+        self, train: Dataset, validation: Dataset, run: Run, encoders: Mapping[str, Encoder]
+    ) -> CommonSpace:
+        """Learn from features and raw items as they come; encoders are trained along."""
         variant = self._resolved()
-        branches = beginnings(train)
+        branches = beginnings(train, encoders)
         config = DSCMRConfig(
             trunks={name: branch.trunk for name, branch in branches.items()},
             classes=len(train.class_names),
@@ -151,30 +172,30 @@ class DSCMR:
             relu_after_shared=variant.relu_after_shared,
             classifier=variant.classifier,
         )
-        from_raw = any(column.kind != "features" for column in train.columns.values())
         recipe = Recipe(
             name="dscmr",
             options=asdict(self),
-            network=lambda: DSCMRNetwork(config),
+            network=lambda: tuned(DSCMRNetwork(config), encoders, self.raw),
             objective=DSCMRObjective(
                 variant.reduction, self.label_weight, variant.lambda_, variant.eta
             ),
             inputs={name: branch.input for name, branch in branches.items()},
-            settings=self._settings(variant, from_raw),
+            settings=self._settings(variant, *_beginning_of(train, encoders)),
+            encoders={name: encoder.facts for name, encoder in encoders.items()},
         )
-        return fit_by_gradient(recipe, train, validation, run or Run())
+        return fit_by_gradient(recipe, train, validation, run)
 
     def _resolved(self) -> Variant:
         """Return the variant with the options that were given in place of its own."""
-        options = {field.name: getattr(self, field.name) for field in fields(Variant)}
+        options = {one.name: getattr(self, one.name) for one in fields(Variant)}
         given = {name: value for name, value in options.items() if value is not None}
         return replace(VARIANTS[self.variant], **given)
 
-    def _settings(self, variant: Variant, from_raw: bool) -> TrainingSettings:
+    def _settings(self, variant: Variant, from_raw: bool, from_nothing: bool) -> TrainingSettings:
         return TrainingSettings(
             epochs=(60 if from_raw else 500) if self.epochs is None else self.epochs,
             batch_size=self.batch_size,
-            learning_rate=(1e-3 if from_raw else 1e-4)
+            learning_rate=(1e-3 if from_nothing else 1e-4)
             if self.learning_rate is None
             else self.learning_rate,
             betas=variant.betas,
@@ -183,7 +204,19 @@ class DSCMR:
             seed=self.seed,
             device=self.device,
             precision=self.precision,
+            trunk_learning_rate=self.raw.trunk_learning_rate,
         )
+
+
+def _beginning_of(train: Dataset, encoders: Mapping[str, Encoder]) -> tuple[bool, bool]:
+    """Tell whether any column is raw, and whether the network of any begins with no training."""
+    raw = [name for name, column in train.columns.items() if column.kind != "features"]
+    trained = [
+        name
+        for name, encoder in encoders.items()
+        if any(isinstance(module, Tunable) for module in encoder.trunk.modules())
+    ]
+    return bool(raw), any(name not in trained for name in raw)
 
 
 def _unworkable(option: str, expected: str, found: object) -> SettingError:

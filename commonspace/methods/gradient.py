@@ -6,7 +6,7 @@ epoch is chosen on validation, and the space gets the record of how it came abou
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Input
 from commonspace.errors import DataError
+from commonspace.machine import choose_device
 from commonspace.space import CommonSpace, versions
 from commonspace.training import (
     Objective,
@@ -24,7 +25,6 @@ from commonspace.training import (
     TrainingSettings,
     ValidationScore,
     best_epoch,
-    choose_device,
     epoch_seed,
     train,
 )
@@ -43,6 +43,7 @@ class Recipe:
         objective: what to minimise.
         inputs: modality name -> what turns its items into network input.
         settings: how to train.
+        encoders: modality -> the facts of the encoder whose network is trained along.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Recipe:
     objective: Objective
     inputs: Mapping[str, Input]
     settings: TrainingSettings
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def fit_by_gradient(
@@ -80,6 +82,7 @@ def fit_by_gradient(
         "training": asdict(recipe.settings),
         "data": _facts(train_part),
         "validation": _facts(validation),
+        "encoders": {**train_part.origin.get("encoders", {}), **recipe.encoders},
         "versions": versions(),
     }
     history = train(

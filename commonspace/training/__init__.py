@@ -6,12 +6,7 @@ from commonspace.training.loop import Objective, Run, epoch_seed, train
 from commonspace.training.progress import ProgressBar
 from commonspace.training.samples import Batch, Samples
 from commonspace.training.selection import ValidationScore
-from commonspace.training.settings import (
-    Precision,
-    TrainingSettings,
-    choose_device,
-    choose_precision,
-)
+from commonspace.training.settings import TrainingSettings
 
 __all__ = [
     "CHECKPOINT",
@@ -19,15 +14,12 @@ __all__ = [
     "EpochRecord",
     "Objective",
     "Observer",
-    "Precision",
     "ProgressBar",
     "Run",
     "Samples",
     "TrainingSettings",
     "ValidationScore",
     "best_epoch",
-    "choose_device",
-    "choose_precision",
     "epoch_seed",
     "train",
 ]

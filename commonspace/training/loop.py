@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from commonspace.errors import OutputError, TrainingError
+from commonspace.machine import choose_precision
+from commonspace.networks.tunable import Tunable
 from commonspace.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
@@ -25,7 +28,7 @@ from commonspace.training.checkpoint import (
 from commonspace.training.history import EpochRecord, Observer, best_epoch
 from commonspace.training.progress import ProgressBar
 from commonspace.training.samples import Batch, Samples
-from commonspace.training.settings import TrainingSettings, choose_precision
+from commonspace.training.settings import TrainingSettings
 
 __all__ = ["Objective", "Run", "epoch_seed", "train"]
 
@@ -84,7 +87,7 @@ def train(
     """
     device = samples.labels.device
     optimizer = torch.optim.Adam(
-        [parameter for parameter in network.parameters() if parameter.requires_grad],
+        _groups(network, settings),
         lr=settings.learning_rate,
         betas=settings.betas,
         fused=device.type in ("cpu", "cuda", "mps"),
@@ -148,8 +151,8 @@ def _run_epoch(
     totals: dict[str, Tensor] = {}
     with _seeded(epoch_seed(settings.seed, epoch), device):
         order = torch.randperm(len(samples)) if settings.shuffle else torch.arange(len(samples))
-        for rows in torch.split(order.to(device), settings.batch_size):
-            batch = samples.batch(rows)
+        chunks = torch.split(order.to(device), settings.batch_size)
+        for rows, batch in zip(chunks, samples.batches(chunks), strict=True):
             with autocast:
                 parts = objective(network, batch)
             optimizer.zero_grad()
@@ -190,6 +193,21 @@ def _claim(checkpoint: Path) -> None:
             found=exc.strerror or str(exc),
             advice="choose another place",
         ) from exc
+
+
+def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """Return what is to be trained; trunks with trained weights have a rate of their own."""
+    trained = {
+        id(parameter)
+        for module in network.modules()
+        if isinstance(module, Tunable)
+        for parameter in module.parameters()
+    }
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    fresh = [parameter for parameter in learning if id(parameter) not in trained]
+    slow = [parameter for parameter in learning if id(parameter) in trained]
+    rate = settings.trunk_learning_rate or settings.learning_rate
+    return [{"params": fresh}, *([{"params": slow, "lr": rate}] if slow else [])]
 
 
 def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> bool:

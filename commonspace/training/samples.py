@@ -1,19 +1,27 @@
 """A part of a data set as tensors, ready to be cut into batches.
 
 Raw items are turned into network input once, before the first epoch, and stay where the network
-is. Missing modalities cost nothing: a batch holds the rows that are there, and says which.
+is; pictures that would fill the memory are decoded when their batch comes, on other processes.
+Missing modalities cost nothing: a batch holds the rows that are there, and says which.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from commonspace.data.columns import Column, Images
 from commonspace.data.dataset import Dataset
 from commonspace.encoders.input import Input
+from commonspace.encoders.loading import prepared
 
 __all__ = ["Batch", "Samples"]
+
+MEMORY = 2**30
+"""Bytes that the pictures of one modality may fill before they are decoded batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +37,42 @@ class Batch:
 
 
 class Samples:
-    """A part of a data set, in memory on one device.
+    """A part of a data set, on one device.
 
     Args:
         data: the part, such as ``dataset.part("train")``.
         inputs: modality name -> what turns its items into network input.
         device: where the tensors should live.
+        memory: bytes that the pictures of one modality may fill.
 
     Raises:
         DataError: a column is of another kind or size than its input reads.
     """
 
-    def __init__(self, data: Dataset, inputs: Mapping[str, Input], device: torch.device) -> None:
-        """Turn every item into network input."""
-        self.inputs = {name: make(data.columns[name]).to(device) for name, make in inputs.items()}
+    def __init__(
+        self,
+        data: Dataset,
+        inputs: Mapping[str, Input],
+        device: torch.device,
+        memory: int = MEMORY,
+    ) -> None:
+        """Turn every item into network input, save for pictures that are too many."""
+        self._late = {
+            name: (make, column.items)
+            for name, make in inputs.items()
+            if isinstance(column := data.columns[name], Images) and _bytes(make, column) > memory
+        }
+        self.inputs = {
+            name: make(data.columns[name]).to(device)
+            for name, make in inputs.items()
+            if name not in self._late
+        }
         self.present = {
             name: torch.from_numpy(data.columns[name].present).to(device) for name in inputs
         }
         self.labels = torch.from_numpy(data.labels).float().to(device)
         self._complete = {name: bool(mask.all()) for name, mask in self.present.items()}
+        self._device = device
 
     def __len__(self) -> int:
         """Return n."""
@@ -57,11 +82,63 @@ class Samples:
         """Return the samples at ``rows``, (b,) int64 on the same device.
 
         A modality that none of them has is left out of ``inputs``.
+
+        Raises:
+            DataError: a picture cannot be decoded.
         """
-        present = {name: mask[rows] for name, mask in self.present.items()}
-        inputs = {}
-        for name, tensor in self.inputs.items():
-            there = rows if self._complete[name] else rows[present[name]]
-            if len(there):
-                inputs[name] = tensor[there]
-        return Batch(inputs, present, self.labels[rows])
+        return next(self.batches([rows], workers=0))
+
+    def batches(self, chunks: Sequence[Tensor], workers: int | None = None) -> Iterator[Batch]:
+        """Return the samples of each chunk of rows in turn.
+
+        Args:
+            chunks: (b,) int64 each, on the same device.
+            workers: processes that decode pictures ahead; None: one for each core, at most 4.
+
+        Raises:
+            DataError: a picture cannot be decoded.
+        """
+        late = {name: self._decoded(name, chunks, workers) for name in self._late}
+        for rows in chunks:
+            present = {name: mask[rows] for name, mask in self.present.items()}
+            inputs = {}
+            for name in self.present:
+                there = rows if self._complete[name] else rows[present[name]]
+                if len(there):
+                    inputs[name] = next(late[name]) if name in late else self.inputs[name][there]
+            yield Batch(inputs, present, self.labels[rows])
+
+    def parts(self, modality: str, size: int) -> Iterator[Tensor]:
+        """Return the network input of the samples that have a modality, in order, in parts.
+
+        Args:
+            modality: which one.
+            size: samples in a part.
+
+        Raises:
+            DataError: a picture cannot be decoded.
+        """
+        rows = self.present[modality].nonzero()[:, 0]
+        if modality in self._late:
+            yield from self._decoded(modality, torch.split(rows, size), None)
+        else:
+            yield from torch.split(self.inputs[modality][rows], size)
+
+    def _decoded(
+        self, modality: str, chunks: Sequence[Tensor], workers: int | None
+    ) -> Iterator[Tensor]:
+        make, items = self._late[modality]
+        mask = self.present[modality]
+        batches = [there for rows in chunks if (there := rows[mask[rows]].tolist())]
+        count = min(os.cpu_count() or 1, 4) if workers is None else workers
+        for batch in prepared(make, items, batches, count):
+            if batch.broken:
+                raise batch.broken[0].error()
+            assert batch.inputs is not None
+            yield batch.inputs.to(self._device)
+
+
+def _bytes(make: Input, column: Column) -> int:
+    """Return how many bytes the network input of a column takes."""
+    first = np.flatnonzero(column.present)[:1]
+    return make(column.take(first)).nbytes * len(column)

@@ -12,7 +12,7 @@ __all__ = ["ValidationScore"]
 
 
 class ValidationScore:
-    """Scores a network by the mean mAP over all directions on a part that is in memory.
+    """Scores a network by the mean mAP over all directions on a part.
 
     Args:
         samples: the validation part.
@@ -21,9 +21,7 @@ class ValidationScore:
 
     def __init__(self, samples: Samples, batch_size: int = 512) -> None:
         """Keep the samples, and where each modality is present."""
-        self._inputs = {
-            name: tensor[samples.present[name]] for name, tensor in samples.inputs.items()
-        }
+        self._samples = samples
         self._labels = {
             name: (samples.labels[mask] > 0).cpu().numpy() for name, mask in samples.present.items()
         }
@@ -38,11 +36,14 @@ class ValidationScore:
         """
         embeddings = {
             name: torch.cat(
-                [self._embed(network, name, part) for part in torch.split(inputs, self._batch_size)]
+                [
+                    self._embed(network, name, part)
+                    for part in self._samples.parts(name, self._batch_size)
+                ]
             )
             .cpu()
             .numpy()
-            for name, inputs in self._inputs.items()
+            for name in self._samples.present
         }
         for name, vectors in embeddings.items():
             bad = int((~np.isfinite(vectors).all(axis=1)).sum())

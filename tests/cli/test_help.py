@@ -13,10 +13,10 @@ from commonspace.cli.main import COMMANDS
 from commonspace.cli.methods import METHODS, MethodOptions, method_named
 from commonspace.data import SPLITS
 from commonspace.errors import SettingError
+from commonspace.machine import Precision
 from commonspace.methods import DSCMR
 from commonspace.methods.dscmr import VARIANTS
 from commonspace.networks.dscmr import Classifier
-from commonspace.training import Precision
 
 Call = Callable[..., Result]
 

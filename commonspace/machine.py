@@ -1,0 +1,59 @@
+"""What the machine at hand can do: which device there is, and which precision it is fast in."""
+
+from typing import Literal, get_args
+
+import torch
+
+from commonspace.errors import SettingError
+
+__all__ = ["Precision", "choose_device", "choose_precision"]
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """Return the device that "auto" or a name stands for.
+
+    Raises:
+        SettingError: this machine has no such device.
+    """
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as exc:
+        raise SettingError(
+            f"this machine has no device {str(device)!r}",
+            expected='"auto", "cpu", "cuda" or "mps", as the machine has it',
+            found=str(exc).splitlines()[0],
+            advice='leave it out: "auto" takes the fastest there is',
+        ) from exc
+    return chosen
+
+
+def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the type of the matrix products on a device: bfloat16 or float32.
+
+    Raises:
+        SettingError: a name that is not a precision.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
+    names = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if precision not in names:
+        raise SettingError(
+            "the setting precision cannot work",
+            expected=" or ".join(map(repr, get_args(Precision))),
+            found=repr(precision),
+            advice="leave it out to take the default",
+        )
+    return names[precision]
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cpu":
+        abilities = torch.cpu.get_capabilities()
+        return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

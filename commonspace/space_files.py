@@ -1,0 +1,152 @@
+"""The two files of a saved space: ``config.json`` and ``model.safetensors``, whole or refused.
+
+The config is written last and names the hash of the weights and its own, so that a folder with a
+config is whole and damage is noticed. Knows nothing of what the config describes.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from commonspace.atomic import replacing
+from commonspace.errors import OutputError, SpaceError
+
+__all__ = ["CONFIG", "WEIGHTS", "read_space_files", "write_space_files"]
+
+_FORMAT = 1
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+_KEYS = (
+    "format",
+    "network",
+    "inputs",
+    "class_names",
+    "provenance",
+    "weights_sha256",
+    "config_sha256",
+)
+
+
+def write_space_files(
+    folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> None:
+    """Write both files into a folder that holds no space yet.
+
+    Args:
+        folder: it may hold other files, such as those of the training.
+        config: the description of the space, fit for JSON.
+        weights: name -> contiguous tensor on the CPU.
+
+    Raises:
+        OutputError: the folder holds a space already, or it cannot be written.
+    """
+    if (folder / CONFIG).exists():
+        raise OutputError(
+            f"{folder} holds a space already",
+            expected="a folder without one",
+            found=CONFIG,
+            advice="choose another place, or move it away first; nothing was changed",
+        )
+    with replacing(folder / WEIGHTS, overwrite=True) as draft:
+        try:
+            save_file(dict(weights), draft)
+        except SafetensorError as exc:  # it hides the OSError of a full disk
+            raise OSError(str(exc)) from exc
+    whole = {"format": _FORMAT, **config, "weights_sha256": _sha256(folder / WEIGHTS)}
+    whole["config_sha256"] = _config_sha256(whole)
+    with replacing(folder / CONFIG) as draft:
+        draft.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_space_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read both files.
+
+    Returns:
+        The config, and name -> tensor on the CPU.
+
+    Raises:
+        SpaceError: there is no space, or it is damaged or of a newer version.
+    """
+    config = _read_config(folder)
+    return config, _read_weights(folder, str(config["weights_sha256"]))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("a JSON object was expected")
+        missing = [key for key in _KEYS if key not in config]
+    except FileNotFoundError as exc:
+        raise SpaceError(
+            f"{folder} holds no space",
+            expected=f"a folder with {CONFIG} and {WEIGHTS}",
+            found="a training that has not ended"
+            if (folder / "checkpoint.safetensors").exists()
+            else ("no such folder" if not folder.exists() else f"no {CONFIG}"),
+            advice="give the folder that was named with --out, or finish it with --resume",
+        ) from exc
+    except (ValueError, TypeError, OSError) as exc:
+        raise SpaceError(
+            f"{path} cannot be read",
+            expected="JSON, as this package writes it",
+            found=str(exc),
+            advice="restore the file from a copy, or train again",
+        ) from exc
+    if missing or config["format"] != _FORMAT:
+        raise SpaceError(
+            f"{path} is not of a form that this version reads",
+            expected=f"format {_FORMAT} with {', '.join(_KEYS)}",
+            found=f"format {config.get('format')!r}"
+            + (f" without {', '.join(missing)}" if missing else ""),
+            advice="update commonspace, or train again with this version",
+        )
+    if config["config_sha256"] != _config_sha256(config):
+        raise SpaceError(
+            f"{path} is damaged or was changed by hand",
+            expected=f"content whose SHA-256 is {str(config['config_sha256'])[:12]}…, as it says",
+            found=f"{_config_sha256(config)[:12]}…",
+            advice="restore the file from a copy, or train again",
+        )
+    return config
+
+
+def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
+    path = folder / WEIGHTS
+    try:
+        actual = _sha256(path)
+        weights = load_file(path) if actual == expected_hash else None
+    except (OSError, SafetensorError) as exc:
+        raise SpaceError(
+            f"{path} cannot be read",
+            expected="the weights of the space",
+            found=str(exc),
+            advice="restore the file from a copy, or train again",
+        ) from exc
+    if weights is None:
+        raise SpaceError(
+            f"{path} is damaged or belongs to another space",
+            expected=f"SHA-256 {expected_hash[:12]}…, as {CONFIG} says",
+            found=f"{actual[:12]}…",
+            advice="restore both files from one copy, or train again",
+        )
+    return weights
+
+
+def _config_sha256(config: Mapping[str, Any]) -> str:
+    """Return the hash of what a config says, however its file is laid out."""
+    said = {key: value for key, value in config.items() if key != "config_sha256"}
+    as_read = json.loads(json.dumps(said))
+    return sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
