@@ -5,6 +5,7 @@ not at all. Any number of runs and data sets may share it, and any file may be d
 nothing of items or networks.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -18,9 +19,21 @@ from safetensors.numpy import load_file, save_file
 from commonspace.atomic import replacing
 from commonspace.errors import OutputError
 
-__all__ = ["FeatureCache"]
+__all__ = ["FeatureCache", "default_cache"]
 
 KEY_BYTES = 32
+
+
+def default_cache() -> Path:
+    """Return the folder for features of this user.
+
+    That is $COMMONSPACE_CACHE, or commonspace in $XDG_CACHE_HOME or ~/.cache.
+    """
+    named = os.environ.get("COMMONSPACE_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "commonspace"
 
 
 class FeatureCache:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from commonspace.data.columns import Images
+from commonspace.data.images import decode_image
 from commonspace.errors import DataError
 
 __all__ = ["Picture", "decoded", "pictures_of"]
@@ -58,13 +59,11 @@ def decoded(picture: Picture, row: int) -> NDArray[np.uint8]:
         DataError: it is not a picture.
         FileFormatError: a file cannot be decoded.
     """
-    from commonspace.data.images import decode_image
-
     if isinstance(picture, Image.Image):
-        return np.asarray(picture.convert("RGB"))
-    if isinstance(picture, str | Path):
-        return decode_image(Path(picture))
-    if isinstance(picture, np.ndarray):
+        layers = ImageOps.exif_transpose(picture).convert("RGBA")  # as files are decoded
+        white = Image.new("RGBA", layers.size, "white")
+        return np.asarray(Image.alpha_composite(white, layers).convert("RGB"))
+    if isinstance(picture, str | Path | np.ndarray):
         return decode_image(picture)
     raise DataError(
         f"item {row} is not a picture",

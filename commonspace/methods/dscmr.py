@@ -155,8 +155,8 @@ class DSCMR:
         encoders = self.raw.build(train, validation, self.seed)
         if not encoders or self.raw.fine_tune != "none":
             return self._learn(train, validation, run, encoders)
-        parts = [features_of(part, encoders, self.device) for part in (train, validation)]
-        return joined(self._learn(*parts, run, {}), encoders)
+        seen, held = (features_of(part, encoders, self.device) for part in (train, validation))
+        return joined(self._learn(seen, held, run, {}), encoders)
 
     def _learn(
         self, train: Dataset, validation: Dataset, run: Run, encoders: Mapping[str, Encoder]

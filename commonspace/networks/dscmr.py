@@ -117,6 +117,20 @@ class DSCMRNetwork(nn.Module):
         """Return u / ||u|| for one modality: (n, d) float32, whose inner product is the cosine."""
         return normalize(self.represent(modality, inputs).float())
 
+    def trunk(self, modality: str) -> nn.Module:
+        """Return the trunk of a branch."""
+        return self.trunks[self._numbers[modality]]
+
+    def put_trunk(self, modality: str, trunk: nn.Module) -> None:
+        """Put a trunk with weights of its own in place of the one that the config built.
+
+        Args:
+            modality: the branch.
+            trunk: built from the same description.
+        """
+        assert trunk.size == self.trunk(modality).size
+        self.trunks[self._numbers[modality]] = trunk
+
     @torch.no_grad()
     def set_classifier(self, P: Tensor) -> None:
         """Take P, (d, c), as the classifier's matrix."""

@@ -1,0 +1,159 @@
+"""How a method begins with raw items: through which encoders, and how much of them it trains.
+
+Encoders that are kept as they are see each item once, before training; the method learns from
+their features, and the space gets both. Encoders that are trained along become its trunks. This
+module knows nothing of objectives.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from commonspace.data.dataset import Dataset
+from commonspace.data.texts import one_row_per_text
+from commonspace.encoders import (
+    SEVERAL_TEXTS,
+    Encoder,
+    Extraction,
+    SeveralTexts,
+    Source,
+    encoder_from_spec,
+    extract,
+)
+from commonspace.encoders.cache import default_cache
+from commonspace.errors import SettingError
+from commonspace.machine import choose_device
+from commonspace.networks.dscmr import DSCMRNetwork
+from commonspace.networks.tunable import FINE_TUNING, FineTuning, Tunable
+from commonspace.space import CommonSpace
+
+__all__ = ["FromRaw", "features_of", "joined", "tuned"]
+
+
+@dataclass(frozen=True)
+class FromRaw:
+    """What stands between raw items and a method.
+
+    Args:
+        encoders: modality -> the text form of its encoder, such as "vgg19"; raw columns without
+            one are read by small networks that start from nothing.
+        several_texts: what becomes of several texts of one sample: "mean", "concatenate", "each".
+        fine_tune: "none" keeps the encoders as they are, "top" trains their last block along,
+            "all" trains them whole. Sentence CNNs of "word2vec" and "learnt" are trained by a
+            classifier before under "none", and along with the space otherwise.
+        trunk_learning_rate: of trunks that come with trained weights.
+        checkpoint_gradients: whether trunks compute activations twice to save memory.
+
+    Raises:
+        SettingError: a value that cannot work.
+    """
+
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    several_texts: SeveralTexts = "concatenate"
+    fine_tune: FineTuning = "none"
+    trunk_learning_rate: float = 1e-5
+    checkpoint_gradients: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, before anything is loaded."""
+        checks: tuple[tuple[str, object, bool, str], ...] = (
+            ("fine_tune", self.fine_tune, self.fine_tune in FINE_TUNING, " or ".join(FINE_TUNING)),
+            (
+                "several_texts",
+                self.several_texts,
+                self.several_texts in SEVERAL_TEXTS,
+                " or ".join(SEVERAL_TEXTS),
+            ),
+            (
+                "trunk_learning_rate",
+                self.trunk_learning_rate,
+                self.trunk_learning_rate > 0,
+                "above 0",
+            ),
+        )
+        for name, value, fine, expected in checks:
+            if not fine:
+                raise SettingError(
+                    f"the option {name} cannot work",
+                    expected=expected,
+                    found=repr(value),
+                    advice="leave it out to take the default",
+                )
+
+    def rows(self, part: Dataset) -> Dataset:
+        """Return a part with one sample for each text, where that is the choice."""
+        return one_row_per_text(part) if self.several_texts == "each" else part
+
+    def build(self, train: Dataset, validation: Dataset, seed: int) -> dict[str, Encoder]:
+        """Return the encoders, modality by modality.
+
+        Raises:
+            SettingError: a text form that is wrong, or does not suit its column.
+            DataError: a file, model or the training texts cannot be used.
+            MissingExtraError: an encoder needs an optional package.
+        """
+        return {
+            modality: encoder_from_spec(
+                spec,
+                Source(
+                    train,
+                    validation,
+                    modality,
+                    several=self.several_texts,
+                    seed=seed,
+                    train_now=self.fine_tune == "none",
+                ),
+            )
+            for modality, spec in self.encoders.items()
+        }
+
+
+def features_of(part: Dataset, encoders: Mapping[str, Encoder], device: str) -> Dataset:
+    """Return a part with features in place of its raw items; what was computed before is kept."""
+    settings = Extraction(cache=default_cache(), device=str(choose_device(device)))
+    return extract(part, encoders, settings)
+
+
+def tuned(network: DSCMRNetwork, encoders: Mapping[str, Encoder], raw: FromRaw) -> DSCMRNetwork:
+    """Put the encoders' networks into a fresh network as its trunks, ready to be trained along."""
+    for modality, encoder in encoders.items():
+        network.put_trunk(modality, encoder.trunk)
+        for module in encoder.trunk.modules():
+            if isinstance(module, Tunable):
+                module.tune(raw.fine_tune)
+                if raw.checkpoint_gradients:
+                    module.checkpoint_gradients()
+    return network
+
+
+def joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
+    """Return the space that reads raw items: its encoders, then what was learnt on features.
+
+    Args:
+        space: fitted on the features of the encoders.
+        encoders: modality -> encoder.
+    """
+    learnt = space.network
+    assert isinstance(learnt, DSCMRNetwork)
+    trunks: dict[str, Any] = {
+        **learnt.config.trunks,
+        **{modality: dict(encoder.trunk_config) for modality, encoder in encoders.items()},
+    }
+    device = next(learnt.parameters()).device
+    with torch.device("meta"):  # every weight comes from elsewhere
+        network = DSCMRNetwork(replace(learnt.config, trunks=trunks))
+    for modality in network.modalities:
+        encoder = encoders.get(modality)
+        trunk: nn.Module = learnt.trunk(modality) if encoder is None else encoder.trunk
+        network.put_trunk(modality, trunk.to(device))
+    rest = {
+        name: tensor
+        for name, tensor in learnt.state_dict().items()
+        if not name.startswith("trunks.")
+    }
+    network.load_state_dict(rest, strict=False, assign=True)
+    inputs = {**space.inputs, **{name: encoder.input for name, encoder in encoders.items()}}
+    return CommonSpace(network, inputs, space.class_names, space.provenance)
