@@ -112,7 +112,7 @@ def _cat() -> list[Patch]:
 
 def _clock() -> list[Patch]:
     return [
-        *pair(bar("dark", (-0.4, 0.6), (-0.62, 0.97), 0.16)),
+        *pair(bar("dark", (-0.4, 0.6), (-0.62, 0.93), 0.16)),
         *pair(oval("dark", (-0.5, -0.66), (0.34, 0.28))),
         oval("main", (0.0, 0.12), (0.8, 0.8)),
         oval("white", (0.0, 0.12), (0.6, 0.6)),
@@ -149,7 +149,7 @@ def _fish() -> list[Patch]:
 
 def _flower() -> list[Patch]:
     petals = [
-        oval("main", (0.44 * np.cos(angle), -0.38 + 0.44 * np.sin(angle)), (0.25, 0.25))
+        oval("main", (0.42 * np.cos(angle), -0.36 + 0.42 * np.sin(angle)), (0.23, 0.23))
         for angle in np.linspace(0.3, 2 * np.pi + 0.3, 6, endpoint=False)
     ]
     return [
@@ -157,7 +157,7 @@ def _flower() -> list[Patch]:
         path("green", (0.0, 0.75), (0.6, 0.25), (0.5, 0.62)),
         path("green", (0.0, 0.9), (-0.6, 0.4), (-0.5, 0.77)),
         *petals,
-        oval("gold", (0.0, -0.38), (0.26, 0.26)),
+        oval("gold", (0.0, -0.36), (0.25, 0.25)),
     ]
 
 
@@ -191,7 +191,7 @@ def _ice_cream() -> list[Patch]:
         oval("main", (-0.3, -0.2), (0.36, 0.34)),
         oval("light", (0.3, -0.2), (0.36, 0.34)),
         oval("dark", (0.0, -0.56), (0.34, 0.34)),
-        oval("white", (0.0, -0.9), (0.11, 0.11)),
+        oval("white", (0.0, -0.87), (0.11, 0.11)),
     ]
 
 
@@ -294,7 +294,7 @@ def _train() -> list[Patch]:
     ]
     return [
         oval("white", (0.42, -0.86), (0.2, 0.13)),
-        oval("white", (0.16, -0.93), (0.14, 0.1)),
+        oval("white", (0.16, -0.89), (0.14, 0.1)),
         path("black", (0.36, -0.2), (0.3, -0.7), (0.7, -0.7), (0.62, -0.2)),
         box("main", -0.3, -0.25, 0.84, 0.4),
         oval("light", (0.84, 0.08), (0.1, 0.33)),
