@@ -5,11 +5,14 @@ gallery of its own modality; two are relevant to each other when they share a cl
 sample is in the gallery too, as in the published tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from commonspace.data.columns import Texts
 from commonspace.data.dataset import Dataset
-from commonspace.errors import SettingError
+from commonspace.data.texts import one_row_per_text
+from commonspace.encoders import Vectors
+from commonspace.errors import DataError, SettingError
 from commonspace.evaluation import evaluate_retrieval
 from commonspace.space import CommonSpace
 
@@ -30,7 +33,8 @@ def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dic
 
     Raises:
         SettingError: the space and the data have no two modalities in common.
-        DataError: a column is of another kind or size than the space was fitted on.
+        DataError: a column is of another kind or size than the space was fitted on, or comes from
+            another encoder.
     """
     shared = [name for name in space.modalities if name in data.columns]
     if len(shared) < 2:
@@ -40,9 +44,67 @@ def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dic
             found=", ".join(map(repr, data.modalities)),
             advice="rename the columns of the data, or use the data it was fitted on",
         )
+    for name in shared:
+        _check_encoder(space, data, name)
+    if _several_texts(space) == "each":
+        data = _divided(data)
     embedded = space.embed_dataset(data)
     return evaluate_retrieval(
         {name: part.vectors for name, part in embedded.items()},
         {name: data.labels[part.rows] for name, part in embedded.items()},
         k=k,
     )
+
+
+def _check_encoder(space: CommonSpace, data: Dataset, modality: str) -> None:
+    """Refuse what another encoder made than the space was fitted on, as far as both are known."""
+    column = data.columns[modality]
+    fitted = space.provenance.get("encoders", {}).get(modality, {})
+    given = data.origin.get("encoders", {}).get(modality, {})
+    reads_features = isinstance(space.inputs[modality], Vectors)
+    if reads_features != (column.kind == "features"):
+        wanted = (
+            f"features of {_called(fitted)}" if reads_features else "raw items, as it was fitted on"
+        )
+        raise DataError(
+            f"the space reads {modality!r} in another form",
+            expected=wanted,
+            found=f"{column!r} in {data.name!r}",
+            advice="extract them first: commonspace extract DATA --out FILE"
+            if reads_features
+            else "give the data set that the features were extracted from",
+        )
+    if reads_features and fitted and given and fitted.get("sha256") != given.get("sha256"):
+        raise DataError(
+            f"the features {modality!r} of {data.name!r} come from another encoder",
+            expected=_called(fitted),
+            found=_called(given),
+            advice="extract them with the encoder that the space was fitted on",
+        )
+
+
+def _called(facts: Mapping[str, Any]) -> str:
+    """Return a sentence that tells encoders apart."""
+    if not facts:
+        return "the same origin as in training"
+    several = f", several texts: {facts['several_texts']}" if "several_texts" in facts else ""
+    return (
+        f"{facts['name']} ({facts['spec']}; {facts['preprocessing']}{several}; weights"
+        f" {facts['weights_sha256'][:12]}, all {facts['sha256'][:12]})"
+    )
+
+
+def _several_texts(space: CommonSpace) -> str:
+    raw = space.provenance.get("method", {}).get("options", {}).get("raw", {})
+    return str(raw.get("several_texts", ""))
+
+
+def _divided(data: Dataset) -> Dataset:
+    """Return one sample for each text, as the space was fitted on."""
+    several = any(
+        len(texts) > 1
+        for column in data.columns.values()
+        if isinstance(column, Texts)
+        for texts in column.items
+    )
+    return one_row_per_text(data) if several else data

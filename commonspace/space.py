@@ -5,7 +5,7 @@ knows nothing of how it was fitted, save for the record of it that it carries.
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from commonspace.atomic import new_folder
+from commonspace.data.columns import Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Input, input_from_config
 from commonspace.errors import SettingError, SpaceError
@@ -48,6 +49,12 @@ class EmbeddingNetwork(Protocol):
 
 
 NETWORKS: dict[str, Any] = {DSCMRNetwork.kind: DSCMRNetwork}
+
+PORTION = 512
+"""Raw items that are turned into network input at a time."""
+
+BATCH_NUMBERS = 2**23
+"""Numbers that the network reads at a time: for large pictures that limits the batch."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +119,8 @@ class CommonSpace:
             items: a column of a data set; or (n, size) features, where the space was fitted on
                 features; or a list of strings, or of image paths or arrays, where it was
                 fitted on raw items.
-            batch_size: how many items the network sees at a time; the result does not depend on
-                it beyond rounding.
+            batch_size: how many items the network sees at a time, at most; the result does not
+                depend on it beyond rounding.
 
         Returns:
             (n, d) float32.
@@ -130,13 +137,14 @@ class CommonSpace:
                 advice="embed it with a space that was fitted on it",
             )
         device = next(self.network.parameters()).device
-        prepared = self.inputs[modality](items)
-        vectors = np.empty((len(prepared), self.dimension), dtype=np.float32)
+        parts = [np.empty((0, self.dimension), dtype=np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(prepared), batch_size):
-                batch = prepared[start : start + batch_size].to(device)
-                vectors[start : start + batch_size] = self._embed(modality, batch).cpu().numpy()
-        return vectors
+            for some in _portions(items):  # raw items take little room, network input much
+                prepared = self.inputs[modality](some)
+                size = min(batch_size, _most(prepared))
+                for batch in torch.split(prepared, size):
+                    parts.append(self._embed(modality, batch.to(device)).cpu().numpy())
+        return np.concatenate(parts)
 
     def embed_dataset(self, data: Dataset) -> dict[str, Embedded]:
         """Embed every modality of a data set that the space knows, where it is present.
@@ -229,6 +237,22 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace
     return CommonSpace(
         network.to(place), inputs, tuple(config["class_names"]), config["provenance"]
     )
+
+
+def _portions(items: Any) -> Iterator[Any]:  # noqa: ANN401 - what a modality reads
+    """Divide raw items; features, which are in memory anyway, stay in one piece."""
+    whole = not isinstance(items, Images | Texts | list | tuple) or len(items) <= PORTION
+    if whole:
+        yield items
+        return
+    for start in range(0, len(items), PORTION):
+        stop = min(start + PORTION, len(items))
+        column = isinstance(items, Images | Texts)
+        yield items.take(np.arange(start, stop)) if column else items[start:stop]
+
+
+def _most(prepared: Tensor) -> int:
+    return max(1, BATCH_NUMBERS // max(1, prepared[:1].numel()))
 
 
 def versions() -> dict[str, str]:

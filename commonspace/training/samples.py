@@ -24,6 +24,10 @@ MEMORY = 2**30
 """Bytes that the pictures of one modality may fill before they are decoded batch by batch."""
 
 
+PART_NUMBERS = 2**23
+"""Numbers that a network is given at a time where nothing is learnt."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some samples of a part, each modality with those that have it."""
@@ -113,16 +117,20 @@ class Samples:
 
         Args:
             modality: which one.
-            size: samples in a part.
+            size: samples in a part, at most; large pictures come in smaller ones.
 
         Raises:
             DataError: a picture cannot be decoded.
         """
         rows = self.present[modality].nonzero()[:, 0]
         if modality in self._late:
-            yield from self._decoded(modality, torch.split(rows, size), None)
+            make, items = self._late[modality]
+            most = PART_NUMBERS // make([items[int(rows[0])]]).numel() if len(rows) else 1
+            yield from self._decoded(modality, torch.split(rows, max(1, min(size, most))), None)
         else:
-            yield from torch.split(self.inputs[modality][rows], size)
+            held = self.inputs[modality][rows]
+            most = PART_NUMBERS // max(1, held[:1].numel())
+            yield from torch.split(held, max(1, min(size, most)))
 
     def _decoded(
         self, modality: str, chunks: Sequence[Tensor], workers: int | None
