@@ -36,6 +36,7 @@ class Table:
         fields: further facts, name -> n values.
         declared: splits that the source has a place for, even an empty one.
         origin: what the source itself says about where it came from.
+        drawn: how ``split`` came about, where it is not simply as the source gives it.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Table:
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     declared: frozenset[str] = frozenset()
     origin: Mapping[str, Any] = field(default_factory=dict)
+    drawn: str = ""
 
     def take(self, rows: NDArray[np.intp]) -> "Table":
         """Return the rows at ``rows``, in that order."""
@@ -63,6 +65,7 @@ class Table:
             fields={name: [values[row] for row in index] for name, values in self.fields.items()},
             declared=self.declared,
             origin=self.origin,
+            drawn=self.drawn,
         )
 
 
@@ -91,10 +94,10 @@ def assemble(
         how = f"drawn: stratified{grouped}, seed {seed}"
     else:
         table, split = _as_given(table, problems)
-        how = "as given"
+        how = table.drawn or "as given"
         if not (split == "validation").any() and (split == "train").sum() > 1:
             split = carve_validation(table.labels, table.groups, split, seed=seed)
-            how = f"as given; validation carved from train, seed {seed}"
+            how += f"; validation carved from train, seed {seed}"
         _check_seen(table, split, problems)
         _note_divided_groups(table, split, problems)
     return Dataset(

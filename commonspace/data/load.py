@@ -11,18 +11,27 @@ from pathlib import Path
 
 from commonspace.data.arrays import table_from_arrays
 from commonspace.data.assemble import Table, assemble
+from commonspace.data.benchmark import Benchmark, paper_split
 from commonspace.data.dataset import Dataset
 from commonspace.data.folder import find_metadata, read_folder
 from commonspace.data.hdf5 import read_hdf5
 from commonspace.data.mat import read_mat
 from commonspace.data.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.npz import read_npz
+from commonspace.data.nuswide import read_nuswide
 from commonspace.data.parquet import read_parquet
+from commonspace.data.pascal import read_pascal
 from commonspace.data.problems import Problems
-from commonspace.data.wikipedia import has_wikipedia_keys, is_wikipedia_folder, read_wikipedia
+from commonspace.data.wikipedia import (
+    has_wikipedia_keys,
+    is_wikipedia_folder,
+    read_wikipedia,
+    read_wikipedia_pairs,
+)
+from commonspace.data.xmedianet import read_xmedianet
 from commonspace.errors import DataError, FileFormatError
 
-__all__ = ["BUILT_IN", "FILES", "LAYOUTS", "Layout", "load_dataset"]
+__all__ = ["BENCHMARKS", "BUILT_IN", "FILES", "LAYOUTS", "Layout", "load_dataset"]
 
 
 def load_dataset(path: str | Path, *, seed: int = 0, partial: bool = False) -> Dataset:
@@ -33,7 +42,10 @@ def load_dataset(path: str | Path, *, seed: int = 0, partial: bool = False) -> D
             the name of a built-in data set, such as "scenes" (a folder of that name: "./scenes");
             a feature file: .npz, .mat, .h5, .hdf5 or .parquet;
             a folder in one of the ``LAYOUTS``, such as images with a metadata.jsonl;
-            "layout:folder" where a folder could be read in several ways.
+            "layout:folder" where a folder could be read in several ways;
+            "benchmark:folder" for one of the ``BENCHMARKS``, such as "pascal:folder", as its
+            publisher hands it out, with the split of the papers; a feature file in place of the
+            folder is split in the same way.
         seed: for splits that are drawn where the source gives none (70 % train, 10 % validation,
             20 % test, stratified by class, groups undivided), and for the tenth of train that
             becomes validation where the source gives none; also the seed of built-in data.
@@ -56,7 +68,14 @@ def load_dataset(path: str | Path, *, seed: int = 0, partial: bool = False) -> D
     layout, place = _named_layout(path)
     _check_exists(path, place)
     problems = Problems(partial=partial)
-    if place.is_dir():
+    if layout in BENCHMARKS:
+        benchmark, kind = BENCHMARKS[layout], layout
+        if place.is_dir():
+            table = benchmark.read(place, problems, seed)
+        else:
+            table = _reader(place)(place, problems)
+        table = paper_split(table, benchmark, seed=seed, problems=problems)
+    elif place.is_dir():
         layout = layout or _recognised(place)
         table, kind = LAYOUTS[layout].read(place, problems), layout
     else:
@@ -142,12 +161,19 @@ LAYOUTS: dict[str, Layout] = {
     ),
 }
 
+BENCHMARKS: dict[str, Benchmark] = {
+    "wikipedia": Benchmark((2173, 231, 462), read_wikipedia_pairs, divides_test=True),
+    "pascal": Benchmark((800, 100, 100), read_pascal),
+    "nuswide10k": Benchmark((8000, 1000, 1000), read_nuswide),
+    "xmedianet": Benchmark((32000, 4000, 4000), read_xmedianet, divides_test=True),
+}
+
 
 def _named_layout(path: str | Path) -> tuple[str, Path]:
     """Divide "layout:folder"; a colon elsewhere belongs to the path."""
     if isinstance(path, str):
         layout, colon, rest = path.partition(":")
-        if colon and layout in LAYOUTS and rest:
+        if colon and layout in LAYOUTS | BENCHMARKS and rest:
             return layout, Path(rest)
     return "", Path(path)
 
@@ -198,7 +224,8 @@ def _recognised(folder: Path) -> str:
         found=", ".join(Path(entry).name for entry in inside[:10]) or "none of these",
         advice=f"did you mean {' or '.join(inside[:5])}?"
         if inside
-        else "point at the folder that holds the metadata or the feature files",
+        else "point at the folder that holds the metadata or the feature files; a benchmark as it"
+        f" is published goes by its name: {', '.join(f'{name}:FOLDER' for name in BENCHMARKS)}",
     )
 
 

@@ -109,7 +109,6 @@ def test_wikipedia_folder_and_file(tmp_path: Path) -> None:
     assert data.class_names == ("art", "sport")
     assert data.labels.argmax(axis=1).tolist() == [row % 2 for row in (*range(20), *range(6))]
     assert load_dataset(tmp_path / "raw_features.mat").fingerprint == data.fingerprint
-    assert load_dataset(f"wikipedia:{tmp_path}").fingerprint == data.fingerprint
 
 
 def test_wikipedia_lists_that_lack_or_do_not_match(tmp_path: Path) -> None:

@@ -1,0 +1,219 @@
+"""What the benchmarks of the papers share: their sizes, their splits, files that are missing.
+
+A published folder gives fewer splits than the papers report: a test list that holds validation and
+test, or no list at all. What is missing is drawn here, by seed, and said in the origin. Knows
+nothing of any one benchmark's files.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.assemble import Table
+from commonspace.data.dataset import SPLITS
+from commonspace.data.problems import Problems
+from commonspace.data.splits import split_name
+from commonspace.errors import DataError
+
+__all__ = [
+    "Benchmark",
+    "Paths",
+    "draw_sizes",
+    "files_by_stem",
+    "need_file",
+    "paper_split",
+    "report_missing",
+    "stratified_draw",
+]
+
+Paths = list[Path | None]
+_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A data set on which papers report figures.
+
+    Args:
+        pairs: how many pairs the papers have in train, validation and test.
+        read: (folder, problems, seed) -> table, split as the publisher splits it, or not at all.
+        divides_test: the publisher's test list is the papers' validation and test together.
+    """
+
+    pairs: tuple[int, int, int]
+    read: Callable[[Path, Problems, int], Table]
+    divides_test: bool = False
+
+
+def paper_split(table: Table, benchmark: Benchmark, *, seed: int, problems: Problems) -> Table:
+    """Give a table the splits of the papers, as far as it does not have them.
+
+    Splits that the source gives are kept. Where it gives none, all three are drawn in the papers'
+    proportions. Where its test list is the papers' validation and test together, that list is
+    divided: the papers do not say which of its pairs are which.
+
+    Args:
+        table: from a reader.
+        benchmark: what the papers have.
+        seed: the same seed draws the same pairs.
+        problems: gets a note where the sizes differ from the papers'.
+
+    Returns:
+        The table with its splits, and with ``drawn`` where something was drawn.
+    """
+    classes = np.column_stack([table.labels, ~table.labels.any(axis=1)]).argmax(axis=1)
+    sizes = "/".join(map(str, benchmark.pairs))
+    if table.split is None:
+        split = np.array(SPLITS)[draw_sizes(classes, benchmark.pairs, seed=seed)]
+        how = f"the paper's {sizes}, drawn: stratified, seed {seed}"
+        table = replace(table, split=split.tolist(), drawn=how)
+    else:
+        table = _divided_test(table, benchmark, classes, seed)
+    assert table.split is not None
+    names = [split_name(spelling) for spelling in table.split]
+    counts = tuple(names.count(split) for split in SPLITS)
+    if counts != benchmark.pairs:
+        problems.note(
+            f"{table.source} has {'/'.join(map(str, counts))} pairs (train/validation/test), the"
+            f" paper {sizes}: figures on it do not compare with published ones"
+        )
+    return table
+
+
+def draw_sizes(classes: NDArray[np.intp], sizes: Sequence[int], *, seed: int) -> NDArray[np.intp]:
+    """Deal samples into parts of exactly proportional size, each class in proportion.
+
+    Args:
+        classes: (n,) the class of each sample.
+        sizes: k sizes of the parts, all to one scale: where they add up to n they are met exactly.
+        seed: the same seed gives the same parts.
+
+    Returns:
+        (n,) intp, the number of each sample's part, from 0.
+
+    Example:
+        >>> parts = draw_sizes(np.repeat([0, 1], 50), (80, 10, 10), seed=0)
+        >>> np.bincount(parts[:50]).tolist(), np.bincount(parts[50:]).tolist()
+        ([40, 5, 5], [40, 5, 5])
+    """
+    generator = np.random.default_rng(seed)
+    parts = np.zeros(len(classes), dtype=np.intp)
+    for number in range(len(sizes) - 1, 0, -1):
+        left = np.flatnonzero(parts == 0)
+        count = round(len(classes) * sizes[number] / sum(sizes))
+        parts[left[stratified_draw(classes[left], count, generator)]] = number
+    return parts
+
+
+def stratified_draw(
+    classes: NDArray[np.intp], count: int, generator: np.random.Generator
+) -> NDArray[np.intp]:
+    """Draw ``count`` of n samples so that each class gives its share, by largest remainders.
+
+    Args:
+        classes: (n,) the class of each sample.
+        count: from 0 to n.
+        generator: draws within each class.
+
+    Returns:
+        (count,) intp, places from 0 to n - 1, ascending.
+    """
+    _, inverse, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    quotas, remainders = np.divmod(count * sizes, max(len(classes), 1))
+    quotas[np.argsort(-remainders, kind="stable")[: count - quotas.sum()]] += 1
+    order = generator.permutation(len(classes))
+    order = order[np.argsort(inverse[order], kind="stable")]  # by class, at random within each
+    place = np.arange(len(classes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[place < np.repeat(quotas, sizes)])
+
+
+def files_by_stem(folder: Path, suffixes: frozenset[str] = _IMAGES) -> dict[str, list[Path]]:
+    """Return the files at any depth of a folder by their names without suffix, each list sorted.
+
+    Args:
+        folder: may be missing: then nothing is found.
+        suffixes: in lower case; those of images, when left out.
+    """
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() in suffixes and not file.name.startswith("."):
+            found.setdefault(file.stem, []).append(file)
+    return found
+
+
+def need_file(file: Path, what: str, *, advice: str) -> None:
+    """See to it that a file is there without which nothing can be read.
+
+    Args:
+        file: the file.
+        what: what it holds.
+        advice: where to get it and where to put it.
+
+    Raises:
+        DataError: it is not there.
+    """
+    if not file.is_file():
+        raise DataError(f"{file} is missing", expected=what, found="no such file", advice=advice)
+
+
+def report_missing(
+    source: str,
+    what: str,
+    wanted: Sequence[str],
+    found: Sequence[object | None],
+    *,
+    advice: str,
+    problems: Problems,
+) -> None:
+    """Report the files that a list names and the folder lacks, all in one message.
+
+    Args:
+        source: what to call the source.
+        what: of what kind the files are, such as "image".
+        wanted: what each file should have been.
+        found: what came of each; None where there is none.
+        advice: where to get them and where to put them.
+        problems: raises or records.
+
+    Raises:
+        DataError: strict, and a file is missing.
+    """
+    missing = [name for name, one in zip(wanted, found, strict=True) if one is None]
+    if not missing:
+        return
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    problems.meet(
+        DataError(
+            f"{source}: {len(missing)} of {len(wanted)} {what} files are missing",
+            expected=f"a file for each of the {len(wanted)} pairs",
+            found=f"no {', '.join(missing[:3])}{more}",
+            advice=advice,
+        ),
+        instead=f"{len(missing)} samples have no {what}",
+    )
+
+
+def _divided_test(
+    table: Table, benchmark: Benchmark, classes: NDArray[np.intp], seed: int
+) -> Table:
+    """Divide test into validation and test where the papers do, and nobody has done it yet."""
+    assert table.split is not None
+    names = np.array([split_name(spelling) or "" for spelling in table.split])
+    test = np.flatnonzero(names == "test")
+    done = (names == "validation").any() or len(test) == benchmark.pairs[2]
+    if done or not benchmark.divides_test or len(test) < 2:
+        return table
+    _, validation, rest = benchmark.pairs
+    parts = draw_sizes(classes[test], (validation, rest), seed=seed)
+    split = list(table.split)
+    for row in test[parts == 0].tolist():
+        split[row] = "validation"
+    drawn = int((parts == 0).sum())
+    how = (
+        f"as given; of the {len(test)} pairs of the test list {drawn} are validation, as in the"
+        f" paper ({validation} and {rest}); which, it does not say: drawn, stratified, seed {seed}"
+    )
+    return replace(table, split=split, drawn=how)
