@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from commonspace.data import Dataset, Features, Images, Texts, load_dataset
     from commonspace.errors import CommonspaceError
     from commonspace.evaluation import mean_average_precision
-    from commonspace.methods import DSCMR, Method
+    from commonspace.methods import DSCMR, FromRaw, Method
     from commonspace.protocol import evaluate
     from commonspace.space import CommonSpace, load
     from commonspace.training import Run
@@ -29,6 +29,7 @@ __all__ = [
     "CommonspaceError",
     "Dataset",
     "Features",
+    "FromRaw",
     "Images",
     "Method",
     "Run",
@@ -45,6 +46,7 @@ _HOMES = {
     "CommonspaceError": "commonspace.errors",
     "Dataset": "commonspace.data",
     "Features": "commonspace.data",
+    "FromRaw": "commonspace.methods",
     "Images": "commonspace.data",
     "Method": "commonspace.methods",
     "Run": "commonspace.training",

@@ -90,7 +90,9 @@ def embedded(space: "CommonSpace", dataset: "Dataset") -> "Dataset":
     some = np.logical_or.reduce([column.present for column in columns.values()])
     rows = np.flatnonzero(some)
     return replace(
-        dataset.take(rows), columns={name: column.take(rows) for name, column in columns.items()}
+        dataset.take(rows),
+        columns={name: column.take(rows) for name, column in columns.items()},
+        origin={key: value for key, value in dataset.origin.items() if key != "encoders"},
     )
 
 

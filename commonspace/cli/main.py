@@ -15,6 +15,7 @@ from commonspace.cli.data import data
 from commonspace.cli.demo import demo
 from commonspace.cli.embed import embed
 from commonspace.cli.evaluate import evaluate
+from commonspace.cli.extract import extract
 from commonspace.cli.interrupts import INTERRUPTED
 from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
@@ -32,6 +33,7 @@ metadata.jsonl, or the word scenes, a data set that is built in.
   commonspace demo                               see it work on built-in data
   commonspace data photos                        look at your own data
   commonspace train photos --out runs/photos     learn a space from it
+  commonspace train photos --image vgg19 --text learnt --out runs/vgg
   commonspace evaluate runs/photos               mAP on the test split
   commonspace embed runs/photos --data photos --out vectors.npz
 
@@ -52,6 +54,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "demo": Command(demo, "Begin"),
     "data": Command(data, "Begin"),
+    "extract": Command(extract, "Learn and measure"),
     "train": Command(train, "Learn and measure"),
     "evaluate": Command(evaluate, "Learn and measure"),
     "embed": Command(embed, "Use"),

@@ -3,10 +3,11 @@
 A new method is one more function and one more line in ``METHODS``.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
+from commonspace.cli.encoders import FineTune
 from commonspace.cli.options import Classifier, Precision, Variant
 from commonspace.errors import SettingError
 
@@ -38,10 +39,15 @@ class MethodOptions:
     common: int = 1024
     device: str = "auto"
     precision: Precision = "auto"
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    several_texts: Literal["mean", "concatenate", "each"] = "concatenate"
+    fine_tune: FineTune = "none"
+    trunk_learning_rate: float = 1e-5
+    checkpoint_gradients: bool = False
 
 
 def _dscmr(options: MethodOptions) -> "Method":
-    from commonspace.methods import DSCMR
+    from commonspace.methods import DSCMR, FromRaw
 
     return DSCMR(
         variant=options.variant,
@@ -58,6 +64,13 @@ def _dscmr(options: MethodOptions) -> "Method":
         common=options.common,
         device=options.device,
         precision=options.precision,
+        raw=FromRaw(
+            encoders=options.encoders,
+            several_texts=options.several_texts,
+            fine_tune=options.fine_tune,
+            trunk_learning_rate=options.trunk_learning_rate,
+            checkpoint_gradients=options.checkpoint_gradients,
+        ),
     )
 
 

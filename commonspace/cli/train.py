@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commonspace.cli.encoders import (
+    ENCODERS,
+    EncoderOption,
+    FineTune,
+    ImageOption,
+    SeveralTextsOption,
+    TextOption,
+    encoders_named,
+)
 from commonspace.cli.history import History
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.methods import METHODS, MethodOptions, method_named
@@ -52,6 +61,29 @@ def train(
     ] = False,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
+    image: ImageOption = None,
+    text: TextOption = None,
+    encoder: EncoderOption = None,
+    fine_tune: Annotated[
+        FineTune,
+        typer.Option(
+            help="Keep the encoders as they are, train their last block along, or all of them.",
+            rich_help_panel=ENCODERS,
+        ),
+    ] = "none",
+    several_texts: SeveralTextsOption = "concatenate",
+    trunk_learning_rate: Annotated[
+        float,
+        typer.Option(help="Of encoders that are trained along.", rich_help_panel=ENCODERS),
+    ] = 1e-5,
+    checkpoint_gradients: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoint-gradients",
+            help="Train encoders with less memory and more time.",
+            rich_help_panel=ENCODERS,
+        ),
+    ] = False,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -131,6 +163,8 @@ def train(
 
       commonspace train scenes --out runs/scenes
       commonspace train photos --out runs/photos --epochs 100 --seed 1
+      commonspace train photos --image vgg19 --text learnt --out runs/vgg
+      commonspace train photos --image vgg19 --fine-tune top --out runs/top
       commonspace train features.npz --variant released --out runs/released
       commonspace train photos --out runs/photos --resume
 
@@ -151,6 +185,11 @@ def train(
         common=common,
         device=device,
         precision=precision,
+        encoders=encoders_named(image, text, encoder),
+        several_texts=several_texts,
+        fine_tune=fine_tune,
+        trunk_learning_rate=trunk_learning_rate,
+        checkpoint_gradients=checkpoint_gradients,
     )
     record = RunRecord(data, split_seed, partial)
     with _tidy_end(out), continued_run(out) if resume else new_run(out, record):

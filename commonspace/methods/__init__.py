@@ -2,5 +2,6 @@
 
 from commonspace.methods.dscmr import DSCMR
 from commonspace.methods.method import Method
+from commonspace.methods.raw import FromRaw
 
-__all__ = ["DSCMR", "Method"]
+__all__ = ["DSCMR", "FromRaw", "Method"]

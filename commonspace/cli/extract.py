@@ -1,0 +1,197 @@
+"""``commonspace extract``: raw images and texts in, a feature file out."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from commonspace.cli.encoders import (
+    EncoderOption,
+    ImageOption,
+    SeveralTextsOption,
+    TextOption,
+    encoders_named,
+)
+from commonspace.cli.extraction_bar import ExtractionBar
+from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
+from commonspace.cli.options import DataArgument, DeviceOption, PartialOption, SplitSeedOption
+from commonspace.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from commonspace.data import Dataset
+    from commonspace.encoders import Encoder
+
+__all__ = ["extract"]
+
+
+def extract(
+    data: DataArgument,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="A new file: .npz, .h5, .parquet or .mat.")
+    ],
+    image: ImageOption = None,
+    text: TextOption = None,
+    encoder: EncoderOption = None,
+    several_texts: SeveralTextsOption = "concatenate",
+    on_error: Annotated[
+        Literal["stop", "skip"],
+        typer.Option(help="A broken image stops the run, or is listed and left out."),
+    ] = "stop",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Items that the network sees at a time.")
+    ] = 32,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Processes that decode images; by itself one a core.", show_default=False
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="Of the matrix products.")
+    ] = "float32",
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where features are kept; by itself ~/.cache/commonspace.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of encoders that are fitted on train.")] = 0,
+    split_seed: SplitSeedOption = 0,
+    partial: PartialOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Turn raw images and texts into features.
+
+    Each item is encoded once and kept by its content: the same command after
+    a kill goes on where it was, and after its end does nothing. The file
+    says which encoder made it, with which weights and pre-processing, and
+    what that was fitted on; encoders that are fitted see train and
+    validation alone.
+
+    [bold]Examples[/bold]
+
+      commonspace extract photos --image vgg19 --text learnt --out f.npz
+      commonspace extract photos --image vgg19 --text word2vec:FILE --out f.npz
+      commonspace extract photos --image hf:dinov2 --text st:minilm --out f.h5
+
+    Next: commonspace train FILE --out RUN
+    """
+    from commonspace.data import load_dataset, write_arrays
+    from commonspace.data.texts import one_row_per_text
+    from commonspace.encoders import Extraction, Source, encoder_from_spec
+    from commonspace.encoders import extract as run
+    from commonspace.encoders.cache import default_cache
+    from commonspace.machine import choose_device
+
+    _check_suffix(out)
+    place = cache or default_cache()
+    settings = Extraction(
+        batch_size=batch_size,
+        workers=workers,
+        precision=precision,
+        device=str(choose_device(device)),
+        on_error=on_error,
+        cache=place,
+    )
+    dataset = load_dataset(data, seed=split_seed, partial=partial or on_error == "skip")
+    if several_texts == "each":
+        dataset = one_row_per_text(dataset)
+    specs = encoders_named(image, text, encoder)
+    _check_all_named(dataset, specs)
+    train, validation = dataset.part("train"), dataset.part("validation")
+    with _tidy_end(place):
+        encoders = {
+            name: encoder_from_spec(spec, Source(train, validation, name, several_texts, seed))
+            for name, spec in specs.items()
+        }
+        recipe = _recipe(dataset, encoders, precision)
+        if _is_there(out, recipe):
+            typer.echo(f"{out} is up to date: the same items through the same encoders")
+            return
+        features = run(dataset, encoders, settings, ExtractionBar())
+    for problem in features.problems:
+        typer.echo(f"note: {problem}", err=True)
+    write_arrays(replace(features, origin={**features.origin, "recipe_sha256": recipe}), out)
+    for name, one in encoders.items():
+        facts = one.facts
+        typer.echo(f"{name}: {facts['name']}, {facts['size']}-d, fitted on {facts['fitted_on']}")
+    typer.echo(
+        f"{out}: {len(features)} samples\nnext: commonspace train {shlex.quote(str(out))} --out RUN"
+    )
+
+
+@contextmanager
+def _tidy_end(cache: Path) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
+    with sigterm_interrupts():
+        try:
+            yield
+        except KeyboardInterrupt as exc:
+            typer.echo(
+                f"stopped; the features so far are kept in {cache}\n"
+                "the same command goes on from there",
+                err=True,
+            )
+            raise typer.Exit(INTERRUPTED) from exc
+
+
+def _check_suffix(out: Path) -> None:
+    """Refuse what could not be written in the end, before any time is spent."""
+    from commonspace.data.write import WRITERS
+
+    if out.suffix.lower() not in WRITERS or not out.parent.is_dir():
+        raise OutputError(
+            f"no feature file can be written as {out}",
+            expected=f"a name that ends in {', '.join(WRITERS)}, in a folder that is there",
+            found=out.suffix or "a name without suffix"
+            if out.parent.is_dir()
+            else f"no folder {out.parent}",
+            advice=f"write {out.with_suffix('.npz').name}",
+        )
+
+
+def _check_all_named(dataset: "Dataset", specs: dict[str, str]) -> None:
+    raw = [name for name, column in dataset.columns.items() if column.kind != "features"]
+    without = [name for name in raw if name not in specs]
+    if without:
+        raise DataError(
+            f"{' and '.join(without)} of {dataset.name!r} has no encoder",
+            expected=f"one for each of {', '.join(raw)}",
+            found=", ".join(f"{name}: {spec}" for name, spec in specs.items()) or "none",
+            advice=f"name it: --encoder {without[0]}=ENCODER, or --image and --text;"
+            " extract --help lists the encoders",
+        )
+
+
+def _recipe(dataset: "Dataset", encoders: "dict[str, Encoder]", precision: str) -> str:
+    hashes = {name: encoder.facts["sha256"] for name, encoder in encoders.items()}
+    made_of = json.dumps([dataset.fingerprint, hashes, precision], sort_keys=True)
+    return sha256(made_of.encode()).hexdigest()
+
+
+def _is_there(out: Path, recipe: str) -> bool:
+    """Tell whether the file holds just what is asked for; refuse one that holds anything else."""
+    from commonspace.data import load_dataset
+
+    if not out.exists():
+        return False
+    try:
+        same = load_dataset(out, partial=True).origin.get("recipe_sha256") == recipe
+    except DataError:
+        same = False
+    if not same:
+        raise OutputError(
+            f"{out} is already there",
+            expected="a place that is still free, or the features of this very command",
+            found="a file with other content",
+            advice="choose another place, or move it away first; nothing was changed",
+        )
+    return True
