@@ -33,9 +33,13 @@ metadata.jsonl, or the word scenes, a data set that is built in.
   commonspace demo                               see it work on built-in data
   commonspace data photos                        look at your own data
   commonspace train photos --out runs/photos     learn a space from it
-  commonspace train photos --image vgg19 --text learnt --out runs/vgg
   commonspace evaluate runs/photos               mAP on the test split
   commonspace embed runs/photos --data photos --out vectors.npz
+
+[bold]With trained encoders[/bold]
+
+  commonspace extract photos --image vgg19 --text learnt --out features.npz
+  commonspace train features.npz --out runs/vgg
 
 [bold]Where to go next[/bold]
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from commonspace.errors import SettingError
 from commonspace.extras import optional
 
-__all__ = ["HAN", "Han", "holds_han", "tokenise"]
+__all__ = ["HAN", "Han", "check_han", "holds_han", "tokenise"]
 
 Han = Literal["characters", "words"]
 

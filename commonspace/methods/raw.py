@@ -84,11 +84,23 @@ class FromRaw:
                 )
 
     def rows(self, part: Dataset) -> Dataset:
-        """Return a part with one sample for each text, where that is the choice."""
+        """Return a part with one sample for each text, where that is the choice.
+
+        Args:
+            part: of any split.
+
+        Raises:
+            DataError: it has no column of texts, or more than one.
+        """
         return one_row_per_text(part) if self.several_texts == "each" else part
 
     def build(self, train: Dataset, validation: Dataset, seed: int) -> dict[str, Encoder]:
         """Return the encoders, modality by modality.
+
+        Args:
+            train: what encoders that are fitted learn from.
+            validation: what their epoch is chosen on.
+            seed: of whatever is drawn.
 
         Raises:
             SettingError: a text form that is wrong, or does not suit its column.

@@ -23,6 +23,7 @@ __all__ = [
     "TEXT_POOLINGS",
     "PretrainedImages",
     "PretrainedTexts",
+    "keep_tower",
     "model_from_config",
 ]
 
@@ -261,4 +262,4 @@ def _last_block(model: nn.Module) -> Sequence[nn.Module]:
 def _checkpoint(model: nn.Module, refuse: Callable[[], None]) -> None:
     if not getattr(model, "supports_gradient_checkpointing", False):
         refuse()
-    model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+    model.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]

@@ -1,0 +1,26 @@
+"""The mean over the texts of a sample equals a loop over them."""
+
+import torch
+
+from commonspace.networks.sentence_cnn import SentenceCNN
+from commonspace.networks.several_texts import NO_TEXT, MeanOfTexts
+
+
+def test_the_mean_equals_a_loop_and_ignores_empty_places() -> None:
+    torch.manual_seed(0)
+    trunk = SentenceCNN(vocabulary=20, size=5, word_size=6, maps=4).eval()
+    network = MeanOfTexts(trunk).eval()
+    samples = [[[3, 4, 5], [6, 0, 0]], [[7, 8, 0]], [], [[9, 9, 9], [2, 0, 0], [4, 4, 0]]]
+    table = torch.full((4, 4, 3), NO_TEXT)
+    for row, texts in enumerate(samples):
+        for place, text in enumerate(texts):
+            table[row, place] = torch.tensor(text)
+    with torch.inference_mode():
+        found = network(table)
+        for row, texts in enumerate(samples):
+            each = [trunk(torch.tensor([text]))[0] for text in texts]
+            expected = torch.stack(each).mean(0) if each else torch.zeros(5)
+            torch.testing.assert_close(found[row], expected)
+        torch.testing.assert_close(
+            network(table[:, torch.tensor([3, 1, 0, 2])])[[0, 1, 3]], found[[0, 1, 3]]
+        )
