@@ -2,7 +2,8 @@
 
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,8 @@ MADE = {
 """All that the demo puts into its folder."""
 
 NEXT = """
+What lies together shares its class: the space was taught no colours or places.
+
 The space is in {out}. Measure it again: commonspace evaluate {out}
 
 Now with your own images. Put them into a folder, say photos, with a file
@@ -85,9 +88,9 @@ def demo(
         with sigterm_interrupts(), new_run(out, RunRecord(DATA, made_by="demo")):
             data = load_dataset(DATA)
             typer.echo(repr(data))
-            space = fit_into(
-                out, method_named("dscmr", replace(OPTIONS, seed=seed)), data, resume=False
-            )
+            method = method_named("dscmr", replace(OPTIONS, seed=seed))
+            with _one_thread():
+                space = fit_into(out, method, data, resume=False)
     except KeyboardInterrupt as exc:
         typer.echo("stopped; to start again: commonspace demo", err=True)
         raise typer.Exit(INTERRUPTED) from exc
@@ -95,6 +98,23 @@ def demo(
     print_report(f"mAP on the test split of {DATA}", evaluate(space, test), test)
     _search(space, test, out / SEARCHES, query_row=random.Random(seed).randrange(len(test)))
     typer.echo(NEXT.format(out=out))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread in the block.
+
+    The steps of the demo are so small that a second one gains little, while a busy second core
+    makes every step wait; and the figures do not depend on how many cores there are.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _make_room(out: Path) -> None:
