@@ -29,14 +29,14 @@ class MethodOptions:
     seed: int = 0
     epochs: int | None = None
     patience: int = 100
-    batch_size: int = 100
+    batch_size: int | None = None
     learning_rate: float | None = None
     label_weight: float = 1.0
     lambda_: float | None = None
     eta: float | None = None
     classifier: Classifier | None = None
-    hidden: int = 2048
-    common: int = 1024
+    hidden: int | None = None
+    common: int | None = None
     device: str = "auto"
     precision: Precision = "auto"
     encoders: Mapping[str, str] = field(default_factory=dict)

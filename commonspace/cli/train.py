@@ -102,12 +102,18 @@ def train(
         ),
     ] = 100,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Samples in a step.", rich_help_panel=HOW_LONG)
-    ] = 100,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Samples in a step; by itself 100, or 50 for trunks that start from nothing.",
+            show_default=False,
+            rich_help_panel=HOW_LONG,
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Of Adam; by itself 1e-4 for features, 1e-3 for raw images and texts.",
+            help="Of Adam; by itself 1e-4, or 5e-4 for trunks that start from nothing.",
             show_default=False,
             rich_help_panel=HOW_LONG,
         ),
@@ -129,7 +135,7 @@ def train(
         float | None,
         typer.Option(
             min=0,
-            help="The factor of J3; by itself 1e-1.",
+            help="The factor of J3; by itself 1e-1, or 1e-2 for trunks that start from nothing.",
             show_default=False,
             rich_help_panel=OBJECTIVE,
         ),
@@ -144,11 +150,23 @@ def train(
         ),
     ] = None,
     hidden: Annotated[
-        int, typer.Option(min=1, help="Size of each branch's layer.", rich_help_panel=OBJECTIVE)
-    ] = 2048,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Size of each branch's layer; by itself 2048, or 512 from nothing.",
+            show_default=False,
+            rich_help_panel=OBJECTIVE,
+        ),
+    ] = None,
     common: Annotated[
-        int, typer.Option(min=1, help="Size of the common space.", rich_help_panel=OBJECTIVE)
-    ] = 1024,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Size of the common space; by itself 1024, or 256 from nothing.",
+            show_default=False,
+            rich_help_panel=OBJECTIVE,
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     precision: Annotated[Precision, typer.Option(help="Of the matrix products.")] = "auto",
 ) -> None:

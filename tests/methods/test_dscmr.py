@@ -109,7 +109,7 @@ def test_raw_items_have_their_own_length_and_rate(hues: Dataset) -> None:
         hues.part("train"), hues.part("validation"), QUIET
     )
     training = record.provenance["training"]
-    assert (training["epochs"], training["learning_rate"]) == (60, 1e-3)
+    assert (training["epochs"], training["learning_rate"], training["batch_size"]) == (60, 5e-4, 50)
 
 
 @pytest.mark.parametrize(
