@@ -7,6 +7,7 @@ cache; so a run that was stopped goes on where it was. It knows nothing of where
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -173,7 +174,7 @@ class _Work:
         if self._watcher:
             self._watcher.started(self._modality, len(first), len(done))
         try:
-            todo = [row for key, row in first.items() if key not in done]
+            todo = sorted(row for key, row in first.items() if key not in done)
             broken += self._compute(sorted(todo, key=self._effort), keys, values)
         finally:
             if self._watcher:
@@ -212,18 +213,19 @@ class _Work:
         kept_at = time.monotonic()
         encode = _encoding(self._encoder, self._settings)
         try:
-            for batch in prepared(
-                self._encoder.input, self._column.items, batches, self._workers()
-            ):
-                broken += [self._met(one) for one in batch.broken]
-                if batch.inputs is not None:
-                    values[batch.rows] = encode(batch.inputs)
-                    waiting += batch.rows
-                if self._watcher:
-                    self._watcher.advanced(len(batch.rows) + len(batch.broken))
-                if time.monotonic() - kept_at > KEEP_EVERY:
-                    self._keep(waiting, keys, values)
-                    waiting, kept_at = [], time.monotonic()
+            with closing(
+                prepared(self._encoder.input, self._column.items, batches, self._workers())
+            ) as ready:
+                for batch in ready:
+                    broken += [self._met(one) for one in batch.broken]
+                    if batch.inputs is not None:
+                        values[batch.rows] = encode(batch.inputs)
+                        waiting += batch.rows
+                    if self._watcher:
+                        self._watcher.advanced(len(batch.rows) + len(batch.broken))
+                    if time.monotonic() - kept_at > KEEP_EVERY:
+                        self._keep(waiting, keys, values)
+                        waiting, kept_at = [], time.monotonic()
         finally:
             self._keep(waiting, keys, values)
         return broken

@@ -5,7 +5,7 @@ asking process by a kill. It knows nothing of networks or files.
 """
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ class Prepared:
 
 def prepared(
     input_: Input, items: Sequence[Any], batches: Sequence[Sequence[int]], workers: int
-) -> Iterator[Prepared]:
+) -> Generator[Prepared, None, None]:
     """Prepare items in batches, in the order of the batches.
 
     Args:

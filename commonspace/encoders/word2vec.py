@@ -19,8 +19,9 @@ from commonspace.errors import DataError, FileFormatError
 
 __all__ = ["WordVectors", "read_word2vec"]
 
-CHUNK = 4 << 20
+CHUNK = 1 << 20
 LONGEST_WORD = 4096  # bytes; the longest of Google News has 98
+LARGEST = 1 << 16  # numbers in a vector; more is no word vector
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ def _entries(source: _Source, size: int | None) -> Iterator[tuple[bytes, bytes]]
     count, found = _header(head, bool(newline), source)
     if size is not None and found != size:
         raise source.error(f"vectors of {size} numbers", f"vectors of {found}")
+    while len(rest) < LONGEST_WORD + 64 * found and (piece := source.read()):
+        rest += piece  # the first entry must be whole to tell text from numbers
     source.text = _is_text(rest, found)
     read = _lines if source.text else _records
     yield from read(source, rest, count, found)
@@ -207,7 +210,7 @@ def _header(head: bytes, ended: bool, source: _Source) -> tuple[int, int]:
     fields = head.split()
     if ended and len(fields) == 2 and all(field.isdigit() for field in fields):
         count, size = map(int, fields)
-        if count and 0 < size <= CHUNK // 4:
+        if count and 0 < size <= LARGEST:
             return count, size
     raise source.error(
         "a first line with two numbers: how many words, and their size", repr(head[:60])

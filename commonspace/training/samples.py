@@ -7,6 +7,7 @@ Missing modalities cost nothing: a batch holds the rows that are there, and says
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,11 +140,12 @@ class Samples:
         mask = self.present[modality]
         batches = [there for rows in chunks if (there := rows[mask[rows]].tolist())]
         count = min(os.cpu_count() or 1, 4) if workers is None else workers
-        for batch in prepared(make, items, batches, count):
-            if batch.broken:
-                raise batch.broken[0].error()
-            assert batch.inputs is not None
-            yield batch.inputs.to(self._device)
+        with closing(prepared(make, items, batches, count)) as ready:
+            for batch in ready:
+                if batch.broken:
+                    raise batch.broken[0].error()
+                assert batch.inputs is not None
+                yield batch.inputs.to(self._device)
 
 
 def _bytes(make: Input, column: Column) -> int:

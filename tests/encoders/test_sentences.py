@@ -1,0 +1,121 @@
+"""The sentence CNN over word vectors: what its table holds, and that it learns from train alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from commonspace.data import Dataset, Texts
+from commonspace.encoders import Source, encoder_from_spec
+from commonspace.encoders.sentences import learn_vectors, sentence_cnn, words_of
+from commonspace.encoders.word2vec import WordVectors
+from commonspace.encoders.words import PADDING, UNKNOWN, Words
+from commonspace.errors import DataError
+
+COLOURS = ("red", "green", "blue")
+NOUNS = ("wall", "door", "kite", "boat")
+
+
+def coloured(n: int = 90, seed: int = 0, *, labelled: bool = True) -> Dataset:
+    """Return texts of which one word, among others in any order, is the class."""
+    draw = np.random.default_rng(seed)
+    classes = np.arange(n) % 3
+    texts = []
+    for k in classes:
+        words = ["a", COLOURS[k], *draw.choice(NOUNS, 3)]
+        draw.shuffle(words)
+        texts.append((" ".join(words),))
+    return Dataset(
+        name="colours",
+        ids=tuple(map(str, range(n))),
+        columns={"text": Texts(texts)},
+        labels=np.eye(3, dtype=bool)[classes] & labelled,
+        class_names=COLOURS,
+        split=np.repeat(["train", "validation", "test"], n // 3),
+    )
+
+
+def source(data: Dataset, **options: object) -> Source:
+    return replace(Source(data.part("train"), data.part("validation"), "text"), **options)  # type: ignore[arg-type]
+
+
+def test_the_table_holds_the_given_vectors() -> None:
+    words = Words(["red", "kite", "boat"])
+    given = WordVectors(("boat", "sea", "red"), np.arange(12, dtype=np.float32).reshape(3, 4))
+    trunk, config = sentence_cnn(words, given, seed=0, size=7)
+    table = trunk.words.weight.detach()
+    assert config == {"kind": "sentence_cnn", "vocabulary": 5, "size": 7, "word_size": 4}
+    assert table[PADDING].tolist() == [0, 0, 0, 0]
+    assert table[2].tolist() == [8, 9, 10, 11]  # red
+    assert table[4].tolist() == [0, 1, 2, 3]  # boat
+    for row in (UNKNOWN, 3):  # unknown words, and "kite", which the vectors lack
+        assert 0 < table[row].abs().max() <= 0.25
+    again, _ = sentence_cnn(words, given, seed=0, size=7)
+    other, _ = sentence_cnn(words, given, seed=1, size=7)
+    assert torch.equal(again.words.weight, trunk.words.weight)
+    assert not torch.equal(other.words.weight[3], trunk.words.weight[3])
+
+
+def test_vectors_are_learnt_the_same_each_time_and_know_who_stands_with_whom() -> None:
+    texts = Texts([("red warm fire",), ("cold blue ice",)] * 150)
+    words = words_of(texts)
+    found = learn_vectors(texts, words, seed=3, size=16)
+    again = learn_vectors(texts, words, seed=3, size=16)
+    assert found.words == again.words
+    assert np.array_equal(found.vectors, again.vectors)
+    vectors = dict(zip(found.words, found.vectors, strict=True))
+
+    def cosine(one: str, other: str) -> float:
+        a, b = vectors[one], vectors[other]
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    assert cosine("red", "fire") > cosine("red", "ice") + 0.3
+
+
+def test_learnt_separates_classes_of_unseen_texts_and_repeats_to_the_bit() -> None:
+    data = coloured()
+    encoder = encoder_from_spec("learnt", source(data))
+    features = encoder(data.part("test").columns["text"]).numpy()
+    assert features.shape == (30, 300)
+    labels = data.part("test").labels.argmax(1)
+    seen = encoder(data.part("train").columns["text"]).numpy()
+    centres = np.stack([seen[data.part("train").labels[:, k]].mean(0) for k in range(3)])
+    nearest = ((features[:, None] - centres) ** 2).sum(2).argmin(1)
+    assert (nearest == labels).mean() > 0.9
+    assert encoder.facts["fitted_on"] == "train"
+    twin = encoder_from_spec("learnt", source(data))
+    assert twin.facts["sha256"] == encoder.facts["sha256"]
+
+
+def test_the_test_part_is_out_of_reach() -> None:
+    data = coloured()
+    poisoned = data.part("test").columns["text"].take(np.arange(30))
+    items = [*data.columns["text"].items[:60], *(("poison poison",) for _ in poisoned.items)]  # type: ignore[attr-defined]
+    other = replace(data, columns={"text": Texts(items)})
+    found = [encoder_from_spec("learnt", source(one)).facts["sha256"] for one in (data, other)]
+    assert found[0] == found[1]
+
+
+def test_untrained_where_it_is_trained_along() -> None:
+    data = coloured()
+    encoder = encoder_from_spec("learnt", source(data, train_now=False))
+    trained = encoder_from_spec("learnt", source(data))
+    assert encoder.facts["trained"] == "to be trained along"
+    assert encoder.facts["weights_sha256"] != trained.facts["weights_sha256"]
+
+
+def test_the_mean_of_several_texts_is_the_mean_of_their_features() -> None:
+    data = coloured()
+    encoder = encoder_from_spec("learnt", source(data, several="mean"))
+    one, two, both = encoder(["red wall", "kite", ("red wall", "kite")])
+    torch.testing.assert_close(both, (one + two) / 2)
+    assert encoder.facts["several_texts"] == "mean"
+
+
+def test_nothing_to_learn_from() -> None:
+    with pytest.raises(DataError, match="cannot train a sentence CNN"):
+        encoder_from_spec("learnt", source(coloured(labelled=False)))
+    silent = replace(coloured(), columns={"text": Texts([("😀",)] * 90)})
+    with pytest.raises(DataError, match="no words"):
+        encoder_from_spec("learnt", source(silent))

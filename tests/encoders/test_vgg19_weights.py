@@ -1,0 +1,186 @@
+"""VGG-19 from a checkpoint file, from a download, and what is no such file."""
+
+import pickle
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from commonspace.encoders import vgg19 as module
+from commonspace.encoders.download import fetch
+from commonspace.encoders.vgg19 import vgg19_encoder
+from commonspace.errors import DataError, FileFormatError
+from commonspace.networks.vgg19 import VGG19
+
+PICTURES = list(np.random.default_rng(0).integers(0, 256, (2, 240, 260, 3), dtype=np.uint8))
+
+
+def checkpoint(batch_norm: bool = False) -> dict[str, torch.Tensor]:
+    """Return random weights in the published layout, narrow, with the ImageNet classifier."""
+    torch.manual_seed(4)
+    state = dict(VGG19(batch_norm, width=2, size=8).state_dict())
+    return state | {"classifier.6.weight": torch.zeros(10, 8), "classifier.6.bias": torch.zeros(10)}
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_features_are_those_of_the_network_with_these_weights(
+    batch_norm: bool, tmp_path: Path
+) -> None:
+    state = checkpoint(batch_norm)
+    torch.save(state, tmp_path / "w.pth")
+    save_file(state, tmp_path / "w.safetensors")
+    torch.save(
+        {"state_dict": {k: v.double() if v.ndim else v for k, v in state.items()}},
+        tmp_path / "nested.pth",
+    )
+    network = VGG19(batch_norm, width=2, size=8).eval()
+    network.load_state_dict({k: v for k, v in state.items() if not k.startswith("classifier.6")})
+    encoders = [
+        vgg19_encoder(tmp_path / name, batch_norm=batch_norm)
+        for name in ("w.pth", "w.safetensors", "nested.pth")
+    ]
+    with torch.inference_mode():
+        expected = network(encoders[0].input(PICTURES))
+    for encoder in encoders:
+        assert torch.equal(encoder(PICTURES), expected)
+    assert len({encoder.facts["sha256"] for encoder in encoders}) == 1
+    before = vgg19_encoder(tmp_path / "w.pth", batch_norm=batch_norm, before_relu=True)
+    assert torch.equal(before(PICTURES).clamp(min=0), expected)
+    assert before.facts["sha256"] != encoders[0].facts["sha256"]
+    assert before.facts["weights_sha256"] == encoders[0].facts["weights_sha256"]
+    assert encoders[0].facts["fitted_on"] == "other (w.pth)"
+
+
+def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
+    torch.save(checkpoint(batch_norm=True), tmp_path / "bn.pth")
+    with pytest.raises(FileFormatError, match="another architecture"):
+        vgg19_encoder(tmp_path / "bn.pth")
+    torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "resnet.pth")
+    with pytest.raises(FileFormatError, match=r"without classifier\.0\.bias"):
+        vgg19_encoder(tmp_path / "resnet.pth")
+    odd = checkpoint()
+    odd["features.2.weight"] = torch.zeros(2, 2, 5, 5)
+    torch.save(odd, tmp_path / "odd.pth")
+    with pytest.raises(FileFormatError, match=r"features\.2\.weight of shape"):
+        vgg19_encoder(tmp_path / "odd.pth")
+    torch.save(checkpoint(), tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    (tmp_path / "short.pth").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.pth").write_bytes(b"")
+    (tmp_path / "text.safetensors").write_text("not at all", "utf-8")
+    for name in ("short.pth", "empty.pth", "text.safetensors"):
+        with pytest.raises(FileFormatError, match=name):
+            vgg19_encoder(tmp_path / name)
+    with pytest.raises(DataError, match="nowhere"):
+        vgg19_encoder(tmp_path / "nowhere.pth")
+
+
+class Bomb:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.mark,))
+
+
+def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "bomb.pth").write_bytes(pickle.dumps({"features.0.weight": Bomb(mark)}))
+    torch.save({"features.0.weight": Bomb(mark)}, tmp_path / "zip.pth")
+    for name in ("bomb.pth", "zip.pth"):
+        with pytest.raises(FileFormatError, match=name):
+            vgg19_encoder(tmp_path / name)
+    assert not mark.exists()
+
+
+@contextmanager
+def serving(content: bytes, *, cut_at: int | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Serve one file on this machine; the first answer may break off."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            begin = int((self.headers["Range"] or "bytes=0-")[6:-1])
+            asked.append(self.headers["Range"] or "")
+            self.send_response(206 if begin else 200)
+            self.send_header("Content-Length", str(len(content) - begin))
+            self.end_headers()
+            stop = cut_at if cut_at is not None and len(asked) == 1 else None
+            self.wfile.write(content[begin:stop])
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/file", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_download_goes_on_where_it_broke_off(tmp_path: Path) -> None:
+    content = np.random.default_rng(1).bytes(300_000)
+    target = tmp_path / "cache" / "file.pth"
+    prefix = sha256(content).hexdigest()[:8]
+    with serving(content, cut_at=100_000) as (url, asked):
+        with pytest.raises(DataError, match=r"file\.pth is needed"):
+            fetch(url, target, prefix)
+        assert not target.exists()
+        there = (tmp_path / "cache" / "file.pth.part").stat().st_size
+        assert fetch(url, target, prefix).read_bytes() == content
+        assert asked == ["", f"bytes={there}-"]
+        fetch(url, target, prefix)
+        assert len(asked) == 2  # what is there is not asked for again
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_wrong_hash_leaves_nothing(tmp_path: Path) -> None:
+    refused = pytest.raises(FileFormatError, match="SHA-256 that begins with 0123")
+    with serving(b"something else") as (url, _), refused:
+        fetch(url, tmp_path / "file.pth", "0123")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_usual_checkpoint_is_downloaded_or_the_place_for_it_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    torch.save(checkpoint(), tmp_path / "w.pth")
+    content = (tmp_path / "w.pth").read_bytes()
+    name = f"vgg19-{sha256(content).hexdigest()[:8]}.pth"
+    with serving(content) as (url, _):
+        there = module._Checkpoint(f"{url}/{name}")
+        monkeypatch.setitem(module.VGG19_FILES, False, there)
+        encoder = vgg19_encoder()
+    assert encoder.facts["fitted_on"] == "other (ImageNet-1k)"
+    assert (tmp_path / "torch" / "hub" / "checkpoints" / name).exists()
+    gone = module._Checkpoint(f"{url}/vgg19_bn-00000000.pth")  # nobody answers any more
+    monkeypatch.setitem(module.VGG19_FILES, True, gone)
+    with pytest.raises(DataError) as caught:
+        vgg19_encoder(batch_norm=True)
+    assert str(tmp_path / "torch" / "hub" / "checkpoints" / "vgg19_bn-00000000.pth") in str(
+        caught.value
+    )
+    assert "fetch it on a machine with access" in caught.value.advice
+
+
+def test_the_usual_checkpoints_are_those_of_the_published_hashes() -> None:
+    found = {form: (one.file_name, one.sha256_prefix) for form, one in module.VGG19_FILES.items()}
+    assert found == {
+        False: ("vgg19-dcbb9e9d.pth", "dcbb9e9d"),
+        True: ("vgg19_bn-c79401a0.pth", "c79401a0"),
+    }
