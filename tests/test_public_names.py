@@ -175,7 +175,9 @@ BRIEF = {  # one line says it all
 }
 
 
-@pytest.mark.parametrize(("name", "thing"), list(public_functions()), ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("name", "thing"), [pytest.param(*pair, id=pair[0]) for pair in public_functions()]
+)
 def test_arguments_of_public_names_are_documented(name: str, thing: object) -> None:
     text = inspect.getdoc(thing) or ""
     missing = [one for one in arguments(thing) if f"{one}:" not in text]
