@@ -9,7 +9,7 @@ demo: setup
 	$(BIN)/commonspace demo
 
 test: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadscope -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -q
 
 check: setup-dev
 	$(BIN)/ruff format --check .
