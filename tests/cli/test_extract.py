@@ -1,0 +1,180 @@
+"""extract: photos and captions become features, a space and its figures; and what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import Result
+
+from commonspace.data import load_dataset
+from commonspace.networks.vgg19 import VGG19
+
+Call = Callable[..., Result]
+TINY = ("--hidden", "16", "--common", "8", "--device", "cpu", "--epochs", "3")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "narrow.pth"
+    torch.save(VGG19(width=2, size=12).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Write thirty photos with a caption each, ten of them in every split."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    draw = np.random.default_rng(1)
+    lines = []
+    for number in range(30):
+        colour = ("red", "blue")[number % 2]
+        pixels = draw.integers(0, 90, (30, 34, 3), dtype=np.uint8)
+        pixels[:, :, 2 * (number % 2)] += 150
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        split = ("train", "validation", "test")[number // 10]
+        line = {"file_name": f"{number}.png", "text": f"a {colour} wall", "label": colour}
+        lines.append(json.dumps({**line, "split": split}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    return folder
+
+
+def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "features.npz"
+    words = ("extract", photos, "--image", f"vgg19:{weights}", "--text", "learnt", "--out", out)
+    done = call(*words)
+    assert done.exit_code == 0, done.stderr
+    assert "image: VGG-19, fc7 after its ReLU, 12-d" in done.stdout
+    data = load_dataset(out)
+    assert data.origin["encoders"]["text"]["fitted_on"] == "train"
+    assert data.ids == load_dataset(photos).ids
+    written = out.stat().st_mtime_ns
+    again = call(*words)
+    assert "is up to date" in again.stdout
+    assert out.stat().st_mtime_ns == written
+    other = call(*words[:-2], "--several-texts", "mean", "--out", out)
+    assert other.exit_code == 2
+    assert "already there" in other.stderr
+    one = call("train", out, "--out", tmp_path / "one", *TINY)
+    assert one.exit_code == 0, one.stderr
+    two = call(
+        "train",
+        photos,
+        "--image",
+        f"vgg19:{weights}",
+        "--text",
+        "learnt",
+        "--out",
+        tmp_path / "two",
+        *TINY,
+    )
+    assert two.exit_code == 0, two.stderr
+    figures = [
+        json.loads(call("evaluate", tmp_path / run, "--json").stdout) for run in ("one", "two")
+    ]
+    assert figures[0]["average"]["map"] == pytest.approx(figures[1]["average"]["map"], abs=1e-9)
+    assert figures[0]["average"]["map"] > 0.6
+    mixed = call("evaluate", tmp_path / "one", "--data", photos)
+    assert mixed.exit_code == 2
+    assert "VGG-19, fc7 after its ReLU" in mixed.stderr
+
+
+def test_broken_photos_stop_or_are_listed(
+    call: Call, photos: Path, weights: Path, tmp_path: Path
+) -> None:
+    (photos / "3.png").write_text("no photo", "utf-8")
+    words = (
+        "extract",
+        photos,
+        "--image",
+        f"vgg19:{weights}",
+        "--text",
+        "learnt",
+        "--out",
+        tmp_path / "f.h5",
+    )
+    stopped = call(*words)
+    assert stopped.exit_code == 2
+    assert "3.png" in stopped.stderr
+    assert not (tmp_path / "f.h5").exists()
+    done = call(*words, "--on-error", "skip")
+    assert done.exit_code == 0, done.stderr
+    assert "note: sample '3.png', image" in done.stderr
+    column = load_dataset(tmp_path / "f.h5").columns["image"]
+    assert np.flatnonzero(~column.present).tolist() == [3]
+
+
+def test_what_is_refused_before_any_work(
+    call: Call, photos: Path, weights: Path, tmp_path: Path
+) -> None:
+    image = ("--image", f"vgg19:{weights}")
+    for words, message in (
+        ((*image, "--out", tmp_path / "f.npz"), "text of 'photos' has no encoder"),
+        ((*image, "--text", "learnt", "--out", tmp_path / "f.txt"), ".parquet"),
+        ((*image, "--text", "learnt", "--out", tmp_path / "no" / "f.npz"), "no folder"),
+        ((*image, "--encoder", "text", "--out", tmp_path / "f.npz"), "MODALITY=ENCODER"),
+        ((*image, "--encoder", "image=vgg19", "--out", tmp_path / "f.npz"), "each modality once"),
+    ):
+        result = call("extract", photos, *words)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(photos: Path, weights: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, torch, time; from commonspace.networks.vgg19 import VGG19;"
+        "first = VGG19.forward;"
+        "VGG19.forward = lambda self, x:"
+        " (print('on', flush=True), time.sleep(1), first(self, x))[2];"
+        "from commonspace.cli.main import main; main()"
+    )
+    words = ["extract", photos, "--image", f"vgg19:{weights}", "--text", "learnt"]
+    options = ["--batch-size", "2", "--workers", "2", "--out", tmp_path / "f.npz"]
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, [*words, *options])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "COMMONSPACE_CACHE": str(tmp_path / "cache")},
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == "on\n"
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    until = time.monotonic() + 10
+    while _group(run.pid) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert _group(run.pid) == []
+
+
+def _group(leader: int) -> list[int]:
+    """Return the processes of a group that are still there."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (place / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[2]) == leader and fields[0] != "Z":
+            found.append(int(place.name))
+    return found

@@ -1,0 +1,213 @@
+"""From raw items through encoders to a space: frozen, in part, or whole; and who refuses what."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import commonspace as cs
+from commonspace.data import Dataset, Images, Texts, write_arrays
+from commonspace.encoders import Extraction, Photos, Source, Vectors, encoder_from_spec, extract
+from commonspace.errors import DataError, SettingError
+from commonspace.methods import DSCMR, FromRaw
+from commonspace.networks.dscmr import DSCMRNetwork
+from commonspace.networks.vgg19 import VGG19
+from commonspace.training import Run, Samples
+
+QUIET = Run(observers=())
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a narrow VGG-19 with batch norms, of random weights, in a file."""
+    torch.manual_seed(5)
+    network = VGG19(batch_norm=True, width=2, size=12)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+    path = tmp_path_factory.mktemp("weights") / "narrow.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Return a folder of photos in a hue for each class, with one or two texts each."""
+    folder = tmp_path_factory.mktemp("photos")
+    draw = np.random.default_rng(6)
+    n = 36
+    classes = np.arange(n) % 3
+    hues = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])
+    paths = []
+    for row, k in enumerate(classes):
+        noise = draw.integers(-50, 50, (40, 48, 3))
+        path = folder / f"{row}.png"
+        Image.fromarray((hues[k] + noise).astype(np.uint8)).save(path)
+        paths.append(path)
+    words = np.array(["red", "green", "blue"])[classes]
+    texts = [(f"a {w} wall", f"some {w}")[: 1 + row % 2] for row, w in enumerate(words)]
+    return Dataset(
+        name="hues",
+        ids=tuple(map(str, range(n))),
+        columns={"image": Images(paths), "text": Texts(texts)},
+        labels=np.eye(3, dtype=bool)[classes],
+        class_names=("red", "green", "blue"),
+        split=np.repeat(["train", "validation", "test"], n // 3),
+    )
+
+
+def method(weights: Path, **raw: object) -> DSCMR:
+    encoders = {"image": f"vgg19_bn:{weights}", "text": "learnt"}
+    chosen = FromRaw(**{"encoders": encoders, **raw})  # type: ignore[arg-type]
+    return DSCMR(hidden=16, common=8, epochs=3, batch_size=6, device="cpu", raw=chosen)
+
+
+def fitted(data: Dataset, way: DSCMR) -> cs.CommonSpace:
+    return way.fit(data.part("train"), data.part("validation"), QUIET)
+
+
+def test_none_gives_exactly_the_figures_of_precomputed_features(
+    photos: Dataset, weights: Path, tmp_path: Path
+) -> None:
+    way = method(weights, several_texts="mean")
+    space = fitted(photos, way)
+    encoders = {
+        name: encoder_from_spec(
+            spec, Source(photos.part("train"), photos.part("validation"), name, several="mean")
+        )
+        for name, spec in way.raw.encoders.items()
+    }
+    features = extract(photos, encoders, Extraction(workers=0))
+    write_arrays(features, tmp_path / "features.npz")
+    read = cs.load_dataset(tmp_path / "features.npz")
+    plain = fitted(read, replace(way, raw=FromRaw()))
+    for key in ("epoch", "epochs", "validation_map"):
+        assert space.provenance["chosen"][key] == plain.provenance["chosen"][key]
+    assert isinstance(space.network, DSCMRNetwork)
+    state, other = space.network.state_dict(), plain.network.state_dict()
+    for name in other:
+        assert torch.equal(state[name], other[name])
+    test = photos.part("test")
+    for name in ("image", "text"):
+        direct = plain.embed(name, read.part("test").columns[name])
+        np.testing.assert_allclose(space.embed(name, test.columns[name]), direct, atol=1e-5)
+    found, expected = cs.evaluate(space, test), cs.evaluate(plain, read.part("test"))
+    assert found["average"]["map"] == pytest.approx(expected["average"]["map"], abs=1e-9)
+    assert space.provenance["encoders"]["image"]["fitted_on"] == "other (narrow.pth)"
+    assert space.provenance["encoders"]["text"]["fitted_on"] == "train"
+    assert space.provenance["encoders"]["text"]["several_texts"] == "mean"
+    space.save(tmp_path / "space")
+    loaded = cs.load(tmp_path / "space")
+    for name in ("image", "text"):
+        again = loaded.embed(name, test.columns[name])
+        assert np.array_equal(again, space.embed(name, test.columns[name]))
+
+
+@pytest.mark.parametrize("part", ["top", "all"])
+def test_only_what_is_tuned_changes(part: str, photos: Dataset, weights: Path) -> None:
+    way = method(weights, fine_tune=part, trunk_learning_rate=1e-3)
+    space = fitted(photos, way)
+    assert isinstance(space.network, DSCMRNetwork)
+    before = torch.load(weights, weights_only=True)
+    after = space.network.trunk("image").state_dict()
+    changed = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
+    assert changed == ({"classifier"} if part == "top" else {"classifier", "features"})
+    assert torch.equal(after["features.1.running_mean"], before["features.1.running_mean"])
+    assert space.provenance["method"]["options"]["raw"]["fine_tune"] == part
+    assert cs.evaluate(space, photos.part("test"))["average"]["map"] > 0.3
+    again = fitted(photos, way)
+    for name, tensor in again.network.state_dict().items():
+        assert torch.equal(tensor, space.network.state_dict()[name])
+
+
+def test_trunks_learn_at_a_rate_of_their_own(photos: Dataset, weights: Path) -> None:
+    still = fitted(photos, method(weights, fine_tune="all", trunk_learning_rate=1e-30))
+    assert isinstance(still.network, DSCMRNetwork)
+    before = torch.load(weights, weights_only=True)
+    after = still.network.trunk("image").state_dict()
+    assert all((after[name] - before[name]).abs().max() < 1e-20 for name in after)
+    words = still.network.trunk("text").state_dict()["words.weight"]
+    fresh = encoder_from_spec(
+        "learnt",
+        Source(photos.part("train"), photos.part("validation"), "text", train_now=False),
+    )
+    assert not torch.equal(words, fresh.trunk.state_dict()["words.weight"])
+
+
+def test_checkpointed_gradients_end_at_the_same_weights(photos: Dataset, weights: Path) -> None:
+    found = []
+    for checkpointed in (False, True):
+        encoders = {"image": f"vgg19_bn:{weights}"}
+        way = method(weights, encoders=encoders, fine_tune="top", checkpoint_gradients=checkpointed)
+        found.append(fitted(photos, way).provenance["chosen"]["validation_map"])
+    assert found[0] == found[1]
+
+
+def test_photos_decoded_batch_by_batch_are_the_same(photos: Dataset) -> None:
+    part = photos.part("train")
+    gaps = list(part.columns["image"].items)  # type: ignore[attr-defined]
+    gaps[2] = gaps[7] = None
+    part = replace(part, columns={**part.columns, "image": Images(gaps)})
+    inputs = {"image": Photos(resize=24, crop=20)}
+    held = Samples(part, inputs, torch.device("cpu"))
+    late = Samples(part, inputs, torch.device("cpu"), memory=1)
+    assert held.inputs.keys() == {"image"}
+    assert late.inputs == {}
+    chunks = torch.randperm(12, generator=torch.Generator().manual_seed(0)).split(5)  # type: ignore[no-untyped-call]
+    for workers in (0, 2):
+        for one, other in zip(held.batches(chunks), late.batches(chunks, workers), strict=True):
+            assert torch.equal(one.inputs["image"], other.inputs["image"])
+            assert torch.equal(one.present["image"], other.present["image"])
+            assert torch.equal(one.labels, other.labels)
+    for piece, twin in zip(held.parts("image", 4), late.parts("image", 4), strict=True):
+        assert torch.equal(piece, twin)
+    only_gaps = torch.tensor([2, 7])
+    assert late.batch(only_gaps).inputs == {}
+
+
+def test_each_text_is_a_sample_in_training_and_in_evaluation(
+    photos: Dataset, weights: Path
+) -> None:
+    space = fitted(photos, method(weights, several_texts="each"))
+    assert space.provenance["data"]["samples"] == 18  # of 12, every other with two texts
+    figures = cs.evaluate(space, photos.part("test"))
+    assert figures["text->image"]["queries"] == 18
+
+
+def test_features_of_another_encoder_are_refused_by_name(
+    photos: Dataset, weights: Path, tmp_path: Path
+) -> None:
+    def features(spec: str) -> Dataset:
+        source = Source(photos.part("train"), photos.part("validation"), "image")
+        encoder = encoder_from_spec(f"{spec}:{weights}", source)
+        return extract(photos, {"image": encoder}, Extraction(workers=0))
+
+    after, before = features("vgg19_bn"), features("vgg19_bn-before-relu")
+    space = fitted(after, DSCMR(hidden=16, common=8, epochs=1, batch_size=6, device="cpu"))
+    assert cs.evaluate(space, after.part("test"))["average"]["map"] > 0
+    with pytest.raises(DataError) as caught:
+        cs.evaluate(space, before.part("test"))
+    assert "fc7 after its ReLU" in caught.value.expected
+    assert "fc7 before its ReLU" in caught.value.found
+    with pytest.raises(DataError, match="another form"):
+        cs.evaluate(space, photos.part("test"))
+    raw = fitted(photos, method(weights, encoders={"image": f"vgg19_bn:{weights}"}))
+    with pytest.raises(DataError, match="another form"):
+        cs.evaluate(raw, after.part("test"))
+    unknown = replace(before, origin={})  # who made them is not known: the size must do
+    assert cs.evaluate(space, unknown.part("test"))["average"]["map"] > 0
+    assert isinstance(space.inputs["image"], Vectors)
+
+
+def test_options_that_cannot_work() -> None:
+    for bad in ({"fine_tune": "some"}, {"several_texts": "first"}, {"trunk_learning_rate": 0.0}):
+        with pytest.raises(SettingError, match=next(iter(bad))):
+            FromRaw(**bad)
