@@ -110,14 +110,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=500)
     parser.add_argument("--keep", type=Path, default=Path("runs/dscmr_on_real_data.json"))
-    parser.add_argument("--only", choices=DATA, default=None, help="one data set")
+    parser.add_argument("--only", choices=DATA, help="one data set")
+    parser.add_argument("--variant", choices=VARIANTS, help="one variant")
     options = parser.parse_args()
 
     options.keep.parent.mkdir(parents=True, exist_ok=True)
     cells = json.loads(options.keep.read_text()) if options.keep.exists() else {}
     for name in [options.only] if options.only else DATA:
         data = cs.load_dataset(options.data / DATA[name])
-        for variant in VARIANTS:
+        for variant in [options.variant] if options.variant else VARIANTS:
             done = cells.setdefault(f"{name}/{variant}", {})
             for seed in range(options.seeds):
                 if str(seed) not in done:
