@@ -2,6 +2,8 @@
 
     commonspace demo
     python docs/make_pictures.py runs/demo docs/pictures/search.png
+
+It knows nothing of how they were found.
 """
 
 import sys
