@@ -7,7 +7,6 @@ epoch is chosen on validation, and the space gets the record of how it came abou
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from torch import nn
 
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Input
-from commonspace.errors import DataError
 from commonspace.machine import choose_device
+from commonspace.methods.parts import check_parts, facts_of
 from commonspace.space import CommonSpace, versions
 from commonspace.training import (
     Objective,
@@ -72,7 +71,7 @@ def fit_by_gradient(
         TrainingError: the loss is no longer finite.
         SpaceError: there is no usable checkpoint to resume from.
     """
-    _check(train_part, validation)
+    check_parts(train_part, validation)
     device = choose_device(recipe.settings.device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(epoch_seed(recipe.settings.seed, 0))
@@ -80,8 +79,8 @@ def fit_by_gradient(
     record: dict[str, Any] = {
         "method": {"name": recipe.name, "options": dict(recipe.options)},
         "training": asdict(recipe.settings),
-        "data": _facts(train_part),
-        "validation": _facts(validation),
+        "data": facts_of(train_part),
+        "validation": facts_of(validation),
         "encoders": {**train_part.origin.get("encoders", {}), **recipe.encoders},
         "versions": versions(),
     }
@@ -104,50 +103,3 @@ def fit_by_gradient(
         "device": device.type,
     }
     return CommonSpace(network, recipe.inputs, train_part.class_names, record)
-
-
-def _facts(part: Dataset) -> dict[str, Any]:
-    return {
-        "name": part.name,
-        "samples": len(part),
-        "modalities": {name: repr(column) for name, column in part.columns.items()},
-        "classes": len(part.class_names),
-        "fingerprint": part.fingerprint,
-        "origin": dict(part.origin),
-    }
-
-
-def _check(train_part: Dataset, validation: Dataset) -> None:
-    for what, part in (("training", train_part), ("validation", validation)):
-        labelled = int(part.labels.any(axis=1).sum())
-        if labelled == 0:
-            raise DataError(
-                f"the {what} part of {part.name!r} has no labels",
-                expected="at least one labelled sample",
-                found=f"{len(part)} samples without a label",
-                advice="give the samples a label column; a supervised method learns from classes",
-            )
-    for name, column in train_part.columns.items():
-        other = validation.columns.get(name)
-        if other is None or repr(other) != repr(column):
-            raise _strangers(f"{name!r} to be {column!r}", repr(other) if other else "none")
-        usable = int((other.present & validation.labels.any(axis=1)).sum())
-        if usable == 0:
-            raise DataError(
-                f"no labelled validation sample of {validation.name!r} has the modality {name!r}",
-                expected="at least one, to choose the epoch on",
-                found=f"0 of {len(validation)}",
-                advice="give validation samples of every modality, or drop the column from both",
-            )
-    for ours, theirs in zip_longest(train_part.class_names, validation.class_names):
-        if ours != theirs:
-            raise _strangers(f"the class {ours!r}", f"{theirs!r} in its place")
-
-
-def _strangers(expected: str, found: str) -> DataError:
-    return DataError(
-        "the training and the validation part do not belong together",
-        expected=f"{expected}, as in training",
-        found=found,
-        advice='take both from one data set: data.part("train"), data.part("validation")',
-    )
