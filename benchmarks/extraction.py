@@ -1,0 +1,139 @@
+"""Images per second of extract, beside the bare network on tensors in memory; and its memory.
+
+    python benchmarks/extraction.py ../shared           speed, on the photos of flipkart
+    python benchmarks/extraction.py ../shared --memory  memory over the 12,000 photos of fashion
+
+MobileNetV2 has the shared checkpoint, VGG-19 random weights; batches of 32, all cores that torch
+takes. Bare network and extraction take turns, so that whatever else the machine does meets both.
+Nothing is cached. It says nothing about the quality of any feature.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from commonspace.data import Dataset, Images, load_dataset
+from commonspace.encoders import Encoder, Extraction, Photos, extract
+from commonspace.encoders.encoder import described
+from commonspace.encoders.pretrained import image_encoder
+from commonspace.networks.vgg19 import VGG19
+
+__all__ = ["main"]
+
+BATCH = 32
+
+
+def main() -> None:
+    """Measure what was asked for and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("shared", type=Path, help="the folder that holds data/ and weights/")
+    parser.add_argument("--memory", action="store_true", help="memory over 12,000 photos")
+    parser.add_argument("--turns", type=int, default=5, help="of each measurement of speed")
+    options = parser.parse_args()
+    mobilenet = image_encoder(str(options.shared / "weights" / "mobilenet_v2_1.0_224"))
+    if options.memory:
+        _memory(mobilenet, load_dataset(options.shared / "data" / "fashion"))
+        return
+    data = load_dataset(options.shared / "data" / "flipkart")
+    print(f"{torch.get_num_threads()} threads, {len(os.sched_getaffinity(0))} cores, batch {BATCH}")
+    print(f"{'network':>12} {'bare':>8} {'extract':>8} {'ratio':>6}   images per second, medians")
+    for name, encoder, images in (
+        ("MobileNetV2", mobilenet, 8 * BATCH),
+        ("VGG-19", _vgg19(), 2 * BATCH),
+    ):
+        _speed(name, encoder, _photos(data, images), options.turns)
+
+
+def _vgg19() -> Encoder:
+    torch.manual_seed(0)
+    return described(
+        Photos(),
+        VGG19(),
+        {"kind": "vgg19"},
+        spec="vgg19",
+        name="VGG-19, random weights",
+        preprocessing="256, 224",
+        fitted_on="nothing",
+    )
+
+
+def _photos(data: Dataset, count: int) -> Dataset:
+    """Return distinct photos: equal ones would be encoded once."""
+    column = data.columns["image"]
+    assert isinstance(column, Images)
+    seen = {
+        item.read_bytes(): row for row, item in enumerate(column.items) if isinstance(item, Path)
+    }
+    part = data.take(np.array(sorted(seen.values())[:count]))
+    return Dataset(
+        name=part.name,
+        ids=part.ids,
+        columns={"image": part.columns["image"]},
+        labels=part.labels,
+        class_names=part.class_names,
+        split=part.split,
+    )
+
+
+def _speed(name: str, encoder: Encoder, data: Dataset, turns: int) -> None:
+    column = data.columns["image"]
+    ready = encoder.input(column).split(BATCH)  # type: ignore[no-untyped-call]
+    bare, whole = [], []
+    with torch.inference_mode():
+        encoder.trunk(ready[0])  # first calls choose their kernels
+    for _ in range(turns):
+        begun = time.perf_counter()
+        with torch.inference_mode():
+            for batch in ready:
+                encoder.trunk(batch)
+        bare.append(len(data) / (time.perf_counter() - begun))
+        begun = time.perf_counter()
+        extract(data, {"image": encoder}, Extraction(batch_size=BATCH))
+        whole.append(len(data) / (time.perf_counter() - begun))
+    ratio = statistics.median(two / one for one, two in zip(bare, whole, strict=True))
+    one, two = statistics.median(bare), statistics.median(whole)
+    print(f"{name:>12} {one:8.2f} {two:8.2f} {ratio:6.2f}", flush=True)
+
+
+class _Memory:
+    """Notes the resident memory while an extraction runs."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.notes: list[tuple[int, float]] = []
+
+    def started(self, modality: str, items: int, done: int) -> None:
+        """Note where it began."""
+        self.advanced(0)
+
+    def advanced(self, items: int) -> None:
+        """Note what is resident, every thousand items or so."""
+        self.done += items
+        if not self.notes or self.done - self.notes[-1][0] >= 1000:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            self.notes.append((self.done, pages * resource.getpagesize() / 2**20))
+
+    def ended(self) -> None:
+        """Do nothing at the end."""
+
+
+def _memory(encoder: Encoder, data: Dataset) -> None:
+    watcher = _Memory()
+    found = extract(data, {"image": encoder}, Extraction(batch_size=BATCH), watcher)
+    result = len(found) * encoder.size * 4 / 2**20
+    print(f"features of {len(found)} photos: {result:.0f} MiB, which fill up while it runs")
+    print("photos done: resident MiB, without the features so far")
+    for done, resident in watcher.notes:
+        print(f"{done:8}: {resident - result * done / len(found):8.0f}")
+
+
+if __name__ == "__main__":
+    main()
