@@ -71,7 +71,8 @@ def evaluate(
 
 
 def _warn_if_changed(space: "CommonSpace", dataset: "Dataset") -> None:
-    fingerprint = space.provenance.get("data", {}).get("fingerprint")
+    facts = space.provenance.get("data", {})
+    fingerprint = facts.get("given_fingerprint", facts.get("fingerprint"))
     if dataset.take(dataset.split == "train").fingerprint != fingerprint:
         typer.echo(
             "note: the training samples are no longer those that the space was trained on:"

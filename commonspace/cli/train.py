@@ -18,6 +18,7 @@ from commonspace.cli.encoders import (
     TextOption,
     encoders_named,
 )
+from commonspace.cli.extraction_bar import ExtractionBar
 from commonspace.cli.history import History
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.methods import METHODS, MethodOptions, method_named
@@ -233,7 +234,7 @@ def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -
 
     history = History()
     observers = (ProgressBar(), TensorBoard(folder / "events"), history)
-    run = Run(folder=folder, resume=resume, observers=observers)
+    run = Run(folder, resume, observers, ExtractionBar())
     space = method.fit(data.part("train"), data.part("validation"), run)
     history.write(folder / "history.jsonl")
     space.write(folder)

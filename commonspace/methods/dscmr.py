@@ -15,7 +15,7 @@ from commonspace.machine import Precision
 from commonspace.methods.branches import beginnings
 from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.methods.gradient import Recipe, fit_by_gradient
-from commonspace.methods.raw import FromRaw, features_of, joined, tuned
+from commonspace.methods.raw import FromRaw, features_of, joined, recorded, tuned
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
 from commonspace.networks.tunable import Tunable
 from commonspace.space import CommonSpace
@@ -172,12 +172,13 @@ class DSCMR:
             MissingExtraError: an encoder needs an optional package.
         """
         run = run or Run()
-        train, validation = self.raw.rows(train), self.raw.rows(validation)
-        encoders = self.raw.build(train, validation, self.seed)
+        rows, held = self.raw.rows(train), self.raw.rows(validation)
+        encoders = self.raw.build(rows, held, self.seed)
         if not encoders or self.raw.fine_tune != "none":
-            return self._learn(train, validation, run, encoders)
-        seen, held = (features_of(part, encoders, self.device) for part in (train, validation))
-        return joined(self._learn(seen, held, run, {}), encoders)
+            return recorded(self._learn(rows, held, run, encoders), train)
+        watcher = run.extraction
+        rows, held = (features_of(one, encoders, self.device, watcher) for one in (rows, held))
+        return recorded(joined(self._learn(rows, held, run, {}), encoders), train)
 
     def _learn(
         self, train: Dataset, validation: Dataset, run: Run, encoders: Mapping[str, Encoder]

@@ -20,6 +20,7 @@ from commonspace.encoders import (
     Extraction,
     SeveralTexts,
     Source,
+    Watcher,
     encoder_from_spec,
     extract,
 )
@@ -30,7 +31,7 @@ from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.networks.tunable import FINE_TUNING, FineTuning, Tunable
 from commonspace.space import CommonSpace
 
-__all__ = ["FromRaw", "features_of", "joined", "tuned"]
+__all__ = ["FromRaw", "features_of", "joined", "recorded", "tuned"]
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,25 @@ class FromRaw:
         }
 
 
-def features_of(part: Dataset, encoders: Mapping[str, Encoder], device: str) -> Dataset:
+def features_of(
+    part: Dataset, encoders: Mapping[str, Encoder], device: str, watcher: Watcher | None
+) -> Dataset:
     """Return a part with features in place of its raw items; what was computed before is kept."""
     settings = Extraction(cache=default_cache(), device=str(choose_device(device)))
-    return extract(part, encoders, settings)
+    return extract(part, encoders, settings, watcher)
+
+
+def recorded(space: CommonSpace, given: Dataset) -> CommonSpace:
+    """Write down which samples were given, where features or single texts of them were learnt from.
+
+    Args:
+        space: fitted, with the record of what it was fitted on.
+        given: the training part as the caller has it.
+    """
+    facts = space.provenance["data"]
+    if facts["fingerprint"] != given.fingerprint:
+        space.provenance["data"] = {**facts, "given_fingerprint": given.fingerprint}
+    return space
 
 
 def tuned(network: DSCMRNetwork, encoders: Mapping[str, Encoder], raw: FromRaw) -> DSCMRNetwork:

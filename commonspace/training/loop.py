@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from commonspace.encoders.extract import Watcher
 from commonspace.errors import OutputError, TrainingError
 from commonspace.machine import choose_precision
 from commonspace.networks.tunable import Tunable
@@ -47,11 +48,13 @@ class Run:
         folder: where to keep the checkpoint; None keeps none.
         resume: whether to go on from the checkpoint that is there.
         observers: who is told of each step and epoch.
+        extraction: who is told of items that are encoded before the training.
     """
 
     folder: Path | None = None
     resume: bool = False
     observers: tuple[Observer, ...] = field(default_factory=lambda: (ProgressBar(),))
+    extraction: Watcher | None = None
 
 
 def train(

@@ -2,9 +2,11 @@
 
 import multiprocessing
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -168,7 +170,18 @@ def broken_data(folder: Path) -> Dataset:
     whole = (folder / "5.png").read_bytes()
     (folder / "5.png").write_bytes(whole[: len(whole) // 2])
     (folder / "6.png").unlink()
+    (folder / "8.png").write_bytes(huge_png())
     return data
+
+
+def huge_png() -> bytes:
+    """Return a small file that says it has 3.6 thousand million pixels."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)), (b"IEND", b"")]
+    parts = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -176,12 +189,10 @@ def test_broken_items_are_listed_and_left_out(workers: int, tmp_path: Path) -> N
     data = broken_data(tmp_path)
     settings = Extraction(batch_size=4, workers=workers, on_error="skip")
     found = extract(data, {"image": pictures(), "text": sentences()}, settings)
-    assert found.columns["image"].present.tolist() == [k not in (0, 5, 6, 7) for k in range(11)]
-    assert [text.split(",")[0] for text in found.problems] == [
-        "sample 'p0'",
-        "sample 'p5'",
-        "sample 'p6'",
-    ]
+    assert found.columns["image"].present.tolist() == [k not in (0, 5, 6, 7, 8) for k in range(11)]
+    named = [text.split(",")[0] for text in found.problems]
+    assert named == [f"sample 'p{number}'" for number in (0, 5, 6, 8)]
+    assert "too many pixels" in found.problems[3]
     some = data.take(np.array([0, 1, 5]))
     images = replace(some, columns={"image": some.columns["image"]})
     alone = extract(images, {"image": pictures()}, settings)
