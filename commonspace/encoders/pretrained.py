@@ -151,6 +151,8 @@ def load_model(source: str, tower: str) -> tuple[nn.Module, bool]:
             found=f"{len(first)} of them missing or of another shape, first {first[0]}",
             advice="fetch config.json and the weights from one place",
         )
+    for name in poolers:  # never used; fresh weights would give the model another hash each time
+        model.get_parameter(name).data.zero_()
     return model.eval(), bool(poolers)
 
 
@@ -185,7 +187,7 @@ def tokens_input(source: str, model: nn.Module, longest: int | None = None) -> t
     filled = str(model.config.model_type).startswith(_FILLED_UP)  # type: ignore[union-attr]
     input_ = Tokens(json.loads(backend.to_str()), length, padding if filled else None)
     ours = [number for number in input_([_PROBE])[0].tolist() if number >= 0]
-    theirs = tokenizer(_PROBE)["input_ids"]
+    theirs = tokenizer(_PROBE, truncation=True, max_length=length)["input_ids"]
     if ours[: len(theirs)] != theirs:
         raise DataError(
             f"the tokenizer of {source} does more than its tokenizer file says",

@@ -147,7 +147,7 @@ class Words:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the input from what ``to_config`` returned."""
-        return cls(config["vocabulary"], config["maximum_length"], config["han"])
+        return cls(config["vocabulary"], config["maximum_length"], config.get("han", "characters"))
 
 
 def texts_of(items: Texts | Sequence[Text | None]) -> list[str]:

@@ -189,3 +189,112 @@ def test_a_missing_extra_names_its_command(monkeypatch: pytest.MonkeyPatch) -> N
     for build in (image_encoder, text_encoder):
         with pytest.raises(MissingExtraError, match=r'pip install "commonspace\[encoders\]"'):
             build("any")
+
+
+VISION = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+PICTURES = list(np.random.default_rng(2).integers(0, 256, (2, 40, 50, 3), dtype=np.uint8))
+WORDS = ("[PAD]", "[END]", "[UNK]", "a", "red", "kite", "dog")
+
+
+def save_tokenizer(folder: Path) -> None:
+    """Save a tokenizer of whole words that puts [END] behind each text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    numbers = {word: number for number, word in enumerate(WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A [END]", special_tokens=[("[END]", 1)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        eos_token="[END]",
+        unk_token="[UNK]",
+        model_max_length=9,
+    ).save_pretrained(folder)
+
+
+def save_joint_model(family: str, folder: Path) -> torch.nn.Module:
+    """Save a small random model that joins images and texts, as the hub has them."""
+    import transformers
+
+    torch.manual_seed(1)
+    text = {
+        **VISION,
+        "vocab_size": len(WORDS),
+        "max_position_embeddings": 9,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+    }
+    vision = {**VISION, "image_size": 16, "patch_size": 8}
+    more = {"projection_dim": 10} if family == "CLIP" else {}
+    if family == "Siglip":
+        text["projection_size"] = 16
+    config = getattr(transformers, f"{family}Config")(
+        text_config=text, vision_config=vision, **more
+    )
+    model: torch.nn.Module = getattr(transformers, f"{family}Model")(config).eval()
+    model.save_pretrained(folder)  # type: ignore[operator]
+    side = {"height": 16, "width": 16}
+    size = {"shortest_edge": 16} if family == "CLIP" else side
+    processor = getattr(transformers, f"{family}ImageProcessorPil")(size=size, crop_size=side)
+    processor.save_pretrained(folder)
+    save_tokenizer(folder)
+    return model
+
+
+@pytest.mark.parametrize("family", ["CLIP", "Siglip"])
+def test_towers_of_saved_models_give_their_projections(family: str, tmp_path: Path) -> None:
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    model = save_joint_model(family, tmp_path)
+    texts = ["a red kite", "dog", "a"]
+    processor = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    fill = {"padding": "max_length", "max_length": 9} if family == "Siglip" else {"padding": True}
+    read = tokenizer(texts, return_tensors="pt", **fill)
+    with torch.inference_mode():
+        seen = model.get_image_features(**processor(PICTURES, return_tensors="pt"))  # type: ignore[operator]
+        told = model.get_text_features(
+            **{key: read[key] for key in ("input_ids", "attention_mask")}
+            if family == "CLIP"
+            else {"input_ids": read["input_ids"]}
+        )  # type: ignore[operator]
+    image, text = image_encoder(str(tmp_path)), text_encoder(str(tmp_path))
+    torch.testing.assert_close(image(PICTURES), seen.pooler_output, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(text(texts), told.pooler_output, rtol=1e-4, atol=1e-5)
+    assert image.size == seen.pooler_output.shape[1]
+    assert text.size == told.pooler_output.shape[1]
+    for encoder, items in ((image, PICTURES), (text, texts)):
+        torch.testing.assert_close(rebuilt(encoder)(items), encoder(items))
+    assert "image tower" in image.facts["name"]
+    assert str(tmp_path) not in json.dumps([image.facts, dict(image.trunk_config)])
+
+
+def test_a_pooler_without_weights_is_not_used(tmp_path: Path) -> None:
+    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
+
+    torch.manual_seed(1)
+    size = {"height": 16, "width": 16}
+    for pooler in (True, False):
+        folder = tmp_path / str(pooler)
+        config = ViTConfig(**VISION, image_size=16, patch_size=8)
+        model = ViTModel(config, add_pooling_layer=pooler).eval()
+        model.save_pretrained(folder)
+        ViTImageProcessorPil(size=size).save_pretrained(folder)
+        encoder = image_encoder(str(folder))
+        pixels = ViTImageProcessorPil(size=size)(PICTURES, return_tensors="pt").pixel_values
+        with torch.inference_mode():
+            output = model(pixel_values=pixels)
+        expected = output.pooler_output if pooler else output.last_hidden_state.mean(1)
+        torch.testing.assert_close(encoder(PICTURES), expected, rtol=1e-4, atol=1e-5)
+        assert ("pooler" if pooler else "mean") in encoder.facts["name"]
+        torch.testing.assert_close(rebuilt(encoder)(PICTURES), encoder(PICTURES))
+        assert image_encoder(str(folder)).facts["sha256"] == encoder.facts["sha256"]
