@@ -23,6 +23,7 @@ from commonspace.encoders import Input, input_from_config
 from commonspace.errors import SettingError, SpaceError
 from commonspace.machine import choose_device
 from commonspace.networks.dscmr import DSCMRNetwork
+from commonspace.networks.linear import LinearNetwork
 from commonspace.space_files import CONFIG, WEIGHTS, read_space_files, write_space_files
 
 __all__ = ["CommonSpace", "Embedded", "EmbeddingNetwork", "load", "versions"]
@@ -48,7 +49,7 @@ class EmbeddingNetwork(Protocol):
         """Return a description, fit for JSON."""
 
 
-NETWORKS: dict[str, Any] = {DSCMRNetwork.kind: DSCMRNetwork}
+NETWORKS: dict[str, Any] = {network.kind: network for network in (DSCMRNetwork, LinearNetwork)}
 
 PORTION = 512
 """Raw items that are turned into network input at a time."""
