@@ -6,7 +6,8 @@
 MobileNetV2 has the shared checkpoint, VGG-19 random weights; batches of 32, all cores that torch
 takes. Bare network and extraction take turns, so that whatever else the machine does meets both.
 For the memory a narrow VGG-19 stands in: what could grow is on the way to the network and back, and
-is the same for any. It says nothing about the quality of any feature.
+is the same for any; what is freed is given back before each reading, as extract itself does every
+ten seconds. It says nothing about the quality of any feature.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import torch
 from commonspace.data import Dataset, Images, load_dataset
 from commonspace.encoders import Encoder, Extraction, Photos, extract
 from commonspace.encoders.encoder import described
+from commonspace.encoders.heap import trim_heap
 from commonspace.encoders.pretrained import image_encoder
 from commonspace.networks.vgg19 import VGG19
 
@@ -120,6 +122,7 @@ class _Memory:
         """Note what is resident, every thousand items or so."""
         self.done += items
         if not self.notes or self.done - self.notes[-1][0] >= 1000:
+            trim_heap()
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             self.notes.append((self.done, pages * resource.getpagesize() / 2**20))
 

@@ -21,6 +21,7 @@ from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders.cache import FeatureCache
 from commonspace.encoders.encoder import Encoder
+from commonspace.encoders.heap import trim_heap
 from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, SettingError
 
@@ -226,6 +227,7 @@ class _Work:
                     if time.monotonic() - kept_at > KEEP_EVERY:
                         self._keep(waiting, keys, values)
                         waiting, kept_at = [], time.monotonic()
+                        trim_heap()
         finally:
             self._keep(waiting, keys, values)
         return broken
