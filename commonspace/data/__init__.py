@@ -2,7 +2,7 @@
 
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import SPLITS, Dataset
-from commonspace.data.images import check_images, decode_image
+from commonspace.data.images import check_images, decode_image, drop_unreadable_images
 from commonspace.data.load import load_dataset
 from commonspace.data.splits import carve_validation, draw_splits
 from commonspace.data.write import write_arrays
@@ -18,6 +18,7 @@ __all__ = [
     "check_images",
     "decode_image",
     "draw_splits",
+    "drop_unreadable_images",
     "load_dataset",
     "write_arrays",
 ]

@@ -22,6 +22,11 @@ from commonspace.errors import DataError, FileFormatError
 __all__ = ["find_metadata", "read_folder"]
 
 _KNOWN = frozenset({"file_name", "text", "label", "split", "id"})
+_MEANT = {
+    "file_name": ("filename", "file", "image", "path"),
+    "text": ("texts", "caption", "captions", "description"),
+    "label": ("labels", "class", "category"),
+}
 
 
 @dataclass
@@ -74,6 +79,7 @@ def read_folder(path: Path, problems: Problems) -> Table:
         samples += _samples(file, file.parent.name if inside else "", problems)
     merged = _merged(samples, problems)
     _check_images(merged, problems)
+    _note_other_names(str(path), merged, problems)
     return _table(str(path), merged)
 
 
@@ -217,6 +223,19 @@ def _check_images(samples: Sequence[_Sample], problems: Problems) -> None:
     )
     for sample in missing:
         sample.image = None
+
+
+def _note_other_names(source: str, samples: Sequence[_Sample], problems: Problems) -> None:
+    """Say so where all lines lack a key, and have one that is likely meant for it."""
+    others = {name for sample in samples for name in sample.rest}
+    for key, given in (
+        ("file_name", any(sample.file_name for sample in samples)),
+        ("text", any(sample.texts for sample in samples)),
+        ("label", any(sample.label for sample in samples)),
+    ):
+        found = [name for name in _MEANT[key] if name in others and not given]
+        if found:
+            problems.note(f"{source}: no line has {key!r}, but {found[0]!r}: rename it if meant so")
 
 
 def _is_there(path: Path) -> bool:

@@ -1,19 +1,19 @@
 """An image file of any usual kind -> (h, w, 3) uint8 RGB. Knows nothing of networks or sizes."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from commonspace.data.columns import Images
+from commonspace.data.columns import Column, Images
 from commonspace.data.dataset import Dataset
 from commonspace.data.files import reading
 from commonspace.errors import DataError, FileFormatError
 
-__all__ = ["check_images", "decode_image"]
+__all__ = ["check_images", "decode_image", "drop_unreadable_images"]
 
 
 def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -69,24 +69,61 @@ def check_images(dataset: Dataset) -> list[str]:
     Returns:
         One sentence for each unreadable image, in the order of columns and samples.
     """
+    return [sentence for found in _unreadable(dataset).values() for sentence in found.values()]
+
+
+def drop_unreadable_images(dataset: Dataset) -> Dataset:
+    """Open every image file of a data set, and return it without those that cannot be opened.
+
+    Args:
+        dataset: columns that are not images are passed over.
+
+    Returns:
+        The same data set, where such samples have no image and samples without any modality are
+        left out; a sentence in ``problems`` says so of each.
+    """
+    unreadable = {name: found for name, found in _unreadable(dataset).items() if found}
+    if not unreadable:
+        return dataset
+    columns, problems = dict(dataset.columns), list(dataset.problems)
+    for name, found in unreadable.items():
+        items = (None if row in found else item for row, item in enumerate(_items(columns[name])))
+        columns[name] = Images(list(items))
+        problems += [f"{sentence}: it has no {name}" for sentence in found.values()]
+    some = np.any([column.present for column in columns.values()], axis=0)
+    if not some.all():
+        problems.append(f"samples left without any modality: {int((~some).sum())}, left out")
+    rows = np.flatnonzero(some)
+    columns = {name: column.take(rows) for name, column in columns.items()}
+    return replace(dataset.take(rows), columns=columns, problems=tuple(problems))
+
+
+def _unreadable(dataset: Dataset) -> dict[str, dict[int, str]]:
+    """Return modality -> row -> what is wrong with its image file."""
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's global lock
-        return [sentence for sentence in pool.map(_problem, _files(dataset)) if sentence]
+        return {
+            modality: {
+                row: f"sample {dataset.ids[row]!r}: {problem}"
+                for row, problem in enumerate(pool.map(_problem, _items(column)))
+                if problem
+            }
+            for modality, column in dataset.columns.items()
+            if isinstance(column, Images)
+        }
 
 
-def _files(dataset: Dataset) -> Iterator[tuple[str, Path]]:
-    for column in dataset.columns.values():
-        if isinstance(column, Images):
-            for name, item in zip(dataset.ids, column.items, strict=True):
-                if isinstance(item, Path):
-                    yield name, item
+def _items(column: Column) -> tuple[Path | NDArray[np.uint8] | None, ...]:
+    assert isinstance(column, Images)
+    return column.items
 
 
-def _problem(sample: tuple[str, Path]) -> str:
-    name, path = sample
+def _problem(item: Path | NDArray[np.uint8] | None) -> str:
+    if not isinstance(item, Path):
+        return ""
     try:
-        decode_image(path)
+        decode_image(item)
     except DataError as error:
-        return f"sample {name!r}: {error.problem} ({error.found})"
+        return f"{error.problem} ({error.found})"
     return ""
 
 

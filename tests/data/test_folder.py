@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from commonspace.data import Images, Texts, check_images, load_dataset
+from commonspace.data import Images, Texts, check_images, drop_unreadable_images, load_dataset
 from commonspace.data.metadata import read_records
 from commonspace.data.problems import Problems
 from commonspace.errors import DataError, FileFormatError, SplitError
@@ -337,3 +337,35 @@ def test_half_a_surrogate_pair_has_a_fingerprint(tmp_path: Path) -> None:
     ]
     data = load_dataset(make(tmp_path, lines, images=False))
     assert data.fingerprint == load_dataset(tmp_path).fingerprint
+
+
+def test_unreadable_images_are_dropped_and_named(tmp_path: Path) -> None:
+    folder = make(
+        tmp_path / "set", [*LINES, {"file_name": "f.png", "label": "cat", "split": "test"}]
+    )
+    given = load_dataset(folder)
+    assert drop_unreadable_images(given) is given
+    for name in ("b.png", "f.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:40])
+    kept = drop_unreadable_images(load_dataset(folder))
+    assert kept.ids == tuple(name for name in given.ids if name != "f.png")  # it had no text
+    assert kept.columns["image"].present.tolist() == [True, False, True, False, True]
+    assert kept.columns["text"].present.tolist() == [True, True, False, True, False]
+    assert kept.labels.tolist() == given.labels[:5].tolist()
+    named, also, left_out = kept.problems
+    assert "b.png is corrupt" in named
+    assert named.endswith("it has no image")
+    assert "f.png is corrupt" in also
+    assert left_out == "samples left without any modality: 1, left out"
+
+
+def test_a_key_of_another_name_is_noted(tmp_path: Path) -> None:
+    lines = [
+        {"file_name": f"{n}.png", "caption": "a cat", "label": "cat", "image": "x"}
+        for n in range(6)
+    ]
+    folder = make(tmp_path / "set", lines)
+    (note,) = load_dataset(folder).problems
+    assert note == f"{folder}: no line has 'text', but 'caption': rename it if meant so"
+    lines[0]["text"] = "a cat"
+    assert load_dataset(make(folder, lines)).problems == ()
