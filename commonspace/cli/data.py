@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from commonspace.cli.options import DataArgument, JsonOption, SplitSeedOption
+from commonspace.cli.runs import open_data
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
@@ -27,9 +28,7 @@ def data(data: DataArgument, as_json: JsonOption = False, split_seed: SplitSeedO
 
     Next: commonspace train DATA --out RUN
     """
-    from commonspace.data import load_dataset
-
-    facts = described(load_dataset(data, seed=split_seed, partial=True))
+    facts = described(open_data(data, split_seed, partial=True))
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
@@ -40,9 +39,9 @@ def described(dataset: "Dataset") -> dict[str, Any]:
     """Return what there is to know about a data set before training, fit for JSON.
 
     Args:
-        dataset: opened with ``partial=True``; its image files are opened here.
+        dataset: opened with ``partial=True``, by :func:`commonspace.cli.runs.open_data`.
     """
-    from commonspace.data import SPLITS, check_images
+    from commonspace.data import SPLITS
 
     labels_each = dataset.labels.sum(axis=1)
     return {
@@ -71,7 +70,7 @@ def described(dataset: "Dataset") -> dict[str, Any]:
             for number, name in enumerate(dataset.class_names)
         },
         "fields": list(dataset.fields),
-        "problems": [*dataset.problems, *check_images(dataset)],
+        "problems": list(dataset.problems),
     }
 
 

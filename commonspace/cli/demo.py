@@ -124,7 +124,9 @@ def _make_room(out: Path) -> None:
     if not out.is_dir() or not any(out.iterdir()):
         return  # new_run refuses a file
     record = RunRecord.read(out)
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in MADE)
+    drafts = tuple(f".{name}." for name in MADE)  # a kill in the middle of writing leaves one
+    names = (entry.name for entry in out.iterdir())
+    foreign = sorted(name for name in names if name not in MADE and not name.startswith(drafts))
     if record is None or record.made_by != "demo" or foreign:
         raise OutputError(
             f"{out} is not the folder of a demo alone",

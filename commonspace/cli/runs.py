@@ -9,7 +9,9 @@
 It knows the names of files and no method.
 """
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,14 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from commonspace.atomic import new_folder, replacing
-from commonspace.errors import SpaceError
+from commonspace.errors import OutputError, SpaceError
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
 
-__all__ = ["RunRecord", "continued_run", "data_of", "new_run"]
+__all__ = ["RunRecord", "continued_run", "data_of", "new_run", "open_data"]
 
 RECORD, CONFIG, CHECKPOINT = "run.json", "config.json", "checkpoint.safetensors"
+FILES = (RECORD, CHECKPOINT, "history.jsonl", "model.safetensors", CONFIG)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,13 @@ class RunRecord:
         """
         path = folder / RECORD
         try:
-            return cls(**json.loads(path.read_text("utf-8")))
+            record = json.loads(path.read_text("utf-8"))
+            if not isinstance(record, dict):
+                raise ValueError(f"a JSON {type(record).__name__}")
+            for name, kind in (("data", str), ("split_seed", int), ("partial", bool)):
+                if name in record and not isinstance(record[name], kind):
+                    raise ValueError(f"{name}: {record[name]!r}")
+            return cls(**record)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError) as exc:
@@ -87,8 +96,6 @@ def data_of(folder: Path, data: str | None, split_seed: int | None, *, partial: 
         SpaceError: no data is named, and the run does not name any.
         DataError: the data cannot be opened.
     """
-    from commonspace.data import load_dataset
-
     record = RunRecord.read(folder)
     if data is None and record is None:
         raise SpaceError(
@@ -98,43 +105,67 @@ def data_of(folder: Path, data: str | None, split_seed: int | None, *, partial: 
             advice="name the data with --data",
         )
     known = record or RunRecord(data="")
-    return load_dataset(
+    return open_data(
         known.data if data is None else data,
-        seed=known.split_seed if split_seed is None else split_seed,
+        known.split_seed if split_seed is None else split_seed,
         partial=partial or (data is None and known.partial),
     )
 
 
+def open_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
+    """Open a data set; with ``partial`` also without the images that cannot be opened.
+
+    Args:
+        data: as it was given on the command line.
+        split_seed: for splits that are drawn.
+        partial: whether to load what can be loaded.
+
+    Raises:
+        DataError: the data cannot be opened.
+    """
+    from commonspace.data import drop_unreadable_images, load_dataset
+
+    dataset = load_dataset(data, seed=split_seed, partial=partial)
+    return drop_unreadable_images(dataset) if partial else dataset
+
+
 @contextmanager
-def new_run(folder: Path, record: RunRecord) -> Iterator[None]:
+def new_run(folder: Path, record: RunRecord) -> Iterator[bool]:
     """Make the folder of a run, before anything is loaded or trained.
 
     If the block ends before there is a checkpoint or a space, the folder is taken away again.
+
+    Yields:
+        False: there is no checkpoint to go on from.
 
     Raises:
         OutputError: something is there already, or the folder cannot be made.
     """
     was_there = folder.exists()
+    if (folder / RECORD).exists() and not (folder / CONFIG).exists():
+        with _alone_in(folder):
+            raise OutputError(
+                f"{folder} holds a training that has not ended",
+                expected="a place that is still free",
+                found=CHECKPOINT if (folder / CHECKPOINT).exists() else RECORD,
+                advice="go on with --resume, or choose another place; nothing was changed",
+            )
     new_folder(folder)
-    try:
-        record.write(folder)
-        yield
-    except BaseException:
-        if not any((folder / name).exists() for name in (CHECKPOINT, CONFIG)):
-            shutil.rmtree(folder / "events", ignore_errors=True)
-            (folder / RECORD).unlink(missing_ok=True)
-            with suppress(OSError):  # something else was put there meanwhile: it stays
-                if not was_there:
-                    folder.rmdir()
-        raise
+    with _alone_in(folder), _begun(folder, record, keep_folder=was_there):
+        yield False
 
 
 @contextmanager
-def continued_run(folder: Path) -> Iterator[None]:
-    """Check that the folder holds a training that can go on.
+def continued_run(folder: Path, record: RunRecord) -> Iterator[bool]:
+    """Take over the folder of a training that was interrupted.
+
+    Yields:
+        Whether there is a checkpoint to go on from. A training that was killed in its first epoch
+        left none, and begins anew.
 
     Raises:
-        SpaceError: it is finished, or there is no checkpoint.
+        SpaceError: the training is finished, or there is none.
+        OutputError: another process is at work on it.
     """
     if (folder / CONFIG).exists():
         raise SpaceError(
@@ -144,11 +175,64 @@ def continued_run(folder: Path) -> Iterator[None]:
             advice=f"measure it: commonspace evaluate {folder}; or train another with another"
             " --out",
         )
-    if not (folder / CHECKPOINT).exists():
+    if not any((folder / name).exists() for name in (CHECKPOINT, RECORD)):
         raise SpaceError(
             f"there is nothing to resume in {folder}",
             expected=f"a {CHECKPOINT}, which a training writes after its first epoch",
             found="no such folder" if not folder.exists() else "none",
             advice="check the folder given with --out, or start without --resume",
         )
-    yield
+    with _alone_in(folder):
+        for name in FILES:  # what a kill in the middle of writing left beside them
+            for draft in folder.glob(f".{name}.*"):
+                draft.unlink()
+        if (folder / CHECKPOINT).exists():
+            yield True
+            return
+        _clear(folder)
+        with _begun(folder, record, keep_folder=True):
+            yield False
+
+
+@contextmanager
+def _begun(folder: Path, record: RunRecord, *, keep_folder: bool) -> Iterator[None]:
+    """Write the record; take it away again where the block ends without anything to keep."""
+    try:
+        record.write(folder)
+        yield
+    except BaseException:
+        if not any((folder / name).exists() for name in (CHECKPOINT, CONFIG)):
+            _clear(folder)
+            with suppress(OSError):  # something else was put there meanwhile: it stays
+                if not keep_folder:
+                    folder.rmdir()
+        raise
+
+
+def _clear(folder: Path) -> None:
+    shutil.rmtree(folder / "events", ignore_errors=True)
+    (folder / RECORD).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of the folder until the block, or this process, ends.
+
+    Raises:
+        OutputError: another one is at work there.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network drives know no locks: then there is none
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise OutputError(
+                    f"another training is at work in {folder}",
+                    expected="a folder for this training alone",
+                    found="a process that holds it",
+                    advice="wait for its end, or choose another place; nothing was changed",
+                ) from exc
+        yield
+    finally:
+        os.close(handle)

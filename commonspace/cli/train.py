@@ -31,7 +31,7 @@ from commonspace.cli.options import (
     SplitSeedOption,
     Variant,
 )
-from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run
+from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run, open_data
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
@@ -211,9 +211,10 @@ def train(
         checkpoint_gradients=checkpoint_gradients,
     )
     record = RunRecord(data, split_seed, partial)
-    with _tidy_end(out), continued_run(out) if resume else new_run(out, record):
+    begin = continued_run if resume else new_run
+    with _tidy_end(out), begin(out, record) as has_checkpoint:
         chosen = method_named(method, options)
-        space = fit_into(out, chosen, _open(data, split_seed, partial), resume=resume)
+        space = fit_into(out, chosen, _open(data, split_seed, partial), resume=has_checkpoint)
     _report(out, space)
 
 
@@ -243,9 +244,7 @@ def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -
 
 
 def _open(data: str, split_seed: int, partial: bool) -> "Dataset":
-    from commonspace.data import load_dataset
-
-    dataset = load_dataset(data, seed=split_seed, partial=partial)
+    dataset = open_data(data, split_seed, partial=partial)
     for problem in dataset.problems:
         typer.echo(f"note: {problem}", err=True)
     return dataset

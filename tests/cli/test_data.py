@@ -69,7 +69,7 @@ def test_each_problem_of_a_folder_is_named_and_the_rest_counted(call: Call, tmp_
     assert "line 6" in result.stdout
     assert "2.png" in result.stdout
     facts = json.loads(call("data", folder, "--json").stdout)
-    assert facts["modalities"]["image"]["missing"] == 1
+    assert facts["modalities"]["image"]["missing"] == 2
     assert facts["splits"] == {"train": 2, "validation": 2, "test": 2}
     assert len(facts["problems"]) == 2
 

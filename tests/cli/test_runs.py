@@ -1,0 +1,122 @@
+"""The folder of a run: one training at a time, begun anew or gone on with, and never in between."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+from commonspace.cli.runs import RunRecord, continued_run, new_run
+from commonspace.errors import OutputError, SpaceError
+
+Call = Callable[..., Result]
+SMALL = ("--epochs", "2", "--hidden", "8", "--common", "4", "--device", "cpu")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from commonspace.cli.runs import RunRecord, new_run
+with new_run(Path(sys.argv[1]), RunRecord(sys.argv[2])):
+    (Path(sys.argv[1]) / ".checkpoint.safetensors.ab12.safetensors").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+HOLDING = """
+import sys, time
+from pathlib import Path
+from commonspace.cli.runs import RunRecord, new_run
+with new_run(Path(sys.argv[1]), RunRecord("points.npz")):
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_training_killed_in_its_first_epoch_begins_anew_with_resume(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    command = [sys.executable, "-c", KILLED, str(out), str(points_file)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    before = names(out)
+    refused = call("train", points_file, "--out", out, *SMALL)
+    assert refused.exit_code == 2
+    assert "has not ended" in refused.stderr
+    assert "--resume" in refused.stderr
+    assert names(out) == before
+    resumed = call("train", points_file, "--out", out, *SMALL, "--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert call("train", points_file, "--out", whole, *SMALL).exit_code == 0
+    weights = "model.safetensors"
+    assert (out / weights).read_bytes() == (whole / weights).read_bytes()
+    assert names(out) == names(whole)  # the draft is gone, too
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", HOLDING, str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "begun\n"
+        for begin in (new_run, continued_run):
+            with (
+                pytest.raises(OutputError, match="another training is at work"),
+                begin(out, RunRecord("points.npz")),
+            ):
+                pytest.fail("it began beside the other")
+        assert names(out) == ["run.json"]
+        first.kill()
+    with continued_run(out, RunRecord("other.npz")) as has_checkpoint:
+        assert not has_checkpoint
+        assert RunRecord.read(out) == RunRecord("other.npz")
+    assert names(out) == ["run.json"]
+
+
+def test_a_folder_given_empty_stays_when_nothing_was_made(tmp_path: Path) -> None:
+    with suppress(KeyboardInterrupt), new_run(tmp_path, RunRecord("a")):
+        assert names(tmp_path) == ["run.json"]
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "3", '{"data": 3}', '{"data": "x", "b": 1}', "{}"])
+def test_a_damaged_record_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(SpaceError, match="name the data with --data") as caught:
+        RunRecord.read(tmp_path)
+    assert "RunRecord()" not in str(caught.value)
+
+
+def test_partial_does_without_broken_pictures(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    lines = []
+    for number in range(24):
+        name, label = f"{number}.png", ("red", "blue")[number % 2]
+        Image.new("RGB", (8, 8), label).save(folder / name)
+        split = ("train", "train", "validation", "test")[number // 2 % 4]
+        line = {"file_name": name, "text": f"{label} {number}", "label": label, "split": split}
+        lines.append(json.dumps(line))
+    (folder / "metadata.jsonl").write_text("\n".join(lines), "utf-8")
+    for number in (0, 7):  # of train and of test
+        damaged = folder / f"{number}.png"
+        damaged.write_bytes(damaged.read_bytes()[:40])
+    out = tmp_path / "run"
+    strict = call("train", folder, "--out", out, *SMALL)
+    assert strict.exit_code == 2
+    assert "0.png is corrupt" in strict.stderr
+    assert not out.exists()
+    trained = call("train", folder, "--out", out, "--partial", *SMALL)
+    assert trained.exit_code == 0, trained.stderr
+    assert trained.stderr.count("it has no image") == 2
+    measured = call("evaluate", out, "--json")
+    assert measured.exit_code == 0, measured.stderr
+    assert json.loads(measured.stdout)["image->text"]["queries"] == 5
+    assert "no longer" not in measured.stderr
