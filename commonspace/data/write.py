@@ -5,15 +5,14 @@ nothing half done. What is written here, :func:`commonspace.load_dataset` reads 
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.atomic import replacing
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.hdf5 import write_hdf5
@@ -74,49 +73,12 @@ def write_arrays(dataset: Dataset, path: str | Path) -> None:
             found=target.suffix or "a name without suffix",
             advice=f"write {target.with_suffix('.npz').name}",
         )
-    if target.exists():
-        raise OutputError(
-            f"{target} exists already",
-            expected="a new file",
-            found=f"one of {target.stat().st_size} bytes",
-            advice="choose another name, or remove it first",
-        )
-    _write_whole(target, write, _arrays_of(dataset))
-
-
-def _write_whole(
-    target: Path,
-    write: Callable[[Path, Mapping[str, NDArray[Any]]], None],
-    arrays: Mapping[str, NDArray[Any]],
-) -> None:
-    """Write beside the target, force it to disk, rename it."""
-    part: Path | None = None
-    try:
-        handle, name = mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
-        os.close(handle)
-        part = Path(name)
-        write(part, arrays)
-        part.chmod(0o666 & ~_umask())  # mkstemp keeps its files private
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.rename(target)
-    except (OSError, RuntimeError) as exc:  # h5py reports a full disk as either
-        raise OutputError(
-            f"{target} could not be written",
-            expected="a folder that is there, writable, and has room",
-            found=f"{type(exc).__name__}: {exc}",
-            advice="make room or choose another place; nothing was left behind",
-        ) from exc
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Return the process's mask of permissions; the only way to read it is to set it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    arrays = _arrays_of(dataset)
+    with replacing(target) as draft:
+        try:
+            write(draft, arrays)
+        except RuntimeError as exc:  # as which h5py sometimes reports a full disk
+            raise OSError(str(exc)) from exc
 
 
 def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:
