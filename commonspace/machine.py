@@ -26,8 +26,8 @@ def choose_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as exc:
         raise SettingError(
             f"this machine has no device {str(device)!r}",
-            expected='"auto", "cpu", "cuda" or "mps", as the machine has it',
-            found=str(exc).splitlines()[0],
+            expected=f"auto, or one that it has: {', '.join(_devices())}",
+            found=str(exc).splitlines()[0].split(". ")[0],
             advice='leave it out: "auto" takes the fastest there is',
         ) from exc
     return chosen
@@ -50,6 +50,15 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
             advice="leave it out to take the default",
         )
     return names[precision]
+
+
+def _devices() -> list[str]:
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
+        return ["cpu"]
+    count = torch.accelerator.device_count()
+    numbered = [f"{accelerator.type}:{number}" for number in range(count)] if count > 1 else []
+    return ["cpu", accelerator.type, *numbered]
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -84,13 +84,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
         if not isinstance(config, dict):
             raise ValueError("a JSON object was expected")
         missing = [key for key in _KEYS if key not in config]
-    except FileNotFoundError as exc:
+    except (FileNotFoundError, NotADirectoryError) as exc:
         raise SpaceError(
             f"{folder} holds no space",
             expected=f"a folder with {CONFIG} and {WEIGHTS}",
             found="a training that has not ended"
             if (folder / "checkpoint.safetensors").exists()
-            else ("no such folder" if not folder.exists() else f"no {CONFIG}"),
+            else _instead(folder),
             advice="give the folder that was named with --out, or finish it with --resume",
         ) from exc
     except (ValueError, TypeError, OSError) as exc:
@@ -116,6 +116,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
             advice="restore the file from a copy, or train again",
         )
     return config
+
+
+def _instead(folder: Path) -> str:
+    if not folder.exists():
+        return "no such folder"
+    return f"no {CONFIG}" if folder.is_dir() else "a file"
 
 
 def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:

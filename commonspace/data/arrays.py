@@ -174,10 +174,10 @@ def _report_not_finite(
             f"{source}: the features {key!r} hold values that are not finite",
             expected="finite float32 numbers",
             found=f"{raw[row, column]} in row {row}, column {column};"
-            f" {bad} of {len(raw)} rows are affected",
+            f" rows affected: {bad} of {len(raw)}",
             advice=f"repair or drop these rows, or mark them as missing in '{base}_present'",
         ),
-        instead=f"{bad} rows count as missing",
+        instead=f"{bad} row{'' if bad == 1 else 's'} left out of {key!r}",
     )
 
 

@@ -90,7 +90,7 @@ class Features:
                 "features hold values that are not finite",
                 expected="finite float32 numbers",
                 found=f"{raw[row, column]} in row {row}, column {column};"
-                f" {int((~finite).sum())} of {len(raw)} rows are affected",
+                f" rows affected: {int((~finite).sum())} of {len(raw)}",
                 advice="repair or drop these rows, or mark them as missing",
             )
 

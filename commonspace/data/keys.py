@@ -157,7 +157,10 @@ def _agreed(split: str, found: dict[str, NDArray[Any]], source: str, problems: P
         if rows.ndim and len(rows) == count and (kind != "field" or rows.ndim == 1):
             kept[base] = rows
         elif kind == "field":  # a mean, a date, a comment: facts about the file, not its rows
-            problems.note(f"{source}: key {base + suffix!r} of shape {values.shape} is not used")
+            problems.note(
+                f"{source}: {base + suffix!r}, {values.dtype} of shape {values.shape}, is not used:"
+                " it is neither (rows, size) real numbers nor one value a row"
+            )
         else:
             agreeing = [repr(b + suffix) for b, v in found.items() if v.ndim and len(v) == count]
             problems.meet(

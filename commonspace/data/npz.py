@@ -23,6 +23,9 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
     arrays: dict[str, NDArray[Any]] = {}
     with reading(path, "a .npz file, as numpy.savez writes it"), path.open("rb") as file:
+        if file.read(2) not in (b"PK", b"\x93N"):  # NumPy would take anything else for a pickle
+            raise ValueError("no archive of arrays")
+        file.seek(0)
         content = np.load(file, allow_pickle=False)
         if not isinstance(content, np.lib.npyio.NpzFile):
             raise FileFormatError(

@@ -128,7 +128,7 @@ def _vectors(values: ArrayLike, side: str) -> Vectors:
             f"the {side} embeddings hold values that are not finite",
             expected="finite numbers",
             found=f"{vectors[row, column]} in row {row}, column {column};"
-            f" {int((~finite).sum())} of {len(vectors)} rows are affected",
+            f" rows affected: {int((~finite).sum())} of {len(vectors)}",
             advice="find out which step of the embedding made them; do not rank them",
         )
     return vectors

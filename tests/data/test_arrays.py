@@ -134,11 +134,11 @@ def test_values_that_are_not_finite_name_file_key_row_and_column(bad: float, sho
     image[2, 1] = bad
     with pytest.raises(DataError, match=r"x[.]npz.*'image'") as caught:
         read(image=image, text=TEXT)
-    assert caught.match(f"{shown} in row 2, column 1; 1 of 4 rows")
+    assert caught.match(f"{shown} in row 2, column 1; rows affected: 1 of 4")
     table, sentences = read_partly(image=image, text=TEXT)
     assert table.columns["image"].present.tolist() == [True, True, False, True]
     assert len(sentences) == 1
-    assert "1 rows count as missing" in sentences[0]
+    assert "1 row left out of 'image'" in sentences[0]
 
 
 def test_rows_that_do_not_match_name_the_odd_one_out() -> None:

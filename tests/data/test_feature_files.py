@@ -155,6 +155,17 @@ def test_text_is_no_feature_file(suffix: str, tmp_path: Path) -> None:
         load_dataset(path)
 
 
+def test_what_is_no_archive_is_not_taken_for_a_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    for content in (b"hello", b"P"):
+        path.write_bytes(content)
+        with pytest.raises(
+            FileFormatError, match="corrupt, cut short, or of another kind"
+        ) as caught:
+            load_dataset(path)
+        assert "allow_pickle" not in str(caught.value)
+
+
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, image=np.eye(3), label=np.array(["a", None, 3], dtype=object))
@@ -169,7 +180,7 @@ def test_pickled_objects_are_refused(tmp_path: Path) -> None:
 def test_an_existing_file_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(b"precious")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already there"):
         write_arrays(example(), path)
     assert path.read_bytes() == b"precious"
 
