@@ -76,12 +76,20 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except CommonspaceError as error:
-            message = str(error)
-            for python, option in SPELLINGS.items():
-                message = message.replace(python, option)
-            typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            typer.echo(message, err=True)
+            _show(error)
             raise typer.Exit(2) from error
+        except (MemoryError, RuntimeError) as exc:
+            if not _lacks_memory(exc):
+                raise
+            _show(
+                CommonspaceError(
+                    "the memory does not suffice",
+                    expected="room for the data, the network and a batch",
+                    found=(str(exc).splitlines() or ["none left"])[0],
+                    advice="take smaller sizes (--batch-size, --hidden, --common), or less data",
+                )
+            )
+            raise typer.Exit(2) from exc
         except KeyboardInterrupt as exc:
             typer.echo("stopped", err=True)
             raise typer.Exit(INTERRUPTED) from exc
@@ -108,6 +116,20 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run the command line of this process."""
     build()()
+
+
+def _show(error: CommonspaceError) -> None:
+    message = str(error)
+    for python, option in SPELLINGS.items():
+        message = message.replace(python, option)
+    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(message, err=True)
+
+
+def _lacks_memory(exc: Exception) -> bool:
+    """Tell whether memory ran out; torch says so with a bare RuntimeError on the CPU and on MPS."""
+    words = ("allocate memory", "out of memory", "not enough memory", "calculation overflowed")
+    return isinstance(exc, MemoryError) or any(word in str(exc) for word in words)
 
 
 def _options(

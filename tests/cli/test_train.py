@@ -108,6 +108,8 @@ def test_a_run_that_cannot_begin_leaves_no_folder(
         ((points_file, "--device", "abacus"), "no device 'abacus'"),
         ((points_file, "--method", "magic"), "no such method"),
         ((points_file, "--learning-rate", "1e30", *SMALL[:4]), "finite"),
+        ((points_file, "--hidden", 10**13), "the memory does not suffice"),
+        ((points_file, "--hidden", 10**18), "the memory does not suffice"),
     ):
         result = call("train", *words, "--out", out)
         assert result.exit_code == 2, result.output
