@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from commonspace.cli.data import data
 from commonspace.cli.demo import demo
@@ -26,7 +26,8 @@ HELP = """One common space in which a photo finds texts and a sentence finds pho
 
 Learn it from labelled samples of several modalities; measure it; use it.
 Data is a feature file (.npz .mat .h5 .parquet), a folder of images with
-metadata.jsonl, or the word scenes, a data set that is built in.
+metadata.jsonl, a benchmark such as wikipedia:FOLDER, or the word scenes,
+a data set that is built in.
 
 [bold]From nothing to a measured space[/bold]
 
@@ -44,7 +45,8 @@ metadata.jsonl, or the word scenes, a data set that is built in.
 [bold]Where to go next[/bold]
 
 Each command explains itself: commonspace train --help. The README shows
-the same in six lines of Python, and how a folder of images is laid out.
+the same in six lines of Python; docs/data.md has every form of data, and
+docs/encoders.md every encoder.
 An error says what was expected, what came and what to do; its code is 2."""
 
 
@@ -68,7 +70,22 @@ SPELLINGS = {"partial=True": "--partial"}
 """What advice for Python is called on the command line."""
 
 
-class Group(TyperGroup):
+class _PlainFlags:
+    """A help page on which an option that takes no value is not shown to take one."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as typer declares it
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""  # else typer writes <bool>
+        return params
+
+
+class _CommandPage(_PlainFlags, TyperCommand):
+    """One command, on such a page."""
+
+
+class Group(_PlainFlags, TyperGroup):
     """The group of all commands: it turns errors for people into a message and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer declares it
@@ -109,7 +126,7 @@ def build() -> typer.Typer:
     )
     app.callback()(_options)
     for name, command in COMMANDS.items():
-        app.command(name, rich_help_panel=command.heading)(command.run)
+        app.command(name, cls=_CommandPage, rich_help_panel=command.heading)(command.run)
     return app
 
 

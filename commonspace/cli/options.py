@@ -32,8 +32,9 @@ DataArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A feature file (.npz .mat .h5 .parquet), a folder of images with metadata.jsonl or"
-        ' metadata.csv, or "scenes", which is built in.',
+        help="A feature file (.npz .mat .h5 .parquet); a folder of images with metadata.jsonl or"
+        " metadata.csv; a benchmark: wikipedia:FOLDER, pascal:FOLDER, nuswide10k:FOLDER or"
+        ' xmedianet:FOLDER; or "scenes", which is built in.',
     ),
 ]
 RunArgument = Annotated[

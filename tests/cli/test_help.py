@@ -35,6 +35,7 @@ def test_each_command_has_help_with_an_example(call: Call, name: str) -> None:
     assert page.exit_code == 0
     assert "Example" in page.stdout
     assert f"  commonspace {name}" in page.stdout
+    assert "<bool>" not in page.stdout  # a flag takes no value
 
 
 def test_help_loads_neither_torch_nor_numpy() -> None:
