@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import commonspace as cs
+from commonspace.errors import CommonspaceError
 
 __all__ = ["main", "search"]
 
@@ -38,9 +39,19 @@ def search(
 
 def main() -> None:
     """Search with what stands on the command line, and print what was found."""
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     run, data, query = sys.argv[1:]
-    for score, name in search(cs.load(run), cs.load_dataset(data), query):
-        print(f"{score:.3f}  {name}")
+    if (
+        Path(query).suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
+        and not Path(query).exists()
+    ):
+        sys.exit(f"error: there is no picture {query}")
+    try:
+        for score, name in search(cs.load(run), cs.load_dataset(data), query):
+            print(f"{score:.3f}  {name}")
+    except CommonspaceError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,23 @@ def test_a_picture_file_finds_texts(
     assert [name for _, name in found] == [test.ids[row] for row in np.argsort(-scores)[:3]]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "python examples/search.py RUN DATA"),
+        (("run", "scenes", "absent.jpg"), "there is no picture absent.jpg"),
+        (("absent", "scenes", "a boat"), "absent holds no space"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_said_without_a_traceback(
+    example: ModuleType, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["search.py", *words])
+    with pytest.raises(SystemExit) as stopped:
+        example.main()
+    assert said in str(stopped.value)
+
+
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
 def test_the_python_of_the_readme_runs(
     readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
