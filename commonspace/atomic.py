@@ -11,7 +11,7 @@ from pathlib import Path
 
 from commonspace.errors import OutputError
 
-__all__ = ["new_folder", "replacing"]
+__all__ = ["check_free", "new_folder", "replacing"]
 
 
 @contextmanager
@@ -38,8 +38,8 @@ def replacing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         ...     (Path(folder) / "note.txt").read_text()
         'kept'
     """
-    if target.exists() and not overwrite:
-        raise _taken(target)
+    if not overwrite:
+        check_free(target)
     try:
         handle, name = tempfile.mkstemp(
             dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
@@ -60,6 +60,16 @@ def replacing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def check_free(target: Path) -> None:
+    """Refuse a place that is taken, before time is spent on what would go there.
+
+    Raises:
+        OutputError: something is there.
+    """
+    if target.exists():
+        raise _taken(target)
+
+
 def new_folder(folder: Path) -> Path:
     """Make ``folder`` for a result; an empty one that is already there will do.
 
@@ -74,15 +84,15 @@ def new_folder(folder: Path) -> Path:
     except OSError as exc:
         raise _refused(folder, exc) from exc
     if taken:
-        raise _taken(folder)
+        raise _taken(folder, "a folder with files in it")
     return folder
 
 
-def _taken(target: Path) -> OutputError:
+def _taken(target: Path, found: str = "") -> OutputError:
     return OutputError(
         f"{target} is already there",
         expected="a place that is still free",
-        found="a folder with files in it" if target.is_dir() else "a file",
+        found=found or ("a folder" if target.is_dir() else "a file"),
         advice="choose another place, or move it away first; nothing was changed",
     )
 

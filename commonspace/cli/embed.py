@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commonspace.atomic import check_free
 from commonspace.cli.options import (
     DeviceOption,
     OtherSplitSeedOption,
@@ -13,7 +14,6 @@ from commonspace.cli.options import (
     RunArgument,
 )
 from commonspace.cli.runs import data_of
-from commonspace.errors import OutputError
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
@@ -51,10 +51,11 @@ def embed(
       commonspace embed runs/photos --data new-photos --out new.parquet
       commonspace data vectors.npz
     """
-    from commonspace.data import write_arrays
+    from commonspace.data.write import write_arrays, writer_of
     from commonspace.space import load
 
-    _check_free(out)
+    check_free(out)
+    writer_of(out)  # what could not be written in the end is refused before the work
     space = load(run, device=device)
     dataset = data_of(run, data, split_seed, partial=partial)
     for problem in dataset.problems:
@@ -94,23 +95,3 @@ def embedded(space: "CommonSpace", dataset: "Dataset") -> "Dataset":
         columns={name: column.take(rows) for name, column in columns.items()},
         origin={key: value for key, value in dataset.origin.items() if key != "encoders"},
     )
-
-
-def _check_free(out: Path) -> None:
-    """Refuse what could not be written in the end, before any time is spent."""
-    from commonspace.data.write import WRITERS
-
-    if out.exists():
-        raise OutputError(
-            f"{out} is already there",
-            expected="a place that is still free",
-            found="a folder" if out.is_dir() else "a file",
-            advice="choose another place, or move it away first; nothing was changed",
-        )
-    if out.suffix.lower() not in WRITERS:
-        raise OutputError(
-            f"no feature file can be written as {out}",
-            expected=f"a name that ends in {', '.join(WRITERS)}",
-            found=out.suffix or "a name without suffix",
-            advice=f"write {out.with_suffix('.npz').name}",
-        )

@@ -84,14 +84,15 @@ def extract(
 
     Next: commonspace train FILE --out RUN
     """
-    from commonspace.data import load_dataset, write_arrays
+    from commonspace.data import load_dataset
     from commonspace.data.texts import one_row_per_text
+    from commonspace.data.write import write_arrays, writer_of
     from commonspace.encoders import Extraction, Source, encoder_from_spec
     from commonspace.encoders import extract as run
     from commonspace.encoders.cache import default_cache
     from commonspace.machine import choose_device
 
-    _check_suffix(out)
+    writer_of(out)  # what could not be written in the end is refused before the work
     place = cache or default_cache()
     settings = Extraction(
         batch_size=batch_size,
@@ -141,21 +142,6 @@ def _tidy_end(cache: Path) -> Iterator[None]:
                 err=True,
             )
             raise typer.Exit(INTERRUPTED) from exc
-
-
-def _check_suffix(out: Path) -> None:
-    """Refuse what could not be written in the end, before any time is spent."""
-    from commonspace.data.write import WRITERS
-
-    if out.suffix.lower() not in WRITERS or not out.parent.is_dir():
-        raise OutputError(
-            f"no feature file can be written as {out}",
-            expected=f"a name that ends in {', '.join(WRITERS)}, in a folder that is there",
-            found=out.suffix or "a name without suffix"
-            if out.parent.is_dir()
-            else f"no folder {out.parent}",
-            advice=f"write {out.with_suffix('.npz').name}",
-        )
 
 
 def _check_all_named(dataset: "Dataset", specs: dict[str, str]) -> None:

@@ -23,9 +23,11 @@ from commonspace.data.npz import write_npz
 from commonspace.data.parquet import write_parquet
 from commonspace.errors import DataError, OutputError
 
-__all__ = ["WRITERS", "write_arrays"]
+__all__ = ["WRITERS", "Writer", "write_arrays", "writer_of"]
 
-WRITERS: dict[str, Callable[[Path, Mapping[str, NDArray[Any]]], None]] = {
+Writer = Callable[[Path, Mapping[str, NDArray[Any]]], None]
+
+WRITERS: dict[str, Writer] = {
     ".npz": write_npz,
     ".h5": write_hdf5,
     ".hdf5": write_hdf5,
@@ -65,20 +67,37 @@ def write_arrays(dataset: Dataset, path: str | Path) -> None:
         True
     """
     target = Path(path)
-    write = WRITERS.get(target.suffix.lower())
-    if write is None:
-        raise OutputError(
-            f"no feature file can be written as {target}",
-            expected=f"a name that ends in {', '.join(WRITERS)}",
-            found=target.suffix or "a name without suffix",
-            advice=f"write {target.with_suffix('.npz').name}",
-        )
+    write = writer_of(target)
     arrays = _arrays_of(dataset)
     with replacing(target) as draft:
         try:
             write(draft, arrays)
         except RuntimeError as exc:  # as which h5py sometimes reports a full disk
             raise OSError(str(exc)) from exc
+
+
+def writer_of(target: Path) -> Writer:
+    """Return what writes a feature file of that name.
+
+    Raises:
+        OutputError: its suffix is unknown, or its folder is missing.
+    """
+    write = WRITERS.get(target.suffix.lower())
+    if write is None:
+        raise OutputError(
+            f"no feature file can be written as {target}",
+            expected=f"a name that ends in {', '.join(WRITERS)}",
+            found=target.suffix or "a name without suffix",
+            advice=f"write {target.with_suffix('.npz').name}" if target.name else "give a name",
+        )
+    if not target.parent.is_dir():
+        raise OutputError(
+            f"no feature file can be written as {target}",
+            expected="a name in a folder that is there",
+            found=f"no folder {target.parent}",
+            advice="make the folder first, or choose another",
+        )
+    return write
 
 
 def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:

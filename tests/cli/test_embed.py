@@ -76,3 +76,6 @@ def test_a_place_that_is_taken_or_unknown_is_refused_before_the_work(
     unknown = call("embed", tmp_path / "no-run-at-all", "--out", tmp_path / "v.txt")
     assert unknown.exit_code == 2
     assert ".parquet" in unknown.stderr
+    nowhere = call("embed", tmp_path / "no-run-at-all", "--out", tmp_path / "absent" / "v.npz")
+    assert nowhere.exit_code == 2
+    assert f"no folder {tmp_path / 'absent'}" in " ".join(nowhere.stderr.split())
