@@ -8,8 +8,6 @@ from commonspace.machine import Precision
 
 __all__ = ["TrainingSettings"]
 
-_PRECISIONS = get_args(Precision)
-
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -51,7 +49,7 @@ class TrainingSettings:
             ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),
             ("betas", all(0 <= beta < 1 for beta in self.betas), "from 0 to below 1, both"),
             ("patience", self.patience is None or self.patience >= 1, "at least 1, or None"),
-            ("seed", 0 <= self.seed < 2**63, "0 or more"),
+            ("seed", 0 <= self.seed < 2**63, "from 0 to below 2**63"),
             (
                 "precision",
                 self.precision in get_args(Precision),
