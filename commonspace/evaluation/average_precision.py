@@ -43,8 +43,9 @@ def mean_average_precision(
         query: (n, d) embeddings, arrays or tensors. The inner product is the score: normalise the
             rows to rank by cosine.
         gallery: (m, d) embeddings.
-        query_labels: (n,) ints or strings, one class each, or (n, c) bool, a mark for each class
-            of a query. An item is relevant when it shares at least one class with the query.
+        query_labels: (n,) ints or strings, one class each, -1 for none, or (n, c) bool, a mark for
+            each class of a query. An item is relevant when it shares at least one class with the
+            query.
         gallery_labels: (m,) or (m, c), in the same form.
         k: how many first ranks count; None, 0, or more than m: the whole ranking.
         denominator: "found" divides by the relevant items within the first k ranks (the released

@@ -43,6 +43,10 @@ class Relevance(Protocol):
         """Return the (b, m) grades of all gallery items for b queries that can be judged."""
 
 
+NO_CLASS = -1
+"""The class number of an item without a label, as in data sets."""
+
+
 @dataclass(frozen=True, eq=False)
 class SameKey:
     """Grade 1 where query and gallery item have the same key: one class each, or one pair.
@@ -113,8 +117,8 @@ def class_relevance(
     """Return the relevance that classes define: relevant is what shares at least one class.
 
     Args:
-        query_labels: (n,) ints or strings, one class each; or (n, c) bool, a mark in the column
-            of each class that the query has, none where it is not labelled.
+        query_labels: (n,) ints or strings, one class each, -1 where it is not labelled; or (n, c)
+            bool, a mark in the column of each class that the query has, none where it is not.
         gallery_labels: (m,) or (m, c), in the same form.
         graded: count the shared classes instead of asking only whether there is one.
 
@@ -130,7 +134,7 @@ def class_relevance(
             advice="give both as one class each, or both as marks of the same classes",
         )
     if query.ndim == 1:
-        return _same_key(query, gallery, "labels")
+        return _same_key(query, gallery, "labels", none=NO_CLASS)
     if max(query.sum(axis=1).max(initial=0), gallery.sum(axis=1).max(initial=0)) <= 1:
         return SameKey(_only_class(query), _only_class(gallery))
     return SharedClasses(query, gallery, highest=query.shape[1] if graded else 1)
@@ -187,12 +191,14 @@ def check_labels(values: ArrayLike, side: str) -> NDArray[Any]:
         expected="(items,) ints or strings, or (items, classes) of True and False",
         found=f"{raw.dtype} of shape {raw.shape}"
         + (" with values that are not whole numbers" if raw.dtype.kind == "f" else ""),
-        advice="ravel a single column of class numbers; mark an item without a label by an"
-        " empty row of the second form",
+        advice="ravel a single column of class numbers; mark an item without a label by -1, or by"
+        " an empty row of the second form",
     )
 
 
-def _same_key(query: NDArray[Any], gallery: NDArray[Any], what: str) -> SameKey:
+def _same_key(
+    query: NDArray[Any], gallery: NDArray[Any], what: str, none: int | None = None
+) -> SameKey:
     if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
         raise DataError(
             f"the {what} of query and gallery cannot be compared",
@@ -200,7 +206,10 @@ def _same_key(query: NDArray[Any], gallery: NDArray[Any], what: str) -> SameKey:
             found=f"{query.dtype} and {gallery.dtype}",
             advice="name the classes in one way on both sides",
         )
-    codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)[1]
+    keys = np.concatenate([query, gallery])
+    codes = np.unique(keys, return_inverse=True)[1]
+    if none is not None and keys.dtype.kind != "U":
+        codes[keys == none] = -1
     return SameKey(codes[: len(query)], codes[len(query) :])
 
 

@@ -230,6 +230,19 @@ def test_unlabelled_and_unanswerable_queries() -> None:
         mean_average_precision(query, gallery, np.zeros((3, 2)), np.ones((2, 2)))
 
 
+def test_minus_one_is_no_class() -> None:
+    draw = np.random.default_rng(4)
+    query, gallery = draw.normal(size=(9, 3)), draw.normal(size=(14, 3))
+    numbers = draw.integers(-1, 3, 9), draw.integers(-1, 3, 14)
+    assert all((side == -1).any() for side in numbers)
+    marks = [side[:, None] == np.arange(3) for side in numbers]
+    np.testing.assert_array_equal(
+        average_precision(query, gallery, *numbers), average_precision(query, gallery, *marks)
+    )
+    with pytest.raises(DataError, match="no query has a label"):
+        mean_average_precision(query, gallery, np.full(9, -1), numbers[1])
+
+
 def test_memory_stays_with_the_block() -> None:
     rng = np.random.default_rng(0)
     query, gallery = (rng.standard_normal((4000, 8)).astype(np.float32) for _ in range(2))
