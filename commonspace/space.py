@@ -127,7 +127,7 @@ class CommonSpace:
             (n, d) float32.
 
         Raises:
-            SettingError: the space does not know this modality.
+            SettingError: the space does not know this modality, or the batch size is below 1.
             DataError: the items are of another kind or size than it was fitted on.
         """
         if modality not in self.inputs:
@@ -136,6 +136,13 @@ class CommonSpace:
                 expected=" or ".join(map(repr, self.modalities)),
                 found=repr(modality),
                 advice="embed it with a space that was fitted on it",
+            )
+        if batch_size < 1:
+            raise SettingError(
+                "the batch size cannot work",
+                expected="at least 1",
+                found=repr(batch_size),
+                advice="leave it out to take the default",
             )
         device = next(self.network.parameters()).device
         parts = [np.empty((0, self.dimension), dtype=np.float32)]

@@ -127,6 +127,11 @@ def test_no_items_give_no_vectors(of_points: cs.CommonSpace) -> None:
     assert of_points.embed("image", np.zeros((0, 6))).shape == (0, 8)
 
 
+def test_a_batch_size_below_one_is_refused(of_points: cs.CommonSpace) -> None:
+    with pytest.raises(SettingError, match="batch size"):
+        of_points.embed("image", [], batch_size=0)
+
+
 def test_a_data_set_is_embedded_where_it_is_present(
     of_points: cs.CommonSpace, points: Dataset
 ) -> None:

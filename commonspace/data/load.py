@@ -29,7 +29,7 @@ from commonspace.data.wikipedia import (
     read_wikipedia_pairs,
 )
 from commonspace.data.xmedianet import read_xmedianet
-from commonspace.errors import DataError, FileFormatError
+from commonspace.errors import DataError, FileFormatError, SettingError
 
 __all__ = ["BENCHMARKS", "BUILT_IN", "FILES", "LAYOUTS", "Layout", "load_dataset"]
 
@@ -57,12 +57,20 @@ def load_dataset(path: str | Path, *, seed: int = 0, partial: bool = False) -> D
             missing.
         FileFormatError: a file is corrupt, cut short, or of an unknown kind.
         SplitError: a split is empty or holds a label that train lacks; a class cannot be divided.
+        SettingError: the seed is negative.
 
     Example:
         >>> data = load_dataset("scenes")
         >>> data.modalities
         ('image', 'text')
     """
+    if seed < 0:
+        raise SettingError(
+            "the seed of the splits cannot work",
+            expected="a whole number from 0",
+            found=repr(seed),
+            advice="leave it out to take 0",
+        )
     if isinstance(path, str) and path in BUILT_IN:
         return BUILT_IN[path](seed)
     layout, place = _named_layout(path)

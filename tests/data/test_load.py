@@ -11,7 +11,7 @@ from commonspace.data import Dataset, Features, load_dataset
 from commonspace.data.load import BUILT_IN
 from commonspace.data.problems import Problems
 from commonspace.data.wikipedia import read_wikipedia
-from commonspace.errors import DataError, FileFormatError, SplitError
+from commonspace.errors import DataError, FileFormatError, SettingError, SplitError
 
 GENERATOR = np.random.default_rng(0)
 
@@ -136,6 +136,12 @@ def test_wikipedia_reader_wants_its_variables(tmp_path: Path) -> None:
     savemat(tmp_path / "raw_features.mat", {"I_tr": np.eye(2)})
     with pytest.raises(FileFormatError, match="I_tr, T_tr, I_te, T_te"):
         read_wikipedia(tmp_path, Problems(partial=False))
+
+
+@pytest.mark.parametrize("path", ["scenes", "absent.npz"])
+def test_a_negative_seed_is_refused(path: str) -> None:
+    with pytest.raises(SettingError, match="seed of the splits"):
+        load_dataset(path, seed=-1)
 
 
 def test_a_path_that_is_not_there_suggests_what_is(tmp_path: Path) -> None:
