@@ -41,6 +41,7 @@ def recipe_of(points: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[[DSC
         caught.append(recipe)
 
     monkeypatch.setattr(module, "fit_by_gradient", catch)
+    monkeypatch.setattr(module, "recorded", lambda space, given: space)
 
     def run(method: DSCMR) -> Recipe:
         method.fit(points.part("train"), points.part("validation"))
