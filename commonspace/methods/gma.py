@@ -65,7 +65,7 @@ class GMA:
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         a, r, d = self.alpha, self.regularisation, self.dimension
-        check_setting("gma", "alpha", a, 0 < (a or 1) < np.inf, "above 0")
+        check_setting("gma", "alpha", a, a is None or 0 < a < np.inf, "above 0")
         check_setting("gma", "regularisation", r, 0 <= (r or 0) <= 1, "from 0 to 1")
         check_setting("gma", "dimension", d, d is None or d >= 1, "at least 1")
         names = get_args(Alignment)

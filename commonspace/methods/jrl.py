@@ -71,7 +71,7 @@ class JRL:
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         s, g, c = self.sparsity, self.graph, self.correlation
-        check_setting("jrl", "sparsity", s, 0 < (s or 1) < np.inf, "above 0")
+        check_setting("jrl", "sparsity", s, s is None or 0 < s < np.inf, "above 0")
         check_setting("jrl", "graph", g, 0 <= (g or 0) < np.inf, "0 or more")
         check_setting("jrl", "correlation", c, 0 <= c < np.inf, "0 or more")
         check_setting("jrl", "neighbours", self.neighbours, self.neighbours >= 1, "at least 1")

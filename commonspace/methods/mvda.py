@@ -18,7 +18,7 @@ from commonspace.training import Run
 
 __all__ = ["MvDA", "consistency_penalty", "discriminant_directions", "multiview_scatters"]
 
-CONSISTENCY = (1e-6, 1e-5, 1e-4, 1e-3)
+CONSISTENCY = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 
 RIDGE = 1e-4
 """Of the regression that expresses a direction by samples; in units of tr(X'X)."""

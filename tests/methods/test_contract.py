@@ -1,0 +1,311 @@
+"""One contract for all methods: labelled parts in, a common space out, and the test part unseen."""
+
+import json
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import commonspace as cs
+from commonspace import methods
+from commonspace.cli.methods import CLOSED_FORM, METHODS, MethodOptions, method_named
+from commonspace.data import Dataset, Features
+from commonspace.errors import DataError, SettingError
+from commonspace.methods import DSCMR, Method
+from commonspace.space import CommonSpace
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+QUIET = cs.Run(observers=())
+
+TINY: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 30, "learning_rate": 1e-2}
+ABLATIONS: dict[str, Any] = {
+    "dscmr-without-j1": {"label_weight": 0.0},
+    "dscmr-without-j2": {"lambda_": 0.0},
+    "dscmr-without-j3": {"eta": 0.0},
+    "dscmr-j1-alone": {"lambda_": 0.0, "eta": 0.0},
+    "dscmr-released": {"variant": "released"},
+}
+ALL: dict[str, Method] = {
+    **{name: method_named(name, MethodOptions()) for name in CLOSED_FORM},
+    "dscmr": method_named("dscmr", MethodOptions(**TINY)),
+    **{name: DSCMR(**TINY, **options) for name, options in ABLATIONS.items()},
+}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the documentation says that a method needs, beside features and validation labels."""
+
+    labels: bool = True
+    pairs: bool = False
+    two: bool = False
+    equal_sizes: bool = False
+
+
+NEEDS = {
+    **dict.fromkeys(ALL, Needs()),
+    "raw": Needs(labels=False, equal_sizes=True),
+    "cca": Needs(labels=False, pairs=True, two=True),
+    "rcca": Needs(labels=False, pairs=True, two=True),
+    "mcca": Needs(labels=False, pairs=True),
+    "gma": Needs(pairs=True),
+    "mvda-vc": Needs(pairs=True),
+    "scm": Needs(pairs=True, two=True),
+}
+
+every = pytest.mark.parametrize("name", ALL)
+
+
+def with_needs(**wanted: bool) -> list[str]:
+    return [
+        name
+        for name, needs in NEEDS.items()
+        if all(getattr(needs, need) is value for need, value in wanted.items())
+    ]
+
+
+def fit(name: str, data: Dataset) -> CommonSpace:
+    return ALL[name].fit(data.part("train"), data.part("validation"), QUIET)
+
+
+@pytest.fixture(scope="session")
+def two(points: Dataset) -> Dataset:
+    """Return two modalities that every method takes, each with its own direction for a class."""
+    columns = {
+        name: Features(column.values[:, :4] + 2 * np.roll(points.labels, turn, axis=1))  # type: ignore[attr-defined]
+        for turn, (name, column) in enumerate(points.columns.items())
+    }
+    return replace(points, columns=columns)
+
+
+@pytest.fixture(scope="session")
+def space_of(two: Dataset) -> Callable[[str], CommonSpace]:
+    """Return the space of a method, fitted once; nobody changes it."""
+    return cache(lambda name: fit(name, two))
+
+
+def test_discovery_finds_every_method_there_is() -> None:
+    """A dataclass with ``fit`` in the room of methods is a method, and has a name to call it by."""
+    found: set[Any] = set()
+    for module in pkgutil.iter_modules(methods.__path__):
+        room = import_module(f"commonspace.methods.{module.name}")
+        found |= {
+            thing
+            for name, thing in vars(room).items()
+            if is_dataclass(thing)
+            and hasattr(thing, "fit")
+            and isinstance(thing.fit, type(fit))
+            and thing.__module__ == room.__name__
+            and not name.startswith("_")
+        }
+    assert found == {type(method) for method in ALL.values()}
+    assert {one.__name__ for one in found} <= set(methods.__all__)
+    assert len(found) == 9
+    assert set(METHODS) <= set(ALL)
+    assert set(ALL) - set(METHODS) == set(ABLATIONS)
+    assert set(NEEDS) == set(ALL)
+
+
+@every
+def test_a_space_of_the_modalities_and_the_record_of_it_come_back(
+    name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
+) -> None:
+    space = space_of(name)
+    assert space.modalities == two.modalities
+    assert space.class_names == two.class_names
+    record = json.loads(json.dumps(space.provenance, allow_nan=False))
+    assert (
+        record["method"]["name"]
+        == name.removesuffix("-released").split("-without")[0].split("-j1")[0]
+    )
+    assert record["data"]["fingerprint"] == two.part("train").fingerprint
+    assert record["validation"]["fingerprint"] == two.part("validation").fingerprint
+    assert record["versions"]["commonspace"]
+    assert record["chosen"]["by"] == "validation mAP, the mean over all directions"
+    measured = cs.evaluate(space, two.part("validation"))["average"]["map"]
+    assert record["chosen"]["validation_map"] == pytest.approx(measured, abs=1e-6)
+
+
+@every
+def test_vectors_are_finite_float32_whose_inner_product_ranks(
+    name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
+) -> None:
+    space = space_of(name)
+    for part in space.embed_dataset(two).values():
+        assert part.vectors.dtype == np.float32
+        assert part.vectors.shape == (len(two), space.dimension)
+        assert np.isfinite(part.vectors).all()
+        assert np.linalg.norm(part.vectors, axis=1).max() <= 1 + 1e-5
+
+
+@every
+def test_fitting_again_gives_the_same_bits(
+    name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
+) -> None:
+    first, second = space_of(name), fit(name, two)
+    for key, tensor in first.network.state_dict().items():
+        assert torch.equal(tensor, second.network.state_dict()[key])
+
+
+@every
+def test_a_saved_space_embeds_alike(
+    name: str, two: Dataset, space_of: Callable[[str], CommonSpace], tmp_path: Path
+) -> None:
+    space = space_of(name)
+    space.save(tmp_path / "run")
+    loaded = cs.load(tmp_path / "run")
+    for modality, column in two.columns.items():
+        np.testing.assert_array_equal(loaded.embed(modality, column), space.embed(modality, column))
+    assert loaded.provenance == json.loads(json.dumps(space.provenance))
+
+
+@every
+def test_the_test_part_is_out_of_reach(
+    name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
+) -> None:
+    """Other features, labels and ids of the test part leave every bit of the space as it was."""
+    poison = two.split == "test"
+    columns = {
+        modality: Features(np.where(poison[:, None], 1e6, column.values))  # type: ignore[attr-defined]
+        for modality, column in two.columns.items()
+    }
+    labels = np.where(poison[:, None], np.roll(two.labels, 1, axis=1), two.labels)
+    other = fit(name, replace(two, columns=columns, labels=labels))
+    space = space_of(name)
+    for key, tensor in space.network.state_dict().items():
+        assert torch.equal(tensor, other.network.state_dict()[key])
+    records = [
+        {**one.provenance, "chosen": {**one.provenance["chosen"], "seconds": 0}}
+        for one in (space, other)
+    ]
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("name", [one for one in ALL if one not in ("raw", "dscmr-without-j1")])
+def test_classes_are_found_better_than_by_chance(
+    name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
+) -> None:
+    """A quarter is relevant. The two that are left out learn nothing of classes."""
+    assert cs.evaluate(space_of(name), two.part("test"))["average"]["map"] > 0.5
+
+
+@pytest.mark.parametrize("name", with_needs(two=False, equal_sizes=False))
+def test_three_modalities_of_several_sizes_are_joined(name: str, three: Dataset) -> None:
+    space = fit(name, three)
+    assert space.modalities == three.modalities
+    figures = cs.evaluate(space, three.part("test"))
+    assert len(figures) == 7
+
+
+@pytest.mark.parametrize("name", with_needs(two=True))
+def test_three_modalities_are_refused_where_two_are_meant(name: str, three: Dataset) -> None:
+    with pytest.raises(DataError, match="exactly 2") as caught:
+        fit(name, three)
+    assert "mcca" in caught.value.advice
+
+
+@pytest.mark.parametrize("name", with_needs(labels=False))
+def test_labels_of_training_are_not_looked_at(
+    name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
+) -> None:
+    known = two.split == "train"
+    labels = np.where(known[:, None], False, two.labels)
+    bare, space = fit(name, replace(two, labels=labels)), space_of(name)
+    for key, tensor in space.network.state_dict().items():
+        assert torch.equal(tensor, bare.network.state_dict()[key])
+
+
+@pytest.mark.parametrize("name", with_needs(labels=True))
+def test_labels_of_training_are_asked_for(name: str, two: Dataset) -> None:
+    labels = np.where((two.split == "train")[:, None], False, two.labels)
+    with pytest.raises(DataError, match="the training part of 'points' has no labels"):
+        fit(name, replace(two, labels=labels))
+
+
+def split_apart(data: Dataset) -> Dataset:
+    """Return the data with each training sample in one modality or the other, never in both."""
+    here = np.arange(len(data)) // 4 % 2 == 0
+    free = data.split != "train"
+    columns = {
+        name: Features(column.values, mask | free)  # type: ignore[attr-defined]
+        for (name, column), mask in zip(data.columns.items(), (here, ~here), strict=True)
+    }
+    return replace(data, columns=columns)
+
+
+@pytest.mark.parametrize("name", with_needs(pairs=False))
+def test_no_pairs_are_needed(name: str, two: Dataset) -> None:
+    space = fit(name, split_apart(two))
+    assert space.modalities == two.modalities
+
+
+@pytest.mark.parametrize("name", with_needs(pairs=True))
+def test_pairs_are_asked_for(name: str, two: Dataset) -> None:
+    with pytest.raises(DataError, match="too few complete samples"):
+        fit(name, split_apart(two))
+
+
+@every
+def test_gaps_several_labels_and_none_are_learnt_from(name: str, two: Dataset) -> None:
+    """A row of a missing entry is never looked at, whatever numbers stand in it."""
+    labels = two.labels.copy()
+    train = two.split == "train"
+    labels[train & (np.arange(len(two)) % 5 == 1)] = False
+    labels[train & (np.arange(len(two)) % 7 == 2), 0] = True
+    there = ~train | (np.arange(len(two)) % 6 != 0)
+    values = two.columns["image"].values  # type: ignore[attr-defined]
+    spaces = []
+    for filling in (0.0, 1e6):
+        image = Features(np.where(there[:, None], values, filling), there)
+        data = replace(two, labels=labels, columns={**two.columns, "image": image})
+        spaces.append(fit(name, data))
+    for key, tensor in spaces[0].network.state_dict().items():
+        assert torch.equal(tensor, spaces[1].network.state_dict()[key])
+        assert torch.isfinite(tensor).all()
+
+
+@every
+def test_parts_that_do_not_belong_together_are_refused(name: str, two: Dataset) -> None:
+    train, validation = two.part("train"), two.part("validation")
+    wider = {**validation.columns, "text": Features(np.zeros((len(validation), 9)))}
+    for other in (
+        replace(validation, columns=wider),
+        replace(validation, class_names=("x", "y", "z", "w")),
+    ):
+        with pytest.raises(DataError, match="do not belong together"):
+            ALL[name].fit(train, other, QUIET)
+
+
+@pytest.mark.parametrize("name", CLOSED_FORM)
+def test_raw_items_are_sent_to_extraction(name: str, hues: Dataset) -> None:
+    with pytest.raises(DataError, match="raw") as caught:
+        fit(name, hues)
+    assert "commonspace extract" in caught.value.advice
+
+
+@pytest.mark.parametrize("name", CLOSED_FORM)
+def test_options_of_training_are_refused(name: str) -> None:
+    assert method_named(name, MethodOptions(seed=3, device="cpu")) == ALL[name]
+    with pytest.raises(SettingError, match=f"the method {name} has no such option") as caught:
+        method_named(name, MethodOptions(epochs=3, encoders={"image": "vgg19"}))
+    assert caught.value.found == "epochs, encoders"
+
+
+@pytest.mark.parametrize("name", [one for one in CLOSED_FORM if one != "raw"])
+def test_wikipedia_is_learnt_above_chance(name: str) -> None:
+    """Real features with collinear topics: ten classes, chance .11; these come to .19 and more."""
+    path = SHARED / "data" / "wikipedia" / "wikipedia.npz"
+    if not path.exists():
+        pytest.skip("the shared Wikipedia features are not beside the project")
+    data = cs.load_dataset(path)
+    figures = cs.evaluate(fit(name, data), data.part("test"))
+    for direction in ("image->text", "text->image"):
+        assert figures[direction]["map"] > 0.111 + 0.05
+    assert figures["average"]["map"] > 0.111 + 0.08
