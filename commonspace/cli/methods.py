@@ -1,10 +1,13 @@
 """The methods that ``train`` offers: name -> how the options of the command line make one.
 
-A new method is one more function and one more line in ``METHODS``.
+A new method that trains is one more function and one more line in ``METHODS``; one in closed form
+is one more line in ``CLOSED_FORM``.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from commonspace.cli.encoders import FineTune
@@ -14,7 +17,7 @@ from commonspace.errors import SettingError
 if TYPE_CHECKING:
     from commonspace.methods import Method
 
-__all__ = ["METHODS", "MethodOptions", "method_named"]
+__all__ = ["CLOSED_FORM", "METHODS", "MethodOptions", "method_named"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,45 @@ def _dscmr(options: MethodOptions) -> "Method":
     )
 
 
-METHODS: dict[str, Callable[[MethodOptions], "Method"]] = {"dscmr": _dscmr}
+CLOSED_FORM: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "raw": ("RawFeatures", {}),
+    "probe": ("LinearProbe", {}),
+    "cca": ("CCA", {}),
+    "rcca": ("CCA", {"regularisation": None}),
+    "mcca": ("MCCA", {}),
+    "gma": ("GMA", {}),
+    "mvda": ("MvDA", {}),
+    "mvda-vc": ("MvDA", {"consistency": None}),
+    "sm": ("SemanticMatching", {}),
+    "scm": ("SemanticMatching", {"canonical": True}),
+    "jrl": ("JRL", {}),
+}
+"""Name -> class in ``commonspace.methods`` and its settings; the rest is chosen on validation."""
+
+
+def _closed_form(name: str, options: MethodOptions) -> "Method":
+    unused = [
+        one.name
+        for one in fields(MethodOptions)
+        if one.name not in ("seed", "device")  # nothing is drawn, and all is done on the CPU
+        and getattr(options, one.name) != getattr(MethodOptions(), one.name)
+    ]
+    if unused:
+        raise SettingError(
+            f"the method {name} has no such option",
+            expected="none of the options of dscmr: its settings are chosen on validation",
+            found=", ".join(unused).replace("_", " ").strip(),
+            advice="leave them out; raw images and texts are for commonspace extract",
+        )
+    kind, settings = CLOSED_FORM[name]
+    method: Method = getattr(import_module("commonspace.methods"), kind)(**settings)
+    return method
+
+
+METHODS: dict[str, Callable[[MethodOptions], "Method"]] = {
+    "dscmr": _dscmr,
+    **{name: partial(_closed_form, name) for name in CLOSED_FORM},
+}
 
 
 def method_named(name: str, options: MethodOptions) -> "Method":

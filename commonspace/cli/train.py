@@ -272,11 +272,21 @@ def _tidy_end(out: Path) -> Iterator[None]:
 def _report(out: Path, space: "CommonSpace") -> None:
     data, chosen = space.provenance["data"], space.provenance["chosen"]
     samples = f"{data['samples']} + {space.provenance['validation']['samples']}"
+    best = (
+        f"best epoch {chosen['epoch']} of {chosen['epochs']}"
+        if "epoch" in chosen
+        else f"best of {chosen['trials']} settings, {_settings(chosen['settings'])}"
+    )
     typer.echo(
         f"learnt from {data['name']}: {samples} samples (training + validation),"
         f" {data['classes']} classes, {' and '.join(space.modalities)}\n"
-        f"best epoch {chosen['epoch']} of {chosen['epochs']}: validation mAP"
-        f" {chosen['validation_map']:.3f}, after {chosen['seconds']:.0f} s on {chosen['device']}\n"
+        f"{best}: validation mAP {chosen['validation_map']:.3f},"
+        f" after {chosen['seconds']:.0f} s on {chosen['device']}\n"
         f"saved in {out}\n"
         f"next: commonspace evaluate {shlex.quote(str(out))}"
     )
+
+
+def _settings(settings: dict[str, object]) -> str:
+    said = (f"{name} {value}" for name, value in settings.items() if value is not None)
+    return ", ".join(said) or "of which it has none"
