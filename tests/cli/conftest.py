@@ -1,6 +1,7 @@
 """What the tests of the commands share: a small feature file, a trained run, a way to call."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,16 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, points_file: Path, call
     result = call("train", points_file, "--out", folder, "--epochs", 12, *SMALL)
     assert result.exit_code == 0, result.stderr
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_ctrl_c() -> Iterator[None]:
+    """Let processes started by the tests hear Ctrl-C, even where a shell started the tests deaf.
+
+    What runs in the background of a script ignores SIGINT, and hands that on to its children.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
