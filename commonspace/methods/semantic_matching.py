@@ -7,12 +7,11 @@ from itertools import product
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
 from commonspace.methods.cca import canonical_directions
 from commonspace.methods.closed_form import Fitting, check_setting, to_try
-from commonspace.methods.logistic import Posteriors, fit_posteriors
+from commonspace.methods.logistic import LogisticRegression, Posteriors
 from commonspace.methods.views import features_at, labelled_rows, paired_views, standardised
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.space import CommonSpace
@@ -22,7 +21,7 @@ __all__ = ["SemanticMatching", "Similarity"]
 
 Similarity = Literal["correlation", "probability"]
 
-STRENGTH = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+STRENGTH = (1e-3, 1e-2, 1e-1, 1.0)
 REGULARISATION = (0.001, 0.1, 0.9)
 
 
@@ -97,7 +96,7 @@ class SemanticMatching:
             for modality, one in inputs(r).items():
                 # What was found for the C before is near: the search begins there.
                 near = fitted.get((modality, r))
-                W, b = fit_posteriors(one.values, one.labels, candidate.C, near)
+                W, b = one.regression.fit(candidate.C, near)
                 fitted[modality, r] = W, b
                 maps[modality] = AffineMap(one.map.shift, one.map.matrix @ W, b)
             return LinearNetwork.of(maps, "softmax", normalised=self.similarity == "correlation")
@@ -113,14 +112,12 @@ class SemanticMatching:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What the regression of one modality reads: the labelled samples that have it."""
+    """What is regressed in one modality: the labelled samples that have it."""
 
-    values: NDArray[np.float64]
-    """(n, d), about unit variance in each column."""
-    labels: NDArray[np.bool_]
-    """(n, c), at least one in each row."""
     map: AffineMap
-    """From features to these values."""
+    """From features to values of about unit variance."""
+    regression: LogisticRegression
+    """Of the classes on these values."""
 
 
 def _features(train: Dataset) -> Callable[[float | None], dict[str, _Inputs]]:
@@ -130,7 +127,8 @@ def _features(train: Dataset) -> Callable[[float | None], dict[str, _Inputs]]:
         rows = labelled_rows(train, name)
         features = standardised(train, name, rows)
         identity = np.eye(len(features.mean))
-        inputs[name] = _Inputs(features.values, train.labels[rows], features.mapped(identity))
+        regression = LogisticRegression(features.values, train.labels[rows])
+        inputs[name] = _Inputs(features.mapped(identity), regression)
     return lambda _: inputs
 
 
@@ -149,7 +147,7 @@ def _projections(train: Dataset) -> Callable[[float | None], dict[str, _Inputs]]
             spread = np.sqrt(np.square(view.values @ directions).mean(axis=0))
             map_ = view.mapped(directions / spread)
             values = (features_at(train, name, rows[name]) - map_.shift) @ map_.matrix
-            inputs[name] = _Inputs(values, train.labels[rows[name]], map_)
+            inputs[name] = _Inputs(map_, LogisticRegression(values, train.labels[rows[name]]))
         return inputs
 
     return project

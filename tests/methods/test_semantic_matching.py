@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import approx_fprime
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression as Theirs
 
 import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import SettingError
 from commonspace.methods import SemanticMatching
-from commonspace.methods.logistic import fit_posteriors
+from commonspace.methods.logistic import LogisticRegression
 from commonspace.methods.semantic_matching import Similarity
 
 Array = NDArray[np.float64]
@@ -36,8 +36,8 @@ def sample(seed: int = 0, n: int = 60) -> tuple[Array, NDArray[np.intp]]:
 @pytest.mark.parametrize("C", [1e-3, 0.1, 10.0])
 def test_posteriors_equal_those_of_scikit_learn(C: float) -> None:
     X, y = sample()
-    theirs = LogisticRegression(C=C, tol=1e-10, max_iter=5000).fit(X, y)
-    W, b = fit_posteriors(X, np.eye(4, dtype=bool)[y], C)
+    theirs = Theirs(C=C, tol=1e-10, max_iter=5000).fit(X, y)
+    W, b = LogisticRegression(X, np.eye(4, dtype=bool)[y]).fit(C)
     np.testing.assert_allclose(posteriors(X, W, b), theirs.predict_proba(X), atol=2e-4)
     np.testing.assert_allclose(W, theirs.coef_.T, atol=1e-3 * max(1, np.abs(W).max()))
     assert b.mean() == pytest.approx(0, abs=1e-12)
@@ -48,7 +48,7 @@ def test_several_labels_count_in_equal_shares() -> None:
     X, y = sample(1)
     labels = np.eye(4, dtype=bool)[y]
     labels[::3, 1] = True
-    W, b = fit_posteriors(X, labels, 0.5)
+    W, b = LogisticRegression(X, labels).fit(0.5)
 
     def loss(packed: Array) -> float:
         p = posteriors(X, packed[:20].reshape(5, 4), packed[20:])
@@ -63,14 +63,15 @@ def test_several_labels_count_in_equal_shares() -> None:
     twice = np.vstack([X[labels[:, c]] for c in range(4)])
     assert len(twice) > len(X)  # so that shares differ from copies, which weigh 1 each
     copies = np.repeat(np.eye(4, dtype=bool), labels.sum(axis=0), axis=0)
-    assert np.abs(fit_posteriors(twice, copies, 0.5)[0] - W).max() > 1e-3
+    assert np.abs(LogisticRegression(twice, copies).fit(0.5)[0] - W).max() > 1e-3
 
 
 def test_where_the_search_begins_does_not_matter() -> None:
     X, y = sample(2)
     labels = np.eye(4, dtype=bool)[y]
-    near = fit_posteriors(X, labels, 0.1)
-    cold, warm = fit_posteriors(X, labels, 1.0), fit_posteriors(X, labels, 1.0, near)
+    regression = LogisticRegression(X, labels)
+    near = regression.fit(0.1)
+    cold, warm = regression.fit(1.0), regression.fit(1.0, near)
     np.testing.assert_allclose(posteriors(X, *cold), posteriors(X, *warm), atol=1e-4)
 
 
@@ -79,7 +80,7 @@ def by_hand(data: Dataset, name: str, C: float) -> Array:
     values = data.columns[name].values.astype(np.float64)  # type: ignore[attr-defined]
     train = data.split == "train"
     Z = (values - values[train].mean(axis=0)) / values[train].std(axis=0)
-    model = LogisticRegression(C=C, tol=1e-10, max_iter=5000)
+    model = Theirs(C=C, tol=1e-10, max_iter=5000)
     model.fit(Z[train], data.labels[train].argmax(axis=1))
     result: Array = model.predict_proba(Z)
     return result
