@@ -309,3 +309,18 @@ def test_wikipedia_is_learnt_above_chance(name: str) -> None:
     for direction in ("image->text", "text->image"):
         assert figures[direction]["map"] > 0.111 + 0.05
     assert figures["average"]["map"] > 0.111 + 0.08
+
+
+def test_the_page_of_methods_says_what_each_needs() -> None:
+    page = Path(__file__).parents[2] / "docs" / "methods.md"
+    rows = [line.split("|")[1:-1] for line in page.read_text("utf-8").splitlines()]
+    table = {row[0].strip(" `"): [one.strip() for one in row[1:]] for row in rows if len(row) == 6}
+    del table["--method"], table["---"]
+    assert list(table) == list(METHODS)
+    for name, (call, _, labels, pairs, modalities) in table.items():
+        needs = NEEDS[name]
+        assert call.startswith(f"`{type(ALL[name]).__name__}(")
+        assert labels == ("yes" if needs.labels else "no")
+        assert pairs in (("yes",) if needs.pairs else ("no", "used"))
+        expected = "two or more, of one size" if needs.equal_sizes else "two or more"
+        assert modalities == ("two" if needs.two else expected)
