@@ -39,9 +39,9 @@ class GMA:
     A v = rho B v over all modalities at once. Projections are compared by the cosine.
 
     Source: Sharma, Kumar, Daume III, Jacobs: Generalized Multiview Analysis: A Discriminative
-    Latent Space, CVPR 2012, equations 6 and 7. gamma_m is tr(B_1) / tr(B_m), as in
-    the authors' code. Each modality is first centred and brought to unit variance in all, so that
-    alpha means the same everywhere. GMMFA, with marginal Fisher analysis inside, is not offered.
+    Latent Space, CVPR 2012, equation 7. gamma_m is tr(B_1) / tr(B_m), as in the authors' code.
+    Each modality is first centred and brought to unit variance in all, so that alpha means the
+    same everywhere. GMMFA, with marginal Fisher analysis inside, is not offered.
 
     Needs: labels and complete samples, two or more modalities; no equal sizes. A sample of several
     classes counts in each. Samples that lack a modality or a label are left out. The reference

@@ -31,15 +31,15 @@ class MvDA:
         max tr(W'S_B W) / tr(W'(S_W + consistency) W)
         S_W: scatter of the projections of all modalities around the mean of their class
         S_B: scatter of the means of the classes, both taken over all modalities together
-        consistency: lambda n^2 sum_(j<m) ||beta_j - beta_m||^2    with w_j = X_j beta_j
+        consistency: lambda N n sum_(j<m) ||beta_j - beta_m||^2    with w_j = X_j beta_j
 
     Solved as the generalised eigenproblem S_B w = rho S_W w, as in the papers; S_B has rank c - 1,
     so that the space has c - 1 dimensions for c classes. lambda = 0 is MvDA (Kan, Shan, Zhang, Lao,
-    Chen: Multi-view Discriminant Analysis, ECCV 2012, equations 3 to 12), lambda > 0 MvDA-VC (the
-    same authors, IEEE Transactions on Pattern Analysis and Machine Intelligence 38, 2016). S_W is
-    shrunk by r as the covariance of regularised CCA, where the papers take principal components
-    first; n^2, which makes lambda mean the same for any number of samples, is ours too, and so is
-    centring each modality. Projections are compared by the cosine.
+    Chen: Multi-view Discriminant Analysis, ECCV 2012), lambda > 0 MvDA-VC (the same authors, IEEE
+    Transactions on Pattern Analysis and Machine Intelligence 38, 2016). Ours are three things: S_W
+    is shrunk by r as the covariance of regularised CCA; N n, with n complete samples and N over
+    all modalities, makes lambda mean the same for any number of them; and each modality is
+    centred. Projections are compared by the cosine.
 
     Needs: labels; two or more modalities; no equal sizes. MvDA needs no pairs; MvDA-VC takes only
     samples that have every modality. A sample of several classes counts in each.
@@ -139,7 +139,7 @@ def multiview_scatters(
 def consistency_penalty(views: Mapping[str, View]) -> NDArray[np.float64]:
     """Return M with w'Mw = n sum over pairs of ||beta_j - beta_m||^2, w = X beta for each.
 
-    It is the penalty of ``MvDA`` divided by n, as S_W is.
+    It is the penalty of ``MvDA`` divided by N, as S_W is.
 
     beta_j = (X_j'X_j + e I)^-1 X_j'w_j is taken by ridge regression, e = ``RIDGE`` tr(X_j'X_j).
 

@@ -33,12 +33,11 @@ class SemanticMatching:
         SCM:  the same on the canonical projections of CCA in place of x
 
     Source: Rasiwasia, Costa Pereira, Coviello, Doyle, Lanckriet, Levy, Vasconcelos: A New Approach
-    to Cross-Modal Multimedia Retrieval, ACM Multimedia 2010, sections 3.2 and 3.3. Of the measures
-    of that paper "correlation" is the normalised correlation p'q / (||p|| ||q||), the cosine of
-    the posteriors; "probability" is p'q, which is the probability that both share a class where
-    each has one class and the two are drawn from their posteriors. The paper regularises neither
-    step in a way that it states; here features, or projections, have unit variance and the
-    regression a squared penalty.
+    to Cross-Modal Multimedia Retrieval, ACM Multimedia 2010. "correlation" is the normalised
+    correlation of that paper, p'q / (||p|| ||q||), the cosine of the posteriors; "probability" is
+    p'q, which is the probability that both share a class where each has one class and the two are
+    drawn from their posteriors. Ours are that features, or projections, are brought to unit
+    variance, and that the regression has a squared penalty.
 
     Needs: labels; no equal sizes. SM needs no pairs and takes any number of modalities. SCM needs
     pairs for its CCA, whose labels do not matter, and two modalities. A sample of several classes
