@@ -10,15 +10,14 @@ from commonspace.errors import MissingExtraError
 
 __all__ = ["optional"]
 
-COMMAND = 'pip install "commonspace[encoders]"'
 
-
-def optional(package: str, purpose: str) -> Any:  # noqa: ANN401 - a module of somebody else
+def optional(package: str, purpose: str, extra: str = "encoders") -> Any:  # noqa: ANN401 - a module of somebody else
     """Import an optional package.
 
     Args:
         package: what to import, such as "transformers".
         purpose: what it is needed for, in a few words.
+        extra: the group of optional packages that it belongs to.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -34,7 +33,7 @@ def optional(package: str, purpose: str) -> Any:  # noqa: ANN401 - a module of s
             raise  # it is there and lacks something of its own
         raise MissingExtraError(
             f"{purpose} needs the package {package}, which is not installed",
-            expected="the optional packages for encoders",
+            expected=f"the optional packages for {extra}",
             found=f"no module named {package!r}",
-            advice=COMMAND,
+            advice=f'pip install "commonspace[{extra}]"',
         ) from exc
