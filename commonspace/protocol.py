@@ -6,17 +6,21 @@ sample is in the gallery too, as in the published tables.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import permutations
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from commonspace.data.columns import Texts
 from commonspace.data.dataset import Dataset
 from commonspace.data.texts import one_row_per_text
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
-from commonspace.evaluation import evaluate_retrieval
+from commonspace.evaluation import average_precision, evaluate_retrieval
 from commonspace.space import CommonSpace
 
-__all__ = ["evaluate"]
+__all__ = ["average_precisions", "evaluate"]
 
 
 def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dict[str, Any]:
@@ -36,6 +40,46 @@ def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dic
         DataError: a column is of another kind or size than the space was fitted on, or comes from
             another encoder.
     """
+    found = _embedded(space, data)
+    return evaluate_retrieval(found.vectors, found.labels, k=k)
+
+
+def average_precisions(space: CommonSpace, data: Dataset) -> dict[str, NDArray[np.float64]]:
+    """Return the average precision of every query, by the same protocol as ``evaluate``.
+
+    Args:
+        space: the common space.
+        data: the samples to measure on.
+
+    Returns:
+        For each direction, such as "image->text", (n,) values for the n samples: NaN where a
+        sample lacks the modality that asks, or a label. Where the space was fitted on one sample
+        for each text, n is the number of texts.
+
+    Raises:
+        SettingError, DataError: as for ``evaluate``.
+    """
+    found = _embedded(space, data)
+    directions = {}
+    for source, target in permutations(found.vectors, 2):
+        values = np.full(found.samples, np.nan)
+        values[found.rows[source]] = average_precision(
+            found.vectors[source], found.vectors[target], found.labels[source], found.labels[target]
+        )
+        directions[f"{source}->{target}"] = values
+    return directions
+
+
+class _Embeddings(NamedTuple):
+    """What asks and answers, by modality."""
+
+    samples: int
+    vectors: dict[str, NDArray[np.float32]]
+    labels: dict[str, NDArray[np.bool_]]
+    rows: dict[str, NDArray[np.intp]]
+
+
+def _embedded(space: CommonSpace, data: Dataset) -> _Embeddings:
     shared = [name for name in space.modalities if name in data.columns]
     if len(shared) < 2:
         raise SettingError(
@@ -49,10 +93,11 @@ def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dic
     if _several_texts(space) == "each":
         data = _divided(data)
     embedded = space.embed_dataset(data)
-    return evaluate_retrieval(
+    return _Embeddings(
+        len(data),
         {name: part.vectors for name, part in embedded.items()},
         {name: data.labels[part.rows] for name, part in embedded.items()},
-        k=k,
+        {name: part.rows for name, part in embedded.items()},
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
+from commonspace.protocol import average_precisions
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -123,3 +124,16 @@ def test_wikipedia_is_learnt_well_above_chance() -> None:
     for direction in ("image->text", "text->image"):
         assert figures[direction]["map"] > chance + 0.07
     assert figures["average"]["map"] > 0.2
+
+
+def test_the_precision_of_each_query_is_what_the_figures_are_the_mean_of(
+    space: cs.CommonSpace, three: Dataset
+) -> None:
+    part = with_gaps(three.part("test"))
+    figures, values = cs.evaluate(space, part), average_precisions(space, part)
+    assert list(values) == [name for name in figures if name != "average"]
+    for direction, precisions in values.items():
+        source = direction.split("->")[0]
+        judged = part.columns[source].present & part.labels.any(axis=1)
+        np.testing.assert_array_equal(np.isfinite(precisions), judged)
+        assert np.nanmean(precisions) == pytest.approx(figures[direction]["map"], abs=1e-12)

@@ -5,7 +5,7 @@ Zhen, Hu, Wang, Peng: Deep Supervised Cross-modal Retrieval, CVPR 2019, pages 10
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder
@@ -15,7 +15,8 @@ from commonspace.machine import Precision
 from commonspace.methods.branches import beginnings
 from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.methods.gradient import Recipe, fit_by_gradient
-from commonspace.methods.raw import FromRaw, features_of, joined, recorded, tuned
+from commonspace.methods.raw import FromRaw, learn_through, tuned
+from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
 from commonspace.networks.tunable import Tunable
 from commonspace.space import CommonSpace
@@ -115,6 +116,13 @@ class DSCMR:
         SettingError: a value that cannot work.
     """
 
+    search: ClassVar[Search] = {
+        "learning_rate": LEARNING_RATE,
+        "batch_size": OneOf((50, 100, 200, 400)),
+        "lambda_": Between(1e-4, 1e-1),
+        "eta": Between(1e-3, 1.0),
+    }
+
     variant: Literal["paper", "released"] = "paper"
     seed: int = 0
     label_weight: float = 1.0
@@ -171,14 +179,15 @@ class DSCMR:
             TrainingError: the loss is no longer finite.
             MissingExtraError: an encoder needs an optional package.
         """
-        run = run or Run()
-        rows, held = self.raw.rows(train), self.raw.rows(validation)
-        encoders = self.raw.build(rows, held, self.seed)
-        if not encoders or self.raw.fine_tune != "none":
-            return recorded(self._learn(rows, held, run, encoders), train)
-        watcher = run.extraction
-        rows, held = (features_of(one, encoders, self.device, watcher) for one in (rows, held))
-        return recorded(joined(self._learn(rows, held, run, {}), encoders), train)
+        return learn_through(
+            self.raw,
+            self._learn,
+            train,
+            validation,
+            run or Run(),
+            seed=self.seed,
+            device=self.device,
+        )
 
     def _learn(
         self, train: Dataset, validation: Dataset, run: Run, encoders: Mapping[str, Encoder]
