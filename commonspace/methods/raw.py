@@ -5,9 +5,9 @@ their features, and the space gets both. Encoders that are trained along become 
 module knows nothing of objectives.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -27,11 +27,18 @@ from commonspace.encoders import (
 from commonspace.encoders.cache import default_cache
 from commonspace.errors import SettingError
 from commonspace.machine import choose_device
-from commonspace.networks.dscmr import DSCMRNetwork
+from commonspace.networks.trunked import Trunked
 from commonspace.networks.tunable import FINE_TUNING, FineTuning, Tunable
 from commonspace.space import CommonSpace
+from commonspace.training import Run
 
-__all__ = ["FromRaw", "features_of", "joined", "recorded", "tuned"]
+__all__ = ["FromRaw", "Learn", "learn_through", "tuned"]
+
+
+Learn = Callable[[Dataset, Dataset, Run, Mapping[str, Encoder]], CommonSpace]
+"""Learns from a training and a validation part as they come; the encoders are trained along."""
+
+T = TypeVar("T", bound=Trunked)
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,53 @@ class FromRaw:
         }
 
 
-def features_of(
+def learn_through(
+    raw: FromRaw,
+    learn: Learn,
+    train: Dataset,
+    validation: Dataset,
+    run: Run,
+    *,
+    seed: int,
+    device: str,
+) -> CommonSpace:
+    """Learn a space that reads the columns as they are given: raw, features, or some of each.
+
+    Args:
+        raw: the encoders of raw columns, and how much of them is trained.
+        learn: the method itself.
+        train: the training part.
+        validation: the validation part.
+        run: who is told, also of items that are encoded before.
+        seed: of encoders that are fitted.
+        device: on which items are encoded: "auto" or what torch calls it.
+
+    Raises:
+        DataError: a file, model or text cannot be used.
+        SettingError: a text form of an encoder that is wrong, or does not suit its column.
+        MissingExtraError: an encoder needs an optional package.
+    """
+    rows, held = raw.rows(train), raw.rows(validation)
+    encoders = raw.build(rows, held, seed)
+    if not encoders or raw.fine_tune != "none":
+        return _recorded(learn(rows, held, run, encoders), train)
+    rows, held = (_features_of(one, encoders, device, run.extraction) for one in (rows, held))
+    return _recorded(_joined(learn(rows, held, run, {}), encoders), train)
+
+
+def tuned(network: T, encoders: Mapping[str, Encoder], raw: FromRaw) -> T:
+    """Put the encoders' networks into a fresh network as its trunks, ready to be trained along."""
+    for modality, encoder in encoders.items():
+        network.put_trunk(modality, encoder.trunk)
+        for module in encoder.trunk.modules():
+            if isinstance(module, Tunable):
+                module.tune(raw.fine_tune)
+                if raw.checkpoint_gradients:
+                    module.checkpoint_gradients()
+    return network
+
+
+def _features_of(
     part: Dataset, encoders: Mapping[str, Encoder], device: str, watcher: Watcher | None
 ) -> Dataset:
     """Return a part with features in place of its raw items; what was computed before is kept."""
@@ -132,7 +185,7 @@ def features_of(
     return extract(part, encoders, settings, watcher)
 
 
-def recorded(space: CommonSpace, given: Dataset) -> CommonSpace:
+def _recorded(space: CommonSpace, given: Dataset) -> CommonSpace:
     """Write down which samples were given, where features or single texts of them were learnt from.
 
     Args:
@@ -145,19 +198,7 @@ def recorded(space: CommonSpace, given: Dataset) -> CommonSpace:
     return space
 
 
-def tuned(network: DSCMRNetwork, encoders: Mapping[str, Encoder], raw: FromRaw) -> DSCMRNetwork:
-    """Put the encoders' networks into a fresh network as its trunks, ready to be trained along."""
-    for modality, encoder in encoders.items():
-        network.put_trunk(modality, encoder.trunk)
-        for module in encoder.trunk.modules():
-            if isinstance(module, Tunable):
-                module.tune(raw.fine_tune)
-                if raw.checkpoint_gradients:
-                    module.checkpoint_gradients()
-    return network
-
-
-def joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
+def _joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
     """Return the space that reads raw items: its encoders, then what was learnt on features.
 
     Args:
@@ -165,14 +206,14 @@ def joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
         encoders: modality -> encoder.
     """
     learnt = space.network
-    assert isinstance(learnt, DSCMRNetwork)
+    assert isinstance(learnt, Trunked)
     trunks: dict[str, Any] = {
         **learnt.config.trunks,
         **{modality: dict(encoder.trunk_config) for modality, encoder in encoders.items()},
     }
     device = next(learnt.parameters()).device
     with torch.device("meta"):  # every weight comes from elsewhere
-        network = DSCMRNetwork(replace(learnt.config, trunks=trunks))
+        network = type(learnt)(replace(learnt.config, trunks=trunks))
     for modality in network.modalities:
         encoder = encoders.get(modality)
         trunk: nn.Module = learnt.trunk(modality) if encoder is None else encoder.trunk
@@ -184,4 +225,4 @@ def joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
     }
     network.load_state_dict(rest, strict=False, assign=True)
     inputs = {**space.inputs, **{name: encoder.input for name, encoder in encoders.items()}}
-    return CommonSpace(network, inputs, space.class_names, space.provenance)
+    return CommonSpace(network, inputs, space.class_names, space.provenance, space.calibration)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.networks.trunks import trunk_from_config
+from commonspace.networks.trunked import Trunked
 
 __all__ = ["Classifier", "DSCMRConfig", "DSCMRNetwork", "Outputs"]
 
@@ -49,7 +49,7 @@ class Outputs(NamedTuple):
     """(n, c) float32, the classifier's output for each of them."""
 
 
-class DSCMRNetwork(nn.Module):
+class DSCMRNetwork(Trunked):
     """Branches with shared last layers, for two or more modalities.
 
         branch m:     h = ReLU(W_m f_m(x) + b_m)       f_m: the trunk, W_m: hidden x features
@@ -63,14 +63,11 @@ class DSCMRNetwork(nn.Module):
     """
 
     kind = "dscmr"
+    config: DSCMRConfig
 
     def __init__(self, config: DSCMRConfig) -> None:
         """Build the layers with fresh weights from torch's global generator."""
-        super().__init__()
-        self.config = config
-        # By number, for torch takes neither "a.b" nor "type" for the name of a module.
-        self._numbers = {name: number for number, name in enumerate(config.trunks)}
-        self.trunks = nn.ModuleList(map(trunk_from_config, config.trunks.values()))
+        super().__init__(config)
         self.hidden = nn.ModuleList(
             nn.Linear(int(trunk.size), config.hidden)  # type: ignore[arg-type]
             for trunk in self.trunks
@@ -81,11 +78,6 @@ class DSCMRNetwork(nn.Module):
         )
         if config.classifier == "closed_form":
             self.classifier.requires_grad_(False)
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The names of the branches, in order."""
-        return tuple(self.config.trunks)
 
     @property
     def dimension(self) -> int:
@@ -116,20 +108,6 @@ class DSCMRNetwork(nn.Module):
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         """Return u / ||u|| for one modality: (n, d) float32, whose inner product is the cosine."""
         return normalize(self.represent(modality, inputs).float())
-
-    def trunk(self, modality: str) -> nn.Module:
-        """Return the trunk of a branch."""
-        return self.trunks[self._numbers[modality]]
-
-    def put_trunk(self, modality: str, trunk: nn.Module) -> None:
-        """Put a trunk with weights of its own in place of the one that the config built.
-
-        Args:
-            modality: the branch.
-            trunk: built from the same description.
-        """
-        assert trunk.size == self.trunk(modality).size
-        self.trunks[self._numbers[modality]] = trunk
 
     @torch.no_grad()
     def set_classifier(self, P: Tensor) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from commonspace.data import Column, Dataset, Features, Texts
 from commonspace.errors import DataError, SettingError
-from commonspace.methods import DSCMR
+from commonspace.methods import DSCMR, raw
 from commonspace.methods import dscmr as module
 from commonspace.methods.dscmr import VARIANTS
 from commonspace.methods.gradient import Recipe
@@ -41,7 +41,7 @@ def recipe_of(points: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[[DSC
         caught.append(recipe)
 
     monkeypatch.setattr(module, "fit_by_gradient", catch)
-    monkeypatch.setattr(module, "recorded", lambda space, given: space)
+    monkeypatch.setattr(raw, "_recorded", lambda space, given: space)
 
     def run(method: DSCMR) -> Recipe:
         method.fit(points.part("train"), points.part("validation"))
