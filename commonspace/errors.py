@@ -6,6 +6,7 @@
     │   └── SplitError        a split is empty, impossible, or holds what training never saw
     ├── SettingError          an option has a value that cannot work (also a ValueError)
     ├── SpaceError            a saved space or checkpoint cannot be used
+    ├── StoreError            an index is damaged, busy, or bound to another space
     ├── TrainingError         training cannot go on
     ├── OutputError           a result cannot be written
     └── MissingExtraError     an optional dependency is not installed (also an ImportError)
@@ -23,6 +24,7 @@ __all__ = [
     "SettingError",
     "SpaceError",
     "SplitError",
+    "StoreError",
     "TrainingError",
 ]
 
@@ -72,6 +74,10 @@ class SettingError(CommonspaceError, ValueError):
 
 class SpaceError(CommonspaceError):
     """A saved space or checkpoint is damaged, of another version, or of another shape."""
+
+
+class StoreError(CommonspaceError):
+    """An index cannot be used: damaged, taken by another writer, or bound to another space."""
 
 
 class TrainingError(CommonspaceError):
