@@ -1,61 +1,43 @@
 """The common space: what every method returns, what is saved and loaded, what search builds on.
 
-A space turns items of any of its modalities into vectors whose inner product is the score. It
-knows nothing of how it was fitted, save for the record of it that it carries.
+A space turns items of any of its modalities into vectors whose inner product is the score, and,
+where it is calibrated, a score into the probability of relevance. It knows nothing of how it was
+fitted, save for the record of it that it carries.
 """
 
 import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
 from commonspace.atomic import new_folder
-from commonspace.data.columns import Images, Texts
+from commonspace.calibration import Calibration
 from commonspace.data.dataset import Dataset
+from commonspace.embedding import GranularNetwork, embed_items, weigh_queries
 from commonspace.encoders import Input, input_from_config
 from commonspace.errors import SettingError, SpaceError
 from commonspace.machine import choose_device
 from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.networks.linear import LinearNetwork
-from commonspace.space_files import CONFIG, WEIGHTS, read_space_files, write_space_files
+from commonspace.space_files import (
+    CONFIG,
+    WEIGHTS,
+    fingerprint_of,
+    read_space_files,
+    write_space_files,
+)
 
-__all__ = ["CommonSpace", "Embedded", "EmbeddingNetwork", "load", "versions"]
-
-
-class EmbeddingNetwork(Protocol):
-    """What a space expects of the module that it holds (which is an ``nn.Module`` besides)."""
-
-    kind: ClassVar[str]
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The modalities that it can embed."""
-
-    @property
-    def dimension(self) -> int:
-        """d, the length of its vectors."""
-
-    def embed(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return (n, d) float32 vectors whose inner product is the score."""
-
-    def to_config(self) -> dict[str, Any]:
-        """Return a description, fit for JSON."""
+__all__ = ["CommonSpace", "Embedded", "load", "versions"]
 
 
 NETWORKS: dict[str, Any] = {network.kind: network for network in (DSCMRNetwork, LinearNetwork)}
-
-PORTION = 512
-"""Raw items that are turned into network input at a time."""
-
-BATCH_NUMBERS = 2**23
-"""Numbers that the network reads at a time: for large pictures that limits the batch."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +58,8 @@ class CommonSpace:
         inputs: modality name -> what turns raw items, or features, into network input.
         class_names: the classes that the space was fitted on, in the order of its outputs.
         provenance: what it was fitted on and how: method, data fingerprint, seed, versions.
+        calibration: from scores, at granularity 0 where the space is granular, to the
+            probability of a shared class; None where that is not known.
     """
 
     def __init__(
@@ -84,12 +68,14 @@ class CommonSpace:
         inputs: Mapping[str, Input],
         class_names: tuple[str, ...],
         provenance: Mapping[str, Any],
+        calibration: Calibration | None = None,
     ) -> None:
         """Keep the parts; the network stays on the device where it is."""
         self.network = network.eval()
         self.inputs = dict(inputs)
         self.class_names = class_names
         self.provenance = dict(provenance)
+        self.calibration = calibration
 
     def __repr__(self) -> str:
         """Return one line: method, modalities, size."""
@@ -105,6 +91,25 @@ class CommonSpace:
     def dimension(self) -> int:
         """d, the length of its vectors."""
         return int(self.network.dimension)  # type: ignore[arg-type]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, 64 hex digits, of all that decides on vectors and probabilities.
+
+        It is the same after saving and loading and on any device, and does not depend on the
+        record: two spaces with one fingerprint embed alike.
+        """
+        return fingerprint_of(self._description(), self.network.state_dict())
+
+    @property
+    def granular(self) -> bool:
+        """Whether ``as_queries`` takes a granularity."""
+        return isinstance(self.network, GranularNetwork)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether ``relevance`` turns scores into probabilities."""
+        return self.calibration is not None
 
     def embed(
         self,
@@ -144,15 +149,7 @@ class CommonSpace:
                 found=repr(batch_size),
                 advice="leave it out to take the default",
             )
-        device = next(self.network.parameters()).device
-        parts = [np.empty((0, self.dimension), dtype=np.float32)]
-        with torch.inference_mode():
-            for some in _portions(items):  # raw items take little room, network input much
-                prepared = self.inputs[modality](some)
-                size = min(batch_size, _most(prepared))
-                for batch in torch.split(prepared, size):
-                    parts.append(self._embed(modality, batch.to(device)).cpu().numpy())
-        return np.concatenate(parts)
+        return embed_items(self.network, modality, self.inputs[modality], items, batch_size)
 
     def embed_dataset(self, data: Dataset) -> dict[str, Embedded]:
         """Embed every modality of a data set that the space knows, where it is present.
@@ -175,6 +172,48 @@ class CommonSpace:
             embedded[name] = Embedded(self.embed(name, data.columns[name].take(rows)), rows)
         return embedded
 
+    def as_queries(
+        self, vectors: ArrayLike, granularity: float | None = None
+    ) -> NDArray[np.float32]:
+        """Return vectors to ask with: their inner product with those of ``embed`` is the score.
+
+        Args:
+            vectors: (n, d), what ``embed`` gave for the queries.
+            granularity: what is asked for, from 0, "the same kind", to 1, "this very thing"; None:
+                the method's own mixture, which leaves the vectors as they are.
+
+        Returns:
+            (n, d) float32.
+
+        Raises:
+            SettingError: the space knows no granularity, or it is not in [0, 1].
+            DataError: the vectors are not of this space's size.
+        """
+        return weigh_queries(self.network, vectors, granularity)
+
+    def relevance(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return how probable it is that query and item share a class, given their score.
+
+        The map was fitted on the validation part, between different modalities.
+
+        Args:
+            scores: of any shape; at granularity 0 where the space is granular.
+
+        Returns:
+            Probabilities in [0, 1], float64, of the same shape.
+
+        Raises:
+            SettingError: the space is not calibrated.
+        """
+        if self.calibration is None:
+            raise SettingError(
+                "the space cannot turn scores into probabilities",
+                expected="one that was calibrated on validation when it was fitted",
+                found=repr(self),
+                advice="fit it again with this version, on validation samples of several classes",
+            )
+        return self.calibration(scores)
+
     def save(self, path: str | Path) -> None:
         """Write the space into a new folder: ``config.json`` and ``model.safetensors``.
 
@@ -196,17 +235,16 @@ class CommonSpace:
             name: tensor.detach().cpu().contiguous()
             for name, tensor in self.network.state_dict().items()
         }
-        config = {
+        write_space_files(folder, {**self._description(), "provenance": self.provenance}, weights)
+
+    def _description(self) -> dict[str, Any]:
+        """Return all that is not weights or record, fit for JSON."""
+        said: dict[str, Any] = {
             "network": {"kind": self.network.kind, "config": self.network.to_config()},  # type: ignore[operator]
             "inputs": {name: input_.to_config() for name, input_ in self.inputs.items()},
             "class_names": list(self.class_names),
-            "provenance": self.provenance,
         }
-        write_space_files(folder, config, weights)
-
-    def _embed(self, modality: str, inputs: Tensor) -> Tensor:
-        vectors: Tensor = self.network.embed(modality, inputs)  # type: ignore[operator]
-        return vectors
+        return said | ({"calibration": asdict(self.calibration)} if self.calibration else {})
 
 
 def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace:
@@ -234,6 +272,8 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace
         with torch.random.fork_rng(devices=[]):  # fresh weights are drawn, then replaced
             network: nn.Module = NETWORKS[kind].from_config(config["network"]["config"])
         network.load_state_dict(weights)
+        said = config.get("calibration")  # not all spaces have one
+        calibration = said and Calibration(**{key: tuple(one) for key, one in said.items()})
     except (TypeError, ValueError, RuntimeError) as exc:
         raise SpaceError(
             f"{folder} holds a network that this version cannot build again",
@@ -243,24 +283,8 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> CommonSpace
         ) from exc
     inputs = {name: input_from_config(described) for name, described in config["inputs"].items()}
     return CommonSpace(
-        network.to(place), inputs, tuple(config["class_names"]), config["provenance"]
+        network.to(place), inputs, tuple(config["class_names"]), config["provenance"], calibration
     )
-
-
-def _portions(items: Any) -> Iterator[Any]:  # noqa: ANN401 - what a modality reads
-    """Divide raw items; features, which are in memory anyway, stay in one piece."""
-    whole = not isinstance(items, Images | Texts | list | tuple) or len(items) <= PORTION
-    if whole:
-        yield items
-        return
-    for start in range(0, len(items), PORTION):
-        stop = min(start + PORTION, len(items))
-        column = isinstance(items, Images | Texts)
-        yield items.take(np.arange(start, stop)) if column else items[start:stop]
-
-
-def _most(prepared: Tensor) -> int:
-    return max(1, BATCH_NUMBERS // max(1, prepared[:1].numel()))
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -17,7 +18,7 @@ from torch import Tensor
 from commonspace.atomic import replacing
 from commonspace.errors import OutputError, SpaceError
 
-__all__ = ["CONFIG", "WEIGHTS", "read_space_files", "write_space_files"]
+__all__ = ["CONFIG", "WEIGHTS", "fingerprint_of", "read_space_files", "write_space_files"]
 
 _FORMAT = 1
 CONFIG = "config.json"
@@ -62,6 +63,22 @@ def write_space_files(
     whole["config_sha256"] = _config_sha256(whole)
     with replacing(folder / CONFIG) as draft:
         draft.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def fingerprint_of(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256, 64 hex digits, of what a space computes.
+
+    Args:
+        config: what is described of it, fit for JSON. The order of its keys counts, for networks
+            number their modalities in that order.
+        weights: name -> tensor, on any device; every bit counts.
+    """
+    found = sha256(json.dumps(config).encode())
+    for name, tensor in sorted(weights.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        found.update(flat.view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def read_space_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

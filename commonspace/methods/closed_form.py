@@ -17,6 +17,7 @@ from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
+from commonspace.methods.calibrate import calibrated
 from commonspace.methods.parts import check_parts, facts_of
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace, versions
@@ -146,7 +147,8 @@ class Fitting:
                 "device": "cpu",
             },
         }
-        return CommonSpace(network, inputs, self.train.class_names, record_of_all)
+        space = CommonSpace(network, inputs, self.train.class_names, record_of_all)
+        return calibrated(space, self.validation)
 
 
 T = TypeVar("T")

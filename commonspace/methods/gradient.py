@@ -15,6 +15,7 @@ from torch import nn
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Input
 from commonspace.machine import choose_device
+from commonspace.methods.calibrate import calibrated
 from commonspace.methods.parts import check_parts, facts_of
 from commonspace.space import CommonSpace, versions
 from commonspace.training import (
@@ -102,4 +103,5 @@ def fit_by_gradient(
         "seconds": history[-1].seconds,
         "device": device.type,
     }
-    return CommonSpace(network, recipe.inputs, train_part.class_names, record)
+    space = CommonSpace(network, recipe.inputs, train_part.class_names, record)
+    return calibrated(space, validation)
