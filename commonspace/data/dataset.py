@@ -5,7 +5,7 @@ files, of networks, or of what will be done with it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
 from types import MappingProxyType
@@ -87,6 +87,12 @@ class Dataset:
         modalities = ", ".join(f"{name}: {column!r}" for name, column in self.columns.items())
         counts = f"{len(self)} samples, {modalities}, {len(self.class_names)} classes"
         return f"Dataset({self.name!r}, {counts})"
+
+    def __reduce__(self) -> tuple[type["Dataset"], tuple[Any, ...]]:
+        """Let it be pickled for another process, which read-only mappings cannot be."""
+        values = (getattr(self, one.name) for one in fields(self))
+        plain = (dict(one) if isinstance(one, MappingProxyType) else one for one in values)
+        return type(self), tuple(plain)
 
     @property
     def modalities(self) -> tuple[str, ...]:
