@@ -20,7 +20,7 @@ from commonspace.errors import DataError, SettingError
 from commonspace.evaluation import average_precision, evaluate_retrieval
 from commonspace.space import CommonSpace
 
-__all__ = ["average_precisions", "evaluate"]
+__all__ = ["Embeddings", "average_precisions", "embeddings", "evaluate"]
 
 
 def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dic
         DataError: a column is of another kind or size than the space was fitted on, or comes from
             another encoder.
     """
-    found = _embedded(space, data)
+    found = embeddings(space, data)
     return evaluate_retrieval(found.vectors, found.labels, k=k)
 
 
@@ -59,10 +59,10 @@ def average_precisions(space: CommonSpace, data: Dataset) -> dict[str, NDArray[n
     Raises:
         SettingError, DataError: as for ``evaluate``.
     """
-    found = _embedded(space, data)
+    found = embeddings(space, data)
     directions = {}
     for source, target in permutations(found.vectors, 2):
-        values = np.full(found.samples, np.nan)
+        values = np.full(len(found.data), np.nan)
         values[found.rows[source]] = average_precision(
             found.vectors[source], found.vectors[target], found.labels[source], found.labels[target]
         )
@@ -70,16 +70,29 @@ def average_precisions(space: CommonSpace, data: Dataset) -> dict[str, NDArray[n
     return directions
 
 
-class _Embeddings(NamedTuple):
-    """What asks and answers, by modality."""
+class Embeddings(NamedTuple):
+    """What asks and answers: the vectors of a data set, by modality."""
 
-    samples: int
+    data: Dataset
+    """The samples; one for each text, where the space was fitted so."""
     vectors: dict[str, NDArray[np.float32]]
+    """(m, d), one for each sample that has the modality."""
     labels: dict[str, NDArray[np.bool_]]
+    """(m, c), their classes."""
     rows: dict[str, NDArray[np.intp]]
+    """(m,): to which row of ``data`` each belongs."""
 
 
-def _embedded(space: CommonSpace, data: Dataset) -> _Embeddings:
+def embeddings(space: CommonSpace, data: Dataset) -> Embeddings:
+    """Embed what asks and answers, for whoever measures more than ``evaluate`` does.
+
+    Args:
+        space: the common space.
+        data: the samples to measure on.
+
+    Raises:
+        SettingError, DataError: as for ``evaluate``.
+    """
     shared = [name for name in space.modalities if name in data.columns]
     if len(shared) < 2:
         raise SettingError(
@@ -93,8 +106,8 @@ def _embedded(space: CommonSpace, data: Dataset) -> _Embeddings:
     if _several_texts(space) == "each":
         data = _divided(data)
     embedded = space.embed_dataset(data)
-    return _Embeddings(
-        len(data),
+    return Embeddings(
+        data,
         {name: part.vectors for name, part in embedded.items()},
         {name: data.labels[part.rows] for name, part in embedded.items()},
         {name: part.rows for name, part in embedded.items()},
