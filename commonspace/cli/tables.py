@@ -1,4 +1,4 @@
-"""Figures as tables for a terminal. It computes nothing but the level of chance."""
+"""Figures as tables for a terminal. It computes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from commonspace.data import Dataset
-from commonspace.evaluation.relevance import class_relevance
+from commonspace.evaluation import chance_level
 
-__all__ = ["chance_level", "print_report", "print_table"]
+__all__ = ["print_report", "print_table"]
 
 
 def print_report(title: str, report: Mapping[str, Mapping[str, Any]], data: Dataset) -> None:
@@ -60,22 +60,6 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) 
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
-
-
-def chance_level(query_labels: NDArray[np.bool_], gallery_labels: NDArray[np.bool_]) -> float:
-    """Return the share of the gallery that is relevant to a query, in the mean over the queries.
-
-    The mAP of a random order comes close to it from above.
-
-    Args:
-        query_labels: (n, c) bool; those without a label do not count as queries.
-        gallery_labels: (m, c) bool.
-    """
-    relevance = class_relevance(query_labels, gallery_labels)
-    queries = np.flatnonzero(relevance.judged)
-    blocks = np.array_split(queries, max(1, len(queries) // 256))
-    relevant = sum(int(np.count_nonzero(relevance.grades(block))) for block in blocks)
-    return relevant / (max(1, len(queries)) * len(gallery_labels))
 
 
 def _labels(data: Dataset, modality: str) -> NDArray[np.bool_]:

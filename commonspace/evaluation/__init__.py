@@ -5,6 +5,8 @@ from commonspace.evaluation.average_precision import (
     average_precision,
     mean_average_precision,
 )
+from commonspace.evaluation.chance import chance_level
+from commonspace.evaluation.confusion import class_confusion
 from commonspace.evaluation.curves import (
     PrecisionRecall,
     PrecisionScope,
@@ -39,6 +41,8 @@ __all__ = [
     "Ranking",
     "average_precision",
     "bootstrap_interval",
+    "chance_level",
+    "class_confusion",
     "compare_to",
     "evaluate_retrieval",
     "holm",

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import Result
 
 import commonspace as cs
-from commonspace.cli.tables import chance_level
+from commonspace.evaluation import chance_level
 
 Call = Callable[..., Result]
 
