@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from commonspace.cli.compare import compare
 from commonspace.cli.data import data
 from commonspace.cli.demo import demo
 from commonspace.cli.embed import embed
@@ -63,6 +64,7 @@ COMMANDS: dict[str, Command] = {
     "extract": Command(extract, "Learn and measure"),
     "train": Command(train, "Learn and measure"),
     "evaluate": Command(evaluate, "Learn and measure"),
+    "compare": Command(compare, "Learn and measure"),
     "embed": Command(embed, "Use"),
 }
 

@@ -67,4 +67,4 @@ Search: TypeAlias = Mapping[str, Between | OneOf]
 """The name of a setting -> what may be tried for it."""
 
 LEARNING_RATE = Between(5e-5, 2e-3)
-"""Of Adam, for every method that trains a network: the same range, so that none has a head start."""
+"""Of Adam, for every method that trains a network: one range, so that none has a head start."""

@@ -11,7 +11,7 @@ def test_it_reaches_another_process_whole() -> None:
     data = Dataset(
         name="two",
         ids=("a", "b"),
-        columns={"image": Features(np.eye(2)), "text": Texts((("one",), None))},
+        columns={"image": Features(np.eye(2)), "text": Texts([("one",), ()])},
         labels=np.eye(2, dtype=bool),
         class_names=("x", "y"),
         split=np.array(["train", "test"]),

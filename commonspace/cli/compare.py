@@ -1,0 +1,177 @@
+"""``commonspace compare``: a data set and methods in, a table that can be believed out."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from commonspace.cli.comparison_bar import ComparisonBar
+from commonspace.cli.encoders import (
+    EncoderOption,
+    ImageOption,
+    SeveralTextsOption,
+    TextOption,
+    encoders_named,
+)
+from commonspace.cli.features import extracted
+from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
+from commonspace.cli.options import DataArgument, PartialOption, SplitSeedOption
+from commonspace.cli.rows import ROWS, rows_named
+from commonspace.cli.runs import open_data
+from commonspace.errors import SettingError
+
+if TYPE_CHECKING:
+    from commonspace.comparison import Line
+
+__all__ = ["compare"]
+
+Protocol = Literal["validation", "as-published"]
+
+BUDGET = "The same for every method"
+
+
+def compare(
+    data: DataArgument,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="TABLE", help="The folder of the table and of its cells."),
+    ],
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help=f"With commas, or repeated: {', '.join(ROWS)}; FILE.py:Class is a method of your"
+            " own; by itself all.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Cells of each row: seeds 0, 1, ...")] = 10,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The row that the others are tested against; by itself the first that has figures.",
+            show_default=False,
+        ),
+    ] = None,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="validation chooses everything there; as-published also shows, marked as such,"
+            " the best epoch on test."
+        ),
+    ] = "validation",
+    trials: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Settings tried on validation, by Optuna.", rich_help_panel=BUDGET
+        ),
+    ] = 10,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Of each fit, at most.", rich_help_panel=BUDGET)
+    ] = 100,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Stop after that many epochs without a better validation mAP.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = 20,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Cells at a time; by itself one for each core.", show_default=False
+        ),
+    ] = None,
+    image: ImageOption = None,
+    text: TextOption = None,
+    encoder: EncoderOption = None,
+    several_texts: SeveralTextsOption = "concatenate",
+    split_seed: SplitSeedOption = 0,
+    partial: PartialOption = False,
+) -> None:
+    """Compare methods on the same data, by the same rule.
+
+    Every method gets the same split, the same features, and the same budget.
+    Its settings are chosen on the validation split by a fixed number of
+    trials; then it is fitted for each seed and measured on the test split.
+    The table has means, intervals over seeds and samples, and tests of each
+    row against a chosen one, corrected for their number. Ctrl-C keeps every
+    cell that is done; the same command goes on from there. More methods and
+    more seeds can be added later.
+
+    [bold]Examples[/bold]
+
+      commonspace compare features.npz --out tables/all
+      commonspace compare features.npz --methods dscmr,scm,cca --out tables/three
+      commonspace compare features.npz --methods dscmr --methods mine.py:Mine --out t
+      commonspace compare photos --image vgg19 --text learnt --out tables/photos
+
+    The folder gets table.md, table.csv, table.tex and table.json.
+    """
+    from commonspace.comparison import Budget, Grid, run_grid, summarise, write_tables
+
+    named = methods or ["all"]
+    rows = rows_named(named)
+    if against is not None and against not in (row.name for row in rows):
+        raise SettingError(
+            "the row to compare with is not in the table",
+            expected=f"--against {' or '.join(row.name for row in rows)}",
+            found=against,
+            advice="name it with --methods too",
+        )
+    dataset = open_data(data, split_seed, partial=partial)
+    for problem in dataset.problems:
+        typer.echo(f"note: {problem}", err=True)
+    specs = encoders_named(image, text, encoder)
+    with _tidy_end(out):
+        dataset = extracted(dataset, specs, several_texts) if specs else dataset
+        grid = Grid(
+            data=dataset,
+            rows=rows,
+            folder=out,
+            seeds=seeds,
+            budget=Budget(trials, epochs, patience),
+            protocol=protocol,
+            jobs=jobs or os.cpu_count() or 1,
+            files=tuple(Path(one.rpartition(":")[0]) for one in named if ".py:" in one),
+        )
+        outcome = run_grid(grid, ComparisonBar())
+    measured = [name for name, cells in outcome.cells.items() if cells]
+    chosen = against or (measured or [rows[0].name])[0]
+    lines = summarise(outcome, chosen)
+    title = f"{dataset.name}: {len(dataset.part('test'))} test samples"
+    write_tables(out, lines, chosen, title)
+    _show(title, lines, chosen, out)
+
+
+@contextmanager
+def _tidy_end(out: Path) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
+    with sigterm_interrupts():
+        try:
+            yield
+        except KeyboardInterrupt as exc:
+            again = shlex.join(["commonspace", *sys.argv[1:]])
+            typer.echo(
+                f"stopped; the cells that are done are kept in {out}\ngo on with: {again}",
+                err=True,
+            )
+            raise typer.Exit(INTERRUPTED) from exc
+
+
+def _show(title: str, lines: "list[Line]", against: str, out: Path) -> None:
+    from commonspace.cli.tables import print_table
+    from commonspace.comparison.write import columns
+
+    print_table(title, *columns(lines, against))
+    for line in lines:
+        if line.failed:
+            typer.echo(f"note: {line.name}: {line.failed.strip().splitlines()[-1]}", err=True)
+    typer.echo(f"written: {out}/table.md, .csv, .tex and .json")

@@ -1,0 +1,42 @@
+"""Raw items to features on the way to another command: through the cache that extract fills."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from commonspace.cli.extraction_bar import ExtractionBar
+
+if TYPE_CHECKING:
+    from commonspace.data import Dataset
+
+__all__ = ["extracted"]
+
+
+def extracted(
+    data: "Dataset",
+    specs: Mapping[str, str],
+    several_texts: Literal["mean", "concatenate", "each"],
+) -> "Dataset":
+    """Return the data with features in place of raw items.
+
+    Args:
+        data: with raw columns.
+        specs: modality -> its encoder in text form.
+        several_texts: what is done where a sample has several.
+
+    Raises:
+        DataError: an item cannot be read.
+        SettingError: there is no such encoder.
+    """
+    from commonspace.data.texts import one_row_per_text
+    from commonspace.encoders import Extraction, Source, encoder_from_spec, extract
+    from commonspace.encoders.cache import default_cache
+    from commonspace.machine import choose_device
+
+    data = one_row_per_text(data) if several_texts == "each" else data
+    train, validation = data.part("train"), data.part("validation")
+    encoders = {
+        name: encoder_from_spec(spec, Source(train, validation, name, several_texts))
+        for name, spec in specs.items()
+    }
+    settings = Extraction(device=str(choose_device("auto")), cache=default_cache())
+    return extract(data, encoders, settings, ExtractionBar())

@@ -1,0 +1,132 @@
+"""What stands in a row of a comparison: a method, and by which rule its settings are chosen.
+
+Nothing is fitted here.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from commonspace.errors import SettingError
+from commonspace.methods import Method
+from commonspace.methods.search import Between, OneOf
+
+__all__ = ["Budget", "Row"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every method of a comparison may spend.
+
+    Args:
+        trials: settings that are tried on validation, the method as it stands included.
+        epochs: at most, for methods that train by epochs.
+        patience: epochs without a better validation mAP after which a training stops.
+
+    Raises:
+        SettingError: a number is below 1.
+    """
+
+    trials: int = 10
+    epochs: int = 100
+    patience: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse what leaves nothing to do."""
+        for name, value in asdict(self).items():
+            if value < 1:
+                raise SettingError(
+                    f"the budget cannot have so few {name}",
+                    expected="at least 1",
+                    found=str(value),
+                    advice="leave it out to take the default",
+                )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method under a name.
+
+    Its class may have an attribute ``search``: setting -> what may be tried. A setting that was
+    given a value of its own is not searched.
+
+    Args:
+        name: in the table, and of the folder of its cells.
+        method: a dataclass with ``fit``, as its settings stand without tuning.
+        tuned_as: the row whose chosen settings it takes over, as an ablation does; it has no
+            trials of its own.
+
+    Raises:
+        SettingError: the method is no dataclass with ``fit``, or the name is no name.
+    """
+
+    name: str
+    method: Method
+    tuned_as: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be settled, and what cannot name a folder."""
+        if not self.name or self.name.startswith(".") or set(self.name) & set('/\\:*?"<>|'):
+            raise SettingError(
+                "a row of the comparison has a name that no folder can have",
+                expected="letters, digits, hyphens",
+                found=repr(self.name),
+                advice="give it another name",
+            )
+        method: object = self.method  # which may come from a file of somebody else
+        if not is_dataclass(method) or not callable(getattr(method, "fit", None)):
+            raise SettingError(
+                f"{self.name} is no method",
+                expected="an instance of a dataclass with fit(train, validation, run)",
+                found=type(self.method).__name__,
+                advice="see docs/methods.md, One more method",
+            )
+
+    @property
+    def search(self) -> dict[str, Between | OneOf]:
+        """What may be tried: what the class names, less what was given a value."""
+        named: Mapping[str, Between | OneOf] = getattr(type(self.method), "search", {})
+        return {name: space for name, space in named.items() if name not in self._given()}
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the method draws random numbers, so that another seed gives another result."""
+        return "seed" in self._fields()
+
+    def settled(self, settings: Mapping[str, Any], seed: int, budget: Budget) -> Method:
+        """Return the method with chosen settings, a seed and the budget of the comparison.
+
+        Args:
+            settings: what was chosen; what the row was given itself stays as it is.
+            seed: for a method that draws random numbers.
+            budget: its epochs and patience, for a method that has such settings.
+        """
+        known, given = self._fields(), self._given()
+        chosen = {name: value for name, value in settings.items() if name not in given}
+        limits = {"seed": seed, "epochs": budget.epochs, "patience": budget.patience}
+        chosen |= {name: value for name, value in limits.items() if name in known}
+        method: Method = replace(self.method, **chosen)  # type: ignore[type-var]
+        return method
+
+    def _fields(self) -> dict[str, Field[Any]]:
+        return {one.name: one for one in fields(self.method)}  # type: ignore[arg-type]
+
+    def _given(self) -> set[str]:
+        return {
+            name for name, one in self._fields().items() if getattr(self.method, name) != _own(one)
+        }
+
+
+def described(method: Method) -> dict[str, Any]:
+    """Return class and settings of a method, fit for JSON: equal for methods that do the same."""
+    kind = type(method)
+    facts = {"class": f"{kind.__module__}.{kind.__qualname__}", "options": asdict(method)}  # type: ignore[call-overload]
+    plain: dict[str, Any] = json.loads(json.dumps(facts, default=repr))
+    return plain
+
+
+def _own(one: Field[Any]) -> object:
+    if one.default is not MISSING:
+        return one.default
+    return one.default_factory() if one.default_factory is not MISSING else MISSING

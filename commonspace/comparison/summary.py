@@ -1,0 +1,175 @@
+"""From the cells of a grid to the lines of its table: means, intervals, and who really differs.
+
+It fits nothing and writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from commonspace.comparison.cells import Record
+from commonspace.comparison.grid import Outcome
+from commonspace.errors import SettingError
+from commonspace.evaluation import Interval, holm, paired_randomisation
+from commonspace.evaluation.crossed import crossed_interval, shares
+
+__all__ = ["Difference", "Line", "summarise"]
+
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row against the chosen one.
+
+    Two things could make a difference by chance: the queries and the seeds. Each has a test, and
+    a difference counts when it passes both.
+    """
+
+    average: float
+    """The average mAP of this row less that of the chosen one."""
+    p_queries: float
+    """Of the paired randomisation test over the test samples, on the means over the seeds."""
+    p_seeds: float | None
+    """Of Welch's t test over the seeds; None where neither row varies with the seed."""
+    p: float
+    """The larger of the two, after Holm's correction for the number of rows."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table."""
+
+    name: str
+    seeds: int
+    trials: int
+    directions: Mapping[str, float]
+    """Direction -> mAP on the test part, the mean over the seeds."""
+    average: Interval | None
+    """The mean over the directions; its 95 % interval is over seeds and queries."""
+    over_seeds: float | None
+    """The standard deviation of the average over the seeds; None with one cell."""
+    validation: float | None
+    """The average mAP on the validation part, the mean over the seeds."""
+    difference: Difference | None
+    """None for the chosen row, and where there is nothing to compare."""
+    cpu_seconds: float | None
+    """Of one fit, the mean over the seeds: seconds of one core."""
+    bytes: int | None
+    """Of the vector of one item, in float32."""
+    settings: Mapping[str, Any]
+    """What was chosen of its search."""
+    best_on_test: float | None
+    """The average mAP of the best epoch or trial on the test part: not a result."""
+    failed: str
+    """Why there are no cells, or not all."""
+
+
+def summarise(outcome: Outcome, against: str | None = None) -> list[Line]:
+    """Return a line for each row, in the order of the grid.
+
+    Args:
+        outcome: of the grid, whole or in part.
+        against: the row to compare with; None tells no differences.
+
+    Raises:
+        SettingError: there is no such row.
+    """
+    if against is not None and against not in outcome.cells:
+        raise SettingError(
+            "the row to compare with is not in the table",
+            expected=f"one of {', '.join(outcome.cells)}",
+            found=repr(against),
+            advice="name a method that is compared",
+        )
+    tables = {name: _table(list(cells.values())) for name, cells in outcome.cells.items() if cells}
+    differences = _differences(tables, against)
+    return [_line(name, outcome, tables.get(name), differences.get(name)) for name in outcome.cells]
+
+
+def _table(cells: Sequence[Record]) -> NDArray[np.float64]:
+    """Return (s, n): what each sample adds to the average mAP, for each seed."""
+    return np.stack(
+        [
+            shares([[np.nan if one is None else one for one in row] for row in _precisions(cell)])
+            for cell in cells
+        ]
+    )
+
+
+def _precisions(cell: Record) -> list[list[float | None]]:
+    return list(cell["average_precision"].values())
+
+
+def _line(
+    name: str,
+    outcome: Outcome,
+    table: NDArray[np.float64] | None,
+    difference: Difference | None,
+) -> Line:
+    cells = list(outcome.cells[name].values())
+    means = table.mean(axis=1) if table is not None else np.empty(0)
+    noted = [cell["best_on_test"] for cell in cells if "best_on_test" in cell]
+    return Line(
+        name=name,
+        seeds=len(cells),
+        trials=outcome.trials[name],
+        directions={
+            direction: float(np.mean([cell["map"][direction] for cell in cells]))
+            for direction in (cells[0]["map"] if cells else ())
+        },
+        average=None if table is None else _interval(table),
+        over_seeds=float(means.std(ddof=1)) if len(means) > 1 else None,
+        validation=_mean([cell["validation_map"] for cell in cells]),
+        difference=difference,
+        cpu_seconds=_mean([cell["cpu_seconds"] for cell in cells]),
+        bytes=cells[0]["bytes"] if cells else None,
+        settings=outcome.settings[name],
+        best_on_test=_mean(noted),
+        failed=outcome.failed.get(name, ""),
+    )
+
+
+def _interval(table: NDArray[np.float64]) -> Interval:
+    return crossed_interval(table, np.random.default_rng(0), resamples=RESAMPLES)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _differences(
+    tables: Mapping[str, NDArray[np.float64]], against: str | None
+) -> dict[str, Difference]:
+    """Return the difference of every row from the chosen one."""
+    if against is None or against not in tables:
+        return {}
+    chosen = tables[against]
+    tests = {}
+    for name, table in tables.items():
+        if name != against:
+            rng = np.random.default_rng(0)
+            p_queries = paired_randomisation(
+                table.mean(axis=0), chosen.mean(axis=0), rng, resamples=RESAMPLES
+            )
+            tests[name] = (p_queries, _over_seeds(table.mean(axis=1), chosen.mean(axis=1)))
+    adjusted = holm([max(queries, seeds or 0.0) for queries, seeds in tests.values()])
+    return {
+        name: Difference(float(tables[name].mean() - chosen.mean()), queries, seeds, float(p))
+        for (name, (queries, seeds)), p in zip(tests.items(), adjusted, strict=True)
+    }
+
+
+def _over_seeds(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+    """Return the p-value of Welch's t test; against a row without seeds, of the one-sample test."""
+    varying = [row for row in (one, other) if len(row) > 1 and np.ptp(row) > 0]
+    if len(varying) == 2:
+        return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
+    if len(varying) == 1:
+        constant = other if varying[0] is one else one
+        return float(stats.ttest_1samp(varying[0], constant.mean()).pvalue)
+    return None
