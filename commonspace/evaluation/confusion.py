@@ -65,7 +65,7 @@ def class_confusion(
 
     def found(block: RankedBlock) -> NDArray[np.float64]:
         marks: NDArray[np.float64] = asked[block.queries].astype(np.float64)
-        return marks.T @ each[block.items].sum(axis=1)
+        return np.asarray(marks.T @ each[block.items].sum(axis=1))
 
     counts = asked.sum(axis=0)
     total = np.sum(ranking.measure(found, depth), axis=0) / depth
