@@ -55,7 +55,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The row that the others are tested against; by itself the first that has figures.",
+            help="The row that the others are tested against; by itself the first with figures.",
             show_default=False,
         ),
     ] = None,
