@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from commonspace.losses.unit_rows import unit_rows
+
 __all__ = ["common_space_loss", "shares_class"]
 
 
@@ -44,11 +46,5 @@ def common_space_loss(first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
     """
     if similar.numel() == 0:
         return first.sum() * 0 + second.sum() * 0
-    G = _unit(first) @ _unit(second).T / 2
+    G = unit_rows(first) @ unit_rows(second).T / 2
     return torch.mean(softplus(G) - similar * G)
-
-
-def _unit(vectors: Tensor) -> Tensor:
-    """Return the rows at length 1; a row of zeros stays, and its gradient is 0, not 1 / eps."""
-    length: Tensor = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-    return vectors / length.masked_fill(length == 0, torch.inf)
