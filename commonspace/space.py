@@ -24,6 +24,7 @@ from commonspace.embedding import GranularNetwork, embed_items, weigh_queries
 from commonspace.encoders import Input, input_from_config
 from commonspace.errors import SettingError, SpaceError
 from commonspace.machine import choose_device
+from commonspace.networks.branches import BranchesNetwork
 from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space_files import (
@@ -37,7 +38,9 @@ from commonspace.space_files import (
 __all__ = ["CommonSpace", "Embedded", "load", "versions"]
 
 
-NETWORKS: dict[str, Any] = {network.kind: network for network in (DSCMRNetwork, LinearNetwork)}
+NETWORKS: dict[str, Any] = {
+    network.kind: network for network in (BranchesNetwork, DSCMRNetwork, LinearNetwork)
+}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-__all__ = ["Activation", "AffineMap", "LinearConfig", "LinearNetwork"]
+__all__ = ["Activation", "AffineMap", "FixedMap", "LinearConfig", "LinearNetwork"]
 
 Activation = Literal["identity", "softmax"]
 
@@ -77,7 +77,9 @@ class LinearNetwork(nn.Module):
         self.config = config
         # By number, for torch takes neither "a.b" nor "type" for the name of a module.
         self._numbers = {name: number for number, name in enumerate(config.sizes)}
-        self.maps = nn.ModuleList(_Map(size, config.dimension) for size in config.sizes.values())
+        self.maps = nn.ModuleList(
+            FixedMap(size, config.dimension) for size in config.sizes.values()
+        )
 
     @classmethod
     def of(
@@ -98,7 +100,7 @@ class LinearNetwork(nn.Module):
         (dimension,) = {one.matrix.shape[1] for one in maps.values()}
         network = cls(LinearConfig(sizes, dimension, activation, normalised))
         for module, one in zip(network.maps, maps.values(), strict=True):
-            assert isinstance(module, _Map)
+            assert isinstance(module, FixedMap)
             module.set(one)
         return network
 
@@ -134,17 +136,23 @@ class LinearNetwork(nn.Module):
         return cls(LinearConfig(**config))
 
 
-class _Map(nn.Module):
-    """x -> W'(x - m) + b; fixed, for nothing here is learnt by descent."""
+class FixedMap(nn.Module):
+    """The map x -> W'(x - m) + b, set from outside and never learnt by descent.
+
+    Args:
+        size: length of x.
+        dimension: d, length of what it gives.
+    """
 
     def __init__(self, size: int, dimension: int) -> None:
+        """Begin with zeros."""
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(size), requires_grad=False)
         self.matrix = nn.Parameter(torch.zeros(size, dimension), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(dimension), requires_grad=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return (n, d)."""
+        """Return (n, d) float32 for (n, size)."""
         return torch.addmm(self.bias, inputs - self.shift, self.matrix)
 
     def set(self, given: AffineMap) -> None:
