@@ -44,6 +44,10 @@ class Recipe:
         inputs: modality name -> what turns its items into network input.
         settings: how to train.
         encoders: modality -> the facts of the encoder whose network is trained along.
+        supervised: whether the objective looks at classes; without them there is then nothing to
+            learn from.
+        settle: sets, from the training part, what of the network is not learnt by descent; called
+            after each epoch, before its validation.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Recipe:
     inputs: Mapping[str, Input]
     settings: TrainingSettings
     encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    supervised: bool = True
+    settle: Callable[[nn.Module, Samples], None] | None = None
 
 
 def fit_by_gradient(
@@ -72,7 +78,7 @@ def fit_by_gradient(
         TrainingError: the loss is no longer finite.
         SpaceError: there is no usable checkpoint to resume from.
     """
-    check_parts(train_part, validation)
+    check_parts(train_part, validation, supervised=recipe.supervised)
     device = choose_device(recipe.settings.device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(epoch_seed(recipe.settings.seed, 0))
@@ -85,11 +91,19 @@ def fit_by_gradient(
         "encoders": {**train_part.origin.get("encoders", {}), **recipe.encoders},
         "versions": versions(),
     }
+    samples = Samples(train_part, recipe.inputs, device)
+    score = ValidationScore(Samples(validation, recipe.inputs, device))
+
+    def validate(network: nn.Module) -> float:
+        if recipe.settle is not None:
+            recipe.settle(network, samples)
+        return score(network)
+
     history = train(
         network,
         recipe.objective,
-        Samples(train_part, recipe.inputs, device),
-        ValidationScore(Samples(validation, recipe.inputs, device)),
+        samples,
+        validate,
         recipe.settings,
         run,
         json.dumps(record),
