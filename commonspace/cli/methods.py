@@ -1,10 +1,11 @@
 """The methods that ``train`` offers: name -> how the options of the command line make one.
 
-A new method that trains is one more function and one more line in ``METHODS``; one in closed form
-is one more line in ``CLOSED_FORM``.
+A new method is one more line: in ``BY_DESCENT`` if it trains a plain network of branches, in
+``CLOSED_FORM`` if it is solved in closed form. One with options of its own on the command line is
+one more function, as for dscmr.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from importlib import import_module
@@ -15,9 +16,9 @@ from commonspace.cli.options import Classifier, Precision, Variant
 from commonspace.errors import SettingError
 
 if TYPE_CHECKING:
-    from commonspace.methods import Method
+    from commonspace.methods import FromRaw, Method
 
-__all__ = ["CLOSED_FORM", "METHODS", "MethodOptions", "method_named"]
+__all__ = ["BY_DESCENT", "CLOSED_FORM", "METHODS", "MethodOptions", "method_named"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class MethodOptions:
     """What the command line says about a method; each method takes what concerns it.
 
     None leaves an option to the method; the others have the method's own defaults, so that
-    ``--help`` can show them. ``patience`` is 0 for never stopping early.
+    ``--help`` can show them. A ``patience`` of 0 never stops early.
     """
 
     variant: Variant = "paper"
     seed: int = 0
     epochs: int | None = None
-    patience: int = 100
+    patience: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     label_weight: float = 1.0
@@ -50,7 +51,7 @@ class MethodOptions:
 
 
 def _dscmr(options: MethodOptions) -> "Method":
-    from commonspace.methods import DSCMR, FromRaw
+    from commonspace.methods import DSCMR
 
     return DSCMR(
         variant=options.variant,
@@ -60,21 +61,79 @@ def _dscmr(options: MethodOptions) -> "Method":
         eta=options.eta,
         classifier=options.classifier,
         epochs=options.epochs,
-        patience=options.patience or None,
+        patience=_patience(options, DSCMR.patience),
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         hidden=options.hidden,
         common=options.common,
         device=options.device,
         precision=options.precision,
-        raw=FromRaw(
-            encoders=options.encoders,
-            several_texts=options.several_texts,
-            fine_tune=options.fine_tune,
-            trunk_learning_rate=options.trunk_learning_rate,
-            checkpoint_gradients=options.checkpoint_gradients,
-        ),
+        raw=_from_raw(options),
     )
+
+
+def _patience(options: MethodOptions, standing: int | None) -> int | None:
+    """Return the patience that was given, None for never stopping; or that of the method."""
+    return standing if options.patience is None else options.patience or None
+
+
+def _from_raw(options: MethodOptions) -> "FromRaw":
+    from commonspace.methods import FromRaw
+
+    return FromRaw(
+        encoders=options.encoders,
+        several_texts=options.several_texts,
+        fine_tune=options.fine_tune,
+        trunk_learning_rate=options.trunk_learning_rate,
+        checkpoint_gradients=options.checkpoint_gradients,
+    )
+
+
+BY_DESCENT: Mapping[str, str] = {
+    "infonce": "InfoNCE",
+    "supcon": "SupervisedContrastive",
+    "acmr": "ACMR",
+    "dcca": "DCCA",
+    "sdml": "SDML",
+}
+"""Name -> class in ``commonspace.methods``, a ``Descent``."""
+
+OF_DSCMR = ("variant", "label_weight", "lambda_", "eta", "classifier")
+"""The options that no other method has."""
+
+
+def _by_descent(name: str, options: MethodOptions) -> "Method":
+    _refuse(name, options, OF_DSCMR, "none of the options of dscmr alone", "leave them out")
+    sizes = {
+        option: getattr(options, option)
+        for option in ("epochs", "batch_size", "learning_rate", "hidden", "common")
+        if getattr(options, option) is not None
+    }
+    kind = getattr(import_module("commonspace.methods"), BY_DESCENT[name])
+    method: Method = kind(
+        seed=options.seed,
+        device=options.device,
+        precision=options.precision,
+        raw=_from_raw(options),
+        patience=_patience(options, kind.patience),
+        **sizes,
+    )
+    return method
+
+
+def _refuse(
+    name: str, options: MethodOptions, unknown: Iterable[str], expected: str, advice: str
+) -> None:
+    """Refuse options that were given and that the method does not know."""
+    standing = MethodOptions()
+    given = [one for one in unknown if getattr(options, one) != getattr(standing, one)]
+    if given:
+        raise SettingError(
+            f"the method {name} has no such option",
+            expected=expected,
+            found=", ".join(one.replace("_", " ").strip() for one in given),
+            advice=advice,
+        )
 
 
 CLOSED_FORM: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -94,19 +153,15 @@ CLOSED_FORM: Mapping[str, tuple[str, Mapping[str, object]]] = {
 
 
 def _closed_form(name: str, options: MethodOptions) -> "Method":
-    unused = [
-        one.name
-        for one in fields(MethodOptions)
-        if one.name not in ("seed", "device")  # nothing is drawn, and all is done on the CPU
-        and getattr(options, one.name) != getattr(MethodOptions(), one.name)
-    ]
-    if unused:
-        raise SettingError(
-            f"the method {name} has no such option",
-            expected="none of the options of dscmr: its settings are chosen on validation",
-            found=", ".join(unused).replace("_", " ").strip(),
-            advice="leave them out; raw images and texts are for commonspace extract",
-        )
+    everything = [one.name for one in fields(MethodOptions)]
+    unknown = [one for one in everything if one not in ("seed", "device")]  # which change nothing
+    _refuse(
+        name,
+        options,
+        unknown,
+        "none of the options of training: its settings are chosen on validation",
+        "leave them out; raw images and texts are for commonspace extract",
+    )
     kind, settings = CLOSED_FORM[name]
     method: Method = getattr(import_module("commonspace.methods"), kind)(**settings)
     return method
@@ -114,6 +169,7 @@ def _closed_form(name: str, options: MethodOptions) -> "Method":
 
 METHODS: dict[str, Callable[[MethodOptions], "Method"]] = {
     "dscmr": _dscmr,
+    **{name: partial(_by_descent, name) for name in BY_DESCENT},
     **{name: partial(_closed_form, name) for name in CLOSED_FORM},
 }
 

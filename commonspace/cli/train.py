@@ -89,24 +89,27 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="At most; by itself 500 for features, 60 for raw images and texts.",
+            help="At most; by itself 100, and with dscmr 500 for features, 60 for raw items.",
             show_default=False,
             rich_help_panel=HOW_LONG,
         ),
     ] = None,
     patience: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
-            help="Stop after that many epochs without a better validation mAP; 0 never does.",
+            help="Stop after that many epochs without a better validation mAP; 0 never does. By"
+            " itself 20, and with dscmr 100.",
+            show_default=False,
             rich_help_panel=HOW_LONG,
         ),
-    ] = 100,
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Samples in a step; by itself 100, or 50 for trunks that start from nothing.",
+            help="Samples in a step; by itself what suits the method, with dscmr 100, or 50 for"
+            " trunks that start from nothing.",
             show_default=False,
             rich_help_panel=HOW_LONG,
         ),
@@ -114,7 +117,8 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Of Adam; by itself 1e-4, or 5e-4 for trunks that start from nothing.",
+            help="Of Adam; by itself what suits the method, with dscmr 1e-4, or 5e-4 for trunks"
+            " that start from nothing.",
             show_default=False,
             rich_help_panel=HOW_LONG,
         ),
@@ -154,7 +158,8 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Size of each branch's layer; by itself 2048, or 512 from nothing.",
+            help="Size of each branch's hidden layers; by itself 1024, and with dscmr 2048, or 512"
+            " from nothing.",
             show_default=False,
             rich_help_panel=OBJECTIVE,
         ),
@@ -163,7 +168,8 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Size of the common space; by itself 1024, or 256 from nothing.",
+            help="Size of the common space; by itself what suits the method, with dscmr 1024, or"
+            " 256 from nothing.",
             show_default=False,
             rich_help_panel=OBJECTIVE,
         ),

@@ -1,8 +1,11 @@
 """The methods: labelled data in, a common space out."""
 
+from commonspace.methods.acmr import ACMR
 from commonspace.methods.cca import CCA
+from commonspace.methods.dcca import DCCA
 from commonspace.methods.dscmr import DSCMR
 from commonspace.methods.gma import GMA
+from commonspace.methods.infonce import InfoNCE
 from commonspace.methods.jrl import JRL
 from commonspace.methods.linear_probe import LinearProbe
 from commonspace.methods.mcca import MCCA
@@ -10,18 +13,25 @@ from commonspace.methods.method import Method
 from commonspace.methods.mvda import MvDA
 from commonspace.methods.raw import FromRaw
 from commonspace.methods.raw_features import RawFeatures
+from commonspace.methods.sdml import SDML
 from commonspace.methods.semantic_matching import SemanticMatching
+from commonspace.methods.supcon import SupervisedContrastive
 
 __all__ = [
+    "ACMR",
     "CCA",
+    "DCCA",
     "DSCMR",
     "GMA",
     "JRL",
     "MCCA",
+    "SDML",
     "FromRaw",
+    "InfoNCE",
     "LinearProbe",
     "Method",
     "MvDA",
     "RawFeatures",
     "SemanticMatching",
+    "SupervisedContrastive",
 ]

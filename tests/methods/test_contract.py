@@ -15,7 +15,7 @@ import torch
 
 import commonspace as cs
 from commonspace import methods
-from commonspace.cli.methods import CLOSED_FORM, METHODS, MethodOptions, method_named
+from commonspace.cli.methods import BY_DESCENT, CLOSED_FORM, METHODS, MethodOptions, method_named
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import DSCMR, Method
@@ -34,7 +34,7 @@ ABLATIONS: dict[str, Any] = {
 }
 ALL: dict[str, Method] = {
     **{name: method_named(name, MethodOptions()) for name in CLOSED_FORM},
-    "dscmr": method_named("dscmr", MethodOptions(**TINY)),
+    **{name: method_named(name, MethodOptions(**TINY)) for name in ("dscmr", *BY_DESCENT)},
     **{name: DSCMR(**TINY, **options) for name, options in ABLATIONS.items()},
 }
 
@@ -58,6 +58,8 @@ NEEDS = {
     "gma": Needs(pairs=True),
     "mvda-vc": Needs(pairs=True),
     "scm": Needs(pairs=True, two=True),
+    "infonce": Needs(labels=False, pairs=True),
+    "dcca": Needs(labels=False, pairs=True, two=True),
 }
 
 every = pytest.mark.parametrize("name", ALL)
@@ -107,7 +109,7 @@ def test_discovery_finds_every_method_there_is() -> None:
         }
     assert found == {type(method) for method in ALL.values()}
     assert {one.__name__ for one in found} <= set(methods.__all__)
-    assert len(found) == 9
+    assert len(found) == 14
     assert set(METHODS) <= set(ALL)
     assert set(ALL) - set(METHODS) == set(ABLATIONS)
     assert set(NEEDS) == set(ALL)
@@ -296,6 +298,13 @@ def test_options_of_training_are_refused(name: str) -> None:
     with pytest.raises(SettingError, match=f"the method {name} has no such option") as caught:
         method_named(name, MethodOptions(epochs=3, encoders={"image": "vgg19"}))
     assert caught.value.found == "epochs, encoders"
+
+
+@pytest.mark.parametrize("name", BY_DESCENT)
+def test_options_of_dscmr_alone_are_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=f"the method {name} has no such option") as caught:
+        method_named(name, MethodOptions(eta=1.0, variant="released", epochs=3))
+    assert caught.value.found == "variant, eta"
 
 
 @pytest.mark.parametrize("name", [one for one in CLOSED_FORM if one != "raw"])
