@@ -1,0 +1,8 @@
+"""Search in a catalogue: an index that loses nothing and knows its space."""
+
+from commonspace.retrieval.index import Index
+from commonspace.retrieval.query import Found, Query
+from commonspace.retrieval.searching import Search
+from commonspace.retrieval.writing import Change
+
+__all__ = ["Change", "Found", "Index", "Query", "Search"]

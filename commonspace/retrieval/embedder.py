@@ -1,0 +1,255 @@
+"""A space with the encoders of its features: raw items or features in, vectors out.
+
+A space that was fitted on features reads words and pictures only through the very encoder that
+made those features; it says so by its hash. It knows no store and no search.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data import Column, Dataset, Features, Images, Texts
+from commonspace.encoders import (
+    ENCODERS,
+    Encoder,
+    Extraction,
+    Source,
+    Vectors,
+    encoder_from_spec,
+    extract,
+)
+from commonspace.encoders.cache import default_cache
+from commonspace.errors import DataError, SettingError
+from commonspace.space import CommonSpace
+
+__all__ = ["Embedder", "Prepared"]
+
+TEXT_INPUTS = frozenset({"words", "tokens", "each_text"})
+IMAGE_INPUTS = frozenset({"pixels", "photos", "processed"})
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A column as the space reads it, beside what it was made from."""
+
+    raw: Column
+    """n entries, as they were given."""
+    read: Column
+    """n entries, as the space reads them: ``raw`` itself, or features of it."""
+
+
+class Embedder:
+    """Embeds whatever a space, or the encoders before it, can read.
+
+    Args:
+        space: the common space.
+        encoders: modality -> text form of the encoder that made its features, as ``extract`` has
+            it: "st:FOLDER". Each is built when it is first needed.
+    """
+
+    def __init__(self, space: CommonSpace, encoders: Mapping[str, str]) -> None:
+        """Keep the parts."""
+        for modality in encoders:
+            if modality not in space.modalities or not self._reads_features(space, modality):
+                raise SettingError(
+                    f"an encoder is named for {modality!r}, which needs none",
+                    expected="a modality that the space reads as features",
+                    found=", ".join(map(repr, space.modalities)),
+                    advice="leave it out",
+                )
+        self.space = space
+        self.encoders = dict(encoders)
+        self._built: dict[str, tuple[str, Encoder]] = {}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """That of the space."""
+        return self.space.fingerprint
+
+    def prepared(self, data: Dataset, modality: str, rows: NDArray[np.intp]) -> Prepared:
+        """Return some entries of a column in the form that the space reads.
+
+        Args:
+            data: the data set.
+            modality: one of its columns.
+            rows: which entries; all of them are present.
+
+        Raises:
+            DataError: the column is of another kind or size, or made by another encoder.
+        """
+        raw = data.columns[modality].take(rows)
+        reads_features = self._reads_features(self.space, modality)
+        if isinstance(raw, Features) == reads_features:
+            self._check_origin(data, modality)
+            return Prepared(raw, raw)
+        if not reads_features:
+            raise DataError(
+                f"the space reads {modality!r} in another form",
+                expected="raw items, as it was fitted on",
+                found=f"{raw!r} in {data.name!r}",
+                advice="give the data set that the features were extracted from",
+            )
+        _, encoder = self.encoder(modality)
+        part = data.take(rows)
+        settings = Extraction(cache=default_cache())
+        return Prepared(raw, extract(part, {modality: encoder}, settings).columns[modality])
+
+    def embed(self, modality: str, column: Column) -> NDArray[np.float32]:
+        """Return (n, d) float32 of a column in the form that the space reads.
+
+        Raises:
+            DataError: the vectors are not finite.
+        """
+        vectors = self.space.embed(modality, column)
+        if not np.isfinite(vectors).all():
+            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+            raise DataError(
+                f"the space gives a vector that is not finite for {modality!r}",
+                expected="finite numbers",
+                found=f"entry {row} of {len(vectors)}",
+                advice="check this item's values: they may be far from all that it was fitted on",
+            )
+        return vectors
+
+    def text(self, text: str) -> NDArray[np.float32]:
+        """Return (d,) for a text.
+
+        Raises:
+            SettingError: no modality of the space reads text, or its encoder is not named.
+        """
+        return self._one("texts", Texts([(text,)]))
+
+    def image(self, image: Any) -> NDArray[np.float32]:  # noqa: ANN401 - a path or pixels
+        """Return (d,) for an image file, or an (h, w, 3) uint8 array.
+
+        Raises:
+            SettingError: no modality of the space reads images, or its encoder is not named.
+            DataError: the file is missing or damaged.
+        """
+        return self._one("images", Images([image]))
+
+    def encoder(self, modality: str) -> tuple[str, Encoder]:
+        """Return what the encoder of a modality reads ("texts" or "images"), and the encoder.
+
+        Raises:
+            SettingError: none is named.
+            DataError: the one that is named did not make the features that the space was fitted on.
+        """
+        if modality not in self._built:
+            self._built[modality] = self._new_encoder(modality)
+        return self._built[modality]
+
+    def _one(self, kind: str, column: Column) -> NDArray[np.float32]:
+        modality = self._modality_reading(kind)
+        if self._reads_features(self.space, modality):
+            column = Features(self.encoder(modality)[1](column).numpy())
+        vector: NDArray[np.float32] = self.embed(modality, column)[0]
+        return vector
+
+    def _modality_reading(self, kind: str) -> str:
+        """Return the modality that reads texts or images; that called "text" or "image" first."""
+        usual = {"texts": "text", "images": "image"}[kind]
+        kinds = {"texts": TEXT_INPUTS, "images": IMAGE_INPUTS}[kind]
+        raw = [name for name, input_ in self.space.inputs.items() if input_.kind in kinds]
+        encoded = [name for name in self.encoders if self.encoder(name)[0] == kind]
+        able = [*raw, *encoded]
+        if able:
+            return usual if usual in able else able[0]
+        features = [name for name in self.space.modalities if self._reads_features_of(name)]
+        option = f"--{usual} ENCODER" if usual in features else "--encoder MODALITY=ENCODER"
+        raise SettingError(
+            f"the space reads no {kind}",
+            expected=f"a space fitted on raw {kind}, or the encoder that made its features",
+            found=", ".join(
+                f"{name}: {'features' if name in features else 'raw items'}"
+                for name in self.space.modalities
+            ),
+            advice=f"name the encoder: {option}, as it was given to extract"
+            if features
+            else "ask in another way",
+        )
+
+    def _new_encoder(self, modality: str) -> tuple[str, Encoder]:
+        spec = self.encoders.get(modality)
+        facts = self.space.provenance.get("encoders", {}).get(modality, {})
+        if spec is None or not facts.get("sha256"):
+            known = f"{facts['name']} ({facts['spec']})" if facts.get("name") else ""
+            raise SettingError(
+                f"the encoder of {modality!r} is not known",
+                expected=known or "a space whose features were made by commonspace extract",
+                found="none is named" if spec is None else f"{spec}, which cannot be compared",
+                advice=f"name it as it was given to extract: --encoder {modality}=ENCODER"
+                if known
+                else "ask with vectors of your own, or extract the features and train again",
+            )
+        several = facts.get("several_texts", "concatenate")
+        found = []
+        for kind, column in _SAMPLES.items():
+            if not _may_read(spec, kind):
+                continue
+            encoder = encoder_from_spec(spec, _source(modality, column(), several))
+            if encoder.facts["sha256"] == facts["sha256"]:
+                return kind, encoder
+            found.append(f"{encoder.facts['name']}, {encoder.facts['sha256'][:12]}…")
+        raise DataError(
+            f"the encoder of {modality!r} is not the one that made the features of the space",
+            expected=f"{facts['name']} ({facts['spec']}), {facts['sha256'][:12]}…",
+            found=" or ".join(found) or spec,
+            advice="name the same model, from the same files, as it was given to extract",
+        )
+
+    def _check_origin(self, data: Dataset, modality: str) -> None:
+        """Refuse features of another encoder, as far as both are known."""
+        fitted = self.space.provenance.get("encoders", {}).get(modality, {}).get("sha256")
+        given = data.origin.get("encoders", {}).get(modality, {}).get("sha256")
+        if fitted and given and fitted != given:
+            raise DataError(
+                f"the features {modality!r} of {data.name!r} come from another encoder",
+                expected=f"the one that the space was fitted with, {fitted[:12]}…",
+                found=f"{given[:12]}…",
+                advice="extract them with the encoder that the space was fitted on",
+            )
+
+    def _reads_features_of(self, modality: str) -> bool:
+        return self._reads_features(self.space, modality)
+
+    @staticmethod
+    def _reads_features(space: CommonSpace, modality: str) -> bool:
+        return isinstance(space.inputs[modality], Vectors)
+
+
+_SAMPLES: dict[str, Callable[[], Column]] = {
+    "texts": lambda: Texts([("a word",)]),
+    "images": lambda: Images([np.zeros((1, 1, 3), dtype=np.uint8)]),
+}
+
+
+def _may_read(spec: str, kind: str) -> bool:
+    """Tell whether an encoder may read texts or images; an unknown one may: it is refused later."""
+    name = spec.partition(":")[0]
+    wanted = Texts if kind == "texts" else Images
+    if name == "learnt" or name == "word2vec":
+        raise SettingError(
+            f"the encoder {spec!r} cannot be built again from its name",
+            expected="one that is not fitted on the training texts",
+            found=spec,
+            advice="train the space from raw texts, so that it holds its encoder itself:"
+            " commonspace train DATA --text learnt --out RUN",
+        )
+    return name not in ENCODERS or wanted in ENCODERS[name].reads
+
+
+def _source(modality: str, column: Column, several: Any) -> Source:  # noqa: ANN401 - checked there
+    one = Dataset(
+        name="one sample",
+        ids=("0",),
+        columns={modality: column},
+        labels=np.zeros((1, 0), dtype=bool),
+        class_names=(),
+        split=np.array(["train"]),
+    )
+    return Source(one, one, modality, several)

@@ -1,0 +1,182 @@
+"""A search, from vectors to found items: shelves, filter, relevance, and what the store knows.
+
+It knows no words and no pictures: queries come as vectors of the common space.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.errors import SettingError
+from commonspace.retrieval.query import Found
+from commonspace.retrieval.records import Kept
+from commonspace.retrieval.shelf import Hits, best, each_once
+from commonspace.retrieval.shelves import Shelves, State
+from commonspace.retrieval.store import Store
+from commonspace.retrieval.where import condition
+from commonspace.space import CommonSpace
+
+__all__ = ["Search", "Searcher"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to search.
+
+    Args:
+        k: how many items for each query; all, where there are fewer.
+        modality: only by this modality of the items; None: by whichever fits best.
+        where: only items that this condition holds for; see ``retrieval.where``.
+        granularity: from 0, "the same kind", to 1, "this very thing"; None: the method's mixture.
+        min_relevance: only items that are at least so probably relevant.
+
+    Raises:
+        SettingError: a value that cannot work.
+    """
+
+    k: int = 10
+    modality: str | None = None
+    where: str | None = None
+    granularity: float | None = None
+    min_relevance: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        least = self.min_relevance
+        checks = (
+            ("k", isinstance(self.k, int) and self.k >= 1, "a whole number from 1", self.k),
+            ("min_relevance", least is None or 0 <= least <= 1, "from 0 to 1", least),
+        )
+        for name, fine, expected, given in checks:
+            if not fine:
+                raise SettingError(
+                    f"the setting {name} cannot work",
+                    expected=expected,
+                    found=repr(given),
+                    advice="leave it out to take the default",
+                )
+
+
+class Searcher:
+    """Searches the shelves of an index.
+
+    Args:
+        store: the truth.
+        shelves: what is searched.
+    """
+
+    def __init__(self, store: Store, shelves: Shelves) -> None:
+        """Keep the parts."""
+        self.store = store
+        self.shelves = shelves
+        self._filters: dict[tuple[int, str], NDArray[np.int64]] = {}
+
+    def find(
+        self, space: CommonSpace, vectors: NDArray[np.float32], search: Search
+    ) -> list[list[Found]]:
+        """Return the items that each query finds, the best first.
+
+        Args:
+            space: the space of the index.
+            vectors: (q, d), the queries as ``embed`` gave them.
+            search: how to search.
+
+        Raises:
+            SettingError: an unknown modality or field, a granularity or relevance that the space
+                does not know.
+        """
+        if search.min_relevance is not None and not space.calibrated:
+            raise SettingError(
+                "the space of the index tells no relevance",
+                expected="a space that was calibrated on validation when it was fitted",
+                found=repr(space),
+                advice="leave min_relevance out and cut by the score",
+            )
+        asked = space.as_queries(vectors, search.granularity)
+        while True:
+            state = self.shelves.fresh()
+            hits = self._hits(state, asked, search)
+            numbers = np.unique(hits.items[hits.items >= 0]).tolist()
+            kept = self.store.kept(numbers)
+            if len(kept) == len(numbers):  # else one was removed meanwhile: search again
+                break
+        relevance = self._relevance(space, state, vectors, hits)
+        names = {number: name for name, number in self.store.modalities.items()}
+        return [_found(hits, row, relevance, kept, names, search) for row in range(len(asked))]
+
+    def _hits(self, state: State, asked: NDArray[np.float32], search: Search) -> Hits:
+        allowed = self._allowed(search.where) if search.where is not None else None
+        shelves = state.shelves
+        if search.modality is not None:
+            numbers = self.store.modalities
+            if search.modality not in numbers:
+                raise SettingError(
+                    "the index holds no such modality",
+                    expected=" or ".join(map(repr, numbers)) or "items: the index is empty",
+                    found=repr(search.modality),
+                    advice="leave it out to search in all of them",
+                )
+            shelves = {numbers[search.modality]: shelves[numbers[search.modality]]}
+        found = [shelf.search(asked, search.k, allowed) for shelf in shelves.values()]
+        together = best(found, len(asked), search.k * max(1, len(found)))
+        return (each_once(together) if len(found) > 1 else together).first(search.k)
+
+    def _allowed(self, where: str) -> NDArray[np.int64]:
+        """Return the items that a condition holds for; the last few answers are remembered."""
+        with self.store.reading():
+            key = (self.store.generation, where)
+            if key not in self._filters:
+                items = self.store.items_where(condition(where, self.store.fields))
+                fresh = {old: it for old, it in self._filters.items() if old[0] == key[0]}
+                self._filters = {**dict(list(fresh.items())[-7:]), key: items}
+            return self._filters[key]
+
+    def _relevance(
+        self, space: CommonSpace, state: State, vectors: NDArray[np.float32], hits: Hits
+    ) -> NDArray[np.float64] | None:
+        """Return (q, k), computed at granularity 0 where the space is granular; None without."""
+        if not space.calibrated:
+            return None
+        asked = space.as_queries(vectors, 0.0 if space.granular else None)
+        scores = np.zeros(hits.scores.shape, dtype=np.float32)
+        for modality in np.unique(hits.modalities[hits.entries >= 0]).tolist():
+            at = np.nonzero((hits.modalities == modality) & (hits.entries >= 0))
+            entries = hits.entries[at]
+            values = self.store.vectors_of(state.space, modality, np.unique(entries).tolist())
+            nothing = np.zeros(space.dimension, dtype=np.float32)  # removed this very moment
+            rows = np.stack([values.get(entry, nothing) for entry in entries.tolist()])
+            scores[at] = np.einsum("nd,nd->n", asked[at[0]], rows)
+        return space.relevance(scores)
+
+
+def _found(
+    hits: Hits,
+    row: int,
+    relevance: NDArray[np.float64] | None,
+    kept: dict[int, Kept],
+    names: dict[int, str],
+    search: Search,
+) -> list[Found]:
+    found = []
+    for place, item in enumerate(hits.items[row].tolist()):
+        if item < 0:
+            continue
+        one = kept[item]
+        probable = None if relevance is None else float(relevance[row, place])
+        if search.min_relevance is not None and (probable or 0.0) < search.min_relevance:
+            continue
+        found.append(
+            Found(
+                one.id,
+                names[int(hits.modalities[row, place])],
+                float(hits.scores[row, place]),
+                probable,
+                one.labels,
+                one.split,
+                one.fields,
+                one.texts,
+                one.photo,
+            )
+        )
+    return found
