@@ -1,0 +1,249 @@
+"""What all pictures share: size and letters of the paper, and how they become files.
+
+Pictures are drawn for a page of ``WIDTH`` inches, so that letters have their printed size. Nothing
+is drawn through pyplot: no window is opened and no global state is left behind.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commonspace.atomic import replacing
+from commonspace.errors import SettingError
+from commonspace.extras import optional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "FAINT",
+    "FORMATS",
+    "INK",
+    "MUTED",
+    "PAPER",
+    "WIDTH",
+    "check_formats",
+    "draw",
+    "new_figure",
+    "open_axes",
+    "plain_logarithms",
+    "save",
+    "svg_of",
+]
+
+FORMATS = ("png", "svg", "pdf")
+WIDTH = 7.2
+"""Inches: the text of an A4 page, or two columns of a journal."""
+
+INK, MUTED, FAINT, PAPER = "#21242b", "#6b6f79", "#d5d8de", "#fefefd"
+"""Letters and axes; lesser letters; lines behind data; the ground. A page may exchange them."""
+
+_DPI = 200
+_LETTERS: Mapping[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "figure.titlesize": 10,
+}
+_LOOK: Mapping[str, Any] = {
+    "text.parse_math": False,  # a class may be called "$5"
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.facecolor": PAPER,
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.unicode_minus": False,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "legend.frameon": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "svg.fonttype": "none",  # letters stay letters: to be searched, read aloud, and set in any font
+    "svg.hashsalt": "commonspace",
+    "pdf.fonttype": 42,
+}
+_WIDE_FONTS = re.compile(
+    r"CJK|Source Han|WenQuanYi|SimHei|SimSun|YaHei|PingFang|Hiragino|Heiti|Songti|Droid Sans Fall"
+    r"|Arial Unicode|AR PL|Malgun|Nanum|Yu Gothic|Meiryo"
+)
+_MISSING = re.compile(r"^Glyph (\d+) ")
+
+
+def new_figure(height: float, width: float = WIDTH) -> "Figure":
+    """Return an empty figure; draw into it and save it within ``draw()``.
+
+    Args:
+        height: in inches.
+        width: in inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure: Figure = _matplotlib("figure").Figure(figsize=(width, height), layout="constrained")
+    return figure
+
+
+@contextmanager
+def draw() -> Iterator[None]:
+    """Draw with this paper's letters and colours in the block, and with a font for wide scripts.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    family = ["DejaVu Sans", *_wide_fonts(), "sans-serif"]
+    with _matplotlib().rc_context({**_LETTERS, **_LOOK, "font.family": family}):
+        yield
+
+
+def open_axes(axes: "Axes", grid: str = "y") -> None:
+    """Take away the frame at the top and the right, and draw quiet lines behind the data.
+
+    Args:
+        axes: to be dressed.
+        grid: "x", "y", "both", or "" for none.
+    """
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    if grid in ("x", "y", "both"):
+        axes.grid(True, axis=grid)  # type: ignore[arg-type]
+
+
+def plain_logarithms(axis: "Axis") -> None:
+    """Write 0.01, 1 and 100 at a logarithmic axis, which would else speak TeX.
+
+    Args:
+        axis: one whose scale is logarithmic; numbers that are no powers of ten are left out where
+            there are enough powers.
+    """
+    ticker = _matplotlib("ticker")
+    low, high = axis.get_view_interval()
+    few = high / low < 30  # fewer than two powers may be in sight
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if few else (1,)))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Return the formats, each once.
+
+    Args:
+        formats: of ``FORMATS``, in any case.
+
+    Raises:
+        SettingError: one is unknown, or there is none.
+
+    Example:
+        >>> check_formats(["PNG", "png", "pdf"])
+        ('png', 'pdf')
+    """
+    asked = tuple(dict.fromkeys(one.strip().lower() for one in formats))
+    unknown = [one for one in asked if one not in FORMATS]
+    if unknown or not asked:
+        raise SettingError(
+            "there is no such format of pictures",
+            expected=f"one or several of {', '.join(FORMATS)}",
+            found=repr(unknown[0]) if unknown else "none",
+            advice="leave the formats out to take all",
+        )
+    return asked
+
+
+def save(figure: "Figure", path: Path, formats: Sequence[str] = FORMATS) -> str:
+    """Write a figure as files: ``path`` with the suffix of each format.
+
+    The same figure gives the same bytes: no date and no name of a program is written.
+
+    Args:
+        figure: as the functions of this room return it.
+        path: without a suffix, in a folder that exists.
+        formats: of ``FORMATS``; PNG has 200 dots an inch.
+
+    Returns:
+        The characters for which no installed font has a shape, each once: PNG and PDF show a box
+        for them, while SVG leaves them to the fonts of whoever looks at it.
+
+    Raises:
+        SettingError: an unknown format.
+        OutputError: a file exists or cannot be written.
+    """
+    missing: dict[str, None] = {}
+    for kind in check_formats(formats):
+        with replacing(path.with_name(f"{path.name}.{kind}")) as draft:
+            missing |= dict.fromkeys(_write(figure, draft, kind))
+    return "".join(missing)
+
+
+def svg_of(figure: "Figure", name: str) -> str:
+    """Return a figure as an <svg> element for a page, with nothing that points elsewhere.
+
+    Ids begin with ``name``, so that several fit into one page, and the four colours of the
+    paper become ``var(--ink)``, ``var(--muted)``, ``var(--faint)``, ``var(--paper)``: the page
+    decides.
+
+    Args:
+        figure: as the functions of this room return it.
+        name: letters, digits and hyphens, another for each figure of a page.
+    """
+    buffer = io.BytesIO()
+    _write(figure, buffer, "svg")
+    text = buffer.getvalue().decode("utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    text = re.sub(r'(?<=[\s"])id="', f'id="{name}-', text)
+    text = re.sub(r'href="#', f'href="#{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    for colour, role in ((INK, "ink"), (MUTED, "muted"), (FAINT, "faint"), (PAPER, "paper")):
+        text = text.replace(colour, f"var(--{role})")
+    return re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", text, count=1)
+
+
+def _write(figure: "Figure", target: Path | io.BytesIO, kind: str) -> list[str]:
+    """Write one format; return the characters that no font has."""
+    metadata = {
+        "png": {"Software": None},
+        "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
+    with draw(), warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        figure.savefig(target, format=kind, dpi=_DPI, metadata=metadata[kind])
+    missing = []
+    for one in heard:
+        glyph = _MISSING.match(str(one.message))
+        if glyph:
+            missing.append(chr(int(glyph[1])))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return missing
+
+
+@cache
+def _wide_fonts() -> tuple[str, ...]:
+    """Return installed fonts with Chinese, Japanese or Korean characters, at most three."""
+    names = {font.name for font in _matplotlib("font_manager").fontManager.ttflist}
+    return tuple(sorted(name for name in names if _WIDE_FONTS.search(name))[:3])
+
+
+def _matplotlib(part: str = "") -> Any:  # noqa: ANN401 - a module of somebody else
+    name = f"matplotlib.{part}" if part else "matplotlib"
+    return optional(name, "a picture", "plots")
