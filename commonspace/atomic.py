@@ -4,6 +4,7 @@ This module knows nothing of what is written.
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from commonspace.errors import OutputError
 
-__all__ = ["check_free", "new_folder", "replacing"]
+__all__ = ["check_free", "new_folder", "new_folder_whole", "replacing"]
 
 
 @contextmanager
@@ -86,6 +87,48 @@ def new_folder(folder: Path) -> Path:
     if taken:
         raise _taken(folder, "a folder with files in it")
     return folder
+
+
+@contextmanager
+def new_folder_whole(folder: Path) -> Iterator[Path]:
+    """Lend a fresh folder beside ``folder``; move it there when the block ends well.
+
+    Whatever happens in between, there is nothing at ``folder`` or all that the block wrote. A kill
+    that cannot be caught leaves the draft, whose name begins with a dot, beside it.
+
+    Args:
+        folder: where the result should be; an empty folder that is already there will do.
+
+    Yields:
+        The path of an empty folder in the same place, to be filled by the block.
+
+    Raises:
+        OutputError: something is already there, or the operating system refused.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     with new_folder_whole(Path(place) / "report") as draft:
+        ...         _ = (draft / "note.txt").write_text("kept")
+        ...     [path.name for path in (Path(place) / "report").iterdir()]
+        ['note.txt']
+    """
+    was_there = folder.exists()
+    new_folder(folder)
+    if not was_there:
+        folder.rmdir()
+    try:
+        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as exc:
+        raise _refused(folder, exc) from exc
+    try:
+        yield draft
+        draft.chmod(0o777 & ~_umask())
+        draft.replace(folder)  # in place of an empty folder, too
+        _flush(folder.parent)
+    except OSError as exc:
+        raise _refused(folder, exc) from exc
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _taken(target: Path, found: str = "") -> OutputError:
