@@ -78,7 +78,7 @@ class Opened:
         Raises:
             StoreError: the copy in the folder is missing, damaged, or another space.
         """
-        number = self.store.space
+        number = self.shelves.fresh().space
         with self._loading:
             if number not in self._embedders:
                 space = load_copy(self.path, number, self.fingerprint, self._device)

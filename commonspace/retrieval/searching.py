@@ -98,18 +98,18 @@ class Searcher:
             state = self.shelves.fresh()
             hits = self._hits(state, asked, search)
             numbers = np.unique(hits.items[hits.items >= 0]).tolist()
-            kept = self.store.kept(numbers)
-            if len(kept) == len(numbers):  # else one was removed meanwhile: search again
-                break
+            kept = self.store.kept(numbers, state.fields)
+            if len(kept) == len(numbers):
+                break  # else one was removed meanwhile: search again
         relevance = self._relevance(space, state, vectors, hits)
-        names = {number: name for name, number in self.store.modalities.items()}
+        names = {number: name for name, number in state.modalities.items()}
         return [_found(hits, row, relevance, kept, names, search) for row in range(len(asked))]
 
     def _hits(self, state: State, asked: NDArray[np.float32], search: Search) -> Hits:
         allowed = self._allowed(search.where) if search.where is not None else None
         shelves = state.shelves
         if search.modality is not None:
-            numbers = self.store.modalities
+            numbers = state.modalities
             if search.modality not in numbers:
                 raise SettingError(
                     "the index holds no such modality",
@@ -135,13 +135,16 @@ class Searcher:
     def _relevance(
         self, space: CommonSpace, state: State, vectors: NDArray[np.float32], hits: Hits
     ) -> NDArray[np.float64] | None:
-        """Return (q, k), computed at granularity 0 where the space is granular; None without."""
+        """Return (q, k), of scores at granularity 0 where the space is granular; None without."""
         if not space.calibrated:
             return None
-        asked = space.as_queries(vectors, 0.0 if space.granular else None)
+        there = hits.entries >= 0
+        if not space.granular:  # then the scores at hand are those that were calibrated
+            return space.relevance(np.where(there, hits.scores, 0))
+        asked = space.as_queries(vectors, 0.0)
         scores = np.zeros(hits.scores.shape, dtype=np.float32)
-        for modality in np.unique(hits.modalities[hits.entries >= 0]).tolist():
-            at = np.nonzero((hits.modalities == modality) & (hits.entries >= 0))
+        for modality in np.unique(hits.modalities[there]).tolist():
+            at = np.nonzero(there & (hits.modalities == modality))
             entries = hits.entries[at]
             values = self.store.vectors_of(state.space, modality, np.unique(entries).tolist())
             nothing = np.zeros(space.dimension, dtype=np.float32)  # removed this very moment

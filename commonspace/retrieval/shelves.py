@@ -33,6 +33,10 @@ class State:
     space: int
     shelves: dict[int, Shelf]
     """By the number of the modality."""
+    modalities: dict[str, int]
+    """Name -> number."""
+    fields: dict[str, int]
+    """Name -> place in the list of an item's values."""
 
 
 class Shelves:
@@ -53,7 +57,7 @@ class Shelves:
         self.notes: list[str] = []
         self._alone = alone
         self._lock = RLock()
-        self._state = State(-1, -1, {})
+        self._state = State(-1, -1, {}, {}, {})
 
     def fresh(self) -> State:
         """Return the shelves as the store is now."""
@@ -107,7 +111,8 @@ class Shelves:
                 if before is not None and before.base is base
                 else Shelf.on(base, self.store, space, number)
             )
-        return State(self.store.generation, space, shelves)
+        names = self.store.modalities, self.store.fields
+        return State(self.store.generation, space, shelves, *names)
 
     def _file(self, space: int, modality: int) -> str:
         record = recorded(self.store, modality)

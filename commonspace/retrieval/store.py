@@ -8,7 +8,7 @@ fingerprint, and nothing of how vectors are searched.
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -52,7 +52,6 @@ class Store:
         self.path = path
         self._connection = connection
         self._lock = RLock()
-        self._names: tuple[int, dict[str, int], dict[str, int]] = (-1, {}, {})
 
     @classmethod
     def create(cls, path: Path, *, fingerprint: str, dimension: int) -> "Store":
@@ -177,12 +176,12 @@ class Store:
     @property
     def modalities(self) -> dict[str, int]:
         """Name -> number of each modality that an item ever had."""
-        return self._named()[0]
+        return dict(self.rows("SELECT name, modality FROM modalities ORDER BY modality"))
 
     @property
     def fields(self) -> dict[str, int]:
         """Name -> place of each field that an item ever had."""
-        return self._named()[1]
+        return dict(self.rows("SELECT name, field FROM fields ORDER BY field"))
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -205,15 +204,18 @@ class Store:
             found.setdefault(item, {})[name] = digest
         return found
 
-    def kept(self, items: Iterable[int], *, shown: bool = True) -> dict[int, Kept]:
+    def kept(
+        self, items: Iterable[int], fields: Mapping[str, int], *, shown: bool = True
+    ) -> dict[int, Kept]:
         """Return what is kept of some items: those that are still there.
 
         Args:
             items: their numbers.
+            fields: what ``fields`` of this very generation gave.
             shown: whether texts and paths of pictures are wanted, too.
         """
         asked = (json.dumps(list(items)),)
-        names = {place: name for name, place in self.fields.items()}
+        names = {place: name for name, place in fields.items()}
         raw: dict[int, dict[str, str]] = {}
         if shown:
             sql = (
@@ -329,14 +331,6 @@ class Store:
         """
         sql = "SELECT entry FROM removed WHERE number > ? AND modality = ? ORDER BY entry"
         return np.array([row[0] for row in self.rows(sql, (after, modality))], dtype=np.int64)
-
-    def _named(self) -> tuple[dict[str, int], dict[str, int]]:
-        generation = self.generation
-        if self._names[0] != generation:
-            modalities = dict(self.rows("SELECT name, modality FROM modalities ORDER BY modality"))
-            fields = dict(self.rows("SELECT name, field FROM fields ORDER BY field"))
-            self._names = (generation, modalities, fields)
-        return self._names[1], self._names[2]
 
 
 def _decoded(path: Path, rows: list[tuple[Any, ...]], dimension: int) -> Vectors:

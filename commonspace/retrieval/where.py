@@ -165,10 +165,10 @@ class _Parser:
         return sql
 
     def _tested(self) -> str:
-        token = self._next()
+        token = self.tokens[self.place]
         if token.kind not in ("word", "quoted"):
-            self.place -= 1
             self._wrong("the name of a field, not, or (")
+        self.place += 1
         text = token.text
         name = text[1:-1].replace("``", "`") if token.kind == "quoted" else text
         if name not in BUILT_IN_FIELDS and name not in self.fields:
@@ -191,10 +191,10 @@ class _Parser:
         return f"(NOT {sql})" if negated else sql
 
     def _compared(self, name: str) -> str:
-        sign = self._next().text
+        sign = self.tokens[self.place].text
         if sign not in _COMPARED and sign not in ("!=", "<>"):
-            self.place -= 1
             self._wrong("=, !=, <, <=, >, >=, in, like or is")
+        self.place += 1
         value = self._value()
         equal = _COMPARED.get(sign, "=")
         sql = self._some(name, f"{_same_kind(value)} AND e.value {equal} ?", (value,))
@@ -234,14 +234,14 @@ class _Parser:
         return f"EXISTS (SELECT 1 FROM {column} AS e WHERE {test})"
 
     def _value(self) -> Value:
-        token = self._next()
-        if token.kind in ("true", "false"):
-            return int(token.kind == "true")
+        token = self.tokens[self.place]
+        if token.kind not in ("true", "false", "number", "string"):
+            self._wrong("a number, a string in quotes, true or false")
+        self.place += 1
         if token.kind == "number":
             return _number(token.text)
         if token.kind != "string":
-            self.place -= 1
-            self._wrong("a number, a string in quotes, true or false")
+            return int(token.kind == "true")
         quote = token.text[0]
         return token.text[1:-1].replace(quote * 2, quote)
 
@@ -251,11 +251,6 @@ class _Parser:
             self.place -= 1
             self._wrong(f"a string in quotes, of at most {_LONGEST_PATTERN} characters")
         return value
-
-    def _next(self) -> _Token:
-        token = self.tokens[self.place]
-        self.place += token.kind != "end"
-        return token
 
     def _took(self, wanted: str) -> bool:
         token = self.tokens[self.place]

@@ -134,7 +134,7 @@ class _Batch:
         return found
 
     def _described_anew(self, same: Mapping[int, int]) -> dict[int, Item]:
-        kept = self.store.kept(same.values(), shown=False)
+        kept = self.store.kept(same.values(), self.store.fields, shown=False)
         changed = {}
         for row, number in same.items():
             item, before = self._item(row, {}), kept[number]
