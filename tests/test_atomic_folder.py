@@ -24,9 +24,13 @@ def test_all_of_it_is_there_at_the_end(tmp_path: Path, empty_before: bool) -> No
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
 def test_nothing_is_left_of_what_was_broken_off(tmp_path: Path, stop: type[BaseException]) -> None:
-    with pytest.raises(stop), new_folder_whole(tmp_path / "report") as draft:
-        (draft / "a.txt").write_text("a")
-        raise stop
+    def broken_off() -> None:
+        with new_folder_whole(tmp_path / "report") as draft:
+            (draft / "a.txt").write_text("a")
+            raise stop
+
+    with pytest.raises(stop):
+        broken_off()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from commonspace.data import Dataset
     from commonspace.space import CommonSpace
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "trained_on"]
 
 
 def evaluate(
@@ -70,10 +70,20 @@ def evaluate(
     print_report(f"{run}: {split} split of {dataset.name}", report, part)
 
 
-def _warn_if_changed(space: "CommonSpace", dataset: "Dataset") -> None:
+def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:
+    """Tell whether the training samples of a data set are those that a space was trained on.
+
+    Args:
+        space: with the record of what it was fitted on.
+        dataset: the whole of it, with all its splits.
+    """
     facts = space.provenance.get("data", {})
     fingerprint = facts.get("given_fingerprint", facts.get("fingerprint"))
-    if dataset.take(dataset.split == "train").fingerprint != fingerprint:
+    return bool(dataset.take(dataset.split == "train").fingerprint == fingerprint)
+
+
+def _warn_if_changed(space: "CommonSpace", dataset: "Dataset") -> None:
+    if not trained_on(space, dataset):
         typer.echo(
             "note: the training samples are no longer those that the space was trained on:"
             " samples of this split may have been among them",

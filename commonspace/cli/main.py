@@ -18,6 +18,7 @@ from commonspace.cli.embed import embed
 from commonspace.cli.evaluate import evaluate
 from commonspace.cli.extract import extract
 from commonspace.cli.interrupts import INTERRUPTED
+from commonspace.cli.report import report
 from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
 
@@ -36,6 +37,7 @@ a data set that is built in.
   commonspace data photos                        look at your own data
   commonspace train photos --out runs/photos     learn a space from it
   commonspace evaluate runs/photos               mAP on the test split
+  commonspace report runs/photos                 the same in pictures
   commonspace embed runs/photos --data photos --out vectors.npz
 
 [bold]With trained encoders[/bold]
@@ -65,6 +67,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command(train, "Learn and measure"),
     "evaluate": Command(evaluate, "Learn and measure"),
     "compare": Command(compare, "Learn and measure"),
+    "report": Command(report, "Learn and measure"),
     "embed": Command(embed, "Use"),
 }
 
