@@ -213,8 +213,8 @@ def _confusion(name: str, one: Direction, found: Embeddings) -> Drawn:
     )
     caption = (
         f"For queries of the class of a row, the share of each class among the first {depth}"
-        " results (an item of several classes counts in parts). The scale is that of square roots, so"
-        " that small shares are seen; below, the largest shares of a wrong class."
+        " results (an item of several classes counts in parts). The scale is that of square roots,"
+        " so that small shares are seen; below, the largest shares of a wrong class."
     )
     if not np.any(found.labels[one.source][:, there], axis=0).all():
         caption += " A grey row is a class that no query has."

@@ -22,7 +22,7 @@ from commonspace.reporting.course import read_course, read_surface
 from commonspace.reporting.items import Items, find_items
 from commonspace.reporting.measured import Direction, measure
 from commonspace.reporting.pictures import Drawn, draw_space, pictures
-from commonspace.reporting.words import facts, figures_table
+from commonspace.reporting.words import facts, figures_tables
 from commonspace.space import CommonSpace
 
 __all__ = ["PAGE", "ReportOptions", "Subject", "Watcher", "write_report"]
@@ -204,7 +204,7 @@ class _Report:
             title=f"{subject.name}: {method} on {found.data.name}",
             subtitle=f"the {subject.split} split: {len(found.data):,} samples,"
             f" {' and '.join(found.vectors)}",
-            tables=[figures_table(directions)],
+            tables=figures_tables(directions),
             facts=facts(subject.space.provenance, subject.space.dimension),
             notes=self._notes,
             pictures=self._pictures,

@@ -9,37 +9,18 @@ from typing import Any
 from commonspace.plots import Fact, Table
 from commonspace.reporting.measured import Direction
 
-__all__ = ["facts", "figures_table", "settings_in_words"]
+__all__ = ["facts", "figures_tables", "settings_in_words"]
 
 _UNKNOWN = "–"
 
 
-def figures_table(directions: Sequence[Direction]) -> Table:
-    """Return the figures of each direction, and their mean.
+def figures_tables(directions: Sequence[Direction]) -> list[Table]:
+    """Return the figures of each direction: those that count classes, and those that count pairs.
 
     Args:
         directions: what was measured.
     """
-    head = (
-        "direction", "mAP", "95% interval", "chance", "R-precision", "nDCG", "recall@1", "@5",
-        "@10", "median rank of the pair", "modality gap", "queries", "gallery",
-    )  # fmt: skip
-    judged = [one for one in directions if not one.problem]
-    rows = [_row(one) if not one.problem else _empty(one, len(head)) for one in directions]
-    if len(judged) > 1:
-        mean = sum(one.map.mean for one in judged) / len(judged)
-        rows.append(["mean of the directions", f"{mean:.3f}", *[""] * (len(head) - 2)])
-    unlabelled = sum(one.figures()["unlabelled"] for one in judged)
-    caption = (
-        "mAP over the whole ranking. The interval is a bootstrap over queries: it speaks of other"
-        " queries of the same kind, not of other trainings. Chance is the share of the gallery that"
-        " is relevant. Recall@k and the median rank ask for the exact pair, the sample of the same"
-        " id, and nothing else; pairs that look alike make them low. The modality gap is the"
-        " distance of the two centroids on the unit sphere, from 0 to 2."
-    )
-    if unlabelled:
-        caption += f" Queries without a label, in all directions: {unlabelled}; they are left out."
-    return Table("Figures", head, rows, caption)
+    return [_by_class(directions), _by_pair([one for one in directions if not one.problem])]
 
 
 def facts(space: Mapping[str, Any], dimension: int) -> list[Fact]:
@@ -77,39 +58,76 @@ def settings_in_words(settings: Mapping[str, Any]) -> str:
 
     Example:
         >>> settings_in_words({"eta": 0.1, "graph": None, "raw": {"fine_tune": "none"}})
-        'eta 0.1, graph left to the method, raw (fine_tune none)'
+        'eta 0.1, raw (fine_tune none); left to the method: graph'
     """
     said = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
             inner = settings_in_words(value)
             said += [f"{name} ({inner})"] if inner else []
-        elif value is None:
-            said.append(f"{name} left to the method")
-        else:
+        elif value is not None:
             said.append(f"{name} {value}")
-    return ", ".join(said)
+    left = ", ".join(name for name, value in settings.items() if value is None)
+    return "; ".join([", ".join(said)] * bool(said) + [f"left to the method: {left}"] * bool(left))
 
 
-def _row(one: Direction) -> list[str]:
-    pairs = one.pairs
-    return [
-        one.name,
-        f"{one.map.mean:.3f}",
-        f"{one.map.low:.3f} to {one.map.high:.3f}",
-        f"{one.chance:.3f}",
-        f"{one.r_precision:.3f}",
-        f"{one.ndcg:.3f}",
-        *(f"{pairs.recall[k]:.3f}" if pairs else _UNKNOWN for k in (1, 5, 10)),
-        f"{pairs.median_rank:g}" if pairs else _UNKNOWN,
-        _UNKNOWN if one.gap is None else f"{one.gap:.2f}",
-        f"{one.queries:,}",
-        f"{one.gallery:,}",
-    ]
+def _by_class(directions: Sequence[Direction]) -> Table:
+    head = (
+        "direction",
+        "mAP",
+        "95% interval",
+        "chance",
+        "R-precision",
+        "nDCG",
+        "queries",
+        "gallery",
+    )
+    rows = []
+    for one in directions:
+        figures = [_UNKNOWN] * 6
+        if not one.problem:
+            figures = [
+                f"{one.map.mean:.3f}",
+                f"{one.map.low:.3f} to {one.map.high:.3f}",
+                *(f"{figure:.3f}" for figure in (one.chance, one.r_precision, one.ndcg)),
+                f"{one.queries:,}",
+            ]
+        rows.append([one.name, *figures, f"{one.gallery:,}"])
+    judged = [one for one in directions if not one.problem]
+    if len(judged) > 1:
+        mean = sum(one.map.mean for one in judged) / len(judged)
+        rows.append(["mean of the directions", f"{mean:.3f}", *[""] * (len(head) - 2)])
+    caption = (
+        "What shares a class with the query is relevant. mAP over the whole ranking. The interval"
+        " is a bootstrap over queries: it speaks of other queries of the same kind, not of other"
+        " trainings. Chance is the share of the gallery that is relevant."
+    )
+    unlabelled = sum(one.figures()["unlabelled"] for one in judged)
+    if unlabelled:
+        caption += (
+            f" Queries without a label, in all directions: {unlabelled:,}; they do not count."
+        )
+    return Table("Found by class", head, rows, caption)
 
 
-def _empty(one: Direction, columns: int) -> list[str]:
-    return [f"{one.name}: {one.problem}", *[_UNKNOWN] * (columns - 2), f"{one.gallery:,}"]
+def _by_pair(judged: Sequence[Direction]) -> Table:
+    head = (
+        "direction", "recall@1", "recall@5", "recall@10", "median rank", "paired queries",
+        "modality gap",
+    )  # fmt: skip
+    rows = []
+    for one in judged:
+        figures = [_UNKNOWN] * 4 + ["0"]
+        if one.pairs:
+            shares = (f"{one.pairs.recall[k]:.3f}" for k in (1, 5, 10))
+            figures = [*shares, f"{one.pairs.median_rank:g}", f"{one.pairs.queries:,}"]
+        rows.append([one.name, *figures, _UNKNOWN if one.gap is None else f"{one.gap:.2f}"])
+    caption = (
+        "Only the very sample of the query, by its id, is right. Samples that look alike make these"
+        " low, and a method that learns classes alone does not aim at them. The modality gap is"
+        " the distance between the centroids of the two modalities on the unit sphere, from 0 to 2."
+    )
+    return Table("Found by pair", head, rows, caption)
 
 
 def _part(part: Mapping[str, Any]) -> str:
