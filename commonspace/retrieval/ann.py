@@ -195,7 +195,7 @@ def _lists(values: NDArray[np.float32], dimension: int) -> Nearest:
     index = faiss.IndexIVFFlat(
         faiss.IndexFlatIP(dimension), dimension, count, faiss.METRIC_INNER_PRODUCT
     )
-    index.cp.seed = 0
+    index.cp.seed, index.cp.min_points_per_centroid = 0, 1  # few points: no warning on stderr
     index.train(values)
     index.add(values)
     return Nearest(index, "ivf", max(1, count // 16))

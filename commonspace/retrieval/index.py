@@ -301,17 +301,22 @@ class Index:
             DataError: an id is not there; nothing is removed.
             StoreError: another writer is at work.
         """
+        if isinstance(ids, str):
+            raise DataError(
+                "the ids are not a list",
+                expected="ids of items that are there, as strings",
+                found=repr(ids),
+                advice=f"write [{ids!r}]; nothing was removed",
+            )
         wanted = list(dict.fromkeys(ids))
         with self._opened.alone():
             known = self._opened.store.known(wanted)
             absent = [name for name in wanted if name not in known]
-            if isinstance(ids, str) or absent:
+            if absent:
                 raise DataError(
-                    f"the index holds no item {absent[0]!r}" if absent else "ids are not a list",
+                    f"the index holds no item {absent[0]!r}",
                     expected="ids of items that are there, as strings",
-                    found=", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else "")
-                    if absent
-                    else repr(ids),
+                    found=", ".join(map(repr, absent[:5])) + (", …" if len(absent) > 5 else ""),
                     advice="check the spelling; nothing was removed",
                 )
             with self._opened.store.changing() as connection:

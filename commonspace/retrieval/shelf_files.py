@@ -23,12 +23,9 @@ from commonspace.retrieval.ann import Kind, Nearest, nearest_of
 from commonspace.retrieval.shelf import Base
 from commonspace.retrieval.store import Store
 
-__all__ = ["FOLDER", "Choice", "Record", "built", "chosen_kind", "kept", "read", "recorded"]
+__all__ = ["FOLDER", "Record", "built", "chosen_kind", "kept", "read", "recorded"]
 
 FOLDER = "shelves"
-
-Choice = Kind | str
-"""A kind of index, or "auto" to choose one by the number of vectors."""
 
 AUTO: dict[Kind, int] = {"exact": 1_000_000, "hnsw": 20_000_000}
 """Up to how many vectors "auto" takes a kind; beyond that it takes ivf."""
@@ -64,6 +61,8 @@ def chosen_kind(choice: str, count: int) -> Kind:
         >>> chosen_kind("auto", 1000), chosen_kind("auto", 2_000_000), chosen_kind("ivf", 1000)
         ('exact', 'hnsw', 'ivf')
     """
+    if not count:
+        return "exact"
     if choice == "auto":
         return next((kind for kind, most in AUTO.items() if count <= most), "ivf")
     return choice  # type: ignore[return-value] # checked where the index was made

@@ -1,0 +1,352 @@
+"""An index finds what a search by hand finds, whatever was put in, changed and taken out before."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from commonspace import CommonSpace, Dataset, Features
+from commonspace.errors import DataError, OutputError, SettingError, StoreError
+from commonspace.retrieval import Change, Index, Query, Search, shelves
+
+Make = Callable[..., Dataset]
+Naive = Callable[..., list[tuple[str, str, float]]]
+
+QUERIES = np.random.default_rng(5).normal(size=(7, 6)).astype(np.float32)
+
+
+@pytest.fixture
+def index(tmp_path: Path, space: CommonSpace, make: Make) -> Index:
+    """Return an index of 40 articles."""
+    return Index.create(tmp_path / "shop", space, make(range(40)))
+
+
+def test_it_finds_what_a_search_by_hand_finds(
+    index: Index, space: CommonSpace, make: Make, naive: Naive, told: Naive
+) -> None:
+    data = make(range(40))
+    for query in QUERIES:
+        assert told(index, query) == naive(space, data, query)
+        assert told(index, query, k=3, modality="text") == naive(
+            space, data, query, k=3, modality="text"
+        )
+        assert told(index, query, where="price < 100 or brand is null") == naive(
+            space, data, query, holds=lambda row: row < 10 or row % 2 == 0
+        )
+
+
+def test_many_queries_in_one_pass_are_as_many_searches(index: Index) -> None:
+    together = index.search_many(QUERIES, Search(k=4))
+    alone = [index.search(vector=query, k=4) for query in QUERIES]
+    assert [[one.id for one in found] for found in together] == [
+        [one.id for one in found] for found in alone
+    ]
+    assert index.search_many([]) == []
+    assert index.search_many([Query(vector=QUERIES[0])])[0] == index.search(vector=QUERIES[0])
+
+
+def test_what_is_found_carries_what_was_put_in(index: Index, make: Make) -> None:
+    data = make(range(40))
+    found = {one.id: one for one in index.search(vector=QUERIES[0], k=1000)}
+    assert set(found) == set(data.ids)  # k beyond the number of items: all of them
+    for row, name in enumerate(data.ids):
+        one = found[name]
+        assert one.labels == (data.class_names[row % 3],)
+        assert one.split == data.split[row]
+        assert one.fields == {"price": row * 10} | ({"brand": "Acme"} if row % 2 else {})
+        assert one.texts == ()
+        assert one.photo is None
+
+
+def test_relevance_is_that_of_the_score(index: Index, space: CommonSpace) -> None:
+    found = index.search(vector=QUERIES[1], k=40)
+    if not space.calibrated:
+        assert all(one.relevance is None for one in found)
+        with pytest.raises(SettingError, match="tells no relevance"):
+            index.search(vector=QUERIES[1], min_relevance=0.5)
+        return
+    expected = space.relevance([one.score for one in found])
+    assert [one.relevance for one in found] == pytest.approx(expected.tolist(), rel=1e-6)
+    middle = float(np.median(expected))
+    likely = index.search(vector=QUERIES[1], k=40, min_relevance=middle)
+    assert [one.id for one in likely] == [
+        one.id for one in found if one.relevance is not None and one.relevance >= middle
+    ]
+
+
+def test_it_is_the_same_after_closing_and_opening(
+    index: Index, space: CommonSpace, make: Make, naive: Naive, told: Naive
+) -> None:
+    index.close()
+    index.close()
+    with Index.open(index.path) as again:
+        assert len(again) == 40
+        assert again.fingerprint == space.fingerprint
+        assert again.space.fingerprint == space.fingerprint
+        assert told(again, QUERIES[2]) == naive(space, make(range(40)), QUERIES[2])
+    with Index.open(index.path, space=space) as again:
+        assert again.space is space
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "update", "remove", "reopen", "remake"]),
+        st.sets(st.integers(0, 24), min_size=1, max_size=12),
+        st.integers(0, 2),
+    ),
+    max_size=6,
+)
+
+
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(STEPS, st.sampled_from(["exact", "hnsw", "ivf"]))
+def test_whatever_happened_it_finds_what_is_in_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    space: CommonSpace,
+    make: Make,
+    naive: Naive,
+    told: Naive,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[tuple[str, set[int], int]],
+    kind: str,
+) -> None:
+    """Compare with a dict, from the writer's own side and from that of an open reader."""
+    monkeypatch.setattr(shelves, "SMALLEST", 4)  # so that bases are made, followed and made anew
+    path = tmp_path_factory.mktemp("index") / "shop"
+    writer = Index.create(path, space, kind=kind)
+    reader = Index.open(path, space=space)
+    model: dict[int, int] = {}
+    for action, numbers, version in steps:
+        some = sorted(numbers)
+        if action == "add":
+            new = [number for number in some if number not in model]
+            if new:
+                assert writer.add(make(new, version=version)) == Change(added=len(new))
+                model |= dict.fromkeys(new, version)
+        elif action == "update":
+            old = {number: model[number] for number in some if number in model}
+            same = sum(before == version for before in old.values())
+            assert writer.update(make(some, version=version)) == Change(
+                added=len(some) - len(old), replaced=len(old) - same, unchanged=same
+            )
+            model |= dict.fromkeys(some, version)
+        elif action == "remove":
+            there = [number for number in some if number in model]
+            assert writer.remove([f"article {number}" for number in there]).removed == len(there)
+            for number in there:
+                del model[number]
+        elif action == "reopen":
+            writer.close()
+            writer = Index.open(path, space=space)
+        else:
+            with writer._opened.alone():
+                for number in writer._opened.store.modalities.values():
+                    writer._opened.shelves.remake(number)
+        for handle in (writer, reader):
+            _check(handle, model, space, make, naive, told)
+    assert writer.notes == reader.notes == ()
+    writer.close()
+    reader.close()
+
+
+def _check(
+    index: Index,
+    model: dict[int, int],
+    space: CommonSpace,
+    make: Make,
+    naive: Naive,
+    told: Naive,
+) -> None:
+    assert len(index) == len(model)
+    query = QUERIES[0]
+    if not model:
+        assert index.search(vector=query) == []
+        return
+    parts = [make([number], version=version) for number, version in sorted(model.items())]
+    data = parts[0] if len(parts) == 1 else _joined(parts)
+    prices = [int(price) for price in data.fields["price"]]
+    assert told(index, query, k=5) == naive(space, data, query, k=5)
+    assert told(index, query, k=50, where="price >= 100") == naive(
+        space, data, query, k=50, holds=lambda row: prices[row] >= 100
+    )
+
+
+def _joined(parts: list[Dataset]) -> Dataset:
+    def stacked(name: str) -> Features:
+        columns: list[Any] = [part.columns[name] for part in parts]
+        return Features(
+            np.concatenate([column.values for column in columns]),
+            np.concatenate([column.present for column in columns]),
+        )
+
+    return Dataset(
+        name="joined",
+        ids=tuple(name for part in parts for name in part.ids),
+        columns={name: stacked(name) for name in ("image", "text")},
+        labels=np.concatenate([part.labels for part in parts]),
+        class_names=parts[0].class_names,
+        split=np.concatenate([part.split for part in parts]),
+        fields={name: [part.fields[name][0] for part in parts] for name in ("price", "brand")},
+    )
+
+
+def test_fields_alone_can_change(index: Index, make: Make) -> None:
+    data = make(range(40))
+    cheaper = replace(data, fields={"price": [1] * 40, "colour": ["red"] + [None] * 39})
+    assert index.update(cheaper) == Change(described=40)
+    assert index.update(cheaper) == Change(unchanged=40)
+    (first,) = index.search(vector=QUERIES[0], where="colour = 'red'")
+    assert (first.id, first.fields) == ("article 0", {"price": 1, "colour": "red"})
+    assert index.search(vector=QUERIES[0], where="brand = 'Acme'") == []
+
+
+def test_ids_that_are_taken_are_refused_before_anything_is_written(
+    index: Index, make: Make
+) -> None:
+    with pytest.raises(DataError) as caught:
+        index.add(make(range(38, 50)))
+    assert "2 of the 12 samples" in str(caught.value)
+    assert "'article 38', 'article 39'" in str(caught.value)
+    assert len(index) == 40
+
+
+def test_ids_that_are_not_there_cannot_be_removed(index: Index) -> None:
+    with pytest.raises(DataError, match="no item 'article 77'"):
+        index.remove(["article 1", "article 77"])
+    with pytest.raises(DataError, match="no item 7"):
+        index.remove([7])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="not a list"):
+        index.remove("article 1")
+    assert len(index) == 40
+    assert index.remove(["article 1", "article 1"]) == Change(removed=1)
+
+
+def test_samples_without_a_modality_of_the_space_are_left_out(index: Index, make: Make) -> None:
+    data = make([50, 51])
+    lacking = replace(
+        data,
+        columns={
+            "image": Features(np.ones((2, 6)), present=[True, False]),
+            "sound": Features(np.ones((2, 3))),
+        },
+    )
+    change = index.add(lacking)
+    assert change.added == 1
+    assert change.notes == ("left out 1 samples without a modality of the space",)
+    strange = replace(data, columns={"sound": Features(np.ones((2, 3)))})
+    with pytest.raises(SettingError, match="no modality in common"):
+        index.add(strange)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (float("nan"), None),
+        (np.float32(0.5), 0.5),
+        (np.datetime64("2020-02-03").item(), "2020-02-03"),
+        ((1, "a", None), [1, "a", None]),
+        (True, True),
+    ],
+)
+def test_values_of_fields(index: Index, make: Make, value: object, kept: object) -> None:
+    index.add(replace(make([50]), fields={"extra": [value]}))
+    (found,) = index.search(vector=QUERIES[0], where="id = 'article 50'")
+    assert found.fields == ({} if kept is None else {"extra": kept})
+
+
+@pytest.mark.parametrize("value", [float("inf"), {"a": 1}, b"bytes", 1j])
+def test_values_that_no_index_keeps(index: Index, make: Make, value: object) -> None:
+    with pytest.raises(DataError, match="cannot keep"):
+        index.add(replace(make([50]), fields={"extra": [value]}))
+    assert len(index) == 40
+
+
+def test_a_field_with_a_name_that_is_taken(index: Index, make: Make) -> None:
+    with pytest.raises(DataError, match="every item has already"):
+        index.add(replace(make([50]), fields={"label": ["x"]}))
+
+
+def test_ids_that_are_no_text_are_refused(index: Index, make: Make) -> None:
+    with pytest.raises(DataError, match="UTF-8"):
+        index.add(replace(make([50]), ids=("\ud800",)))
+    assert len(index) == 40
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "nothing is asked"),
+        ({"vector": np.zeros(6)}, "zeros"),
+        ({"vector": np.full(6, np.nan)}, "not finite"),
+        ({"vector": np.full(6, 1e39)}, "not finite"),
+        ({"vector": np.ones(5)}, "6 real numbers"),
+        ({"vector": ["a"] * 6}, "6 real numbers"),
+        ({"text": "words"}, "reads no texts"),
+        ({"image": "a.jpg"}, "reads no images"),
+        ({"vector": np.ones(6), "k": 0}, "a whole number from 1"),
+        ({"vector": np.ones(6), "k": 2.5}, "a whole number from 1"),
+        ({"vector": np.ones(6), "modality": "sound"}, "'image' or 'text'"),
+        ({"vector": np.ones(6), "where": "prise = 1"}, "did you mean price?"),
+        ({"vector": np.ones(6), "where": "price = 1; DROP TABLE items"}, "cannot be understood"),
+        ({"vector": np.ones(6), "granularity": 0.5}, "granularity"),
+        ({"vector": np.ones(6), "min_relevance": 1.5}, "from 0 to 1"),
+    ],
+)
+def test_bad_queries_are_refused_with_a_reason(
+    index: Index, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises((SettingError, DataError)) as caught:
+        index.search(**options)
+    assert said in str(caught.value)
+    assert len(index) == 40
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "x" * 1_000_000])
+def test_texts_that_no_search_takes(index: Index, text: str) -> None:
+    with pytest.raises(SettingError, match="at most 100,000 characters"):
+        index.search(text=text)
+
+
+def test_a_place_that_is_taken_is_refused(index: Index, space: CommonSpace, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="an index"):
+        Index.create(index.path, space)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="already there"):
+        Index.create(tmp_path / "file", space)
+    (tmp_path / "empty").mkdir()
+    Index.create(tmp_path / "empty", space).close()
+    with pytest.raises(SettingError, match="'exact' or 'auto'"):
+        Index.create(tmp_path / "other", space, kind="fast")
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no index"):
+        Index.open(tmp_path / "absent")
+    (tmp_path / "store.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreError, match="damaged, or no index"):
+        Index.open(tmp_path)
+
+
+def test_another_space_is_refused(
+    index: Index, space: CommonSpace, make: Make, tmp_path: Path
+) -> None:
+    from commonspace.methods import CCA
+
+    data = make(range(100, 160))
+    data = replace(data, split=np.array(["train", "validation"] * 30))
+    other = CCA(dimension=3).fit(data.part("train"), data.part("validation"))
+    with pytest.raises(StoreError, match="another space"):
+        Index.open(index.path, space=other)
+    for file in (index.path / "spaces" / "1").iterdir():
+        file.unlink()
+    other.write(index.path / "spaces" / "1")
+    with Index.open(index.path) as swapped, pytest.raises(StoreError, match="another space"):
+        swapped.search(vector=np.ones(6))
