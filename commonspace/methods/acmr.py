@@ -44,7 +44,7 @@ class ACMR(Descent):
     step; the factors r and g are 1 in the paper. With more than two modalities D tells all of them
     apart by a softmax (for two that is the paper's logistic), L_imi is summed over all ordered
     pairs of them and the others over all. A sample with several labels has y_i spread over them.
-    Projectors have two hidden layers with tanh, one width for both.
+    Projectors have two hidden layers with tanh, one width for both, and D has two as well.
 
     Needs: labels, two or more modalities; neither pairs nor equal sizes. Samples without a label
     take part in L_adv alone.
@@ -117,7 +117,7 @@ class ACMR(Descent):
             activation="tanh",
             heads={
                 "classes": {"kind": "layers", "sizes": [len(train.class_names)]},
-                "modality": {"kind": "layers", "sizes": narrowing},
+                "modality": {"kind": "layers", "sizes": narrowing, "activation": "tanh"},
             },
         )
         objective = ACMRObjective(

@@ -78,7 +78,7 @@ class Orthonormal(nn.Module):
 
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
-    "layers": lambda size, sizes: layers([size, *sizes]),
+    "layers": lambda size, sizes, activation="relu": layers([size, *sizes], activation),
     "scale": lambda size, temperature: Scale(temperature),
     "orthonormal": Orthonormal,
 }

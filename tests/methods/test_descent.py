@@ -1,0 +1,162 @@
+"""What the methods that train a network of branches share: settings, resuming, raw columns."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import commonspace as cs
+from commonspace.cli.methods import BY_DESCENT, MethodOptions, method_named
+from commonspace.data import Dataset, Features
+from commonspace.errors import DataError, SettingError
+from commonspace.methods import DCCA, SDML, FromRaw, InfoNCE
+from commonspace.networks.branches import BranchesNetwork
+from commonspace.training import Run, loop
+
+QUIET = Run(observers=())
+TINY: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 6, "learning_rate": 1e-2}
+
+every = pytest.mark.parametrize("name", BY_DESCENT)
+
+
+def tiny(name: str, **options: Any) -> Any:  # noqa: ANN401
+    return replace(method_named(name, MethodOptions(**TINY)), **options)  # type: ignore[type-var]
+
+
+@every
+def test_every_option_of_the_command_line_arrives(name: str) -> None:
+    given: dict[str, Any] = {
+        "seed": 7,
+        "epochs": 3,
+        "batch_size": 9,
+        "learning_rate": 0.5,
+        "hidden": 5,
+        "common": 4,
+        "device": "cpu",
+        "precision": "float32",
+    }
+    raw: dict[str, Any] = {
+        "encoders": {"image": "vgg19"},
+        "several_texts": "mean",
+        "fine_tune": "top",
+        "trunk_learning_rate": 1e-3,
+        "checkpoint_gradients": True,
+    }
+    method: Any = method_named(name, MethodOptions(**given, **raw, patience=0))
+    assert method == type(method)(**given, patience=None, raw=FromRaw(**raw))
+    assert method_named(name, MethodOptions()) == type(method)()
+
+
+@every
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden": 0},
+        {"common": 0},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"patience": 0},
+        {"seed": -1},
+    ],
+)
+def test_settings_that_cannot_work_are_refused_by_name(name: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        tiny(name, **wrong)
+
+
+@every
+def test_a_killed_training_ends_at_the_same_bits(
+    name: str,
+    points: Dataset,
+    witness: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)  # tiny epochs are shorter than writing one
+    method = tiny(name, batch_size=16)
+    train, validation = points.part("train"), points.part("validation")
+    whole = method.fit(train, validation, QUIET)
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(train, validation, Run(folder, observers=(witness(dies_in=4),)))
+    again = witness()
+    space = method.fit(train, validation, Run(folder, resume=True, observers=(again,)))
+    assert again.started_with[0][2] == 3
+    for key, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, space.network.state_dict()[key])
+    assert whole.provenance["chosen"]["epoch"] == space.provenance["chosen"]["epoch"]
+
+
+@every
+def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -> None:
+    """Pictures and texts through trunks that start from nothing; a third is relevant."""
+    method = tiny(name, epochs=12, batch_size=8, hidden=32, learning_rate=3e-3)
+    space = method.fit(hues.part("train"), hues.part("validation"), QUIET)
+    assert cs.evaluate(space, hues.part("validation"))["average"]["map"] > 0.6
+    space.save(tmp_path / "space")
+    loaded = cs.load(tmp_path / "space")
+    sentence = ["some red wall"]
+    np.testing.assert_array_equal(loaded.embed("text", sentence), space.embed("text", sentence))
+
+
+@pytest.mark.parametrize("fine_tune", ["none", "all"])
+def test_encoders_stand_before_the_branches(
+    fine_tune: Any,  # noqa: ANN401
+    hues: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kept as they are, they come to the space that learnt on their features; or trained along."""
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
+    raw = FromRaw(encoders={"text": "learnt"}, fine_tune=fine_tune)
+    method = tiny("sdml", raw=raw, batch_size=8)
+    space = method.fit(hues.part("train"), hues.part("validation"), QUIET)
+    assert isinstance(space.network, BranchesNetwork)
+    assert space.network.config.trunks["text"]["kind"] == "sentence_cnn"
+    found = cs.evaluate(space, hues.part("validation"))["average"]["map"]
+    assert found == pytest.approx(space.provenance["chosen"]["validation_map"], abs=1e-6)
+    space.save(tmp_path / "space")
+    loaded = cs.load(tmp_path / "space")
+    sentence = ["some red wall"]
+    np.testing.assert_array_equal(loaded.embed("text", sentence), space.embed("text", sentence))
+
+
+@pytest.mark.parametrize("name", ["infonce", "dcca"])
+def test_a_modality_without_partners_is_named(name: str, points: Dataset) -> None:
+    train = points.part("train")
+    there = np.zeros(len(train), dtype=bool)
+    there[0] = True
+    text = Features(train.columns["text"].values, there)  # type: ignore[attr-defined]
+    alone = replace(train, columns={"image": train.columns["image"], "text": text})
+    with pytest.raises(DataError, match="too few complete samples to learn 'image' from") as caught:
+        tiny(name).fit(alone, points.part("validation"), QUIET)
+    assert caught.value.found == "1 of 40"
+
+
+def test_a_sample_of_three_modalities_needs_only_two_of_them_for_infonce(three: Dataset) -> None:
+    """Each sample lacks one modality in turn: no sample is complete, and all have a pair."""
+    train = three.part("train")
+    turn = np.arange(len(train)) % 3
+    columns = {
+        name: Features(column.values, turn != place)  # type: ignore[attr-defined]
+        for place, (name, column) in enumerate(train.columns.items())
+    }
+    space = tiny("infonce").fit(replace(train, columns=columns), three.part("validation"), QUIET)
+    assert space.modalities == three.modalities
+
+
+def test_own_settings_that_cannot_work_are_refused_by_name() -> None:
+    wrong: list[tuple[Callable[[], object], str]] = [
+        (lambda: InfoNCE(temperature=0.0), "temperature of infonce"),
+        (lambda: DCCA(ridge=0.0), "ridge of dcca"),
+        (lambda: DCCA(common=4, dimension=5), "dimension of dcca"),
+        (lambda: SDML(reconstruction=1.0), "reconstruction of sdml"),
+    ]
+    for make, message in wrong:
+        with pytest.raises(SettingError, match=message):
+            make()
