@@ -170,8 +170,11 @@ def _show(title: str, lines: "list[Line]", against: str, out: Path) -> None:
     from commonspace.cli.tables import print_table
     from commonspace.comparison.write import columns
 
-    print_table(title, *columns(lines, against))
+    head, rows = columns(lines, against)
+    directions = next((line.directions for line in lines if line.directions), {})
+    shown = [n for n, name in enumerate(head) if name not in (*directions, "seeds", "trials")]
+    print_table(title, [head[n] for n in shown], [[row[n] for n in shown] for row in rows])
     for line in lines:
-        if line.failed:
+        if line.failed and (line.seeds or line.trials):  # others were told of while it ran
             typer.echo(f"note: {line.name}: {line.failed.strip().splitlines()[-1]}", err=True)
-    typer.echo(f"written: {out}/table.md, .csv, .tex and .json")
+    typer.echo(f"each direction, seeds and trials: {out}/table.md; also .csv, .tex and .json")

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["ABLATIONS", "ROWS", "rows_named"]
 
 ABLATIONS: Mapping[str, Mapping[str, float]] = {
-    "dscmr-without-j1": {"label_weight": 0.0},
-    "dscmr-without-j2": {"lambda_": 0.0},
-    "dscmr-without-j3": {"eta": 0.0},
+    "dscmr-no-j1": {"label_weight": 0.0},
+    "dscmr-no-j2": {"lambda_": 0.0},
+    "dscmr-no-j3": {"eta": 0.0},
     "dscmr-j1-alone": {"lambda_": 0.0, "eta": 0.0},
 }
 """Name -> the terms of DSCMR that are left out; the rest is as chosen for ``dscmr``."""

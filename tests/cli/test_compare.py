@@ -1,0 +1,157 @@
+"""``commonspace compare``: the table from the command line, and what it says when it cannot."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet as parquet
+import pytest
+from typer.testing import Result
+
+from commonspace.cli.rows import ABLATIONS, ROWS, rows_named
+from commonspace.errors import SettingError
+from commonspace.methods import CCA, DSCMR
+
+Call = Callable[..., Result]
+
+TOY = Path(__file__).parents[1] / "comparison" / "toy.py"
+QUICK = ("--seeds", 2, "--trials", 2, "--epochs", 2, "--patience", 1, "--jobs", 1)
+
+
+def read(table: Path) -> dict[str, dict[str, str]]:
+    with (table / "table.csv").open(newline="") as file:
+        return {row["method"]: row for row in csv.DictReader(file)}
+
+
+def test_a_table_of_two_methods_and_one_of_somebody_else(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table"
+    words = ("compare", points_file, "--methods", "probe,cca", "--methods", f"{TOY}:Toy")
+    done = call(*words, "--out", table, "--against", "cca", *QUICK)
+    assert done.exit_code == 0, done.stderr
+    rows = read(table)
+    assert list(rows) == ["probe", "cca", "toy"]
+    assert {name: row["seeds"] for name, row in rows.items()} == {
+        "probe": "1",
+        "cca": "1",
+        "toy": "2",
+    }
+    assert rows["cca"]["p corrected"] == ""
+    assert float(rows["probe"]["difference"]) == pytest.approx(
+        float(rows["probe"]["map average"]) - float(rows["cca"]["map average"])
+    )
+    for name in ("table.md", "table.tex", "table.json"):
+        assert (table / name).stat().st_size
+    assert "toy/seed-01" in done.stderr
+    assert f"{float(rows['toy']['map average']):.3f}" in done.stdout
+    again = call(*words, "--out", table, "--against", "cca", *QUICK)
+    assert again.exit_code == 0, again.stderr
+    assert "6 of 6 cells were done before" in again.stderr
+    assert read(table) == rows
+
+
+def test_a_method_that_cannot_take_the_data_is_said_and_left_out(
+    call: Call, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(0)
+    label = np.arange(60) % 3
+    one, two, three = (draw.normal(size=(3, 5))[label] + draw.normal(size=(60, 5)) for _ in "abc")
+    split = np.repeat(["train", "validation", "test"], 20)
+    np.savez(tmp_path / "three.npz", one=one, two=two, three=three, label=label, split=split)
+    done = call(
+        "compare", tmp_path / "three.npz", "--methods", "cca,probe", "--out", tmp_path / "t", *QUICK
+    )
+    assert done.exit_code == 0, done.stderr
+    rows = read(tmp_path / "t")
+    assert rows["cca"]["map average"] == ""
+    assert "exactly 2" in rows["cca"]["failed"]
+    assert float(rows["probe"]["map average"]) > 0.5
+    assert json.loads((tmp_path / "t" / "table.json").read_text())["against"] == "probe"
+    assert "without cca: cca cannot join" in done.stderr
+
+
+def test_raw_items_are_extracted_first(call: Call, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    label = np.arange(90) % 3
+    nouns = np.array([["red", "rose"], ["green", "leaf"], ["blue", "sea"]])
+    image = draw.normal(size=(3, 5))[label] + 0.5 * draw.normal(size=(90, 5))
+    table = {
+        "image": image.tolist(),
+        "text": [f"a {draw.choice(nouns[one])}" for one in label],
+        "label": label.tolist(),
+        "split": np.repeat(["train", "validation", "test"], 30).tolist(),
+    }
+    parquet.write_table(pyarrow.table(table), tmp_path / "raw.parquet")
+    words = ("compare", tmp_path / "raw.parquet", "--methods", "probe")
+    refused = call(*words, "--out", tmp_path / "a", *QUICK)
+    assert "raw" in refused.stderr
+    done = call(*words, "--text", "learnt", "--out", tmp_path / "b", *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert float(read(tmp_path / "b")["probe"]["map average"]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--methods", "sorcery"), "there is no method 'sorcery' to compare"),
+        (("--methods", "nowhere.py:Mine"), "nowhere.py cannot be loaded"),
+        (("--methods", "cca", "--against", "sm"), "not in the table"),
+        (("--methods", ","), "cannot be run"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_the_work(
+    call: Call, points_file: Path, tmp_path: Path, words: tuple[str, ...], problem: str
+) -> None:
+    done = call("compare", points_file, "--out", tmp_path / "t", *words)
+    assert done.exit_code == 2
+    assert problem in done.stderr
+    assert not (tmp_path / "t").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(points_file: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t"
+    command = [sys.executable, "-m", "commonspace", "compare", str(points_file), "--methods"]
+    command += ["probe,dscmr", "--out", str(table), *map(str, QUICK), "--epochs", "100000"]
+    process = subprocess.Popen(
+        [*command, "--patience", "100000"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(table.glob("cells/dscmr/trial-00.work/*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"kept in {table}" in stderr
+    assert "go on with: commonspace compare" in stderr
+    assert "Traceback" not in stderr
+    assert (table / "cells" / "probe" / "seed-00.json").exists()
+
+
+def test_the_rows_are_the_methods_as_they_stand_and_dscmr_in_parts() -> None:
+    rows = {row.name: row for row in rows_named(["all"])}
+    assert tuple(rows) == ROWS
+    assert rows["cca"].method == CCA()
+    assert rows["dscmr"].method == DSCMR()
+    assert rows["dscmr-released"].method == DSCMR(variant="released")
+    for name in ABLATIONS:
+        assert rows[name].tuned_as == "dscmr"
+    assert rows["dscmr-j1-alone"].method == DSCMR(lambda_=0.0, eta=0.0)
+    assert [row.name for row in rows_named(["cca, sm", "cca"])] == ["cca", "sm"]
+    with pytest.raises(SettingError, match="to compare"):
+        rows_named(["cca", "all but one"])

@@ -1,0 +1,182 @@
+"""One cell: what is kept of it, what it is measured on, and that choosing never sees the test."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from torch import nn
+
+import commonspace as cs
+from commonspace.comparison import row_from_file
+from commonspace.comparison.cells import Parts, Record, Task, read_record, run_task
+from commonspace.data import Dataset, Features
+from commonspace.errors import DataError
+from commonspace.methods import DSCMR, Method
+from commonspace.training import EpochRecord
+
+TOY = Path(__file__).with_name("toy.py")
+
+
+def toy(name: str = "Toy") -> Method:
+    return row_from_file(f"{TOY}:{name}").method
+
+
+def parts_of(data: Dataset) -> Parts:
+    return Parts(data.part("train"), data.part("validation"), data.part("test"))
+
+
+def task(method: Method, kind: Literal["trial", "seed"] = "seed") -> Task:
+    return Task("row", kind, 3, method, {"noise": 3.0})
+
+
+def test_a_cell_holds_what_a_direct_fit_gives(points: Dataset, tmp_path: Path) -> None:
+    parts, method = parts_of(points), toy()
+    record = run_task(task(method), parts, tmp_path, watch_test=False)
+    space = method.fit(parts.train, parts.validation, cs.Run(observers=()))
+    figures = cs.evaluate(space, parts.test)
+    for direction, value in record["map"].items():
+        assert value == pytest.approx(figures[direction]["map"], abs=1e-12)
+        listed = record["average_precision"][direction]
+        assert len(listed) == len(parts.test)
+        assert np.mean(listed) == pytest.approx(value, abs=1e-6)
+    assert record["validation_map"] == cs.evaluate(space, parts.validation)["average"]["map"]
+    assert record["bytes"] == 4 * space.dimension
+    assert json.loads((tmp_path / "row" / "seed-03.json").read_text()) == record
+    assert "best_on_test" not in record
+    assert list((tmp_path / "row").iterdir()) == [tmp_path / "row" / "seed-03.json"]
+
+
+def test_a_trial_holds_no_figure_of_the_test_part(points: Dataset, tmp_path: Path) -> None:
+    record = run_task(task(toy(), "trial"), parts_of(points), tmp_path, watch_test=True)
+    assert set(record) == {
+        "method", "settings", "seconds", "cpu_seconds", "validation_map", "chosen",
+    }  # fmt: skip
+
+
+def poisoned(data: Dataset) -> Dataset:
+    """Return the data with other features and labels in the test part."""
+    here = data.split == "test"
+    columns = {
+        name: Features(np.where(here[:, None], -column.values, column.values))  # type: ignore[attr-defined]
+        for name, column in data.columns.items()
+    }
+    labels = np.where(here[:, None], np.roll(data.labels, 1, axis=1), data.labels)
+    return replace(data, columns=columns, labels=labels)
+
+
+def without_times(record: Record) -> dict[str, object]:
+    kept = {key: value for key, value in record.items() if "seconds" not in key}
+    chosen = {key: value for key, value in record["chosen"].items() if key != "seconds"}
+    return {**kept, "chosen": chosen}
+
+
+@pytest.mark.parametrize("method", [DSCMR(hidden=8, common=4, epochs=4), toy()])
+def test_trials_do_not_depend_on_the_test_part(
+    method: Method, points: Dataset, tmp_path: Path
+) -> None:
+    """The same bits whatever stands in the test part; cells of the table do differ."""
+    found = {}
+    for name, data in (("clean", points), ("poisoned", poisoned(points))):
+        parts, folder = parts_of(data), tmp_path / name
+        trial = run_task(task(method, "trial"), parts, folder, watch_test=False)
+        seed = run_task(task(method, "seed"), parts, folder, watch_test=False)
+        found[name] = (without_times(trial), seed["chosen"].get("epoch"), seed["map"])
+    assert found["clean"][:2] == found["poisoned"][:2]
+    assert found["clean"][2] != found["poisoned"][2]
+
+
+def test_the_best_on_test_is_that_of_the_best_epoch_there(points: Dataset, tmp_path: Path) -> None:
+    parts, method = parts_of(points), toy()
+    record = run_task(task(method), parts, tmp_path, watch_test=True)
+    by_epoch = [
+        cs.evaluate(method._space(parts.train, epoch), parts.test)["average"]["map"]  # type: ignore[attr-defined]
+        for epoch in range(2)
+    ]
+    assert record["best_on_test"] == pytest.approx(max(by_epoch), abs=1e-6)
+    assert np.mean(list(record["map"].values())) == pytest.approx(by_epoch[0], abs=1e-6)
+
+
+def test_the_honest_figure_is_the_same_under_both_protocols(
+    points: Dataset, tmp_path: Path
+) -> None:
+    method = DSCMR(hidden=8, common=4, epochs=5)
+    records = [
+        run_task(task(method), parts_of(points), tmp_path / str(watch), watch_test=watch)
+        for watch in (False, True)
+    ]
+    assert records[0]["map"] == records[1]["map"]
+    assert records[1]["best_on_test"] >= np.mean(list(records[1]["map"].values())) - 1e-9
+
+
+def test_a_record_of_other_settings_is_none(points: Dataset, tmp_path: Path) -> None:
+    done = task(toy())
+    record = run_task(done, parts_of(points), tmp_path, watch_test=False)
+    assert read_record(tmp_path, done) == record
+    other = replace(done, method=replace(done.method, noise=2.0))  # type: ignore[type-var]
+    assert read_record(tmp_path, other) is None
+    (tmp_path / "row" / "seed-03.json").write_text("{")
+    assert read_record(tmp_path, done) is None
+
+
+def test_a_fit_that_diverges_is_a_result(points: Dataset, tmp_path: Path) -> None:
+    method = replace(toy(), diverges_above=1.0)  # type: ignore[type-var]
+    record = run_task(task(method), parts_of(points), tmp_path, watch_test=False)
+    assert record["failed"] == "too much noise: 3.0"
+    assert read_record(tmp_path, task(method)) == record
+
+
+def test_data_that_is_refused_leaves_no_record(points: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing is good enough"):
+        run_task(task(toy("Picky")), parts_of(points), tmp_path, watch_test=False)
+    assert list((tmp_path / "row").iterdir()) == []
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_figures(
+    points: Dataset, tmp_path: Path
+) -> None:
+    method, parts = DSCMR(hidden=8, common=4, epochs=6), parts_of(points)
+    whole = run_task(task(method), parts, tmp_path / "whole", watch_test=False)
+    scratch = tmp_path / "cut" / "row" / "seed-03.work"
+    with pytest.raises(KilledError):
+        method.fit(parts.train, parts.validation, cs.Run(scratch, observers=(Killer(4),)))
+    assert (scratch / "checkpoint.safetensors").exists()
+    again = run_task(task(method), parts, tmp_path / "cut", watch_test=False)
+    assert again["map"] == whole["map"]
+    assert not scratch.exists()
+
+
+def test_a_checkpoint_of_something_else_is_not_gone_on_from(
+    points: Dataset, tmp_path: Path
+) -> None:
+    method, parts = DSCMR(hidden=8, common=4, epochs=3), parts_of(points)
+    scratch = tmp_path / "row" / "seed-03.work"
+    with pytest.raises(KilledError):
+        replace(method, seed=5).fit(
+            parts.train, parts.validation, cs.Run(scratch, observers=(Killer(2),))
+        )
+    record = run_task(task(method), parts, tmp_path, watch_test=False)
+    assert record["map"] == run_task(task(method), parts, tmp_path / "b", watch_test=False)["map"]
+
+
+class KilledError(Exception):
+    """What stands for the end of the process."""
+
+
+class Killer:
+    """Ends a training when an epoch begins to be told."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None: ...
+
+    def stepped(self) -> None: ...
+
+    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+        if record.epoch == self.epoch:
+            raise KilledError
+
+    def ended(self) -> None: ...
