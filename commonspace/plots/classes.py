@@ -76,7 +76,7 @@ def draw_classes(
         for axes, direction, colour in zip(grid.ravel(), figures, colours, strict=False):
             _bars(axes, drawn, figures[direction], queries[direction], colour)
             axes.axvline(overall[direction], color=MUTED, lw=0.9, ls="--", zorder=0.6)
-            axes.set_title(f"{shown(direction, 30)}: {overall[direction]:.3f}", color=colour)
+            axes.set_title(f"{shown(direction, 30)}: {overall[direction]:.3f}")
         for axes in grid.ravel()[len(figures) :]:
             axes.set_visible(False)
         for axes in grid[-1]:

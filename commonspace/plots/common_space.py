@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from commonspace.plots.lettering import shown
 from commonspace.plots.palette import FEW, class_colours, markers_of
-from commonspace.plots.paper import INK, MUTED, PAPER, WIDTH, draw, new_figure
+from commonspace.plots.paper import INK, MUTED, PAPER, WIDTH, draw, new_figure, settle
 from commonspace.plots.projection import FEWEST, tsne
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def draw_panels(panels: Sequence[Panel], class_names: Sequence[str]) -> "Figure"
         _square(list(zip(grid, panels, strict=False)))
         _legend(figure, marks, {class_names[c]: colours[c] for c in occurring} if few else {})
         if not few:
-            figure.draw_without_rendering()  # names need to know how large they and the panels are
+            settle(figure)  # names need to know how large they and the panels are
             for axes, panel in zip(grid, panels, strict=False):
                 _write_names(axes, panel, class_names, colours)
     return figure

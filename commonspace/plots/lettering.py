@@ -47,7 +47,7 @@ def wrapped(text: str, columns: int, lines: int) -> str:
 
     Args:
         text: any string.
-        columns: of a line, at least 2.
+        columns: of a line, at least 2, which is what a wide character takes.
         lines: at most so many, at least 1; "…" stands for the rest.
 
     Example:
@@ -77,8 +77,8 @@ def _one_line(text: str) -> str:
 
 
 def _head(line: str, columns: int) -> str:
-    """Return as much of the beginning as fits, at least one character."""
+    """Return as much of the beginning as fits."""
     kept = 0
     while kept < len(line) and columns_of(line[: kept + 1]) <= columns:
         kept += 1
-    return line[: max(kept, 1)]
+    return line[:kept]

@@ -35,6 +35,7 @@ __all__ = [
     "open_axes",
     "plain_logarithms",
     "save",
+    "settle",
     "svg_of",
 ]
 
@@ -192,6 +193,18 @@ def save(figure: "Figure", path: Path, formats: Sequence[str] = FORMATS) -> str:
     return "".join(missing)
 
 
+def settle(figure: "Figure") -> None:
+    """Find the place of everything once and for all; anew for each format would be slow.
+
+    Args:
+        figure: from ``new_figure``, drawn, within ``draw()``.
+    """
+    constrained = _matplotlib("layout_engine").ConstrainedLayoutEngine
+    if isinstance(figure.get_layout_engine(), constrained):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
 def svg_of(figure: "Figure", name: str) -> str:
     """Return a figure as an <svg> element for a page, with nothing that points elsewhere.
 
@@ -226,6 +239,7 @@ def _write(figure: "Figure", target: Path | io.BytesIO, kind: str) -> list[str]:
     }
     with draw(), warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
+        settle(figure)
         figure.savefig(target, format=kind, dpi=_DPI, metadata=metadata[kind])
     missing = []
     for one in heard:

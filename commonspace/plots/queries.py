@@ -103,7 +103,7 @@ def _row(line: Sequence["Axes"], one: Answered) -> None:
     for axes, card, right in zip(line[1:], one.found, one.right, strict=False):
         _card(axes, card)
         mark, colour = ("✓ right", yes) if right else ("✗ wrong", no)
-        axes.set_title(mark, size=6.5, pad=3, color=colour)
+        axes.set_title(mark, size=6.5, pad=3)
         for spine in axes.spines.values():
             spine.set(
                 color=colour, linewidth=2.2 if right else 0.9, linestyle="-" if right else "--"
