@@ -14,6 +14,7 @@ from commonspace.losses import (
     modality_invariance_loss,
     shares_class,
 )
+from commonspace.methods.batches import paired
 from commonspace.networks.closed_form import closed_form_classifier
 from commonspace.networks.dscmr import DSCMRNetwork, Outputs
 from commonspace.training import Batch
@@ -43,6 +44,7 @@ class DSCMRObjective:
         """Return J as "loss", and "J1", "J2" and "J3" before weighting, all scalars."""
         assert isinstance(network, DSCMRNetwork)
         outputs = network(batch.inputs)
+        representations = {name: output.representation for name, output in outputs.items()}
         with torch.autocast(batch.labels.device.type, enabled=False):
             labelled = [_labelled(output, batch, name) for name, output in outputs.items()]
             if network.config.classifier == "closed_form":
@@ -64,7 +66,9 @@ class DSCMRObjective:
             )
             j3 = sum(
                 (
-                    modality_invariance_loss(*_paired(outputs, batch, one, other), self.reduction)
+                    modality_invariance_loss(
+                        *paired(representations, batch, one, other), self.reduction
+                    )
                     for one, other in combinations(outputs, 2)
                 ),
                 start=batch.labels.new_zeros(()),
@@ -98,14 +102,3 @@ def _with_closed_form(network: DSCMRNetwork, parts: list[_Labelled]) -> list[_La
                 )
             )
     return [part._replace(prediction=network.classifier(part.representation)) for part in parts]
-
-
-def _paired(
-    outputs: dict[str, Outputs], batch: Batch, one: str, other: str
-) -> tuple[Tensor, Tensor]:
-    """Return the representations, in two modalities, of the samples that have both."""
-    first, second = batch.present[one], batch.present[other]
-    return (
-        outputs[one].representation[second[first]],
-        outputs[other].representation[first[second]],
-    )
