@@ -104,6 +104,23 @@ def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -
     np.testing.assert_array_equal(loaded.embed("text", sentence), space.embed("text", sentence))
 
 
+@every
+def test_products_in_bfloat16_leave_weights_and_losses_exact(
+    name: str, points: Dataset, witness: Callable[..., Any]
+) -> None:
+    """The network multiplies in 8 bits of precision; what follows sees float32 or more."""
+    seen = []
+    for precision in ("float32", "bfloat16"):
+        watcher = witness()
+        method = tiny(name, precision=precision, epochs=3, learning_rate=1e-3)
+        parts = points.part("train"), points.part("validation")
+        space = method.fit(*parts, Run(observers=(watcher,)))
+        assert all(one.dtype == torch.float32 for one in space.network.state_dict().values())
+        seen.append([one.losses["loss"] for one in watcher.records])
+    assert seen[0] != seen[1]
+    np.testing.assert_allclose(seen[0], seen[1], rtol=0.05)
+
+
 @pytest.mark.parametrize("fine_tune", ["none", "all"])
 def test_encoders_stand_before_the_branches(
     fine_tune: Any,  # noqa: ANN401
