@@ -1,10 +1,6 @@
 """``commonspace compare``: a data set and methods in, a table that can be believed out."""
 
 import os
-import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,7 +15,7 @@ from commonspace.cli.encoders import (
     encoders_named,
 )
 from commonspace.cli.features import extracted
-from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
+from commonspace.cli.interrupts import same_command_goes_on
 from commonspace.cli.options import DataArgument, PartialOption, SplitSeedOption
 from commonspace.cli.rows import ROWS, rows_named
 from commonspace.cli.runs import open_data
@@ -69,7 +65,9 @@ def compare(
     trials: Annotated[
         int,
         typer.Option(
-            min=1, help="Settings tried on validation, by Optuna.", rich_help_panel=BUDGET
+            min=1,
+            help="Settings tried on validation, by Optuna; 1 takes each method as it stands.",
+            rich_help_panel=BUDGET,
         ),
     ] = 10,
     epochs: Annotated[
@@ -130,7 +128,7 @@ def compare(
     for problem in dataset.problems:
         typer.echo(f"note: {problem}", err=True)
     specs = encoders_named(image, text, encoder)
-    with _tidy_end(out):
+    with same_command_goes_on(f"the cells that are done are kept in {out}"):
         dataset = extracted(dataset, specs, several_texts) if specs else dataset
         grid = Grid(
             data=dataset,
@@ -149,21 +147,6 @@ def compare(
     title = f"{dataset.name}: {len(dataset.part('test'))} test samples"
     write_tables(out, lines, chosen, title)
     _show(title, lines, chosen, out)
-
-
-@contextmanager
-def _tidy_end(out: Path) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
-    with sigterm_interrupts():
-        try:
-            yield
-        except KeyboardInterrupt as exc:
-            again = shlex.join(["commonspace", *sys.argv[1:]])
-            typer.echo(
-                f"stopped; the cells that are done are kept in {out}\ngo on with: {again}",
-                err=True,
-            )
-            raise typer.Exit(INTERRUPTED) from exc
 
 
 def _show(title: str, lines: "list[Line]", against: str, out: Path) -> None:

@@ -20,7 +20,8 @@ class Budget:
     """What every method of a comparison may spend.
 
     Args:
-        trials: settings that are tried on validation, the method as it stands included.
+        trials: settings that are tried on validation, the method as it stands included; 1 leaves
+            every method as it stands.
         epochs: at most, for methods that train by epochs.
         patience: epochs without a better validation mAP after which a training stops.
 

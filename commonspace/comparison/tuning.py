@@ -23,14 +23,15 @@ class Tuning:
 
     Args:
         row: whose.
-        budget: how many trials, and how long each may be. A row without a search has none.
+        budget: how many trials, and how long each may be. There is none where nothing is searched,
+            or where the method as it stands would be the only one.
     """
 
     def __init__(self, row: Row, budget: Budget) -> None:
         """Begin with nothing tried."""
         self._row, self._budget = row, budget
         self._done: list[tuple[Mapping[str, Any], Record]] = []
-        self.trials = budget.trials if row.search else 0
+        self.trials = budget.trials if row.search and budget.trials > 1 else 0
 
     @property
     def finished(self) -> bool:

@@ -14,7 +14,7 @@ from commonspace.atomic import replacing
 from commonspace.comparison.summary import Line
 from commonspace.extras import optional
 
-__all__ = ["NOTE", "columns", "write_tables"]
+__all__ = ["NOTE", "columns", "write_reproduction", "write_tables"]
 
 LEVEL = 0.05
 
@@ -78,6 +78,26 @@ def write_tables(folder: Path, lines: Sequence[Line], against: str | None, title
             writer = csv.DictWriter(file, head)
             writer.writeheader()
             writer.writerows(rows)
+
+
+def write_reproduction(
+    folder: Path, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Write ``reproduction.md`` into a folder, in place of an earlier one.
+
+    Args:
+        folder: which.
+        title: of the page.
+        head: of the table.
+        rows: its cells.
+
+    Raises:
+        OutputError: it cannot be written.
+        MissingExtraError: the package that lays out tables is not installed.
+    """
+    text = f"# {title}\n\n{_laid_out(head, rows, 'pipe')}\n\n{NOTE}{AS_PUBLISHED}\n"
+    with replacing(folder / "reproduction.md", overwrite=True) as draft:
+        draft.write_text(text, "utf-8")
 
 
 def _markdown(lines: Sequence[Line], against: str | None, title: str) -> str:
