@@ -17,8 +17,11 @@ from commonspace.cli.demo import demo
 from commonspace.cli.embed import embed
 from commonspace.cli.evaluate import evaluate
 from commonspace.cli.extract import extract
+from commonspace.cli.index import add, index, info, migrate, remove, update, verify
 from commonspace.cli.interrupts import INTERRUPTED
 from commonspace.cli.report import report
+from commonspace.cli.reproduce import reproduce
+from commonspace.cli.search import search
 from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
 
@@ -40,10 +43,24 @@ a data set that is built in.
   commonspace report runs/photos                 the same in pictures
   commonspace embed runs/photos --data photos --out vectors.npz
 
+[bold]Search[/bold]
+
+  commonspace index runs/photos photos --out shop
+  commonspace search shop "a red kite"
+  commonspace search shop --image photo.jpg --where "price < 50"
+  (and to keep it up to date:
+  commonspace add, commonspace update, commonspace remove,
+  commonspace info, commonspace verify, commonspace migrate)
+
 [bold]With trained encoders[/bold]
 
   commonspace extract photos --image vgg19 --text learnt --out features.npz
   commonspace train features.npz --out runs/vgg
+
+[bold]Which method is worth it[/bold]
+
+  commonspace compare features.npz --out tables/all
+  commonspace reproduce wikipedia --data wikipedia_dataset
 
 [bold]Where to go next[/bold]
 
@@ -66,9 +83,18 @@ COMMANDS: dict[str, Command] = {
     "extract": Command(extract, "Learn and measure"),
     "train": Command(train, "Learn and measure"),
     "evaluate": Command(evaluate, "Learn and measure"),
-    "compare": Command(compare, "Learn and measure"),
+    "compare": Command(compare, "Compare"),
     "report": Command(report, "Learn and measure"),
+    "reproduce": Command(reproduce, "Compare"),
     "embed": Command(embed, "Use"),
+    "index": Command(index, "Search"),
+    "search": Command(search, "Search"),
+    "add": Command(add, "Search"),
+    "update": Command(update, "Search"),
+    "remove": Command(remove, "Search"),
+    "info": Command(info, "Search"),
+    "verify": Command(verify, "Search"),
+    "migrate": Command(migrate, "Search"),
 }
 
 SPELLINGS = {"partial=True": "--partial"}

@@ -3,6 +3,7 @@
 from commonspace.retrieval.index import Index
 from commonspace.retrieval.query import Found, Query
 from commonspace.retrieval.searching import Search
+from commonspace.retrieval.verify import Cost, Verification
 from commonspace.retrieval.writing import Change
 
-__all__ = ["Change", "Found", "Index", "Query", "Search"]
+__all__ = ["Change", "Cost", "Found", "Index", "Query", "Search", "Verification"]

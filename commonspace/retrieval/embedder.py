@@ -70,6 +70,10 @@ class Embedder:
         """That of the space."""
         return self.space.fingerprint
 
+    def reads_features(self, modality: str) -> bool:
+        """Tell whether the space reads a modality as features."""
+        return self._reads_features(self.space, modality)
+
     def prepared(self, data: Dataset, modality: str, rows: NDArray[np.intp]) -> Prepared:
         """Return some entries of a column in the form that the space reads.
 
@@ -82,21 +86,30 @@ class Embedder:
             DataError: the column is of another kind or size, or made by another encoder.
         """
         raw = data.columns[modality].take(rows)
-        reads_features = self._reads_features(self.space, modality)
-        if isinstance(raw, Features) == reads_features:
+        if isinstance(raw, Features):
             self._check_origin(data, modality)
-            return Prepared(raw, raw)
-        if not reads_features:
+        return Prepared(raw, self.readable(modality, raw))
+
+    def readable(self, modality: str, column: Column) -> Column:
+        """Return a column in the form that the space reads: itself, or its features.
+
+        Raises:
+            DataError: the space reads raw items and these are features; an item cannot be read.
+            SettingError: the encoder of the features is not known.
+        """
+        if isinstance(column, Features) == self.reads_features(modality):
+            return column
+        if isinstance(column, Features):
             raise DataError(
                 f"the space reads {modality!r} in another form",
                 expected="raw items, as it was fitted on",
-                found=f"{raw!r} in {data.name!r}",
+                found=repr(column),
                 advice="give the data set that the features were extracted from",
             )
         _, encoder = self.encoder(modality)
-        part = data.take(rows)
         settings = Extraction(cache=default_cache())
-        return Prepared(raw, extract(part, {modality: encoder}, settings).columns[modality])
+        made = extract(_data_of(modality, column), {modality: encoder}, settings)
+        return made.columns[modality]
 
     def embed(self, modality: str, column: Column) -> NDArray[np.float32]:
         """Return (n, d) float32 of a column in the form that the space reads.
@@ -145,7 +158,7 @@ class Embedder:
 
     def _one(self, kind: str, column: Column) -> NDArray[np.float32]:
         modality = self._modality_reading(kind)
-        if self._reads_features(self.space, modality):
+        if self.reads_features(modality):
             column = Features(self.encoder(modality)[1](column).numpy())
         vector: NDArray[np.float32] = self.embed(modality, column)[0]
         return vector
@@ -159,7 +172,7 @@ class Embedder:
         able = [*raw, *encoded]
         if able:
             return usual if usual in able else able[0]
-        features = [name for name in self.space.modalities if self._reads_features_of(name)]
+        features = [name for name in self.space.modalities if self.reads_features(name)]
         option = f"--{usual} ENCODER" if usual in features else "--encoder MODALITY=ENCODER"
         raise SettingError(
             f"the space reads no {kind}",
@@ -214,9 +227,6 @@ class Embedder:
                 advice="extract them with the encoder that the space was fitted on",
             )
 
-    def _reads_features_of(self, modality: str) -> bool:
-        return self._reads_features(self.space, modality)
-
     @staticmethod
     def _reads_features(space: CommonSpace, modality: str) -> bool:
         return isinstance(space.inputs[modality], Vectors)
@@ -244,12 +254,18 @@ def _may_read(spec: str, kind: str) -> bool:
 
 
 def _source(modality: str, column: Column, several: Any) -> Source:  # noqa: ANN401 - checked there
-    one = Dataset(
-        name="one sample",
-        ids=("0",),
-        columns={modality: column},
-        labels=np.zeros((1, 0), dtype=bool),
-        class_names=(),
-        split=np.array(["train"]),
-    )
+    one = _data_of(modality, column)
     return Source(one, one, modality, several)
+
+
+def _data_of(modality: str, column: Column) -> Dataset:
+    """Return a data set of one column, for those who want one."""
+    count = len(column)
+    return Dataset(
+        name=f"some {modality}",
+        ids=tuple(map(str, range(count))),
+        columns={modality: column},
+        labels=np.zeros((count, 0), dtype=bool),
+        class_names=(),
+        split=np.full(count, "train"),
+    )

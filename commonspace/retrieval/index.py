@@ -15,7 +15,7 @@ open. An index may be shared between threads.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,10 +25,12 @@ from commonspace.errors import DataError, StoreError
 from commonspace.retrieval.changes import remove_items
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import STORE, check_choice, new_index
+from commonspace.retrieval.migrate import migrate
 from commonspace.retrieval.opened import Opened
 from commonspace.retrieval.query import Found, Query, checked_vectors, vector_of
 from commonspace.retrieval.searching import Search, Searcher
 from commonspace.retrieval.store import Store
+from commonspace.retrieval.verify import Verification, verify
 from commonspace.retrieval.writing import Change, Progress, put
 from commonspace.space import CommonSpace
 
@@ -323,6 +325,72 @@ class Index:
                 remove_items(connection, known.values())
             self._opened.shelves.tidy()
         return Change(removed=len(known))
+
+    def info(self) -> dict[str, Any]:
+        """Return what the index holds: items, fields, space, kind, sizes; fit for JSON."""
+        store, state = self._opened.store, self._opened.shelves.fresh()
+        sizes = {
+            name: sum(file.stat().st_size for file in self.path.glob(pattern) if file.is_file())
+            for name, pattern in (
+                ("store", "store.sqlite*"),
+                ("shelves", "shelves/*"),
+                ("space", "spaces/*/*"),
+            )
+        }
+        fingerprint, dimension = store.space_facts(state.space)
+        return {
+            "items": len(store),
+            "vectors": {name: len(state.shelves[at]) for name, at in state.modalities.items()},
+            "dimension": dimension,
+            "classes": store.rows(
+                "SELECT count(DISTINCT value) FROM items, json_each(items.labels)"
+            )[0][0],
+            "fields": list(state.fields),
+            "fingerprint": fingerprint,
+            "encoders": self._opened.encoders,
+            "kind": self._opened.shelves.choice,
+            "generation": state.generation,
+            "bytes": sizes,
+        }
+
+    def migrate(
+        self,
+        space: CommonSpace,
+        *,
+        encoders: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Move the index to another space: everything is embedded anew from what was kept of it.
+
+        The old space answers until all vectors of the new one are there. After a kill, the same
+        call goes on.
+
+        Args:
+            space: where to.
+            encoders: modality -> encoder of its features; None: those that the index has.
+            progress: hears (vectors that are kept, vectors in all).
+
+        Returns:
+            How many vectors were made; 0 where the index is bound to this space already.
+
+        Raises:
+            SettingError: the space lacks a modality that items have.
+            StoreError: what the space reads was not kept; another writer is at work.
+            DataError: a picture is gone, or cannot be read.
+        """
+        with self._opened.alone():
+            return migrate(self._opened, space, encoders, progress)
+
+    def verify(self) -> Verification:
+        """Look the index over: the store, the copy of the space, derived files, and their cost.
+
+        Derived files that do not agree with the store are made anew.
+
+        Raises:
+            StoreError: the store cannot be read; another writer is at work.
+        """
+        with self._opened.alone():
+            return verify(self._opened)
 
     def _put(self, dataset: Dataset, *, replace: bool, progress: Progress | None) -> Change:
         opened = self._opened

@@ -8,7 +8,7 @@
     entries     one modality of one item; an entry never changes: what is new gets a new number
     sources     what an entry was embedded from, kept to embed it again: features, texts, a picture
     removed     the entries that are gone, in order, so that open readers can follow
-    shelves     which derived file belongs to a modality, with its checksum
+    shelves     which derived file belongs to a modality in a space, with its checksum
     vectors_S_M the vectors of modality M in space S
 
 It opens, and turns what SQLite says into errors of this package. It knows no item.
@@ -67,15 +67,16 @@ CREATE TABLE removed (
     modality INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE shelves (
-    modality INTEGER PRIMARY KEY REFERENCES modalities,
     space INTEGER NOT NULL,
+    modality INTEGER NOT NULL REFERENCES modalities,
     file TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     keys_sha256 TEXT NOT NULL,
     kind TEXT NOT NULL,
     upto INTEGER NOT NULL,
     removed INTEGER NOT NULL,
-    settings TEXT NOT NULL
+    settings TEXT NOT NULL,
+    PRIMARY KEY (space, modality)
 ) STRICT;
 """
 

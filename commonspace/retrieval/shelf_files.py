@@ -34,7 +34,6 @@ AUTO: dict[Kind, int] = {"exact": 1_000_000, "hnsw": 20_000_000}
 class Record(NamedTuple):
     """What the store says about the file of a modality."""
 
-    space: int
     file: str
     sha256: str
     keys_sha256: str
@@ -44,13 +43,13 @@ class Record(NamedTuple):
     settings: str
 
 
-def recorded(store: Store, modality: int) -> Record | None:
+def recorded(store: Store, space: int, modality: int) -> Record | None:
     """Return what the store says about the file of a modality, None where it has none."""
     sql = (
-        "SELECT space, file, sha256, keys_sha256, kind, upto, removed, settings"
-        " FROM shelves WHERE modality = ?"
+        "SELECT file, sha256, keys_sha256, kind, upto, removed, settings"
+        " FROM shelves WHERE space = ? AND modality = ?"
     )
-    found = store.rows(sql, (modality,))
+    found = store.rows(sql, (space, modality))
     return Record(*found[0]) if found else None
 
 
@@ -138,8 +137,8 @@ def kept(store: Store, folder: Path, base: Base, space: int, modality: int) -> B
         with replacing(path.with_suffix(".keys.npy")) as draft, draft.open("wb") as file:
             np.save(file, np.stack([base.entries, base.items]))
         row = (
-            modality,
             space,
+            modality,
             name,
             _sha256(path),
             _sha256(path.with_suffix(".keys.npy")),
@@ -152,9 +151,11 @@ def kept(store: Store, folder: Path, base: Base, space: int, modality: int) -> B
             connection.execute(
                 "INSERT OR REPLACE INTO shelves VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row
             )
-            connection.execute(
-                "DELETE FROM removed WHERE modality = ? AND number <= ?", (modality, base.removed)
-            )
+            if space == store.space:  # whoever follows this modality begins with the new base
+                connection.execute(
+                    "DELETE FROM removed WHERE modality = ? AND number <= ?",
+                    (modality, base.removed),
+                )
     except BaseException:
         for file_ in (path, path.with_suffix(".keys.npy")):
             file_.unlink(missing_ok=True)

@@ -115,23 +115,25 @@ class Shelves:
         return State(self.store.generation, space, shelves, *names)
 
     def _file(self, space: int, modality: int) -> str:
-        record = recorded(self.store, modality)
-        return record.file if record is not None and record.space == space else ""
+        record = recorded(self.store, space, modality)
+        return "" if record is None else record.file
 
     def _base(self, space: int, modality: int) -> Base:
         """Return the base that the store names: the one at hand, the one on disk, or a new one."""
         before = self._state.shelves.get(modality)
-        record = recorded(self.store, modality)
-        file = record.file if record is not None and record.space == space else ""
+        record = recorded(self.store, space, modality)
+        file = "" if record is None else record.file
         if before is not None and before.space == space and before.base.file == file:
             return before.base
-        if record is None or not file:
+        if record is None:
             none = np.empty(0, dtype=np.int64)
             return Base(None, none, none, 0, 0, "")
         try:
             return read(self.folder, record)
         except StoreError as exc:
-            if recorded(self.store, modality) != record:  # another process has just made it anew
+            if (
+                recorded(self.store, space, modality) != record
+            ):  # another process has just made it anew
                 return self._base(space, modality)
             return self._mended(space, modality, exc)
 

@@ -168,6 +168,11 @@ class Store:
         """The number of the space that answers."""
         return int(self.fact("space"))
 
+    @property
+    def spaces(self) -> list[int]:
+        """The numbers of all spaces: the one that answers, and those that a move has begun to."""
+        return [row[0] for row in self.rows("SELECT space FROM spaces ORDER BY space")]
+
     def space_facts(self, space: int) -> tuple[str, int]:
         """Return fingerprint and dimension of a space."""
         found = self.rows("SELECT fingerprint, dimension FROM spaces WHERE space = ?", (space,))

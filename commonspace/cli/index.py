@@ -1,0 +1,324 @@
+"""The commands that make, change and look over an index: a run and a data set in, a folder out.
+
+``commonspace search`` asks it; see :mod:`commonspace.cli.search`.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from commonspace.cli.encoders import EncoderOption, ImageOption, TextOption, encoders_named
+from commonspace.cli.index_bar import index_bar
+from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
+from commonspace.cli.options import (
+    DataArgument,
+    DeviceOption,
+    JsonOption,
+    PartialOption,
+    RunArgument,
+    SplitSeedOption,
+)
+from commonspace.cli.runs import open_data
+
+if TYPE_CHECKING:
+    from commonspace.data import Dataset
+    from commonspace.retrieval import Change, Index
+
+__all__ = ["IndexArgument", "add", "index", "info", "migrate", "remove", "update", "verify"]
+
+IndexArgument = Annotated[
+    Path, typer.Argument(metavar="INDEX", help="The folder that index wrote.")
+]
+
+
+def index(
+    run: RunArgument,
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(metavar="INDEX", help="A new folder.")],
+    kind: Annotated[
+        Literal["exact", "auto", "hnsw", "ivf"],
+        typer.Option(
+            help="exact compares with every item; hnsw and ivf are faster and may miss some (verify"
+            " measures how many); auto is exact up to a million vectors."
+        ),
+    ] = "exact",
+    image: ImageOption = None,
+    text: TextOption = None,
+    encoder: EncoderOption = None,
+    split_seed: SplitSeedOption = 0,
+    partial: PartialOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Make an index of a data set, to search in.
+
+    The folder holds the items with their ids, labels and fields, their
+    vectors, what they were made from, and a copy of the space: it needs
+    neither RUN nor the feature file any more (photos stay where they are).
+    A space of features reads words and photos when it is told the encoders
+    that made the features, as they were given to extract.
+
+    [bold]Examples[/bold]
+
+      commonspace index runs/photos photos --out shop
+      commonspace index runs/vgg f.npz --image vgg19 --out shop
+      commonspace index runs/photos photos --kind auto --out shop
+
+    Next: commonspace search INDEX "a red kite"
+    """
+    from commonspace.retrieval import Index
+    from commonspace.space import load
+
+    encoders = encoders_named(image, text, encoder)
+    space = load(run, device=device)
+    dataset = _opened_data(data, split_seed, partial=partial)
+    made = Index.create(out, space, kind=kind, encoders=encoders)
+    with made, _tidy_end(out, data), index_bar("items") as progress:
+        change = made.add(dataset, progress=progress)
+    _tell(change, made)
+    typer.echo(f'{out}: {change.added} items\nnext: commonspace search {out} "WORDS"')
+
+
+def add(
+    index: IndexArgument,
+    data: DataArgument,
+    split_seed: SplitSeedOption = 0,
+    partial: PartialOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Put new items into an index.
+
+    They are found at once, also by whoever has the index open. Ids that are
+    there already are refused, before anything is written.
+
+    [bold]Example[/bold]
+
+      commonspace add shop new-photos
+    """
+    dataset = _opened_data(data, split_seed, partial=partial)
+    with _opened(index, device) as opened:
+        with _tidy_end(index, data), index_bar("items") as progress:
+            change = opened.add(dataset, progress=progress)
+        _tell(change, opened)
+        typer.echo(f"{index}: {change.added} added, {len(opened)} items in all")
+
+
+def update(
+    index: IndexArgument,
+    data: DataArgument,
+    split_seed: SplitSeedOption = 0,
+    partial: PartialOption = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Put items into an index: new ones are added, changed ones replaced.
+
+    Items that are there and equal are left as they are, so that the same
+    command goes on after a kill. Items that the data lacks stay.
+
+    [bold]Example[/bold]
+
+      commonspace update shop photos
+    """
+    dataset = _opened_data(data, split_seed, partial=partial)
+    with _opened(index, device) as opened:
+        with _tidy_end(index, data), index_bar("items") as progress:
+            change = opened.update(dataset, progress=progress)
+        _tell(change, opened)
+        typer.echo(
+            f"{index}: {change.added} added, {change.replaced} replaced, {change.described} with"
+            f" new fields, {change.unchanged} unchanged; {len(opened)} items in all"
+        )
+
+
+def remove(
+    index: IndexArgument,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="The items.", show_default=False)
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="A text file with an id a line."),
+    ] = None,
+) -> None:
+    """Take items out of an index.
+
+    All of those named are removed or, where one of them is not there, none.
+
+    [bold]Examples[/bold]
+
+      commonspace remove shop 1163 images/17.jpg
+      commonspace remove shop --from sold-out.txt
+    """
+    from commonspace.errors import SettingError
+
+    named = [*(ids or []), *(_lines(file) if file is not None else [])]
+    if not named:
+        raise SettingError(
+            "no item is named",
+            expected="ids, or --from FILE",
+            found="neither",
+            advice='find ids with: commonspace search INDEX "WORDS"',
+        )
+    with _opened(index, "cpu") as opened:
+        change = opened.remove(named)
+        _tell(change, opened)
+        typer.echo(f"{index}: {change.removed} removed, {len(opened)} items in all")
+
+
+def info(index: IndexArgument, as_json: JsonOption = False) -> None:
+    """Show what an index holds.
+
+    Its items, fields and vectors, the space and the encoders that it is bound
+    to, how it searches, and how large it is.
+
+    [bold]Example[/bold]
+
+      commonspace info shop
+    """
+    with _opened(index, "cpu") as opened:
+        facts = opened.info()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    vectors = ", ".join(f"{count} {name}" for name, count in facts["vectors"].items())
+    sizes = ", ".join(f"{name} {_size(size)}" for name, size in facts["bytes"].items())
+    typer.echo(
+        f"{index}: {facts['items']} items\n"
+        f"vectors: {vectors or 'none'}, of {facts['dimension']} numbers each\n"
+        f"classes: {facts['classes']}\n"
+        f"fields: {', '.join(facts['fields']) or 'none'}\n"
+        f"space: {facts['fingerprint'][:12]}\n"
+        f"encoders: {', '.join(f'{k}={v}' for k, v in facts['encoders'].items()) or 'none'}\n"
+        f"search: {facts['kind']}\n"
+        f"sizes: {sizes}"
+    )
+
+
+def verify(index: IndexArgument, as_json: JsonOption = False) -> None:
+    """Look an index over, and measure what its kind of search costs.
+
+    Checks the database, every vector, the copy of the space and the derived
+    files; those that are missing or damaged are made anew. With labels, the
+    mAP at 100 of the index stands beside that of comparing with every item.
+    The exit code is 1 where something is wrong with the store.
+
+    [bold]Example[/bold]
+
+      commonspace verify shop
+    """
+    with _opened(index, "cpu") as opened:
+        found = opened.verify()
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        _print_verification(index, asdict(found))
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def migrate(
+    index: IndexArgument,
+    to: Annotated[Path, typer.Option(metavar="RUN", help="The run whose space shall answer.")],
+    image: ImageOption = None,
+    text: TextOption = None,
+    encoder: EncoderOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Move an index to another space.
+
+    Every item is embedded anew from what the index kept of it. The old space
+    answers until all is there; after a stop, the same command goes on.
+
+    [bold]Example[/bold]
+
+      commonspace migrate shop --to runs/better
+    """
+    from commonspace.space import load
+
+    space = load(to, device=device)
+    encoders = encoders_named(image, text, encoder) or None
+    with _opened(index, device) as opened, sigterm_interrupts():
+        try:
+            with index_bar("vectors") as progress:
+                count = opened.migrate(space, encoders=encoders, progress=progress)
+        except KeyboardInterrupt as exc:
+            typer.echo("stopped; the former space answers; the same command goes on", err=True)
+            raise typer.Exit(INTERRUPTED) from exc
+        what = f"{count} vectors made anew" if count else "it was there already"
+        typer.echo(f"{index}: bound to the space of {to}; {what}")
+
+
+def _opened(path: Path, device: str) -> "Index":
+    from commonspace.retrieval import Index
+
+    return Index.open(path, device=device)
+
+
+def _opened_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
+    dataset = open_data(data, split_seed, partial=partial)
+    for problem in dataset.problems:
+        typer.echo(f"note: {problem}", err=True)
+    return dataset
+
+
+@contextmanager
+def _tidy_end(index: Path, data: str) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
+    with sigterm_interrupts():
+        try:
+            yield
+        except KeyboardInterrupt as exc:
+            typer.echo(
+                "stopped; what the bar showed is in the index\n"
+                f"go on with: commonspace update {index} {data}",
+                err=True,
+            )
+            raise typer.Exit(INTERRUPTED) from exc
+
+
+def _tell(change: "Change", index: "Index") -> None:
+    for note in (*change.notes, *index.notes):
+        typer.echo(f"note: {note}", err=True)
+
+
+def _lines(file: Path) -> list[str]:
+    from commonspace.data.files import reading
+
+    with reading(file, "a text file with an id a line"):
+        return [line for line in file.read_text("utf-8-sig").split("\n") if line.strip()]
+
+
+def _size(count: int) -> str:
+    value, units = float(count), ["bytes", "KB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
+
+
+def _print_verification(index: Path, found: dict[str, Any]) -> None:
+    from commonspace.cli.tables import print_table
+
+    for sentence in found["mended"]:
+        typer.echo(f"note: {sentence}", err=True)
+    rows = []
+    for name, count in found["vectors"].items():
+        cost = found["costs"].get(name)
+        figures = (
+            [f"{cost['recall']:.3f}", *(_figure(cost[key]) for key in ("map_index", "map_exact"))]
+            if cost
+            else ["", "", ""]
+        )
+        rows.append([name, str(count), found["kinds"][name], *figures])
+    head = ["", "vectors", "search", "recall at 10", "mAP at 100", "mAP of exact search"]
+    print_table(f"{index}: {found['items']} items", head, rows)
+    typer.echo(f"problems: {len(found['problems']) or 'none'}")
+    for problem in found["problems"]:
+        typer.echo(f"  {problem}")
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
