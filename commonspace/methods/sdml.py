@@ -45,7 +45,8 @@ class SDML(Descent):
     several labels, and without one it takes part in the rebuilding alone. d is at least the number
     of classes.
 
-    Published: on other features than the reference lists; none is repeated here.
+    Published: the reference lists no figure; the paper's are on text features of its own (doc2vec),
+    and are not repeated here.
 
     Args:
         reconstruction: a, from 0 to 1; 0.5 in the released code. Features of large norm make their

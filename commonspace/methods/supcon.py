@@ -54,7 +54,8 @@ class SupervisedContrastive(Descent):
         "temperature": Between(0.02, 0.5),
     }
 
-    temperature: float = 0.1
+    learning_rate: float = 3e-4
+    temperature: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""

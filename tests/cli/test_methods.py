@@ -1,4 +1,4 @@
-"""Methods in closed form from the command line: trained, measured, and refused with advice."""
+"""Methods other than DSCMR from the command line: trained, measured, and refused with advice."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from commonspace.cli.methods import CLOSED_FORM
+from commonspace.cli.methods import BY_DESCENT, CLOSED_FORM
 
 Call = Callable[..., Result]
 
@@ -25,6 +25,34 @@ def test_a_run_is_like_any_other(name: str, call: Call, points_file: Path, tmp_p
     measured = call("evaluate", run, "--json")
     assert measured.exit_code == 0, measured.output
     assert json.loads(measured.stdout)["average"]["map"] > 0.6  # chance is a third
+
+
+@pytest.mark.parametrize("name", ["infonce", "dcca"])
+def test_a_method_that_trains_takes_the_options_of_training(
+    name: str, call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    sizes = ("--hidden", 16, "--common", 8, "--learning-rate", 1e-2, "--epochs", 12)
+    done = call("train", points_file, "--method", name, *sizes, "--seed", 3, "--out", run)
+    assert done.exit_code == 0, done.output
+    assert "of 12: validation mAP" in done.stdout
+    options = json.loads((run / "config.json").read_text())["provenance"]["method"]["options"]
+    given = {"hidden": 16, "common": 8, "epochs": 12, "seed": 3, "patience": 20}
+    assert {option: options[option] for option in given} == given
+    measured = call("evaluate", run, "--json")
+    assert json.loads(measured.stdout)["average"]["map"] > 0.6  # chance is a third
+
+
+@pytest.mark.parametrize("name", BY_DESCENT)
+def test_options_of_dscmr_are_not_passed_over(
+    name: str, call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    done = call("train", points_file, "--method", name, "--eta", 1, "--out", out)
+    assert done.exit_code == 2
+    assert f"the method {name} has no such option" in done.stderr
+    assert "found:    eta" in done.stderr
+    assert not out.exists()
 
 
 def test_a_method_that_cannot_take_the_data_leaves_no_folder(
