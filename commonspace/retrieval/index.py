@@ -25,6 +25,7 @@ from commonspace.errors import DataError, StoreError
 from commonspace.retrieval.changes import remove_items
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import STORE, check_choice, new_index
+from commonspace.retrieval.lock import WAIT
 from commonspace.retrieval.migrate import migrate
 from commonspace.retrieval.opened import Opened
 from commonspace.retrieval.query import Found, Query, checked_vectors, vector_of
@@ -107,7 +108,7 @@ class Index:
         for modality in chosen:
             embedder.encoder(modality)  # one that does not fit is refused before the work
         with new_index(place, space, choice=kind, encoders=chosen) as store:
-            index = cls(Opened(place, store, None, "cpu"))
+            index = cls(Opened(place, store))
             index._opened.accept(space)
         try:
             if dataset is not None:
@@ -125,6 +126,7 @@ class Index:
         space: CommonSpace | None = None,
         encoders: Mapping[str, str] | None = None,
         device: str = "cpu",
+        wait: float = WAIT,
     ) -> "Index":
         """Open an index.
 
@@ -134,6 +136,7 @@ class Index:
                 it is first needed.
             encoders: other places for encoders than those that the index was made with.
             device: where the space computes.
+            wait: seconds that a change waits for another writer to end.
 
         Raises:
             StoreError: there is no index, it is damaged, or the space is another one.
@@ -148,7 +151,7 @@ class Index:
             )
         store = Store.open(place / STORE)
         try:
-            opened = Opened(place, store, encoders, device)
+            opened = Opened(place, store, encoders=encoders, device=device, wait=wait)
             if space is not None:
                 opened.accept(space)
             opened.shelves.fresh()

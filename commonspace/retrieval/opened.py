@@ -28,12 +28,20 @@ class Opened:
         store: its store.
         encoders: other places for encoders than those that the store names.
         device: where the space computes.
+        wait: seconds that a writer waits for another one to end.
     """
 
     def __init__(
-        self, path: Path, store: Store, encoders: Mapping[str, str] | None, device: str
+        self,
+        path: Path,
+        store: Store,
+        *,
+        encoders: Mapping[str, str] | None = None,
+        device: str = "cpu",
+        wait: float = WAIT,
     ) -> None:
         """Bring the parts together."""
+        self.wait = wait
         self.path = path
         self.store = store
         self.shelves = Shelves(store, path, lambda: self.alone(wait=0))
@@ -45,15 +53,16 @@ class Opened:
         self._depth = 0
 
     @contextmanager
-    def alone(self, *, wait: float = WAIT) -> Iterator[None]:
+    def alone(self, *, wait: float | None = None) -> Iterator[None]:
         """Be the one writer, of all threads and processes, for the block.
 
         Args:
-            wait: seconds to wait for another one to end.
+            wait: seconds to wait for another one to end; None: as the index was opened.
 
         Raises:
             StoreError: another one did not end in time.
         """
+        wait = self.wait if wait is None else wait
         if not self._turn.acquire(timeout=wait):
             raise StoreError(
                 f"another writer is at work on {self.path}",
