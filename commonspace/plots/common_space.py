@@ -252,7 +252,8 @@ def _apart(
         frame: lower left and upper right corner.
         rounds: after which what still touches is left as it is.
     """
-    placed = centres.copy()
+    low, high = frame[0] + halves, np.maximum(frame[1] - halves, frame[0] + halves)
+    placed = np.clip(centres, low, high)
     for _ in range(rounds):
         overlap = halves[:, None] + halves - np.abs(placed[:, None] - placed)
         touching = np.argwhere(np.triu((overlap > 0).all(axis=-1), k=1))
@@ -265,9 +266,7 @@ def _apart(
             step = max(over[along], 0) / 2 * (1 if away[along] >= 0 else -1)
             placed[i, along] += step
             placed[j, along] -= step
-        placed = np.clip(
-            placed, frame[0] + halves, np.maximum(frame[1] - halves, frame[0] + halves)
-        )
+        placed = np.clip(placed, low, high)
     return placed
 
 

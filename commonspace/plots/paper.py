@@ -31,6 +31,7 @@ __all__ = [
     "WIDTH",
     "check_formats",
     "draw",
+    "for_page",
     "new_figure",
     "open_axes",
     "plain_logarithms",
@@ -206,11 +207,7 @@ def settle(figure: "Figure") -> None:
 
 
 def svg_of(figure: "Figure", name: str) -> str:
-    """Return a figure as an <svg> element for a page, with nothing that points elsewhere.
-
-    Ids begin with ``name``, so that several fit into one page, and the four colours of the
-    paper become ``var(--ink)``, ``var(--muted)``, ``var(--faint)``, ``var(--paper)``: the page
-    decides.
+    """Return a figure as an <svg> element for a page; see ``for_page``.
 
     Args:
         figure: as the functions of this room return it.
@@ -218,7 +215,20 @@ def svg_of(figure: "Figure", name: str) -> str:
     """
     buffer = io.BytesIO()
     _write(figure, buffer, "svg")
-    text = buffer.getvalue().decode("utf-8")
+    return for_page(buffer.getvalue().decode("utf-8"), name)
+
+
+def for_page(text: str, name: str) -> str:
+    """Return what ``save`` wrote as SVG as an element for a page that points nowhere else.
+
+    Ids begin with ``name``, so that several fit into one page, and the four colours of the
+    paper become ``var(--ink)``, ``var(--muted)``, ``var(--faint)``, ``var(--paper)``: the page
+    decides.
+
+    Args:
+        text: the content of the file.
+        name: letters, digits and hyphens, another for each figure of a page.
+    """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)

@@ -14,7 +14,7 @@ import numpy as np
 from commonspace.atomic import new_folder_whole
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
-from commonspace.plots import FORMATS, Page, Picture, check_formats, render, save, svg_of
+from commonspace.plots import FORMATS, Page, Picture, check_formats, for_page, render, save, svg_of
 from commonspace.plots.projection import FEWEST
 from commonspace.protocol import Embeddings, embeddings
 from commonspace.reporting.clouds import clouds_of
@@ -194,7 +194,11 @@ class _Report:
         """Write a picture as files, and keep it for the page."""
         strange = save(drawn.figure, self._folder / drawn.name, self._options.formats)
         self._strange |= dict.fromkeys(strange)
-        svg = svg_of(drawn.figure, drawn.name)
+        file = self._folder / f"{drawn.name}.svg"
+        if file.exists():  # drawing anew what was just written would take as long again
+            svg = for_page(file.read_text("utf-8"), drawn.name)
+        else:
+            svg = svg_of(drawn.figure, drawn.name)
         self._pictures.append(Picture(drawn.name, drawn.title, drawn.caption, svg))
 
     def _write_page(self, found: Embeddings, directions: Sequence[Direction]) -> None:

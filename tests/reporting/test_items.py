@@ -1,0 +1,108 @@
+"""Photos and texts are those of the very samples; what cannot be shown gives its reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from commonspace.data import Dataset, Features, Images, Texts, load_dataset
+from commonspace.errors import DataError
+from commonspace.reporting.items import THUMBNAIL, Items, find_items
+
+LINES = (
+    '{"file_name": "a.png", "text": "a cat", "label": "cat", "split": "train", "id": "a"}\n'
+    '{"file_name": "b.png", "text": ["a dog", "some dog"], "label": "dog", "split": "validation",'
+    ' "id": "b"}\n'
+    '{"file_name": "c.png", "label": "cat", "split": "test", "id": "c"}\n'
+    '{"file_name": "d.png", "label": "dog", "split": "train", "id": "d"}\n'
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with four photos, one of them broken."""
+    for name in "abcd":
+        Image.new("RGB", (400, 100), "red").save(tmp_path / f"{name}.png")
+    (tmp_path / "c.png").write_bytes((tmp_path / "c.png").read_bytes()[:40])
+    (tmp_path / "metadata.jsonl").write_text(LINES)
+    return tmp_path
+
+
+def write_features(path: Path, labels: tuple[str, ...] = ("cat", "dog", "cat", "dog")) -> Dataset:
+    np.savez(
+        path,
+        image=np.eye(4),
+        text=np.eye(4),
+        label=np.array(labels),
+        id=np.array(["a", "b", "c", "d"]),
+        split=np.array(["train", "validation", "test", "train"]),
+    )
+    return load_dataset(path)
+
+
+def test_a_feature_file_finds_the_photos_beside_it(folder: Path) -> None:
+    data = write_features(folder / "features.npz")
+    shown, said = find_items(data, None, folder / "features.npz")
+    assert shown is not None
+    assert folder.name in said
+    items = Items(data, shown)
+    card = items.card(0, "image")
+    assert card.picture is not None
+    assert card.picture.shape == (THUMBNAIL // 4, THUMBNAIL, 3)
+    assert card.picture[0, 0].tolist() == [255, 0, 0]
+    assert items.card(1, "text").text == "a dog / some dog"
+    assert items.card(1, "text").classes == ("dog",)
+    assert items.card(2, "text").text == ""
+    broken = items.card(2, "image")
+    assert broken.picture is None
+    assert broken.problem.startswith("c.png: ")
+
+
+def test_photos_of_other_samples_are_not_taken(folder: Path) -> None:
+    other = write_features(folder / "features.npz", labels=("dog", "dog", "dog", "dog"))
+    shown, said = find_items(other, None, folder / "features.npz")
+    assert shown is None
+    assert "by their ids" in said
+    assert Items(other).card(0, "image").picture is None
+    assert Items(other).card(0, "image").id == "a"
+
+
+def test_the_named_source_beside_the_file_is_found(folder: Path) -> None:
+    place = folder.parent / f"{folder.name}-features"
+    place.mkdir()
+    data = write_features(place / "features.npz")
+    (place / "photos").symlink_to(folder)
+    assert find_items(data, None, place / "features.npz")[0] is None
+    made = replace(data, origin={**data.origin, "made_from": {"source": "photos"}})
+    assert find_items(made, None, place / "features.npz")[0] is not None
+    assert find_items(made, None, None)[0] is None
+
+
+def test_a_named_data_set_must_have_some_of_the_samples(folder: Path) -> None:
+    data = write_features(folder / "features.npz")
+    shown, said = find_items(data, str(folder), None)
+    assert shown is not None
+    assert "100%" in said
+    strangers = replace(data, ids=("w", "x", "y", "z"))
+    with pytest.raises(DataError, match="shows none of these samples"):
+        find_items(strangers, str(folder), None)
+
+
+def test_raw_items_show_themselves(hues: Dataset) -> None:
+    assert find_items(hues, None, None) == (None, "")
+    items = Items(hues)
+    card = items.card(0, "image")
+    assert card.picture is not None
+    assert card.picture.shape == (64, 64, 3)
+    texts = hues.columns["text"]
+    assert isinstance(texts, Texts)
+    assert items.card(0, "text").text == texts.items[0][0]
+
+
+def test_a_picture_that_is_gone_gives_its_reason(hues: Dataset, tmp_path: Path) -> None:
+    gone = replace(hues, columns={"image": Images([tmp_path / "gone.png"] * len(hues))})
+    assert Items(gone).card(0, "image").problem.startswith("gone.png: ")
+    bare = replace(hues, columns={"image": Features(np.eye(len(hues)))})
+    assert Items(bare).card(0, "image").problem == ""
