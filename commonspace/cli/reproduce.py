@@ -14,10 +14,23 @@ from commonspace.cli.interrupts import same_command_goes_on
 from commonspace.cli.options import PartialOption, SplitSeedOption
 from commonspace.cli.rows import ABLATIONS, rows_named
 from commonspace.cli.runs import open_data
+from commonspace.errors import DataError
 
 __all__ = ["reproduce"]
 
 Benchmark = Literal["wikipedia", "pascal", "nuswide10k", "xmedianet"]
+
+SOURCES = {
+    "wikipedia": "the authors' wikipedia_dataset (Rasiwasia and others, 2010): images/, texts/ and"
+    " the two lists; or with raw_features.mat in place of the first two",
+    "pascal": "the 1000 photos of Pascal Sentence (University of Illinois, Rashtchian and others,"
+    " 2010) in a folder for each class, with the page of their sentences as index.html",
+    "nuswide10k": "ImageList/, Groundtruth/ and NUS_WID_Tags/ of NUS-WIDE (National University of"
+    " Singapore, Chua and others, 2009), and its photos in Flickr/",
+    "xmedianet": "XMediaNet, on request from its authors (Peking University, MIPL): the lists and"
+    " the folders that they name",
+}
+"""What to get."""
 
 METHODS = ("cca", "mcca", "mvda", "mvda-vc", "jrl", "dcca", "acmr", "dscmr")
 
@@ -82,6 +95,14 @@ def reproduce(
     from commonspace.comparison.write import write_reproduction
 
     place = data or Path("data") / benchmark
+    if not place.is_dir():
+        raise DataError(
+            f"there is no copy of {benchmark} in {place}",
+            expected=SOURCES[benchmark],
+            found="no such folder",
+            advice=f"put it there, or name the folder with --data; docs/benchmarks/{benchmark}.md"
+            " says more, and how feature files may stand in for it",
+        )
     dataset = open_data(f"{benchmark}:{place}", split_seed, partial=partial)
     folder = out or Path("runs") / f"{benchmark}-tables"
     specs = encoders_named(image, text, None) or {
