@@ -302,7 +302,7 @@ def _size(count: int) -> str:
 def _print_verification(index: Path, found: dict[str, Any]) -> None:
     from commonspace.cli.tables import print_table
 
-    for sentence in found["mended"]:
+    for sentence in (*found["mended"], *found["notes"]):
         typer.echo(f"note: {sentence}", err=True)
     rows = []
     for name, count in found["vectors"].items():

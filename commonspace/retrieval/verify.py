@@ -26,6 +26,8 @@ RECALL_AT = 10
 QUERIES = 500
 SEED = 0
 
+_UNFINISHED = "a move to another space was broken off: give migrate the same run again to end it"
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -57,6 +59,8 @@ class Verification:
     """What is wrong with the store or the copy of the space; empty where all is well."""
     mended: tuple[str, ...]
     """Derived files that did not agree with the store, and what was done."""
+    notes: tuple[str, ...] = ()
+    """What is not wrong and yet worth knowing."""
     costs: dict[str, Cost] = field(default_factory=dict)
     """Modality -> what searching it costs in quality."""
 
@@ -90,6 +94,7 @@ def verify(opened: Opened) -> Verification:
         },
         problems=tuple(problems),
         mended=tuple(mended),
+        notes=(_UNFINISHED,) if len(store.spaces) > 1 else (),
         costs={} if problems else _costs(store, state.shelves, state.modalities),
     )
 
@@ -145,8 +150,6 @@ def _space_problems(opened: Opened) -> Iterator[str]:
         load_copy(opened.path, opened.store.space, opened.fingerprint, "cpu")
     except StoreError as exc:
         yield f"{exc.problem} ({exc.found})"
-    if len(opened.store.spaces) > 1:
-        yield "a move to another space was broken off: give migrate the same run again to end it"
 
 
 def _difference(store: Store, shelf: Shelf) -> str:
