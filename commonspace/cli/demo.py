@@ -40,8 +40,9 @@ MADE = {
     "model.safetensors",
     "config.json",
     SEARCHES,
+    "report",
 }
-"""All that the demo puts into its folder."""
+"""All that the demo puts into its folder, and the report of it, which would be out of date."""
 
 NEXT = """
 What lies together shares its class: the space was taught no colours or places.

@@ -8,7 +8,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +44,14 @@ FORMATS = ("png", "svg", "pdf")
 WIDTH = 7.2
 """Inches: the text of an A4 page, or two columns of a journal."""
 
-INK, MUTED, FAINT, PAPER = "#21242b", "#6b6f79", "#d5d8de", "#fefefd"
-"""Letters and axes; lesser letters; lines behind data; the ground. A page may exchange them."""
+INK = "#21242b"
+"""Letters. A page exchanges this colour and the next three for its own."""
+MUTED = "#6b6f79"
+"""Axes, and lesser letters."""
+FAINT = "#d5d8de"
+"""Lines behind data."""
+PAPER = "#fefefd"
+"""The ground."""
 
 _DPI = 200
 _LETTERS: Mapping[str, Any] = {
@@ -84,8 +90,9 @@ _LOOK: Mapping[str, Any] = {
     "pdf.fonttype": 42,
 }
 _WIDE_FONTS = re.compile(
-    r"CJK|Source Han|WenQuanYi|SimHei|SimSun|YaHei|PingFang|Hiragino|Heiti|Songti|Droid Sans Fall"
-    r"|Arial Unicode|AR PL|Malgun|Nanum|Yu Gothic|Meiryo"
+    r"cjk|source ?han|wenquanyi|wqy|simhei|simsun|yahei|msyh|pingfang|hiragino|heiti|songti"
+    r"|droid ?sans ?fall|arial ?unicode|ar pl|uming|ukai|malgun|nanum|yu ?gothic|meiryo",
+    re.IGNORECASE,
 )
 _MISSING = re.compile(r"^Glyph (\d+) ")
 
@@ -263,9 +270,20 @@ def _write(figure: "Figure", target: Path | io.BytesIO, kind: str) -> list[str]:
 
 @cache
 def _wide_fonts() -> tuple[str, ...]:
-    """Return installed fonts with Chinese, Japanese or Korean characters, at most three."""
-    names = {font.name for font in _matplotlib("font_manager").fontManager.ttflist}
-    return tuple(sorted(name for name in names if _WIDE_FONTS.search(name))[:3])
+    """Return installed fonts with Chinese, Japanese or Korean characters, at most three.
+
+    matplotlib remembers which fonts there were when it ran first; where it knows of none, the
+    files are looked at anew.
+    """
+    manager = _matplotlib("font_manager")
+    known = {font.name for font in manager.fontManager.ttflist if _WIDE_FONTS.search(font.name)}
+    if not known:
+        for path in manager.findSystemFonts():
+            if _WIDE_FONTS.search(Path(path).stem):
+                with suppress(OSError, RuntimeError, ValueError):  # one that cannot be read
+                    manager.fontManager.addfont(path)
+                    known.add(manager.fontManager.ttflist[-1].name)
+    return tuple(sorted(known)[:3])
 
 
 def _matplotlib(part: str = "") -> Any:  # noqa: ANN401 - a module of somebody else

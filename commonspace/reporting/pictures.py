@@ -216,6 +216,9 @@ def _confusion(name: str, one: Direction, found: Embeddings) -> Drawn:
         " results (an item of several classes counts in parts). The scale is that of square roots,"
         " so that small shares are seen; below, the largest shares of a wrong class."
     )
+    fewest = int(found.labels[one.target][:, there].sum(axis=0).min())
+    if fewest < depth:
+        caption += f" The gallery has as few as {fewest} items of a class: it cannot fill its row."
     if not np.any(found.labels[one.source][:, there], axis=0).all():
         caption += " A grey row is a class that no query has."
     return Drawn(name, f"Confusion of classes, {one.name}", caption, figure)

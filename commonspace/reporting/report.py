@@ -27,7 +27,9 @@ from commonspace.space import CommonSpace
 
 __all__ = ["PAGE", "ReportOptions", "Subject", "Watcher", "write_report"]
 
-PAGE, NUMBERS = "report.html", "report.json"
+PAGE = "report.html"
+"""The page, in the folder of a report."""
+NUMBERS = "report.json"
 
 
 class Watcher(Protocol):

@@ -1,0 +1,64 @@
+"""What is drawn: the share of each class, unit vectors, features as they came or of the encoder."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+import commonspace as cs
+from commonspace.data import Dataset, Features
+from commonspace.encoders import Source, encoder_from_spec
+from commonspace.protocol import embeddings
+from commonspace.reporting.clouds import clouds_of
+from commonspace.space import CommonSpace
+
+MakeSpace = Callable[[Dataset], CommonSpace]
+
+
+def test_few_of_many_are_drawn_the_same_for_each_modality(
+    points: Dataset, space_of: MakeSpace
+) -> None:
+    found = embeddings(space_of(points), points.part("train"))
+    drawn = clouds_of(space_of(points), found, most=8, seed=0)
+    assert drawn.counts == {"image": (8, 40), "text": (8, 40)}
+    assert drawn.unit
+    image, text = drawn.clouds
+    assert np.bincount(image.classes).tolist() == [2, 2, 2, 2]
+    np.testing.assert_array_equal(image.classes, text.classes)
+    rows = [
+        int(np.flatnonzero((found.vectors["image"] == v).all(axis=1))[0]) for v in image.vectors
+    ]
+    column = points.part("train").columns["image"]
+    assert isinstance(column, Features)
+    np.testing.assert_array_equal(image.features, column.values[rows])
+
+
+def test_unlabelled_samples_and_absent_modalities(points: Dataset, space_of: MakeSpace) -> None:
+    part = points.part("test")
+    bare = replace(
+        part,
+        labels=np.zeros_like(part.labels),
+        columns={**part.columns, "text": Features(np.zeros((16, 5)), np.zeros(16))},
+    )
+    drawn = clouds_of(space_of(points), embeddings(space_of(points), bare), most=99, seed=0)
+    assert [one.modality for one in drawn.clouds] == ["image"]
+    assert (drawn.clouds[0].classes == -1).all()
+
+
+def test_a_space_with_an_encoder_shows_its_features(hues: Dataset) -> None:
+    """What learns from nothing along with the space has no panel of its own; an encoder has."""
+    from commonspace.methods import DSCMR, FromRaw
+
+    raw = FromRaw(encoders={"text": "learnt"})
+    method = DSCMR(epochs=1, hidden=16, common=8, device="cpu", raw=raw)
+    train, validation = hues.part("train"), hues.part("validation")
+    space = method.fit(train, validation, cs.Run(observers=()))
+    drawn = clouds_of(space, embeddings(space, hues.part("test")), most=99, seed=0)
+    image, text = drawn.clouds
+    assert image.features is None
+    assert drawn.features_called == {"text": "features of the encoder"}
+    source = Source(train, validation, "text", several="concatenate", seed=0, train_now=True)
+    encoder = encoder_from_spec("learnt", source)
+    expected = encoder(hues.part("test").columns["text"]).numpy()
+    assert text.features is not None
+    np.testing.assert_allclose(text.features, expected, rtol=1e-4, atol=1e-5)
