@@ -23,7 +23,7 @@ from commonspace.comparison.workers import Answer, Held, answer, workers
 from commonspace.data import Dataset
 from commonspace.errors import DataError, OutputError, SettingError, TrainingError
 
-__all__ = ["Grid", "GridWatcher", "Outcome", "run_grid"]
+__all__ = ["Grid", "GridWatcher", "Outcome", "read_grid", "run_grid"]
 
 CELLS, RECORD, LOCK = "cells", "grid.json", ".lock"
 
@@ -145,6 +145,20 @@ def run_grid(grid: Grid, watcher: GridWatcher | None = None) -> Outcome:
             if watcher:
                 watcher.ended()
     return _outcome(plans)
+
+
+def read_grid(grid: Grid) -> Outcome:
+    """Return what there is of a grid, without doing anything.
+
+    Raises:
+        DataError: a split is empty.
+        SettingError: the folder holds another grid.
+        OutputError: another process works on this grid.
+    """
+    parts = Parts(*(grid.data.part(name) for name in ("train", "validation", "test")))
+    with _claimed(grid.folder):
+        _check_same(grid, parts)
+        return _outcome(plans_of(grid.rows, grid.budget, grid.seeds, grid.folder / CELLS))
 
 
 def _work(

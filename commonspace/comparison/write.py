@@ -14,7 +14,7 @@ from commonspace.atomic import replacing
 from commonspace.comparison.summary import Line
 from commonspace.extras import optional
 
-__all__ = ["NOTE", "columns", "write_reproduction", "write_tables"]
+__all__ = ["NOTE", "columns", "laid_out", "write_reproduction", "write_tables"]
 
 LEVEL = 0.05
 
@@ -53,6 +53,23 @@ def columns(lines: Sequence[Line], against: str | None) -> tuple[list[str], list
         "trials",
     ]
     return head, [_cells(line, directions, against, noted) for line in lines]
+
+
+def laid_out(head: Sequence[str], rows: Sequence[Sequence[str]], form: str) -> str:
+    """Return a table as text.
+
+    Args:
+        head: the name of each column.
+        rows: its cells, the first column to the left, the others to the right.
+        form: what tabulate calls it: "pipe" for Markdown, "latex_booktabs".
+
+    Raises:
+        MissingExtraError: the package that lays out tables is not installed.
+    """
+    tabulate = optional("tabulate", "laying out tables", "compare").tabulate
+    align = ("left", *["right"] * (len(head) - 1))
+    table: str = tabulate(rows, head, tablefmt=form, disable_numparse=True, colalign=align)
+    return table
 
 
 def write_tables(folder: Path, lines: Sequence[Line], against: str | None, title: str) -> None:
@@ -95,14 +112,14 @@ def write_reproduction(
         OutputError: it cannot be written.
         MissingExtraError: the package that lays out tables is not installed.
     """
-    text = f"# {title}\n\n{_laid_out(head, rows, 'pipe')}\n\n{NOTE}{AS_PUBLISHED}\n"
+    text = f"# {title}\n\n{laid_out(head, rows, 'pipe')}\n\n{NOTE}{AS_PUBLISHED}\n"
     with replacing(folder / "reproduction.md", overwrite=True) as draft:
         draft.write_text(text, "utf-8")
 
 
 def _markdown(lines: Sequence[Line], against: str | None, title: str) -> str:
     head, rows = columns(lines, against)
-    table = _laid_out(head, rows, "pipe")
+    table = laid_out(head, rows, "pipe")
     failures = [f"- {line.name}: {_first_line(line.failed)}" for line in lines if line.failed]
     settings = [
         f"- {line.name}: {', '.join(f'{key} {_short(value)}' for key, value in chosen.items())}"
@@ -119,14 +136,7 @@ def _markdown(lines: Sequence[Line], against: str | None, title: str) -> str:
 
 
 def _latex(lines: Sequence[Line], against: str | None) -> str:
-    return _laid_out(*columns(lines, against), "latex_booktabs") + "\n"
-
-
-def _laid_out(head: Sequence[str], rows: Sequence[Sequence[str]], form: str) -> str:
-    tabulate = optional("tabulate", "laying out tables", "compare").tabulate
-    align = ("left", *["right"] * (len(head) - 1))
-    table: str = tabulate(rows, head, tablefmt=form, disable_numparse=True, colalign=align)
-    return table
+    return laid_out(*columns(lines, against), "latex_booktabs") + "\n"
 
 
 def _json(lines: Sequence[Line], against: str | None, title: str) -> str:
