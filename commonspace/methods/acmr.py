@@ -71,11 +71,12 @@ class ACMR(Descent):
     search: ClassVar[Search] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((50, 100, 200, 400)),
-        "alpha": Between(1e-2, 10.0),
+        "alpha": Between(1e-3, 1.0),
         "adversary": Between(1e-2, 1.0),
     }
 
-    alpha: float = 1.0
+    learning_rate: float = 3e-4
+    alpha: float = 0.1
     beta: float = 1.0
     margin: float = 1.0
     negatives: float = 1.0

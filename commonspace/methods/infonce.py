@@ -41,7 +41,8 @@ class InfoNCE(Descent):
     Published: none of the benchmarks of this field is in the sources; the reference lists none.
 
     Args:
-        temperature: t, or where it begins if it is learnt.
+        temperature: t, or where it begins if it is learnt. The default is higher than in the
+            sources, which look for the very pair: it serves mAP by class.
         learn_temperature: whether t is learnt along; 1/t stays below 100.
 
     The other settings are those of ``Descent``. Defaults were chosen on the validation parts of
@@ -58,7 +59,7 @@ class InfoNCE(Descent):
         "temperature": Between(0.02, 0.5),
     }
 
-    temperature: float = 0.07
+    temperature: float = 0.5
     learn_temperature: bool = True
 
     def __post_init__(self) -> None:
