@@ -5,6 +5,7 @@ is drawn through pyplot: no window is opened and no global state is left behind.
 """
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from commonspace.extras import optional
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure  # also for rooms that hold one
 
 __all__ = [
     "FAINT",
@@ -119,8 +120,14 @@ def draw() -> Iterator[None]:
         MissingExtraError: matplotlib is not installed.
     """
     family = ["DejaVu Sans", *_wide_fonts(), "sans-serif"]
-    with _matplotlib().rc_context({**_LETTERS, **_LOOK, "font.family": family}):
-        yield
+    log = logging.getLogger("matplotlib.font_manager")
+    before = log.level
+    log.setLevel(logging.ERROR)  # it warns of fonts that come in one weight only
+    try:
+        with _matplotlib().rc_context({**_LETTERS, **_LOOK, "font.family": family}):
+            yield
+    finally:
+        log.setLevel(before)
 
 
 def open_axes(axes: "Axes", grid: str = "y") -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answered", "Card", "draw_queries"]
 
-_COLUMNS, _LINES = 22, 9  # of a text on a card
+_COLUMNS, _LINES = 21, 9  # of a text on a card
 _TITLE, _ABOVE, _BELOW = 0.34, 0.16, 0.3  # inches: for a title, above a card, and below it
 
 

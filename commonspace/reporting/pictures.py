@@ -32,7 +32,7 @@ from commonspace.reporting.items import Items
 from commonspace.reporting.measured import DEPTH, Direction
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from commonspace.plots.paper import Figure
 
 __all__ = ["SHOWN", "Drawn", "draw_space", "pictures"]
 
