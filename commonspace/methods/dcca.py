@@ -62,13 +62,14 @@ class DCCA(Descent):
     search: ClassVar[Search] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((400, 800, 1600)),
-        "ridge": Between(1e-6, 1.0),
+        "ridge": Between(1e-4, 10.0),
         "common": OneOf((8, 16, 32, 64)),
     }
 
     batch_size: int = 1000
-    common: int = 32
-    ridge: float = 1e-3
+    learning_rate: float = 1e-3
+    common: int = 16
+    ridge: float = 0.1
     dimension: int | None = None
 
     def __post_init__(self) -> None:
