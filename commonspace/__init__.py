@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from commonspace.evaluation import mean_average_precision
     from commonspace.methods import DSCMR, FromRaw, Method
     from commonspace.protocol import evaluate
+    from commonspace.retrieval import Index
     from commonspace.space import CommonSpace, load
     from commonspace.training import Run
 
@@ -31,6 +32,7 @@ __all__ = [
     "Features",
     "FromRaw",
     "Images",
+    "Index",
     "Method",
     "Run",
     "Texts",
@@ -48,6 +50,7 @@ _HOMES = {
     "Features": "commonspace.data",
     "FromRaw": "commonspace.methods",
     "Images": "commonspace.data",
+    "Index": "commonspace.retrieval",
     "Method": "commonspace.methods",
     "Run": "commonspace.training",
     "Texts": "commonspace.data",

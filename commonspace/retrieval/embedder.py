@@ -200,14 +200,20 @@ class Embedder:
                 else "ask with vectors of your own, or extract the features and train again",
             )
         several = facts.get("several_texts", "concatenate")
-        found = []
+        found, unread = [], []
         for kind, column in _SAMPLES.items():
             if not _may_read(spec, kind):
                 continue
-            encoder = encoder_from_spec(spec, _source(modality, column(), several))
+            try:
+                encoder = encoder_from_spec(spec, _source(modality, column(), several))
+            except DataError as exc:  # a model of transformers reads one of them alone
+                unread.append(exc)
+                continue
             if encoder.facts["sha256"] == facts["sha256"]:
                 return kind, encoder
             found.append(f"{encoder.facts['name']}, {encoder.facts['sha256'][:12]}…")
+        if unread and not found:
+            raise unread[0]
         raise DataError(
             f"the encoder of {modality!r} is not the one that made the features of the space",
             expected=f"{facts['name']} ({facts['spec']}), {facts['sha256'][:12]}…",

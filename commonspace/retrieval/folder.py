@@ -20,7 +20,16 @@ from commonspace.retrieval.store import Store
 if TYPE_CHECKING:
     from commonspace.space import CommonSpace
 
-__all__ = ["LOCK", "STORE", "check_choice", "copy_space", "load_copy", "new_index", "space_folder"]
+__all__ = [
+    "LOCK",
+    "STORE",
+    "check_choice",
+    "copy_space",
+    "load_copy",
+    "new_index",
+    "other_space",
+    "space_folder",
+]
 
 STORE = "store.sqlite"
 LOCK = "lock"

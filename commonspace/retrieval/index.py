@@ -41,6 +41,9 @@ __all__ = ["Index"]
 class Index:
     """An open index. ``Index.create`` and ``Index.open`` make one; ``close`` ends it.
 
+    Args:
+        opened: its parts, as those two bring them together.
+
     Example:
         >>> import tempfile
         >>> import commonspace as cs

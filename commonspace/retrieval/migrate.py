@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from commonspace.encoders import Vectors
-from commonspace.errors import SettingError
+from commonspace.errors import CommonspaceError, SettingError
 from commonspace.retrieval.changes import begin_space, drop_space, put_vectors, set_fact
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import copy_space, space_folder
@@ -55,7 +55,8 @@ def migrate(
         DataError: a picture is gone or cannot be read.
     """
     store, fingerprint = opened.store, space.fingerprint
-    if fingerprint == opened.fingerprint:
+    if fingerprint == opened.fingerprint:  # what a move away from it, or to it, left goes
+        _leave(opened, [other for other in store.spaces if other != store.space])
         return 0
     modalities = {
         name: number
@@ -75,7 +76,12 @@ def migrate(
     with store.changing() as connection:
         number = begin_space(connection, fingerprint, space.dimension)
     copy_space(opened.path, number, space)
-    count = _embed_all(store, embedder, number, modalities, anew, progress)
+    try:
+        count = _embed_all(store, embedder, number, modalities, anew, progress)
+    except CommonspaceError:
+        if not any(store.count_vectors(number, one) for one in modalities.values()):
+            _leave(opened, [number])  # it failed at once: nothing is to be gone on with
+        raise
     for modality in modalities.values():
         _make_shelf(opened, number, modality)
     with store.changing() as connection:
@@ -87,14 +93,20 @@ def migrate(
                 " (SELECT entry FROM entries WHERE modality = ?)",
                 (modalities[name],),
             )
-        others = [other for other in store.spaces if other != number]
-        for other in others:  # the one before, and those that a move was broken off to
-            drop_space(connection, other)
     opened.accept(space)
-    for other in others:
-        shutil.rmtree(space_folder(opened.path, other), ignore_errors=True)
-    sweep(store, opened.path)
+    others = [other for other in store.spaces if other != number]
+    _leave(opened, others)  # the one before, and those that a move was broken off to
     return count
+
+
+def _leave(opened: Opened, spaces: list[int]) -> None:
+    """Forget spaces with all that belongs to them."""
+    with opened.store.changing() as connection:
+        for space in spaces:
+            drop_space(connection, space)
+    for space in spaces:
+        shutil.rmtree(space_folder(opened.path, space), ignore_errors=True)
+    sweep(opened.store, opened.path)
 
 
 def _encoders(opened: Opened, space: CommonSpace) -> dict[str, str]:

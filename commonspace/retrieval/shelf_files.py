@@ -23,7 +23,7 @@ from commonspace.retrieval.ann import Kind, Nearest, nearest_of
 from commonspace.retrieval.shelf import Base
 from commonspace.retrieval.store import Store
 
-__all__ = ["FOLDER", "Record", "built", "chosen_kind", "kept", "read", "recorded"]
+__all__ = ["FOLDER", "Record", "built", "chosen_kind", "kept", "read", "recorded", "sweep"]
 
 FOLDER = "shelves"
 

@@ -203,9 +203,8 @@ def _costs(store: Store, shelves: dict[int, Shelf], modalities: dict[str, int]) 
         exact = every[number].items[places]
         found = shelves[number].search(queries, depth).items
         best = min(RECALL_AT, depth)
-        hits = [
-            len(np.intersect1d(a, b)) for a, b in zip(exact[:, :best], found[:, :best], strict=True)
-        ]
+        first = shelves[number].search(queries, best).items  # a search for few looks less far
+        hits = [len(np.intersect1d(a, b)) for a, b in zip(exact[:, :best], first, strict=True)]
         costs[name] = Cost(
             count,
             float(np.mean(hits) / best),

@@ -1,0 +1,177 @@
+"""The commands of an index say and do what the package does, and refuse with a reason."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+import commonspace as cs
+
+Call = Callable[..., Result]
+
+CLASSES = {"rose": "red", "leaf": "green", "sky": "blue"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 36 plain pictures with their names, prices and classes."""
+    folder = tmp_path_factory.mktemp("photos")
+    draw = np.random.default_rng(0)
+    lines = []
+    for number in range(36):
+        label, colour = list(CLASSES.items())[number % 3]
+        picture = Image.new("RGB", (32, 32), colour)
+        picture.putpixel((number % 32, 0), (255, 255, 255))
+        picture.save(folder / f"{number}.png")
+        line = {
+            "file_name": f"{number}.png",
+            "text": f"{draw.choice(['a', 'one', 'some'])} {colour} {label}",
+            "label": label,
+            "price": number,
+            "split": ["train", "validation"][number % 4 == 3],
+        }
+        lines.append(json.dumps(line))
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(call: Call, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "photos"
+    sizes = ("--hidden", "16", "--common", "8", "--device", "cpu")
+    result = call("train", photos, "--out", folder, "--epochs", 2, *sizes)
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def shop(call: Call, run: Path, photos: Path, tmp_path: Path) -> Path:
+    result = call("index", run, photos, "--out", tmp_path / "shop")
+    assert result.exit_code == 0, result.stderr
+    assert "36 items" in result.stdout
+    return tmp_path / "shop"
+
+
+def found(call: Call, *words: object) -> list[list[str]]:
+    result = call("search", *words, "--json")
+    assert result.exit_code == 0, result.stderr
+    return [[one["id"] for one in answer["found"]] for answer in json.loads(result.stdout)]
+
+
+def test_search_is_that_of_the_package(
+    call: Call, shop: Path, photos: Path, tmp_path: Path
+) -> None:
+    picture = photos / "4.png"
+    with cs.Index.open(shop) as index:
+        words = [one.id for one in index.search(text="a red rose")]
+        seen = [one.id for one in index.search(image=picture, k=3, modality="text")]
+        both = [one.id for one in index.search(text="a red rose", image=picture)]
+        cheap = [one.id for one in index.search(text="a red rose", where="price < 4")]
+    assert found(call, shop, "a red rose") == [words]
+    assert found(call, shop, "--image", picture, "-k", 3, "--modality", "text") == [seen]
+    assert found(call, shop, "a red rose", "--image", picture) == [both]
+    assert found(call, shop, "a red rose", "--where", "price < 4") == [cheap]
+    assert sorted(cheap) == ["0.png", "1.png", "2.png", "3.png"]
+    (tmp_path / "queries.txt").write_text("a red rose\n\na blue sky\n")
+    assert found(call, shop, "--queries", tmp_path / "queries.txt")[0] == words
+    assert len(found(call, shop, "--queries", tmp_path / "queries.txt")) == 2
+    (photos / "queries.jsonl").write_text('{"text": "a red rose", "image": "4.png"}\n')
+    assert found(call, shop, "--queries", photos / "queries.jsonl") == [both]
+
+
+def test_the_table_shows_what_was_found(call: Call, shop: Path) -> None:
+    page = call("search", shop, "a red rose", "-k", 2, "--where", 'label = "rose"').stdout
+    assert "a red rose" in page.splitlines()[0]
+    assert "score" in page
+    assert "rose" in page
+    assert ".png" in page
+    assert "nothing found" in call("search", shop, "red", "--where", "price < 0").stdout
+
+
+def test_items_come_change_and_go(call: Call, shop: Path, photos: Path, tmp_path: Path) -> None:
+    assert "1 removed, 35 items" in call("remove", shop, "3.png").stdout
+    (tmp_path / "sold").write_text("4.png\n5.png\n")
+    assert "2 removed, 33 items" in call("remove", shop, "--from", tmp_path / "sold").stdout
+    refused = call("add", shop, photos)
+    assert refused.exit_code == 2
+    assert "33 of the 36 samples" in refused.stderr
+    updated = call("update", shop, photos).stdout
+    assert "3 added, 0 replaced, 0 with new fields, 33 unchanged; 36 items" in updated
+    facts = json.loads(call("info", shop, "--json").stdout)
+    assert facts["vectors"] == {"image": 36, "text": 36}
+    assert facts["fields"] == ["price"]
+    page = call("info", shop).stdout
+    assert "36 image, 36 text" in page
+    assert "fields: price" in page
+
+
+def test_verify_tells_problems_by_its_exit_code(call: Call, shop: Path) -> None:
+    fine = call("verify", shop)
+    assert fine.exit_code == 0
+    assert "problems: none" in fine.stdout
+    assert json.loads(call("verify", shop, "--json").stdout)["costs"]["text"]["recall"] == 1
+    (shop / "spaces" / "1" / "config.json").write_text("{}")
+    broken = call("verify", shop)
+    assert broken.exit_code == 1
+    assert "problems: 1" in broken.stdout
+
+
+def test_migrate_moves_to_another_run(call: Call, shop: Path, photos: Path, tmp_path: Path) -> None:
+    sizes = ("--hidden", "12", "--common", "6", "--device", "cpu", "--seed", "5")
+    assert call("train", photos, "--out", tmp_path / "new", "--epochs", 1, *sizes).exit_code == 0
+    moved = call("migrate", shop, "--to", tmp_path / "new")
+    assert "72 vectors made anew" in moved.stdout
+    assert "there already" in call("migrate", shop, "--to", tmp_path / "new").stdout
+    assert json.loads(call("info", shop, "--json").stdout)["dimension"] == 6
+    assert len(found(call, shop, "a red rose")[0]) == 10
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("search",), "words, --image or both; or --queries"),
+        (("search", "", "-k", "3"), "at most 100,000 characters"),
+        (("search", "red", "-k", "0"), "a whole number from 1"),
+        (("search", "red", "--where", "prise < 4"), "did you mean price?"),
+        (("search", "red", "--modality", "sound"), "'image' or 'text'"),
+        (("search", "red", "--granularity", "0.5"), "granularity"),
+        (("search", "red", "--min-relevance", "2"), "from 0 to 1"),
+        (("search", "--image", "absent.jpg"), "cannot be opened"),
+        (("search", "--queries", "absent.txt"), "cannot be opened"),
+        (("search", "red", "--queries", "absent.txt"), "not clear what to look for"),
+        (("search", "red", "--encoder", "text=st:x"), "which needs none"),
+        (("remove",), "ids, or --from FILE"),
+        (("remove", "nope"), "no item 'nope'"),
+        (("add", "absent"), "there is no data set"),
+        (("migrate", "--to", "absent"), "absent holds no space"),
+    ],
+)
+def test_mistakes_are_refused_with_a_reason(
+    call: Call, shop: Path, words: tuple[str, ...], said: str
+) -> None:
+    result = call(words[0], shop, *words[1:])
+    assert result.exit_code == 2, result.stdout
+    assert said in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"text": 3}', '{"words": "a"}'])
+def test_lines_that_are_no_queries(call: Call, shop: Path, tmp_path: Path, line: str) -> None:
+    (tmp_path / "queries.jsonl").write_text(f'{{"text": "red"}}\n{line}\n')
+    result = call("search", shop, "--queries", tmp_path / "queries.jsonl")
+    assert result.exit_code == 2
+    assert "line 2, is no query" in result.stderr
+
+
+def test_a_place_that_is_taken_or_no_index(
+    call: Call, run: Path, shop: Path, photos: Path, tmp_path: Path
+) -> None:
+    taken = call("index", run, photos, "--out", shop)
+    assert taken.exit_code == 2
+    assert "an index" in taken.stderr
+    none = call("search", tmp_path / "absent", "red")
+    assert none.exit_code == 2
+    assert "holds no index" in none.stderr

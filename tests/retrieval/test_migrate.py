@@ -1,0 +1,152 @@
+"""Moving to another space: as if indexed with it, resumable, the former one answering meanwhile."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import commonspace as cs
+from commonspace import CommonSpace, Dataset, Features
+from commonspace.errors import SettingError, StoreError
+from commonspace.methods import CCA, LinearProbe
+from commonspace.retrieval import Index, migrate, shelves
+
+Make = Callable[..., Dataset]
+
+QUERY = np.arange(1, 7, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def other(make: Make) -> CommonSpace:
+    """Return another space of the same features, of another dimension."""
+    data = make(range(200, 260))
+    data = replace(data, split=np.array(["train", "validation"] * 30))
+    return CCA(dimension=3).fit(data.part("train"), data.part("validation"))
+
+
+@pytest.fixture
+def index(tmp_path: Path, space: CommonSpace, make: Make, monkeypatch: pytest.MonkeyPatch) -> Index:
+    monkeypatch.setattr(shelves, "SMALLEST", 10)
+    monkeypatch.setattr(migrate, "SMALLEST", 10)
+    monkeypatch.setattr(migrate, "PORTION", 7)
+    return Index.create(tmp_path / "shop", space, make(range(40)))
+
+
+def answers(index: Index, size: int) -> list[tuple[str, str, object]]:
+    found = index.search(vector=np.arange(1, size + 1), k=100)
+    return [(one.id, one.modality, pytest.approx(one.score, abs=1e-6)) for one in found]
+
+
+def test_it_is_as_if_indexed_with_the_other_space(
+    index: Index, space: CommonSpace, other: CommonSpace, make: Make, tmp_path: Path
+) -> None:
+    before = answers(index, 6)
+    heard: list[tuple[int, int]] = []
+    with Index.open(index.path, space=space) as reader:
+        assert answers(reader, 6) == before
+        assert index.migrate(other, progress=lambda *counts: heard.append(counts)) == 72
+        with Index.create(tmp_path / "new", other, make(range(40))) as new:
+            expected = answers(new, 3)
+        for handle in (index, reader):  # the open reader follows, space and all
+            assert answers(handle, 3) == expected
+            assert handle.fingerprint == other.fingerprint
+    assert heard[-1] == (72, 72)
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    found = index.verify()
+    assert (found.problems, found.mended, found.notes) == ((), (), ())
+    assert [place.name for place in (index.path / "spaces").iterdir()] == ["2"]
+    assert index.migrate(other) == 0
+    assert index.migrate(space) == 72  # and back
+    assert answers(index, 6) == before
+
+
+def test_broken_off_it_answers_as_before_and_goes_on(
+    index: Index, other: CommonSpace, make: Make, space: CommonSpace, tmp_path: Path
+) -> None:
+    def stop(done: int, total: int) -> None:
+        if done >= 28:
+            raise KeyboardInterrupt
+
+    before = answers(index, 6)
+    with pytest.raises(KeyboardInterrupt):
+        index.migrate(other, progress=stop)
+    assert answers(index, 6) == before
+    assert "broken off" in index.verify().notes[0]
+    index.update(make(range(35, 45), version=3))  # meanwhile some change, some are new
+    index.remove(["article 0"])
+    index.close()
+    with Index.open(index.path) as again:
+        assert again.migrate(other) < 72
+        whole = {number: 3 if number >= 35 else 0 for number in range(1, 45)}
+        with Index.create(tmp_path / "new", other) as new:
+            for version in (0, 3):
+                new.add(make([n for n, one in whole.items() if one == version], version=version))
+            assert len(new) == len(again) == 44
+            assert answers(again, 3) == answers(new, 3)
+        assert again.verify().notes == ()
+
+
+def test_broken_off_it_may_go_elsewhere(
+    index: Index, other: CommonSpace, make: Make, space: CommonSpace
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.migrate(other, progress=stop)
+    data = make(range(300, 360))
+    data = replace(data, split=np.array(["train", "validation"] * 30))
+    third = LinearProbe().fit(data.part("train"), data.part("validation"))
+    assert index.migrate(third) == 72
+    assert index.verify().notes == ()
+    assert [place.name for place in (index.path / "spaces").iterdir()] == ["3"]
+
+
+def test_broken_off_it_may_be_given_up(
+    index: Index, space: CommonSpace, other: CommonSpace
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    before = answers(index, 6)
+    with pytest.raises(KeyboardInterrupt):
+        index.migrate(other, progress=stop)
+    assert index.migrate(space) == 0
+    assert index.verify().notes == ()
+    assert answers(index, 6) == before
+
+
+def test_a_space_without_a_modality_of_the_items_is_refused(index: Index, three: Dataset) -> None:
+    lacking = LinearProbe().fit(three.part("train"), three.part("validation"))
+    with pytest.raises(SettingError, match="does not know 'text'"):
+        index.migrate(lacking)
+    assert answers(index, 6)
+
+
+def test_raw_items_are_embedded_anew(hues: Dataset, tmp_path: Path, space: CommonSpace) -> None:
+    one, other = (
+        cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu", seed=seed).fit(
+            hues.part("train"), hues.part("validation"), cs.Run(observers=())
+        )
+        for seed in (0, 1)
+    )
+    with (
+        Index.create(tmp_path / "one", one, hues) as index,
+        Index.create(tmp_path / "other", other, hues) as expected,
+    ):
+        assert index.migrate(other) == 2 * len(hues)
+        found, wanted = (each.search(text="a red wall", k=99) for each in (index, expected))
+        assert [item.id for item in found] == [item.id for item in wanted]
+        strange = replace(
+            hues, columns={name: Features(np.eye(len(hues))) for name in hues.columns}
+        )
+        features = LinearProbe().fit(strange.part("train"), strange.part("validation"))
+        with pytest.raises(SettingError, match="encoder of 'image' is not known"):
+            index.migrate(features)
+        with Index.create(tmp_path / "features", features, strange) as bare:
+            with pytest.raises(StoreError, match="did not keep what this space reads"):
+                bare.migrate(other)
+            assert bare.verify().notes == ()  # it failed at once: nothing was begun
+            assert [place.name for place in (bare.path / "spaces").iterdir()] == ["1"]
