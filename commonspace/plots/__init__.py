@@ -7,7 +7,7 @@ from commonspace.plots.course import Steps, draw_course
 from commonspace.plots.curves import Curves, draw_curves
 from commonspace.plots.page import Fact, Page, Picture, Table, render
 from commonspace.plots.palette import class_colours, markers_of
-from commonspace.plots.paper import FORMATS, check_formats, for_page, save, svg_of
+from commonspace.plots.paper import FORMATS, check_formats, for_page, require, save, svg_of
 from commonspace.plots.projection import stratified_sample, tsne
 from commonspace.plots.queries import Answered, Card, draw_queries
 from commonspace.plots.surface import draw_surface
@@ -41,6 +41,7 @@ __all__ = [
     "most_confused",
     "order_of_classes",
     "render",
+    "require",
     "save",
     "stratified_sample",
     "svg_of",

@@ -224,11 +224,16 @@ def _write_names(
         for one, median in zip(largest, medians, strict=True)
     ]  # fmt: skip
     to_pixels = axes.transData
-    lift = letters * axes.figure.dpi / 72 * np.array([0, 1.1])
     boxes = [text.get_window_extent() for text in texts]
     halves = np.array([[box.width / 2 + 1.5, box.height / 2 + 0.3] for box in boxes]).reshape(-1, 2)
-    frame = np.asarray(axes.get_window_extent().extents).reshape(2, 2)
-    centres = _apart(to_pixels.transform(medians) + lift, halves, frame)
+    frame = np.asarray(axes.get_window_extent().padded(-2).extents).reshape(2, 2)
+    middle = to_pixels.transform(medians)
+    letter = letters * axes.figure.dpi / 72
+    for row, one in enumerate(largest):  # above the points that a name would cover, if they are few
+        away = to_pixels.transform(place[classes == one]) - middle[row]
+        covered = away[(abs(away[:, 0]) < halves[row, 0]) & (away[:, 1] < 4 * letter)]
+        middle[row, 1] += max(covered[:, 1].max(initial=0), 0) + 1.1 * letter
+    centres = _apart(middle, halves, frame)
     for one, median, text, centre in zip(
         largest, medians, texts, to_pixels.inverted().transform(centres), strict=True
     ):

@@ -36,6 +36,7 @@ __all__ = [
     "new_figure",
     "open_axes",
     "plain_logarithms",
+    "require",
     "save",
     "settle",
     "svg_of",
@@ -110,6 +111,16 @@ def new_figure(height: float, width: float = WIDTH) -> "Figure":
     """
     figure: Figure = _matplotlib("figure").Figure(figsize=(width, height), layout="constrained")
     return figure
+
+
+def require() -> None:
+    """Refuse before any work where a package that draws is missing.
+
+    Raises:
+        MissingExtraError: it names the package, and the command that installs it.
+    """
+    for package in ("matplotlib", "sklearn", "jinja2"):
+        optional(package, "a report", "plots")
 
 
 @contextmanager

@@ -14,7 +14,17 @@ import numpy as np
 from commonspace.atomic import new_folder_whole
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
-from commonspace.plots import FORMATS, Page, Picture, check_formats, for_page, render, save, svg_of
+from commonspace.plots import (
+    FORMATS,
+    Page,
+    Picture,
+    check_formats,
+    for_page,
+    render,
+    require,
+    save,
+    svg_of,
+)
 from commonspace.plots.projection import FEWEST
 from commonspace.protocol import Embeddings, embeddings
 from commonspace.reporting.clouds import clouds_of
@@ -119,6 +129,7 @@ def write_report(
         OutputError: something is there already, or it cannot be written.
         MissingExtraError: a package of the extra plots is not installed.
     """
+    require()
     chosen = options or ReportOptions()
     with new_folder_whole(folder) as draft:
         return _Report(subject, draft, chosen, watcher).write()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import commonspace as cs
 from commonspace.data import Dataset, Features
-from commonspace.errors import DataError, OutputError, SettingError
+from commonspace.errors import DataError, MissingExtraError, OutputError, SettingError
 from commonspace.reporting import PAGE, ReportOptions, Subject, write_report
 from commonspace.reporting import report as module
 from commonspace.space import CommonSpace
@@ -186,3 +187,15 @@ def test_a_place_that_is_taken_is_refused_before_any_work(
 def test_options_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingError):
         ReportOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_missing_package_is_named_before_any_work(
+    points: Dataset, space_of: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    heard = Heard()
+    with pytest.raises(MissingExtraError, match="jinja2") as caught:
+        write_report(Subject("r", space_of(points), points), tmp_path / "r", QUICK, heard)
+    assert "commonspace[plots]" in caught.value.advice
+    assert heard.shares == []
+    assert names(tmp_path) == set()
