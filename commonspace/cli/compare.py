@@ -159,5 +159,5 @@ def _show(title: str, lines: "list[Line]", against: str, out: Path) -> None:
     print_table(title, [head[n] for n in shown], [[row[n] for n in shown] for row in rows])
     for line in lines:
         if line.failed and (line.seeds or line.trials):  # others were told of while it ran
-            typer.echo(f"note: {line.name}: {line.failed.strip().splitlines()[-1]}", err=True)
+            typer.echo(f"note: {line.name}: {line.failed}", err=True)
     typer.echo(f"each direction, seeds and trials: {out}/table.md; also .csv, .tex and .json")

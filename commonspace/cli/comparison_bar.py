@@ -60,8 +60,7 @@ class ComparisonBar:
         self._total -= cells
         if self._progress:
             self._progress.update(self._task, total=self._total)
-        problem = reason.strip().splitlines()[-1]
-        self._say(f"without {row}: {problem}")
+        self._say(f"without {row}: {reason}")
 
     def ended(self) -> None:
         """Take the bar away."""

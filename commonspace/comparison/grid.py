@@ -140,7 +140,7 @@ def run_grid(grid: Grid, watcher: GridWatcher | None = None) -> Outcome:
         try:
             if todo:
                 with workers(held, min(grid.jobs, todo)) as pool:
-                    _work(plans, pool, min(grid.jobs, todo), watcher)
+                    _work(plans, cells, pool, min(grid.jobs, todo), watcher)
         finally:
             if watcher:
                 watcher.ended()
@@ -162,7 +162,11 @@ def read_grid(grid: Grid) -> Outcome:
 
 
 def _work(
-    plans: list[Plan], pool: ProcessPoolExecutor, jobs: int, watcher: GridWatcher | None
+    plans: list[Plan],
+    cells: Path,
+    pool: ProcessPoolExecutor,
+    jobs: int,
+    watcher: GridWatcher | None,
 ) -> None:
     busy: dict[Future[Answer], tuple[Plan, Task]] = {}
     while True:
@@ -179,6 +183,10 @@ def _work(
             lost = plan.left
             given = _given(future, task)
             plan.put(task, given)
+            if given.record is None and "\n" in given.problem:  # a traceback, for who wrote it
+                place = cells / plan.row.name / "error.txt"
+                place.write_text(given.problem, "utf-8")
+                plan.refuse(f"{given.problem.strip().splitlines()[-1]} (see {place})")
             if watcher:
                 watcher.finished(task.name, given.record)
                 if plan.refused:

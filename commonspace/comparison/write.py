@@ -120,7 +120,7 @@ def write_reproduction(
 def _markdown(lines: Sequence[Line], against: str | None, title: str) -> str:
     head, rows = columns(lines, against)
     table = laid_out(head, rows, "pipe")
-    failures = [f"- {line.name}: {_first_line(line.failed)}" for line in lines if line.failed]
+    failures = [f"- {line.name}: {line.failed}" for line in lines if line.failed]
     settings = [
         f"- {line.name}: {', '.join(f'{key} {_short(value)}' for key, value in chosen.items())}"
         for line in lines
@@ -201,7 +201,7 @@ def _flat(line: Line) -> dict[str, Any]:
         "seeds": line.seeds,
         "trials": line.trials,
         "settings": json.dumps(line.settings),
-        "failed": _first_line(line.failed),
+        "failed": line.failed,
     }
 
 
@@ -219,8 +219,3 @@ def _p(value: float) -> str:
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _first_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines and lines[0].startswith("Traceback") else (lines or [""])[0]

@@ -101,6 +101,9 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
             assert value == pytest.approx(expected[direction]["map"], abs=1e-12)
     assert "nothing is good enough" in outcome.failed["picky"]
     assert "ZeroDivisionError" in outcome.failed["broken"]
+    traceback = grid(toy()).folder / "cells" / "broken" / "error.txt"
+    assert str(traceback) in outcome.failed["broken"]
+    assert "1 / 0" in traceback.read_text()
     assert set(outcome.failed) == {"picky", "broken"}
     assert log.begun == (3 + 2 + 2 + 1 + 1 + 2, 0)
     assert sorted(log.lost) == [("broken", 0), ("picky", 1)]

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import commonspace as cs
 from commonspace.comparison import Budget, Row, row_from_file
 from commonspace.comparison.rows import described
+from commonspace.data import Dataset
 from commonspace.errors import SettingError
 from commonspace.methods import CCA, DSCMR
 from commonspace.methods.search import Between, OneOf
@@ -96,3 +98,10 @@ def test_files_that_are_no_method_are_refused(
         file.write_text(content)
     with pytest.raises(SettingError, match=problem):
         row_from_file(f"{file}:{name}")
+
+
+def test_the_example_of_a_method_in_a_file_learns(points: Dataset) -> None:
+    row = row_from_file(f"{Path(__file__).parents[2] / 'examples' / 'class_means.py'}:ClassMeans")
+    method = row.settled({"ridge": 0.5}, 0, Budget())
+    space = method.fit(points.part("train"), points.part("validation"))
+    assert cs.evaluate(space, points.part("test"))["average"]["map"] > 0.5  # chance: a quarter

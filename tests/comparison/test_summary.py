@@ -35,7 +35,7 @@ def outcome(**rows: list[dict[str, Any]]) -> Outcome:
         cells={name: dict(enumerate(cells)) for name, cells in rows.items()},
         settings={name: {"rate": 0.00123456} if name == "better" else {} for name in rows},
         trials=dict.fromkeys(rows, 4),
-        failed={name: "Traceback\n  somewhere\nZeroDivisionError: oh" for name in rows
+        failed={name: "ZeroDivisionError: oh" for name in rows
                 if not rows[name]},
     )  # fmt: skip
 

@@ -1,0 +1,68 @@
+"""A method in one file, to be compared with those of the package.
+
+    commonspace compare features.npz --methods examples/class_means.py:ClassMeans,cca --out table
+
+Each modality is projected onto the directions in which its class means lie, and what lies near the
+same means in two modalities lies near in the space. It needs labels, and no pairs.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from commonspace.data import Dataset, Features
+from commonspace.encoders import Vectors
+from commonspace.errors import DataError
+from commonspace.methods.search import Between, Search
+from commonspace.networks.linear import AffineMap, LinearNetwork
+from commonspace.space import CommonSpace
+from commonspace.training import Run
+
+__all__ = ["ClassMeans"]
+
+RECORD = {"method": {"name": "class means"}}
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """Whiten x and project it onto the class means M of its modality.
+
+        u = M'(S + r t I)^-1 (x - m)
+
+    S is the covariance of the training part, t its mean eigenvalue, m its mean.
+
+    Args:
+        ridge: r, above 0.
+    """
+
+    search: ClassVar[Search] = {"ridge": Between(1e-3, 10.0)}
+
+    ridge: float = 0.1
+
+    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
+        """Return the space of the training part; there is nothing to choose on validation.
+
+        Raises:
+            DataError: a modality is raw.
+        """
+        maps, inputs = {}, {}
+        for name, column in train.columns.items():
+            if not isinstance(column, Features):
+                raise DataError(
+                    f"{name!r} is raw",
+                    expected="features",
+                    found=column.kind,
+                    advice="extract them first with commonspace extract",
+                )
+            known = column.present & train.labels.any(axis=1)
+            x = column.values[known].astype(np.float64)
+            mean = x.mean(axis=0)
+            share = train.labels[known] / np.maximum(train.labels[known].sum(axis=0), 1)
+            means = (x - mean).T @ share
+            covariance = np.cov(x, rowvar=False)
+            scale = np.trace(covariance) / len(covariance)
+            whitened = np.linalg.solve(covariance + self.ridge * scale * np.eye(len(mean)), means)
+            maps[name] = AffineMap(mean, whitened)
+            inputs[name] = Vectors(column.size)
+        return CommonSpace(LinearNetwork.of(maps), inputs, train.class_names, RECORD)
