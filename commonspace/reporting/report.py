@@ -190,7 +190,7 @@ class _Report:
         sizes = [len(vectors) for vectors in found.vectors.values()]
         pairs = sum(sizes) ** 2 - sum(size**2 for size in sizes)
         self._layout_cost = 0.008 * points
-        self._measure_cost = 0.1 + 1e-6 * pairs
+        self._measure_cost = 0.1 + 1e-7 * pairs
         drawing = 2.0 * (3 + 2 * len(sizes) * (len(sizes) - 1))
         self._whole = self._layout_cost + self._measure_cost + drawing
 
