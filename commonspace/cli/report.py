@@ -90,7 +90,7 @@ def report(
         run=run,
         source=Path(named) if named and Path(named).is_file() else None,
         items=items,
-        notes=_notes(space, dataset, other=data is not None),
+        notes=[] if data else _notes(space, dataset, split),
     )
     with sigterm_interrupts(), _Bar() as bar:
         notes = write_report(subject, place, options, bar)
@@ -99,15 +99,24 @@ def report(
     typer.echo(f"{place}\nnext: open {shlex.quote(str(place / PAGE))}")
 
 
-def _notes(space: "CommonSpace", dataset: "Dataset", *, other: bool) -> list[str]:
+_SEEN = {
+    "train": "The space was trained on these very samples: the figures flatter it.",
+    "validation": "The epoch or the settings were chosen on these very samples: the figures flatter"
+    " the space a little.",
+}
+
+
+def _notes(space: "CommonSpace", dataset: "Dataset", split: Split) -> list[str]:
+    """Return what a reader should know about data that the run was trained on."""
     from commonspace.cli.evaluate import trained_on
 
-    if other or trained_on(space, dataset):
-        return []
-    return [
-        "The training samples are no longer those that the space was trained on: samples of this"
-        " split may have been among them."
-    ]
+    notes = [_SEEN[split]] if split in _SEEN else []
+    if not trained_on(space, dataset):
+        notes.append(
+            "The training samples are no longer those that the space was trained on: samples of"
+            " this split may have been among them."
+        )
+    return notes
 
 
 class _Bar:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import Result
@@ -54,6 +55,20 @@ def test_what_cannot_be_is_refused_and_nothing_is_left(
     assert result.exit_code == 2
     assert said in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_learnt_from_or_chosen_on_is_said(run_folder: Path, points_file: Path) -> None:
+    import commonspace as cs
+    from commonspace.cli.report import _notes
+
+    space, data = cs.load(run_folder), cs.load_dataset(points_file)
+    assert _notes(space, data, "test") == []
+    assert ["trained on these very samples" in note for note in _notes(space, data, "train")] == [
+        True
+    ]
+    assert "chosen on these very samples" in _notes(space, data, "validation")[0]
+    reversed_ = data.take(np.arange(len(data))[::-1])
+    assert "no longer those" in _notes(space, reversed_, "test")[0]
 
 
 def test_the_defaults_are_those_of_the_package() -> None:
