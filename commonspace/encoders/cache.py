@@ -2,7 +2,7 @@
 
 A folder for each encoder; in it files of some hundred features each, every one written whole or
 not at all. Any number of runs and data sets may share it, and any file may be deleted. It knows
-nothing of items or networks.
+nothing of networks.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from commonspace.atomic import replacing
 from commonspace.errors import OutputError
 
-__all__ = ["FeatureCache", "default_cache"]
+__all__ = ["FeatureCache", "content_hash", "default_cache"]
 
 KEY_BYTES = 32
 
@@ -34,6 +35,22 @@ def default_cache() -> Path:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "commonspace"
+
+
+def content_hash(item: Any) -> bytes:  # noqa: ANN401 - a path, an array or texts
+    """Return the SHA-256 of what an item holds, whatever it is called."""
+    digest = sha256()
+    if isinstance(item, Path):
+        digest.update(b"file")
+        digest.update(item.read_bytes())
+    elif isinstance(item, np.ndarray):
+        digest.update(f"array {item.shape}".encode())
+        digest.update(np.ascontiguousarray(item).data)
+    else:
+        for text in item:
+            encoded = text.encode(errors="surrogatepass")
+            digest.update(f"text {len(encoded)} ".encode() + encoded)
+    return digest.digest()
 
 
 class FeatureCache:

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
-from commonspace.encoders.cache import FeatureCache
+from commonspace.encoders.cache import FeatureCache, content_hash
 from commonspace.encoders.encoder import Encoder
 from commonspace.encoders.heap import trim_heap
 from commonspace.encoders.loading import Broken, prepared
@@ -196,7 +196,7 @@ class _Work:
         broken: list[Broken] = []
         for row in np.flatnonzero(self._column.present).tolist():
             try:
-                keys[row] = _hash(self._column.items[row])
+                keys[row] = content_hash(self._column.items[row])
             except OSError as exc:
                 problem = f"{self._column.items[row]} cannot be opened"
                 found = exc.strerror or type(exc).__name__
@@ -273,22 +273,6 @@ def _raw(data: Dataset, modality: str) -> Images | Texts:
         if column is None
         else "these are features already: leave the column out",
     )
-
-
-def _hash(item: Any) -> bytes:  # noqa: ANN401 - a path, an array or texts
-    """Return the SHA-256 of what an item holds, whatever it is called."""
-    digest = sha256()
-    if isinstance(item, Path):
-        digest.update(b"file")
-        digest.update(item.read_bytes())
-    elif isinstance(item, np.ndarray):
-        digest.update(f"array {item.shape}".encode())
-        digest.update(np.ascontiguousarray(item).data)
-    else:
-        for text in item:
-            encoded = text.encode(errors="surrogatepass")
-            digest.update(f"text {len(encoded)} ".encode() + encoded)
-    return digest.digest()
 
 
 def _encoding(

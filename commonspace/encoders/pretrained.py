@@ -1,40 +1,26 @@
 """Encoders of today: any image or text model of transformers, by name or from a local folder.
 
-What is on this machine is used first and the net only for what is not. Code that comes with a
-checkpoint is never run. This module knows nothing of data sets.
+This module knows nothing of data sets, and nothing of where a checkpoint comes from.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from commonspace.encoders.checkpoints import first_line, load_model, load_part, model_config, plain
 from commonspace.encoders.encoder import Encoder, described
 from commonspace.encoders.processed import Processed
 from commonspace.encoders.tokens import Tokens
-from commonspace.errors import DataError, FileFormatError
+from commonspace.errors import DataError
 from commonspace.extras import optional
-from commonspace.networks.pretrained import (
-    IMAGE_POOLINGS,
-    PretrainedImages,
-    PretrainedTexts,
-    keep_tower,
-)
+from commonspace.networks.pretrained import IMAGE_POOLINGS, PretrainedImages, PretrainedTexts
 
-__all__ = [
-    "image_encoder",
-    "load_model",
-    "model_config",
-    "text_encoder",
-    "tokens_input",
-    "unreachable",
-]
+__all__ = ["image_encoder", "text_encoder", "tokens_input"]
 
-_POOLERS = ("pooler.", "vision_model.pooler.", "text_model.pooler.")
 _PROBE = "A tall red-brown dog; it isn't here?"
 _LONGEST = 512
 _FILLED_UP = ("siglip", "siglip2")  # trained on rows of one length
@@ -56,10 +42,10 @@ def image_encoder(source: str) -> Encoder:
         MissingExtraError: transformers is not installed.
     """
     transformers = optional("transformers", "an image model of transformers")
-    processor = _load(transformers.AutoImageProcessor, source, backend="pil")
+    processor = load_part(transformers.AutoImageProcessor, source, backend="pil")
     model, without_pooler = load_model(source, "image")
     settings = {
-        key: value for key, value in _plain(processor.to_dict()).items() if not key.startswith("_")
+        key: value for key, value in plain(processor.to_dict()).items() if not key.startswith("_")
     }
     settings.pop("image_processor_type", None)
     settings.pop("processor_class", None)
@@ -123,39 +109,6 @@ def text_encoder(source: str) -> Encoder:
     )
 
 
-def load_model(source: str, tower: str) -> tuple[nn.Module, bool]:
-    """Load the model itself, float32, in evaluation mode, and tell whether it lacks a pooler.
-
-    Args:
-        source: a folder, or the name of a model on the hub.
-        tower: "image" or "text": which half of a model that joins them.
-
-    Raises:
-        DataError: it is not on this machine and cannot be downloaded.
-        FileFormatError: its files are damaged, or lack weights.
-        MissingExtraError: transformers is not installed.
-    """
-    transformers = optional("transformers", "a model of transformers")
-    model, report = _load(
-        transformers.AutoModel, source, output_loading_info=True, dtype=torch.float32
-    )
-    keep_tower(model, tower)
-    here = set(model.state_dict())
-    missing = {name for name in report["missing_keys"] if name in here}
-    poolers = {name for name in missing if name.startswith(_POOLERS)}
-    if missing - poolers or report["mismatched_keys"]:
-        first = sorted(missing - poolers) or sorted(map(str, report["mismatched_keys"]))
-        raise FileFormatError(
-            f"the checkpoint of {source} is that of another architecture",
-            expected=f"the weights of {type(model).__name__}, as its config.json says",
-            found=f"{len(first)} of them missing or of another shape, first {first[0]}",
-            advice="fetch config.json and the weights from one place",
-        )
-    for name in poolers:  # never used; fresh weights would give the model another hash each time
-        model.get_parameter(name).data.zero_()
-    return model.eval(), bool(poolers)
-
-
 def tokens_input(source: str, model: nn.Module, longest: int | None = None) -> tuple[Tokens, int]:
     """Return the input made of the model's tokenizer, and the number of its filling token.
 
@@ -168,7 +121,7 @@ def tokens_input(source: str, model: nn.Module, longest: int | None = None) -> t
         DataError: it has no tokenizer, or one that is more than a tokenizer file.
     """
     transformers = optional("transformers", "a text model of transformers")
-    tokenizer = _load(transformers.AutoTokenizer, source)
+    tokenizer = load_part(transformers.AutoTokenizer, source)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise DataError(
@@ -198,74 +151,6 @@ def tokens_input(source: str, model: nn.Module, longest: int | None = None) -> t
     return input_, padding
 
 
-def model_config(model: nn.Module) -> dict[str, Any]:
-    """Return the configuration of a model, without names of classes and places on this machine."""
-    config: dict[str, Any] = _plain(model.config.to_dict())  # type: ignore[union-attr, operator]
-    for key in ("_name_or_path", "id2label", "label2id", "architectures", "transformers_version"):
-        config.pop(key, None)
-    return config
-
-
-def _load(kind: Any, source: str, **options: Any) -> Any:  # noqa: ANN401 - transformers' own
-    folder = Path(source)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise DataError(
-            f"{folder} holds no model",
-            expected="config.json and the weights, as transformers saves them",
-            found=", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing",
-            advice="name the folder that holds config.json",
-        )
-    with _quiet():
-        try:
-            return kind.from_pretrained(source, local_files_only=True, **options)
-        except Exception as local:  # what is damaged makes transformers raise nearly anything
-            if folder.is_dir():
-                raise _damaged(source, local) from local
-        try:
-            return kind.from_pretrained(source, **options)
-        except Exception as exc:
-            raise unreachable(source, exc) from exc
-
-
-def unreachable(source: str, exc: Exception) -> DataError:
-    """Return the error that says how to bring a model that cannot be downloaded."""
-    return DataError(
-        f"the model {source!r} is not on this machine and cannot be downloaded",
-        expected="a folder, or a name that the hub knows",
-        found=_first_line(exc),
-        advice=f"where there is access: hf download {source} --local-dir FOLDER;"
-        " bring FOLDER here and name it: hf:FOLDER or st:FOLDER",
-    )
-
-
-def _damaged(source: str, exc: Exception) -> FileFormatError:
-    return FileFormatError(
-        f"the model in {source} cannot be loaded",
-        expected="the files of one model, as transformers saves them",
-        found=_first_line(exc),
-        advice="fetch its files again",
-    )
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:300]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing bars and reports while it loads."""
-    logging = optional("transformers", "a model of transformers").logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
 def _around(build: Callable[..., nn.Module], config: dict[str, Any], model: nn.Module) -> nn.Module:
     """Return a trunk that holds a model that is already loaded."""
     with torch.device("meta"):  # its own weights are not needed
@@ -288,7 +173,7 @@ def _image_pooling(
             with torch.inference_mode():
                 return name, int(trunk(blank).shape[1])
         except (AttributeError, TypeError, ValueError, RuntimeError) as exc:
-            found = _first_line(exc)
+            found = first_line(exc)
     raise DataError(
         f"{source} gives no vector for a picture",
         expected=f"a model with one of: {', '.join(IMAGE_POOLINGS)}",
@@ -303,11 +188,6 @@ def _text_size(model: nn.Module, pooling: str) -> int:
         text = getattr(config, "text_config", config)
         return int(getattr(text, "projection_size", None) or config.projection_dim)
     return int(config.hidden_size)
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return settings as plain JSON: tuples as lists, keys as strings."""
-    return json.loads(json.dumps(value, default=str))
 
 
 def _short(source: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from commonspace.encoders.checkpoints import load_model, model_config, unreachable
 from commonspace.encoders.encoder import Encoder, described
-from commonspace.encoders.pretrained import load_model, model_config, tokens_input, unreachable
+from commonspace.encoders.pretrained import tokens_input
 from commonspace.encoders.weights import read_weights
 from commonspace.errors import DataError, FileFormatError
 from commonspace.extras import optional
