@@ -155,7 +155,8 @@ def _run_epoch(
     with _seeded(epoch_seed(settings.seed, epoch), device):
         order = torch.randperm(len(samples)) if settings.shuffle else torch.arange(len(samples))
         chunks = torch.split(order.to(device), settings.batch_size)
-        for rows, batch in zip(chunks, samples.batches(chunks), strict=True):
+        for step, (rows, batch) in enumerate(zip(chunks, samples.batches(chunks), strict=True)):
+            _set_rates(optimizer, settings, epoch - 1 + step / len(chunks))
             with autocast:
                 parts = objective(network, batch)
             optimizer.zero_grad()
@@ -211,6 +212,13 @@ def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, An
     slow = [parameter for parameter in learning if id(parameter) in trained]
     rate = settings.trunk_learning_rate or settings.learning_rate
     return [{"params": fresh}, *([{"params": slow, "lr": rate}] if slow else [])]
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, settings: TrainingSettings, done: float) -> None:
+    """Set the rates for the next step, from the epochs that have been made, whole and in part."""
+    share = settings.share_of_rate(done / settings.epochs)
+    for group in optimizer.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
 
 
 def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> bool:

@@ -39,6 +39,8 @@ class Batch:
     """Modality name -> (n,) bool: which samples of the batch have it; they come in order."""
     labels: Tensor
     """(n, c) float32: 1 where a sample carries a class; a row of zeros is unlabelled."""
+    rows: Tensor | None = None
+    """(n,) int64: which samples of the part they are; None for a batch that is of no part."""
 
 
 class Samples:
@@ -111,7 +113,7 @@ class Samples:
                 there = rows if self._complete[name] else rows[present[name]]
                 if len(there):
                     inputs[name] = next(late[name]) if name in late else self.inputs[name][there]
-            yield Batch(inputs, present, self.labels[rows])
+            yield Batch(inputs, present, self.labels[rows], rows)
 
     def parts(self, modality: str, size: int) -> Iterator[Tensor]:
         """Return the network input of the samples that have a modality, in order, in parts.
