@@ -12,7 +12,7 @@ from commonspace.errors import SettingError
 from commonspace.methods import Method
 from commonspace.methods.search import Between, OneOf
 
-__all__ = ["Budget", "Row"]
+__all__ = ["Budget", "Row", "described"]
 
 
 @dataclass(frozen=True)
