@@ -48,9 +48,12 @@ a data set that is built in.
   commonspace index runs/photos photos --out shop
   commonspace search shop "a red kite"
   commonspace search shop --image photo.jpg --where "price < 50"
-  (and to keep it up to date:
-  commonspace add, commonspace update, commonspace remove,
-  commonspace info, commonspace verify, commonspace migrate)
+  commonspace add shop new-photos
+  commonspace update shop photos
+  commonspace remove shop images/17.jpg
+  commonspace info shop
+  commonspace verify shop
+  commonspace migrate shop --to runs/better
 
 [bold]With trained encoders[/bold]
 
