@@ -22,6 +22,7 @@ from commonspace.cli.interrupts import INTERRUPTED
 from commonspace.cli.report import report
 from commonspace.cli.reproduce import reproduce
 from commonspace.cli.search import search
+from commonspace.cli.surface import surface
 from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
 
@@ -64,6 +65,7 @@ a data set that is built in.
 
   commonspace compare features.npz --out tables/all
   commonspace reproduce wikipedia --data wikipedia_dataset
+  commonspace surface runs/photos                how lambda and eta matter
 
 [bold]Where to go next[/bold]
 
@@ -89,6 +91,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command(compare, "Compare"),
     "report": Command(report, "Learn and measure"),
     "reproduce": Command(reproduce, "Compare"),
+    "surface": Command(surface, "Compare"),
     "embed": Command(embed, "Use"),
     "index": Command(index, "Search"),
     "search": Command(search, "Search"),

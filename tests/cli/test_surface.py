@@ -1,0 +1,52 @@
+"""``commonspace surface``: the grid of lambda and eta is what single trainings give."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+import commonspace as cs
+from commonspace.comparison import surface as module
+from commonspace.comparison.surface import measure_surface
+from commonspace.data import Dataset
+
+Call = Callable[..., Result]
+
+SMALL = ("--hidden", "8", "--common", "4", "--device", "cpu")
+
+
+def test_each_figure_is_that_of_a_training(points: Dataset, tmp_path: Path) -> None:
+    method = cs.DSCMR(hidden=8, common=4, epochs=2, patience=2, learning_rate=1e-2)
+    found = measure_surface(method, points, tmp_path, lambdas=(0.0, 1.0), etas=(0.1, 2.0), jobs=2)
+    assert json.loads((tmp_path / "surface.json").read_text()) == found
+    assert (found["lambda"], found["eta"], found["split"]) == ([0.0, 1.0], [0.1, 2.0], "validation")
+    single = cs.DSCMR(
+        hidden=8, common=4, epochs=2, patience=2, learning_rate=1e-2, lambda_=1.0, eta=0.1
+    ).fit(points.part("train"), points.part("validation"), cs.Run(observers=()))
+    assert found["map"][1][0] == pytest.approx(single.provenance["chosen"]["validation_map"])
+    assert len({figure for row in found["map"] for figure in row}) > 1
+
+
+def test_a_run_gets_its_surface_and_the_report_draws_it(
+    call: Call, points_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WEIGHTS", (0.01, 1.0))
+    run = tmp_path / "run"
+    assert call("train", points_file, "--out", run, "--epochs", 2, *SMALL).exit_code == 0
+    done = call("surface", run, "--epochs", 1, "--jobs", 2)
+    assert done.exit_code == 0, done.stderr
+    surface = json.loads((run / "surface.json").read_text())
+    assert len(surface["map"]) == len(surface["lambda"])
+    assert f"{surface['map'][0][0]:.3f}" in done.stdout
+    assert call("report", run, "--formats", "png").exit_code == 0
+    assert (run / "report" / "surface.png").exists()
+
+
+def test_other_methods_have_none(call: Call, points_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert call("train", points_file, "--out", run, "--method", "probe").exit_code == 0
+    done = call("surface", run)
+    assert done.exit_code == 2
+    assert "has no lambda and eta" in done.stderr
