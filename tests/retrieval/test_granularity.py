@@ -1,0 +1,76 @@
+"""Granularity ranks, relevance does not follow it: it is that of granularity 0."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from torch import Tensor, nn, tensor
+
+from commonspace import CommonSpace, Dataset, Features
+from commonspace.calibration import Calibration
+from commonspace.encoders import Vectors
+from commonspace.retrieval import Index
+from commonspace.space import load
+
+
+class Blocks(nn.Module):
+    """Features as they come: the first two coordinates are kind, the other two are identity."""
+
+    kind: ClassVar[str] = "blocks"
+    modalities = ("image",)
+    dimension = 4
+    granular = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(tensor(0.0))
+
+    def embed(self, modality: str, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def query_weights(self, granularity: float) -> Tensor:
+        return tensor([1 - granularity] * 2 + [granularity] * 2)
+
+    def to_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Blocks":
+        return cls()
+
+
+@pytest.fixture
+def space(monkeypatch: pytest.MonkeyPatch) -> CommonSpace:
+    monkeypatch.setitem(load.__globals__["NETWORKS"], "blocks", Blocks)
+    calibration = Calibration((-1.0, 1.0), (0.0, 1.0))
+    return CommonSpace(Blocks(), {"image": Vectors(4)}, ("a",), {}, calibration)
+
+
+def test_relevance_is_that_of_granularity_0(space: CommonSpace, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).uniform(-0.5, 0.5, (30, 4)).astype(np.float32)
+    data = Dataset(
+        name="blocks",
+        ids=tuple(map(str, range(30))),
+        columns={"image": Features(rows)},
+        labels=np.ones((30, 1), dtype=bool),
+        class_names=("a",),
+        split=np.full(30, "train"),
+    )
+    query = np.array([1.0, 0.5, -0.7, 0.2], dtype=np.float32)
+    kind, identity = rows[:, :2] @ query[:2], rows[:, 2:] @ query[2:]
+    with Index.create(tmp_path / "index", space, data) as index:
+        for granularity, scores in (
+            (None, kind + identity),
+            (0.0, kind),
+            (1.0, identity),
+            (0.25, 0.75 * kind + 0.25 * identity),
+        ):
+            found = index.search(vector=query, k=30, granularity=granularity)
+            assert [int(one.id) for one in found] == np.argsort(-scores).tolist()
+            assert [one.score for one in found] == pytest.approx(np.sort(scores)[::-1], abs=1e-6)
+            expected = space.relevance(kind[[int(one.id) for one in found]])
+            assert [one.relevance for one in found] == pytest.approx(expected, abs=1e-6)
+        likely = index.search(vector=query, k=30, granularity=1.0, min_relevance=0.5)
+        best = [int(one) for one in np.argsort(-identity) if space.relevance(kind[one]) >= 0.5]
+        assert [int(one.id) for one in likely] == best
