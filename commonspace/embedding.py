@@ -46,7 +46,11 @@ class EmbeddingNetwork(Protocol):
 
 @runtime_checkable
 class GranularNetwork(Protocol):
-    """What a network has besides whose vectors hold several blocks, weighed by the query."""
+    """What a network has besides whose vectors may hold several blocks, weighed by the query."""
+
+    @property
+    def granular(self) -> bool:
+        """Whether they do."""
 
     def query_weights(self, granularity: float) -> Tensor:
         """Return (d,) float32, by which a vector is multiplied to ask at that granularity.
@@ -116,7 +120,7 @@ def weigh_queries(
         )
     if granularity is None:
         return given
-    if not isinstance(network, GranularNetwork):
+    if not (isinstance(network, GranularNetwork) and network.granular):
         raise SettingError(
             "the space knows no granularity",
             expected="None",

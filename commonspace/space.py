@@ -27,6 +27,7 @@ from commonspace.machine import choose_device
 from commonspace.networks.branches import BranchesNetwork
 from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.networks.linear import LinearNetwork
+from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.space_files import (
     CONFIG,
     WEIGHTS,
@@ -39,7 +40,8 @@ __all__ = ["CommonSpace", "Embedded", "load", "versions"]
 
 
 NETWORKS: dict[str, Any] = {
-    network.kind: network for network in (BranchesNetwork, DSCMRNetwork, LinearNetwork)
+    network.kind: network
+    for network in (BranchesNetwork, DSCMRNetwork, LinearNetwork, PosteriorNetwork)
 }
 
 
@@ -107,7 +109,7 @@ class CommonSpace:
     @property
     def granular(self) -> bool:
         """Whether ``as_queries`` takes a granularity."""
-        return isinstance(self.network, GranularNetwork)
+        return isinstance(self.network, GranularNetwork) and self.network.granular
 
     @property
     def calibrated(self) -> bool:

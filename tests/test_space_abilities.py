@@ -73,6 +73,7 @@ class Blocks(nn.Module):
     """Two blocks of one coordinate each, the second weighed by the dial."""
 
     dimension = 2
+    granular = True
 
     def query_weights(self, granularity: float) -> Tensor:
         return torch.tensor([1 - granularity, granularity])

@@ -90,6 +90,7 @@ def _from_raw(options: MethodOptions) -> "FromRaw":
 
 
 BY_DESCENT: Mapping[str, str] = {
+    "posterior": "PosteriorMatching",
     "infonce": "InfoNCE",
     "supcon": "SupervisedContrastive",
     "acmr": "ACMR",

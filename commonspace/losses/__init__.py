@@ -5,6 +5,7 @@ from commonspace.losses.gradient_reversal import reversed_gradient
 from commonspace.losses.info_nce import info_nce_loss
 from commonspace.losses.label_space import Reduction, label_space_loss, residual_norm
 from commonspace.losses.modality_invariance import modality_invariance_loss
+from commonspace.losses.same_thing import same_thing_loss
 from commonspace.losses.supervised_contrastive import supervised_contrastive_loss
 from commonspace.losses.total_correlation import total_correlation, whitened_covariance
 from commonspace.losses.triplet import distances, triplet_loss
@@ -19,6 +20,7 @@ __all__ = [
     "modality_invariance_loss",
     "residual_norm",
     "reversed_gradient",
+    "same_thing_loss",
     "shares_class",
     "supervised_contrastive_loss",
     "total_correlation",

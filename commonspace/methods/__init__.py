@@ -11,6 +11,7 @@ from commonspace.methods.linear_probe import LinearProbe
 from commonspace.methods.mcca import MCCA
 from commonspace.methods.method import Method
 from commonspace.methods.mvda import MvDA
+from commonspace.methods.posterior import PosteriorMatching
 from commonspace.methods.raw import FromRaw
 from commonspace.methods.raw_features import RawFeatures
 from commonspace.methods.sdml import SDML
@@ -31,6 +32,7 @@ __all__ = [
     "LinearProbe",
     "Method",
     "MvDA",
+    "PosteriorMatching",
     "RawFeatures",
     "SemanticMatching",
     "SupervisedContrastive",

@@ -24,12 +24,14 @@ from commonspace.training import (
     Samples,
     TrainingSettings,
     ValidationScore,
-    best_epoch,
+    chosen_epoch,
     epoch_seed,
     train,
 )
 
 __all__ = ["Recipe", "fit_by_gradient"]
+
+BEST = "validation mAP, the mean over all directions"
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,9 @@ def fit_by_gradient(
         run,
         json.dumps(record),
     )
-    best = best_epoch(history)
+    best = chosen_epoch(history, recipe.settings)
     record["chosen"] = {
-        "by": "validation mAP, the mean over all directions",
+        "by": BEST if recipe.settings.schedule == "constant" else "the end of the cycle",
         "epoch": best.epoch,
         "epochs": len(history),
         "validation_map": best.validation_map,

@@ -2,7 +2,7 @@
 
 from commonspace.training.checkpoint import CHECKPOINT
 from commonspace.training.history import EpochRecord, Observer, best_epoch
-from commonspace.training.loop import Objective, Run, epoch_seed, train
+from commonspace.training.loop import Objective, Run, chosen_epoch, epoch_seed, train
 from commonspace.training.progress import ProgressBar
 from commonspace.training.samples import Batch, Samples
 from commonspace.training.selection import ValidationScore
@@ -20,6 +20,7 @@ __all__ = [
     "TrainingSettings",
     "ValidationScore",
     "best_epoch",
+    "chosen_epoch",
     "epoch_seed",
     "train",
 ]

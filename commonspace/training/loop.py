@@ -31,7 +31,7 @@ from commonspace.training.progress import ProgressBar
 from commonspace.training.samples import Batch, Samples
 from commonspace.training.settings import TrainingSettings
 
-__all__ = ["Objective", "Run", "epoch_seed", "train"]
+__all__ = ["Objective", "Run", "chosen_epoch", "epoch_seed", "train"]
 
 Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
 """Returns the scalars of one batch by name: "loss", which is minimised, and its parts."""
@@ -66,7 +66,7 @@ def train(
     run: Run,
     task: str,
 ) -> tuple[EpochRecord, ...]:
-    """Train the network in place and leave it with the weights of its best epoch.
+    """Train the network in place and leave it with the weights of its best epoch, or of its last.
 
     With the same arguments the result is the same to the bit on the same machine, whether the
     training ran through or was resumed.
@@ -118,7 +118,7 @@ def train(
             score = validate(network)
             seconds = earlier + time.monotonic() - begun
             history += (EpochRecord(epoch, losses, score, seconds),)
-            if best_epoch(history).epoch == epoch:
+            if chosen_epoch(history, settings).epoch == epoch:
                 best = deepcopy(network.state_dict())
             for observer in run.observers:
                 observer.epoch_ended(history[-1], network)
@@ -131,6 +131,15 @@ def train(
     network.load_state_dict(best)
     network.eval()
     return history
+
+
+def chosen_epoch(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> EpochRecord:
+    """Return the record of the epoch whose weights are taken.
+
+    It is the best on validation; or the last where the rates follow a cycle, at whose end alone
+    they are small.
+    """
+    return best_epoch(history) if settings.schedule == "constant" else history[-1]
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -1,0 +1,106 @@
+"""Kernel ridge regression of classes with exact leave-one-out predictions, in closed form.
+
+It knows nothing of modalities or retrieval.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+__all__ = ["KernelRidge", "Solution"]
+
+RANK = 1e-8
+"""Directions of the kernel below this share of its largest eigenvalue are rounding."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What was found: f(x) = A'k(x) + b.
+
+    Args:
+        coefficients: (l, c) float64, A.
+        bias: (c,) float64, b.
+        left_out: (n, c) float64, the prediction for each sample of a machine without it.
+    """
+
+    coefficients: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    left_out: NDArray[np.float64]
+
+
+class KernelRidge:
+    """The regression of targets on features with a Gaussian kernel, for any number of targets.
+
+        min  sum_i ||t_i - f(x_i)||^2 + r ||f||^2,    f(x) = b + sum_j a_j exp(-g ||x - l_j||^2 / d)
+
+    over functions spanned by the landmarks l_j (Nystroem; Williams and Seeger: Using the Nystroem
+    method to speed up kernel machines, NIPS 2000), with the norm of the kernel and a free b. The
+    predictions with sample i left out follow from one fit, with h_i its leverage:
+
+        f_(-i)(x_i) = (f(x_i) - h_i t_i) / (1 - h_i)
+
+    The n samples must include enough to make h_i < 1, which r > 0 ensures, save for b when n = 1.
+
+    Args:
+        X: (n, d) float64, two samples or more.
+        landmarks: (l, d) float64.
+        width: g, above 0.
+    """
+
+    def __init__(
+        self, X: NDArray[np.float64], landmarks: NDArray[np.float64], width: float
+    ) -> None:
+        """Decompose the kernel of the landmarks and the scatter of the samples in it."""
+        assert len(X) > 1
+        self._landmarks, self._width = landmarks, width
+        power, basis = scipy.linalg.eigh(self._kernel(landmarks))
+        kept = power > RANK * power[-1]
+        to_features = basis[:, kept] / np.sqrt(power[kept])
+        features = self._kernel(X) @ to_features
+        self._mean = features.mean(axis=0)
+        features -= self._mean
+        scatter, turn = scipy.linalg.eigh(features.T @ features)
+        self._scatter = np.maximum(scatter, 0)
+        self._turned = features @ turn
+        self._to_turned = to_features @ turn
+        self._mean = self._mean @ turn
+
+    def solve(self, targets: NDArray[np.float64], ridge: float) -> Solution:
+        """Return the optimum.
+
+        Args:
+            targets: (n, c), classes or beliefs in them.
+            ridge: r, above 0.
+        """
+        weights = self._weights(targets, ridge)
+        return Solution(
+            self._to_turned @ weights,
+            targets.mean(axis=0) - self._mean @ weights,
+            self.left_out(targets, ridge),
+        )
+
+    def left_out(self, targets: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
+        """Return (n, c), the prediction for each sample of a machine without it."""
+        fitted = self._turned @ self._weights(targets, ridge) + targets.mean(axis=0)
+        leverage = (self._squares @ (1 / (self._scatter + ridge)) + 1 / len(targets))[:, None]
+        found: NDArray[np.float64] = (fitted - leverage * targets) / (1 - leverage)
+        return found
+
+    def _weights(self, targets: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
+        centred = targets - targets.mean(axis=0)
+        found: NDArray[np.float64] = (self._turned.T @ centred) / (self._scatter + ridge)[:, None]
+        return found
+
+    @cached_property
+    def _squares(self) -> NDArray[np.float64]:
+        squares: NDArray[np.float64] = np.square(self._turned)
+        return squares
+
+    def _kernel(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        squares = np.square(X).sum(axis=1)[:, None] + np.square(self._landmarks).sum(axis=1)
+        squares -= 2 * X @ self._landmarks.T
+        found: NDArray[np.float64] = np.exp(-self._width / X.shape[1] * np.maximum(squares, 0))
+        return found

@@ -1,0 +1,208 @@
+"""The network of posterior matching: what each item is, and which one it is, in one vector.
+
+It knows nothing of how its parts were found.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from commonspace.networks.kernel_machine import KernelMachine
+from commonspace.networks.trunked import Trunked
+
+__all__ = ["FINEST", "PosteriorConfig", "PosteriorNetwork"]
+
+FINEST = 0.8
+"""The weight of the instance block at granularity 1: the very thing still is of its kind."""
+
+
+@dataclass(frozen=True)
+class PosteriorConfig:
+    """All that is needed to build the network again, save for its weights.
+
+    Args:
+        trunks: modality name -> description of its trunk.
+        classes: c, the number of classes.
+        landmarks: modality name -> points of its kernel machine.
+        hidden: the size of the hidden layers.
+        instance: the size of the instance block; 0 leaves it out.
+        several: whether an item may carry several classes, each with a probability of its own.
+        mixture: the weight of the instance block in the vectors as they are, above 0.
+    """
+
+    trunks: Mapping[str, Mapping[str, Any]]
+    classes: int
+    landmarks: Mapping[str, int]
+    hidden: int
+    instance: int
+    several: bool = False
+    mixture: float = 0.05
+
+
+class PosteriorNetwork(Trunked):
+    """Class posteriors p, and unit vectors z that tell items of one class apart.
+
+        p = (1 - s_m) a(kernel machine_m(x)) + s_m a(network_m(x) / t_m),   a: softmax, or sigmoid
+        z = instance_m(x) / ||instance_m(x)||
+        vector = [sqrt(1 - w) p ; sqrt(w) z]
+
+    with m the modality, x its features after ``Rescaled``, s the share of the network, and t its
+    temperature. The inner product of two vectors is (1 - w) p'q + w z'y; a query that is multiplied
+    by ``query_weights(g)`` asks with another w, g ``FINEST``, of the same vectors.
+
+    Args:
+        config: sizes and options.
+    """
+
+    kind = "posterior"
+    config: PosteriorConfig
+
+    def __init__(self, config: PosteriorConfig) -> None:
+        """Build all layers, with fresh weights from torch's global generator."""
+        super().__init__(config)
+        sizes = {name: int(self.trunk(name).size) for name in config.trunks}  # type: ignore[arg-type]
+        self.scales = nn.ModuleList(Rescaled(size) for size in sizes.values())
+        self.kernels = nn.ModuleList(
+            KernelMachine(size, config.landmarks[name], config.classes)
+            for name, size in sizes.items()
+        )
+        self.networks = nn.ModuleList(
+            _perceptron(size, config.hidden, config.classes, dropout=0.5) for size in sizes.values()
+        )
+        self.instances = nn.ModuleList(
+            _perceptron(size, 2 * config.hidden, config.instance, dropout=0.3)
+            for size in sizes.values()
+            if config.instance
+        )
+        self.register_buffer("shares", torch.full((len(sizes),), 0.5))
+        self.register_buffer("temperatures", torch.ones(len(sizes)))
+        self.log_scale = nn.Parameter(torch.tensor(2.7))  # of the contrast: 1 / 0.067
+        self.shares: Tensor
+        self.temperatures: Tensor
+
+    @property
+    def dimension(self) -> int:
+        """The number of classes, and the size of the instance block behind."""
+        return self.config.classes + self.config.instance
+
+    @property
+    def granular(self) -> bool:
+        """Whether there is an instance block."""
+        return self.config.instance > 0
+
+    def scale(self, modality: str) -> "Rescaled":
+        """Return what brings the features of a modality to unit variance."""
+        scale = self.scales[self._numbers[modality]]
+        assert isinstance(scale, Rescaled)
+        return scale
+
+    def kernel(self, modality: str) -> KernelMachine:
+        """Return the kernel machine of a modality."""
+        kernel = self.kernels[self._numbers[modality]]
+        assert isinstance(kernel, KernelMachine)
+        return kernel
+
+    def rescaled(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return (n, size) features of unit variance, what all parts read."""
+        features: Tensor = self.scale(modality)(self.trunk(modality)(inputs).float())
+        return features
+
+    def logits(self, modality: str, rescaled: Tensor) -> Tensor:
+        """Return (n, c), of the network, before its temperature."""
+        found: Tensor = self.networks[self._numbers[modality]](rescaled)
+        return found
+
+    def instance(self, modality: str, rescaled: Tensor) -> Tensor:
+        """Return z, (n, instance), of unit length."""
+        return normalize(self.instances[self._numbers[modality]](rescaled).float())
+
+    def experts(self, modality: str, rescaled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the posteriors of the kernel machine and of the network, (n, c) each."""
+        number = self._numbers[modality]
+        tempered = self.logits(modality, rescaled).float() / self.temperatures[number]
+        activate = torch.sigmoid if self.config.several else _softmax
+        return activate(self.kernel(modality)(rescaled)), activate(tempered)
+
+    def posterior(self, modality: str, rescaled: Tensor) -> Tensor:
+        """Return p, (n, c), in [0, 1]; each row adds up to 1 where an item has one class."""
+        kernel, network = self.experts(modality, rescaled)
+        return torch.lerp(kernel, network, self.shares[self._numbers[modality]])
+
+    def embed(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return (n, d) float32 vectors whose inner product is the score.
+
+        Args:
+            modality: which branch.
+            inputs: (n, ...) input of its trunk.
+        """
+        rescaled = self.rescaled(modality, inputs)
+        p = self.posterior(modality, rescaled)
+        if not self.granular:
+            return p
+        w = self.config.mixture
+        return torch.cat([sqrt(1 - w) * p, sqrt(w) * self.instance(modality, rescaled)], dim=1)
+
+    def query_weights(self, granularity: float) -> Tensor:
+        """Return (d,) float32, by which a vector is multiplied to ask at that granularity.
+
+        At 0 the score is p'q, the probability of a shared class; at g it is
+        (1 - w) p'q + w z'y with w = g ``FINEST``.
+
+        Args:
+            granularity: g, in [0, 1].
+        """
+        w, standing = FINEST * granularity, self.config.mixture
+        kind = torch.full((self.config.classes,), (1 - w) / (1 - standing))
+        thing = torch.full((self.config.instance,), w / standing)
+        return torch.cat([kind, thing])
+
+    def to_config(self) -> dict[str, Any]:
+        """Return a description, fit for JSON, from which ``from_config`` builds it again."""
+        return asdict(self.config)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "PosteriorNetwork":
+        """Build the network that ``to_config`` described, with fresh weights."""
+        return cls(PosteriorConfig(**config))
+
+
+class Rescaled(nn.Module):
+    """Features of unit variance: (sign(x) |x|^r - m) v, with r 1, or 1/2 for what is like counts.
+
+    Args:
+        size: the number of features.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Begin with features as they are."""
+        super().__init__()
+        self.register_buffer("power", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(size))
+        self.register_buffer("weight", torch.ones(size))
+        self.power: Tensor
+        self.shift: Tensor
+        self.weight: Tensor
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (n, size)."""
+        return (features.sign() * features.abs().pow(self.power) - self.shift) * self.weight
+
+
+def _perceptron(size: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """Return one hidden layer; dropout keeps it from learning the training items by heart."""
+    return nn.Sequential(
+        nn.Dropout(0.2 * dropout + 0.05),
+        nn.Linear(size, hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, outputs),
+    )
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    return logits.softmax(dim=1)
