@@ -21,7 +21,7 @@ from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders.cache import FeatureCache, content_hash
 from commonspace.encoders.encoder import Encoder
-from commonspace.encoders.heap import trim_heap
+from commonspace.encoders.heap import reused_heap, trim_heap
 from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, SettingError
 
@@ -50,7 +50,8 @@ class Extraction:
 
     Args:
         batch_size: items that the network sees at a time.
-        workers: other processes that decode images; None: one for each core, at most 4.
+        workers: other processes that decode images; None: one for each core but
+            one, at least 1 and at most 4.
         precision: "float32", or "bfloat16" for faster and coarser products.
         device: where the networks compute.
         on_error: whether an item that cannot be read stops the run ("stop"), or counts as missing
@@ -214,9 +215,12 @@ class _Work:
         kept_at = time.monotonic()
         encode = _encoding(self._encoder, self._settings)
         try:
-            with closing(
-                prepared(self._encoder.input, self._column.items, batches, self._workers())
-            ) as ready:
+            with (
+                reused_heap(),
+                closing(
+                    prepared(self._encoder.input, self._column.items, batches, self._workers())
+                ) as ready,
+            ):
                 for batch in ready:
                     broken += [self._met(one) for one in batch.broken]
                     if batch.inputs is not None:
@@ -253,7 +257,8 @@ class _Work:
             return 0  # tokenisers are fast, and use threads of their own
         if self._settings.workers is not None:
             return self._settings.workers
-        return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 4)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+        return max(1, min(cores - 1, 4))  # one core is left to the network's own pace
 
     def _effort(self, row: int) -> int:
         """Order texts by length, so that few are filled up; images stay in order."""
