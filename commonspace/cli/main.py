@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from commonspace.cli.audit import audit
 from commonspace.cli.compare import compare
 from commonspace.cli.data import data
 from commonspace.cli.demo import demo
@@ -55,6 +56,7 @@ a data set that is built in.
   commonspace info shop
   commonspace verify shop
   commonspace migrate shop --to runs/better
+  commonspace audit shop --out audit.csv         what is likely wrong in it
 
 [bold]With trained encoders[/bold]
 
@@ -101,6 +103,7 @@ COMMANDS: dict[str, Command] = {
     "info": Command(info, "Search"),
     "verify": Command(verify, "Search"),
     "migrate": Command(migrate, "Search"),
+    "audit": Command(audit, "Search"),
 }
 
 SPELLINGS = {"partial=True": "--partial"}

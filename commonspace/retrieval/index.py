@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from commonspace.data import Dataset
 from commonspace.errors import DataError, StoreError
+from commonspace.retrieval.audit import AuditSettings, Finding, audit
 from commonspace.retrieval.changes import remove_items
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import STORE, check_choice, new_index
@@ -397,6 +398,14 @@ class Index:
         """
         with self._opened.alone():
             return verify(self._opened)
+
+    def audit(self, settings: AuditSettings | None = None) -> list[Finding]:
+        """Return what is likely wrong in the catalogue, kind by kind, the most suspicious first.
+
+        Args:
+            settings: from where on something is a finding; None takes the defaults.
+        """
+        return audit(self._opened, settings)
 
     def _put(self, dataset: Dataset, *, replace: bool, progress: Progress | None) -> Change:
         opened = self._opened

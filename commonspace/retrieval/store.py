@@ -249,6 +249,13 @@ class Store:
             for item, id, split, labels, fields in self.rows(sql, asked)
         }
 
+    def labels(self) -> dict[int, frozenset[str]]:
+        """Return the classes of each item that has any."""
+        marks: dict[int, set[str]] = {}
+        for item, label in self.rows("SELECT item, value FROM items, json_each(items.labels)"):
+            marks.setdefault(item, set()).add(label)
+        return {item: frozenset(names) for item, names in marks.items()}
+
     def items_where(self, condition: Condition) -> NDArray[np.int64]:
         """Return the numbers of the items that a condition holds for, ascending."""
         sql = f"SELECT item FROM items WHERE {condition.sql} ORDER BY item"

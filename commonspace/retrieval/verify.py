@@ -190,7 +190,7 @@ def _damage(opened: Opened, shelf: Shelf) -> str:
 def _costs(store: Store, shelves: dict[int, Shelf], modalities: dict[str, int]) -> dict[str, Cost]:
     """Measure each modality with queries of another one, of its own where there is no other."""
     every = {number: store.vectors(store.space, number) for number in modalities.values()}
-    marks = _labels(store)
+    marks = store.labels()
     costs = {}
     for name, number in modalities.items():
         asking = next((other for other in modalities.values() if other != number), number)
@@ -214,14 +214,6 @@ def _costs(store: Store, shelves: dict[int, Shelf], modalities: dict[str, int]) 
             _mean_average_precision(asked, found, marks),
         )
     return costs
-
-
-def _labels(store: Store) -> dict[int, frozenset[str]]:
-    rows = store.rows("SELECT item, value FROM items, json_each(items.labels)")
-    marks: dict[int, set[str]] = {}
-    for item, label in rows:
-        marks.setdefault(item, set()).add(label)
-    return {item: frozenset(labels) for item, labels in marks.items()}
 
 
 def _mean_average_precision(

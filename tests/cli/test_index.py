@@ -1,5 +1,6 @@
 """The commands of an index say and do what the package does, and refuse with a reason."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,24 @@ def test_migrate_moves_to_another_run(call: Call, shop: Path, photos: Path, tmp_
     assert "there already" in call("migrate", shop, "--to", tmp_path / "new").stdout
     assert json.loads(call("info", shop, "--json").stdout)["dimension"] == 6
     assert len(found(call, shop, "a red rose")[0]) == 10
+
+
+def test_audit_writes_its_findings(call: Call, shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "audit.csv"
+    result = call("audit", shop, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    rows = list(csv.DictReader(out.read_text("utf-8").splitlines()))
+    with cs.Index.open(shop) as index:
+        found = index.audit()
+    assert [(row["kind"], row["id"], row["other"]) for row in rows] == [
+        (one.kind, one.id, one.other) for one in found
+    ]
+    assert {"0.png", "33.png"} <= {row["id"] for row in rows if row["kind"] == "duplicate"} | {
+        row["other"] for row in rows
+    }
+    taken = call("audit", shop, "--out", out)
+    assert taken.exit_code == 2
+    assert "already there" in taken.stderr
 
 
 @pytest.mark.parametrize(
