@@ -4,7 +4,7 @@ Nothing here looks at the validation part, and nothing is learnt by descent. It 
 the network that joins the machines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
 from commonspace.methods.beliefs import Tempered, believe, temper
-from commonspace.methods.kernel_ridge import KernelRidge, Solution
+from commonspace.methods.kernel_ridge import KernelRidge
 from commonspace.methods.views import ROUNDING, features_at, labelled_rows
 
 __all__ = ["KernelPosterior", "KernelPosteriors", "fit_kernel_posteriors"]
@@ -26,6 +26,10 @@ FEW = (1000, 500)
 """The samples and the landmarks with which power and width are chosen, where there are more."""
 NOISE = 0.02
 """Below this share of wrong labels, labels are taken as they are."""
+ENOUGH = 8
+"""Labelled samples for each class from which the share of wrong labels can be told."""
+BLIND = (1.0, 0.1, 0.1, 4.0)
+"""Power, width, ridge and slope where samples that are left out tell nothing: see ``_Problem``."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class KernelPosterior:
         coefficients: (l, c) float64, A.
         bias: (c,) float64, b.
         ridge: the penalty that was chosen.
-        loss: the mean negative log likelihood of classes, each sample left out.
+        loss: the mean negative log likelihood of classes, each sample left out; None where that
+            tells nothing.
     """
 
     power: float
@@ -52,7 +57,7 @@ class KernelPosterior:
     coefficients: NDArray[np.float64]
     bias: NDArray[np.float64]
     ridge: float
-    loss: float
+    loss: float | None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def fit_kernel_posteriors(train: Dataset, *, several: bool, seed: int) -> Kernel
     fitted = {name: problem.fit(labels, several) for name, problem in problems.items()}
     known = np.flatnonzero(labels.any(axis=1))
     noise = 0.0
-    if not several and labels.shape[1] > 1:
+    if not several and len(known) >= ENOUGH * int(labels.any(axis=0).sum()) > ENOUGH:
         scores = [np.zeros_like(labels) for _ in fitted]
         for score, (name, (_, left_out)) in zip(scores, fitted.items(), strict=True):
             score[problems[name].rows] = left_out
@@ -105,60 +110,91 @@ def fit_kernel_posteriors(train: Dataset, *, several: bool, seed: int) -> Kernel
 
 
 class _Problem:
-    """One modality of the labelled samples that have it, in random order."""
+    """One modality of the labelled samples that have it, in random order.
+
+    With fewer than two samples a class on average, a sample that is left out has often been all
+    there was of its class, and its likelihood tells nothing. Then fixed settings are taken.
+    """
 
     def __init__(self, train: Dataset, modality: str, rows: NDArray[np.intp]) -> None:
         self.rows = rows
         self._features = features_at(train, modality, rows)
+        # Samples without a label say as well as others how features are spread.
+        present = np.flatnonzero(train.columns[modality].present)
+        unlabelled = features_at(train, modality, np.setdiff1d(present, rows))
+        self._scales = {power: _scale(self._features, unlabelled, power) for power in POWERS}
 
     def fit(
         self, targets: NDArray[np.float64], several: bool
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the best machine and its scores of the rows, each left out."""
         T = targets[self.rows]
+        if len(T) < 2 * int((T > 0).any(axis=0).sum()):
+            power, width, ridge, slope = BLIND
+            tempered = Tempered(slope, np.zeros(T.shape[1]), np.inf)
+            return self._machine(T, power, width, lambda _: (ridge, tempered))
         (samples, landmarks), tried = FEW, []
         for power, width in product(POWERS, WIDTHS):
-            X = _rescaled(self._features, power)[0][:samples]
+            X = self._rescaled(power)[:samples]
             machine = KernelRidge(X, X[:landmarks], width)
             tried.append((_best(machine, T[:samples], several)[1].loss, power, width))
         _, power, width = min(tried)
-        X, shift, weight = _rescaled(self._features, power)
+        return self._machine(T, power, width, lambda machine: _best(machine, T, several))
+
+    def _machine(
+        self,
+        T: NDArray[np.float64],
+        power: float,
+        width: float,
+        chosen: Callable[[KernelRidge], tuple[float, Tempered]],
+    ) -> tuple[KernelPosterior, NDArray[np.float64]]:
+        """Return the machine for these settings, with the ridge and calibration that are chosen."""
+        X = self._rescaled(power)
         machine = KernelRidge(X, X[:LANDMARKS], width)
-        ridge, tempered, solution = _best(machine, T, several)
+        ridge, tempered = chosen(machine)
+        solution = machine.solve(T, ridge)
         found = KernelPosterior(
             power,
-            shift,
-            weight,
+            *self._scales[power],
             X[:LANDMARKS],
             width,
             tempered.slope * solution.coefficients,
             tempered.slope * solution.bias + tempered.offsets,
             ridge,
-            tempered.loss,
+            tempered.loss if np.isfinite(tempered.loss) else None,
         )
         return found, solution.left_out
+
+    def _rescaled(self, power: float) -> NDArray[np.float64]:
+        """Return the features, each with mean 0 and variance 1 over all samples."""
+        shift, weight = self._scales[power]
+        found: NDArray[np.float64] = (_raised(self._features, power) - shift) * weight
+        return found
 
 
 def _best(
     machine: KernelRidge, targets: NDArray[np.float64], several: bool
-) -> tuple[float, Tempered, Solution]:
+) -> tuple[float, Tempered]:
     """Return the ridge under which samples that are left out are most likely."""
     tried = [
         (temper(machine.left_out(targets, ridge), targets, several=several), ridge)
         for ridge in RIDGES
     ]
     tempered, ridge = min(tried, key=lambda one: one[0].loss)
-    return ridge, tempered, machine.solve(targets, ridge)
+    return ridge, tempered
 
 
-def _rescaled(
-    X: NDArray[np.float64], power: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the features with mean 0 and variance 1, and the shift and weight for that."""
-    raised = np.sign(X) * np.abs(X) ** power
+def _scale(
+    labelled: NDArray[np.float64], unlabelled: NDArray[np.float64], power: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean of each feature, and one over its deviation, 0 where it is constant."""
+    raised = _raised(np.concatenate([labelled, unlabelled]), power)
     mean = raised.mean(axis=0)
-    centred = raised - mean
-    spread = np.sqrt(np.square(centred).mean(axis=0))
+    spread = raised.std(axis=0)
     varies = spread > ROUNDING * np.sqrt(np.square(raised).mean(axis=0))
-    weight = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
-    return centred * weight, mean, weight
+    return mean, np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
+
+
+def _raised(X: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.sign(X) * np.abs(X) ** power
+    return found
