@@ -18,6 +18,7 @@ import numpy as np
 
 from commonspace.errors import SettingError
 from commonspace.retrieval.ann import nearest_among
+from commonspace.retrieval.catalogue import labels_of
 from commonspace.retrieval.opened import Opened
 from commonspace.retrieval.records import Vectors
 from commonspace.retrieval.shelf import Shelf
@@ -96,7 +97,7 @@ def audit(opened: Opened, settings: AuditSettings | None = None) -> list[Finding
     state = opened.shelves.fresh()
     every = {name: store.vectors(state.space, number) for name, number in state.modalities.items()}
     ids: dict[int, str] = dict(store.rows("SELECT item, id FROM items"))
-    marks = store.labels()
+    marks = labels_of(store)
     found: list[Finding] = []
     for name, number in state.modalities.items():
         pairs = {**_near(store, number, chosen.duplicate), **_equal(store, number)}

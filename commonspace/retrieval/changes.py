@@ -7,7 +7,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from commonspace.errors import DataError
 from commonspace.retrieval.records import Item
 from commonspace.retrieval.schema import vectors_table
 
@@ -29,9 +28,6 @@ def put_items(connection: sqlite3.Connection, space: int, items: Sequence[Item])
         connection: inside a transaction.
         space: the space that the vectors belong to.
         items: with distinct ids.
-
-    Raises:
-        DataError: an id or a name is no text that UTF-8 can hold.
     """
     fields = _numbered(connection, "fields", "field", [key for one in items for key in one.fields])
     named = [name for one in items for name in one.entries]
@@ -54,17 +50,9 @@ def put_items(connection: sqlite3.Connection, space: int, items: Sequence[Item])
             vector_rows.setdefault(modality, []).append((entry, item, kept.vector))
             entry += 1
         item += 1
-    try:
-        connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", item_rows)
-        connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", entry_rows)
-        connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", source_rows)
-    except UnicodeEncodeError as exc:
-        raise DataError(
-            "a text cannot be stored",
-            expected="text that UTF-8 can hold",
-            found=repr(exc.object)[:60],
-            advice="repair the text; nothing of this portion was stored",
-        ) from exc
+    connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", item_rows)
+    connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", entry_rows)
+    connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", source_rows)
     for modality, rows in vector_rows.items():
         put_vectors(connection, space, modality, rows)
 

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.data import Dataset
 from commonspace.errors import DataError, StoreError
 from commonspace.retrieval.audit import AuditSettings, Finding, audit
+from commonspace.retrieval.catalogue import numbers_of
 from commonspace.retrieval.changes import remove_items
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import STORE, check_choice, new_index
@@ -113,7 +114,7 @@ class Index:
             embedder.encoder(modality)  # one that does not fit is refused before the work
         with new_index(place, space, choice=kind, encoders=chosen) as store:
             index = cls(Opened(place, store))
-            index._opened.accept(space)
+            index._opened.adopt(embedder)
         try:
             if dataset is not None:
                 index.add(dataset, progress=progress)
@@ -319,7 +320,7 @@ class Index:
             )
         wanted = list(dict.fromkeys(ids))
         with self._opened.alone():
-            known = self._opened.store.known(wanted)
+            known = numbers_of(self._opened.store, wanted)
             absent = [name for name in wanted if name not in known]
             if absent:
                 raise DataError(

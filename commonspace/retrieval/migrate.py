@@ -93,7 +93,7 @@ def migrate(
                 " (SELECT entry FROM entries WHERE modality = ?)",
                 (modalities[name],),
             )
-    opened.accept(space)
+    opened.adopt(embedder)
     others = [other for other in store.spaces if other != number]
     _leave(opened, others)  # the one before, and those that a move was broken off to
     return count

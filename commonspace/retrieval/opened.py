@@ -102,7 +102,11 @@ class Opened:
         """
         if space.fingerprint != self.fingerprint:
             raise other_space("the space given", self.fingerprint, space.fingerprint)
-        self._embedders = {self.store.space: self._with_encoders(space)}
+        self.adopt(self._with_encoders(space))
+
+    def adopt(self, embedder: Embedder) -> None:
+        """Take a space with its encoders, of which it is known that the vectors belong to it."""
+        self._embedders = {self.store.space: embedder}
 
     @property
     def fingerprint(self) -> str:

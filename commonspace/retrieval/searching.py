@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.errors import SettingError
+from commonspace.errors import SettingError, StoreError
+from commonspace.retrieval.catalogue import items_where, kept_of
 from commonspace.retrieval.query import Found
 from commonspace.retrieval.records import Kept
 from commonspace.retrieval.shelf import Hits, best, each_once
@@ -18,6 +19,9 @@ from commonspace.retrieval.where import condition
 from commonspace.space import CommonSpace
 
 __all__ = ["Search", "Searcher"]
+
+_TRIES = 20
+"""Searches that may be overtaken by another process that removes what they found."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,20 @@ class Searcher:
                 advice="leave min_relevance out and cut by the score",
             )
         asked = space.as_queries(vectors, search.granularity)
-        while True:
+        for _ in range(_TRIES):
             state = self.shelves.fresh()
             hits = self._hits(state, asked, search)
             numbers = np.unique(hits.items[hits.items >= 0]).tolist()
-            kept = self.store.kept(numbers, state.fields)
+            kept = kept_of(self.store, numbers, state.fields)
             if len(kept) == len(numbers):
                 break  # else one was removed meanwhile: search again
+        else:
+            raise StoreError(
+                f"{self.store.path} holds vectors of items that it does not hold",
+                expected="an item for each vector",
+                found=f"{len(numbers) - len(kept)} without",
+                advice="commonspace verify INDEX says what is wrong",
+            )
         relevance = self._relevance(space, state, vectors, hits)
         names = {number: name for name, number in state.modalities.items()}
         return [_found(hits, row, relevance, kept, names, search) for row in range(len(asked))]
@@ -127,7 +138,7 @@ class Searcher:
         with self.store.reading():
             key = (self.store.generation, where)
             if key not in self._filters:
-                items = self.store.items_where(condition(where, self.store.fields))
+                items = items_where(self.store, condition(where, self.store.fields))
                 fresh = {old: it for old, it in self._filters.items() if old[0] == key[0]}
                 self._filters = {**dict(list(fresh.items())[-7:]), key: items}
             return self._filters[key]

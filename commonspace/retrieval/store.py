@@ -8,7 +8,7 @@ fingerprint, and nothing of how vectors are searched.
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.errors import StoreError
-from commonspace.retrieval.records import Kept, Vectors
+from commonspace.errors import DataError, StoreError
+from commonspace.retrieval.records import Vectors
 from commonspace.retrieval.schema import (
     FORMAT,
     connect,
@@ -26,7 +26,6 @@ from commonspace.retrieval.schema import (
     saying,
     vectors_table,
 )
-from commonspace.retrieval.where import Condition
 
 __all__ = ["FLOAT32", "Store"]
 
@@ -130,9 +129,16 @@ class Store:
                     "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
                 )
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as exc:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if isinstance(exc, UnicodeEncodeError):
+                    raise DataError(
+                        "a text cannot be stored",
+                        expected="text that UTF-8 can hold",
+                        found=ascii(exc.object)[:60],
+                        advice="repair the text; nothing of this portion was stored",
+                    ) from exc
                 raise
 
     @contextmanager
@@ -191,75 +197,6 @@ class Store:
     def __len__(self) -> int:
         """Return the number of items."""
         return int(self.rows("SELECT count(*) FROM items")[0][0])
-
-    def known(self, ids: Iterable[str]) -> dict[str, int]:
-        """Return the number of each item that is there, of those named."""
-        asked = json.dumps(list(ids))
-        sql = "SELECT id, item FROM items WHERE id IN (SELECT value FROM json_each(?))"
-        return dict(self.rows(sql, (asked,)))
-
-    def digests(self, items: Iterable[int]) -> dict[int, dict[str, bytes]]:
-        """Return the digest of each modality of some items."""
-        sql = (
-            "SELECT item, name, digest FROM entries JOIN modalities USING (modality)"
-            " WHERE item IN (SELECT value FROM json_each(?))"
-        )
-        found: dict[int, dict[str, bytes]] = {}
-        for item, name, digest in self.rows(sql, (json.dumps(list(items)),)):
-            found.setdefault(item, {})[name] = digest
-        return found
-
-    def kept(
-        self, items: Iterable[int], fields: Mapping[str, int], *, shown: bool = True
-    ) -> dict[int, Kept]:
-        """Return what is kept of some items: those that are still there.
-
-        Args:
-            items: their numbers.
-            fields: what ``fields`` of this very generation gave.
-            shown: whether texts and paths of pictures are wanted, too.
-        """
-        asked = (json.dumps(list(items)),)
-        names = {place: name for name, place in fields.items()}
-        raw: dict[int, dict[str, str]] = {}
-        if shown:
-            sql = (
-                "SELECT item, form, raw FROM entries JOIN sources USING (entry)"
-                " WHERE item IN (SELECT value FROM json_each(?)) AND form IN ('texts', 'photo')"
-            )
-            for item, form, content in self.rows(sql, asked):
-                raw.setdefault(item, {})[form] = content
-        sql = (
-            "SELECT item, id, split, labels, fields FROM items"
-            " WHERE item IN (SELECT value FROM json_each(?))"
-        )
-        return {
-            item: Kept(
-                id,
-                split,
-                tuple(json.loads(labels)),
-                {
-                    names[place]: value
-                    for place, value in enumerate(json.loads(fields))
-                    if value is not None
-                },
-                tuple(json.loads(raw.get(item, {}).get("texts", "[]"))),
-                raw.get(item, {}).get("photo"),
-            )
-            for item, id, split, labels, fields in self.rows(sql, asked)
-        }
-
-    def labels(self) -> dict[int, frozenset[str]]:
-        """Return the classes of each item that has any."""
-        marks: dict[int, set[str]] = {}
-        for item, label in self.rows("SELECT item, value FROM items, json_each(items.labels)"):
-            marks.setdefault(item, set()).add(label)
-        return {item: frozenset(names) for item, names in marks.items()}
-
-    def items_where(self, condition: Condition) -> NDArray[np.int64]:
-        """Return the numbers of the items that a condition holds for, ascending."""
-        sql = f"SELECT item FROM items WHERE {condition.sql} ORDER BY item"
-        return np.array([row[0] for row in self.rows(sql, condition.parameters)], dtype=np.int64)
 
     def vectors(self, space: int, modality: int, *, after: int = 0, upto: int = 0) -> Vectors:
         """Return the vectors of a modality; see ``portions``."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.ann import nearest_among
+from commonspace.retrieval.catalogue import labels_of
 from commonspace.retrieval.folder import load_copy
 from commonspace.retrieval.opened import Opened
 from commonspace.retrieval.schema import vectors_table
@@ -190,7 +191,7 @@ def _damage(opened: Opened, shelf: Shelf) -> str:
 def _costs(store: Store, shelves: dict[int, Shelf], modalities: dict[str, int]) -> dict[str, Cost]:
     """Measure each modality with queries of another one, of its own where there is no other."""
     every = {number: store.vectors(store.space, number) for number in modalities.values()}
-    marks = store.labels()
+    marks = labels_of(store)
     costs = {}
     for name, number in modalities.items():
         asking = next((other for other in modalities.values() if other != number), number)

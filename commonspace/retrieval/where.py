@@ -102,6 +102,15 @@ def condition(text: str, fields: Mapping[str, int]) -> Condition:
             found=f"{len(text):,}",
             advice="divide it, or choose among the found ones in your program",
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise SettingError(
+            "a condition is no text",
+            expected="text that UTF-8 can hold",
+            found=ascii(text)[:80],
+            advice="write it in UTF-8",
+        ) from exc
     return _Parser(text, fields).parsed()
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from commonspace.data import Column, Dataset, Features
 from commonspace.errors import DataError, SettingError
+from commonspace.retrieval.catalogue import digests_of, kept_of, numbers_of
 from commonspace.retrieval.changes import describe_items, put_items
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.records import Entry, Item, Source
@@ -66,6 +67,7 @@ def put(
     """
     modalities = _shared(embedder, data)
     rows = _rows_with_some(data, modalities)
+    _check_ids(data)
     fields = _checked_fields(data)
     if not replace:
         _check_new(store, data, rows)
@@ -100,9 +102,9 @@ class _Batch:
 
     def put(self) -> dict[str, int]:
         ids = [self.data.ids[row] for row in self.rows]
-        known = self.store.known(ids)
+        known = numbers_of(self.store, ids)
         sources = self._sources()
-        old = self.store.digests(known.values())
+        old = digests_of(self.store, known.values())
         same = {
             row: known[self.data.ids[row]]
             for row in self.rows.tolist()
@@ -134,7 +136,7 @@ class _Batch:
         return found
 
     def _described_anew(self, same: Mapping[int, int]) -> dict[int, Item]:
-        kept = self.store.kept(same.values(), self.store.fields, shown=False)
+        kept = kept_of(self.store, same.values(), self.store.fields, shown=False)
         changed = {}
         for row, number in same.items():
             item, before = self._item(row, {}), kept[number]
@@ -196,8 +198,19 @@ def _rows_with_some(data: Dataset, modalities: Sequence[str]) -> NDArray[np.intp
     return np.flatnonzero(present.any(axis=1))
 
 
+def _check_ids(data: Dataset) -> None:
+    strange = next((name for name in data.ids if "\0" in name), None)
+    if strange is not None:
+        raise DataError(
+            f"an id of {data.name!r} cannot be kept",
+            expected="ids without the character NUL",
+            found=repr(strange)[:60],
+            advice="rename the sample; nothing was written",
+        )
+
+
 def _check_new(store: Store, data: Dataset, rows: NDArray[np.intp]) -> None:
-    taken = store.known(data.ids[row] for row in rows)
+    taken = numbers_of(store, [data.ids[row] for row in rows])
     if taken:
         raise DataError(
             f"{len(taken)} of the {len(rows)} samples of {data.name!r} are in the index already",

@@ -276,6 +276,12 @@ def test_a_field_with_a_name_that_is_taken(index: Index, make: Make) -> None:
 def test_ids_that_are_no_text_are_refused(index: Index, make: Make) -> None:
     with pytest.raises(DataError, match="UTF-8"):
         index.add(replace(make([50]), ids=("\ud800",)))
+    with pytest.raises(DataError, match="NUL"):
+        index.add(replace(make([50]), ids=("a\0b",)))
+    with pytest.raises(DataError, match="UTF-8"):
+        index.add(replace(make([50]), fields={"\ud800": [1]}))
+    with pytest.raises(SettingError, match="no text"):
+        index.search(vector=QUERIES[0], where="brand = '\ud800'")
     assert len(index) == 40
 
 
