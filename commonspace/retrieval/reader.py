@@ -1,0 +1,208 @@
+"""An index as it is asked: opened, searched, described. ``Index`` adds what changes it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from commonspace.errors import StoreError
+from commonspace.retrieval.folder import STORE
+from commonspace.retrieval.lock import WAIT
+from commonspace.retrieval.opened import Opened
+from commonspace.retrieval.query import Found, Query, checked_vectors, vector_of
+from commonspace.retrieval.searching import Search, Searcher
+from commonspace.retrieval.store import Store
+from commonspace.space import CommonSpace
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """What can be asked of an open index.
+
+    Args:
+        opened: its parts.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        """Keep the parts; ``create`` and ``open`` bring them together."""
+        self._opened = opened
+        self._searcher = Searcher(opened.store, opened.shelves)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        space: CommonSpace | None = None,
+        encoders: Mapping[str, str] | None = None,
+        device: str = "cpu",
+        wait: float = WAIT,
+    ) -> Self:
+        """Open an index.
+
+        Args:
+            path: its folder.
+            space: the space, where it is loaded already; None loads the copy in the folder when
+                it is first needed.
+            encoders: other places for encoders than those that the index was made with.
+            device: where the space computes.
+            wait: seconds that a change waits for another writer to end.
+
+        Raises:
+            StoreError: there is no index, it is damaged, or the space is another one.
+        """
+        place = Path(path)
+        if not (place / STORE).exists():
+            raise StoreError(
+                f"{place} holds no index",
+                expected=f"a folder with {STORE}, as commonspace index writes it",
+                found="no such folder" if not place.exists() else "none",
+                advice="check the path, or make one: commonspace index RUN DATA --out INDEX",
+            )
+        store = Store.open(place / STORE)
+        try:
+            opened = Opened(place, store, encoders=encoders, device=device, wait=wait)
+            if space is not None:
+                opened.accept(space)
+            opened.shelves.fresh()
+        except BaseException:
+            store.close()
+            raise
+        return cls(opened)
+
+    def close(self) -> None:
+        """Close the store; closing twice does nothing."""
+        self._opened.store.close()
+
+    def __enter__(self) -> Self:
+        """Return the index, to be closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the index."""
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self._opened.path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of what became of derived files, in sentences."""
+        return tuple(self._opened.shelves.notes)
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self._opened.store)
+
+    def __repr__(self) -> str:
+        """Return one line: path, items, modalities."""
+        modalities = " + ".join(self._opened.store.modalities)
+        return f"{type(self).__name__}({str(self.path)!r}, {len(self)} items, {modalities})"
+
+    @property
+    def space(self) -> CommonSpace:
+        """The space that the vectors belong to, loaded when it is first asked for.
+
+        Raises:
+            StoreError: the copy in the folder is missing or damaged.
+        """
+        return self._opened.embedder().space
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the space."""
+        return self._opened.fingerprint
+
+    def search(
+        self,
+        *,
+        text: str | None = None,
+        image: str | Path | NDArray[np.uint8] | None = None,
+        vector: ArrayLike | None = None,
+        k: int = 10,
+        modality: str | None = None,
+        where: str | None = None,
+        granularity: float | None = None,
+        min_relevance: float | None = None,
+    ) -> list[Found]:
+        """Return the items that fit a query best, the best first; equal scores by age.
+
+        Args:
+            text: words.
+            image: an image file, or an (h, w, 3) uint8 array.
+            vector: (d,), a vector of the space. Of several of the three, the mean is taken, each
+                scaled to unit length.
+            k: how many; all, where there are fewer.
+            modality: find items by this modality alone; None: by whichever fits best.
+            where: only items that a condition on their fields holds for: 'price < 50'; see
+                ``commonspace.retrieval.where``.
+            granularity: from 0, "the same kind", to 1, "this very thing", for spaces that know it.
+            min_relevance: leave out, of the k, what is less probably relevant.
+
+        Raises:
+            SettingError: nothing is asked, or an option cannot work.
+            DataError: the picture or vector cannot be used.
+        """
+        query = Query(text, image, vector)
+        search = Search(k, modality, where, granularity, min_relevance)
+        return self.search_many([query], search)[0]
+
+    def search_many(
+        self, queries: Sequence[Query] | NDArray[np.float32], search: Search | None = None
+    ) -> list[list[Found]]:
+        """Return what each of many queries finds, as ``search`` does, in one pass.
+
+        Args:
+            queries: q queries, or (q, d) vectors of the space.
+            search: how to search; None takes the defaults.
+
+        Raises:
+            SettingError: a query asks nothing, or an option cannot work.
+            DataError: a picture or vector cannot be used.
+        """
+        embedder = self._opened.embedder()
+        if isinstance(queries, np.ndarray):
+            vectors = checked_vectors(queries, embedder)
+        else:
+            rows = [vector_of(query, embedder) for query in queries]
+            size = embedder.space.dimension
+            vectors = np.ascontiguousarray(np.reshape(rows, (len(rows), size)), dtype=np.float32)
+        return self._searcher.find(embedder.space, vectors, search or Search())
+
+    def info(self) -> dict[str, Any]:
+        """Return what the index holds: items, fields, space, kind, sizes; fit for JSON."""
+        store, state = self._opened.store, self._opened.shelves.fresh()
+        sizes = {
+            name: sum(file.stat().st_size for file in self.path.glob(pattern) if file.is_file())
+            for name, pattern in (
+                ("store", "store.sqlite*"),
+                ("shelves", "shelves/*"),
+                ("space", "spaces/*/*"),
+            )
+        }
+        fingerprint, dimension = store.space_facts(state.space)
+        return {
+            "items": len(store),
+            "vectors": {name: len(state.shelves[at]) for name, at in state.modalities.items()},
+            "dimension": dimension,
+            "classes": store.rows(
+                "SELECT count(DISTINCT value) FROM items, json_each(items.labels)"
+            )[0][0],
+            "fields": list(state.fields),
+            "fingerprint": fingerprint,
+            "encoders": self._opened.encoders,
+            "kind": self._opened.shelves.choice,
+            "generation": state.generation,
+            "bytes": sizes,
+        }
