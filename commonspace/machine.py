@@ -1,12 +1,13 @@
 """What the machine at hand can do: which device there is, and which precision it is fast in."""
 
+import os
 from typing import Literal, get_args
 
 import torch
 
 from commonspace.errors import SettingError
 
-__all__ = ["Precision", "choose_device", "choose_precision"]
+__all__ = ["Precision", "choose_device", "choose_precision", "cores", "trainings_at_a_time"]
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -50,6 +51,17 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
             advice="leave it out to take the default",
         )
     return names[precision]
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
+def trainings_at_a_time() -> int:
+    """Return how many processes should train at a time: one a core, or one on an accelerator."""
+    return 1 if choose_device("auto").type != "cpu" else cores()
 
 
 def _devices() -> list[str]:

@@ -1,6 +1,5 @@
 """``commonspace compare``: a data set and methods in, a table that can be believed out."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -84,7 +83,9 @@ def compare(
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Cells at a time; by itself one for each core.", show_default=False
+            min=1,
+            help="Cells at a time; by itself one for each core, or one on a GPU.",
+            show_default=False,
         ),
     ] = None,
     image: ImageOption = None,
@@ -114,6 +115,7 @@ def compare(
     The folder gets table.md, table.csv, table.tex and table.json.
     """
     from commonspace.comparison import Budget, Grid, run_grid, summarise, write_tables
+    from commonspace.machine import trainings_at_a_time
 
     named = methods or ["all"]
     rows = rows_named(named)
@@ -137,7 +139,7 @@ def compare(
             seeds=seeds,
             budget=Budget(trials, epochs, patience),
             protocol=protocol,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs or trainings_at_a_time(),
             files=tuple(Path(one.rpartition(":")[0]) for one in named if ".py:" in one),
         )
         outcome = run_grid(grid, ComparisonBar())

@@ -49,7 +49,9 @@ def extract(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Processes that decode images; by itself all cores but one.", show_default=False
+            min=0,
+            help="Processes that decode images; by itself all cores but one.",
+            show_default=False,
         ),
     ] = None,
     precision: Annotated[

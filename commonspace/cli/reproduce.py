@@ -1,6 +1,5 @@
 """``commonspace reproduce``: the paper's tables on the user's own copy of a benchmark."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -61,7 +60,9 @@ def reproduce(
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Cells at a time; by itself one for each core.", show_default=False
+            min=1,
+            help="Cells at a time; by itself one for each core, or one on a GPU.",
+            show_default=False,
         ),
     ] = None,
     image: ImageOption = None,
@@ -93,6 +94,7 @@ def reproduce(
     from commonspace.comparison.published import DEEP, SHALLOW_WIKIPEDIA
     from commonspace.comparison.reproduction import beside, comparable, published_for, sizes_of
     from commonspace.comparison.write import write_reproduction
+    from commonspace.machine import trainings_at_a_time
 
     place = data or Path("data") / benchmark
     if not place.is_dir():
@@ -122,7 +124,7 @@ def reproduce(
             seeds=seeds,
             budget=Budget(1, epochs, patience),
             protocol="as-published",
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs or trainings_at_a_time(),
         )
         outcome = run_grid(grid, ComparisonBar())
     lines = summarise(outcome, "dscmr" if outcome.cells["dscmr"] else None)

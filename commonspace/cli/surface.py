@@ -1,6 +1,5 @@
 """``commonspace surface``: how much lambda and eta matter, for the report of a run."""
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +24,9 @@ def surface(
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of each fit, at most; by itself as in the run.", show_default=False
+            min=1,
+            help="Of each fit, at most; by itself as in the run.",
+            show_default=False,
         ),
     ] = None,
     patience: Annotated[
@@ -39,7 +40,9 @@ def surface(
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Fits at a time; by itself one for each core.", show_default=False
+            min=1,
+            help="Fits at a time; by itself one for each core, or one on a GPU.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -58,6 +61,7 @@ def surface(
     """
     from commonspace.comparison import Budget
     from commonspace.comparison.surface import WEIGHTS, measure_surface
+    from commonspace.machine import trainings_at_a_time
     from commonspace.space import load
 
     method = _method_of(load(run), run)
@@ -72,7 +76,7 @@ def surface(
             lambdas=WEIGHTS,
             etas=WEIGHTS,
             budget=budget,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs or trainings_at_a_time(),
             watcher=ComparisonBar(),
         )
     from commonspace.cli.tables import print_table

@@ -59,6 +59,8 @@ class Line:
     """None for the chosen row, and where there is nothing to compare."""
     cpu_seconds: float | None
     """Of one fit, the mean over the seeds: seconds of one core."""
+    seconds: float | None
+    """The same by the clock, which other work on the machine makes longer."""
     bytes: int | None
     """Of the vector of one item, in float32."""
     settings: Mapping[str, Any]
@@ -127,6 +129,7 @@ def _line(
         validation=_mean([cell["validation_map"] for cell in cells]),
         difference=difference,
         cpu_seconds=_mean([cell["cpu_seconds"] for cell in cells]),
+        seconds=_mean([cell["seconds"] for cell in cells]),
         bytes=cells[0]["bytes"] if cells else None,
         settings=outcome.settings[name],
         best_on_test=_mean(noted),

@@ -197,6 +197,7 @@ def _flat(line: Line) -> dict[str, Any]:
         "p corrected": difference.get("p"),
         "best on test": line.best_on_test,
         "core seconds": line.cpu_seconds,
+        "clock seconds": line.seconds,
         "bytes": line.bytes,
         "seeds": line.seeds,
         "trials": line.trials,

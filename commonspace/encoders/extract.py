@@ -4,7 +4,6 @@ Each item is encoded once, however often it occurs, and never again while its fe
 cache; so a run that was stopped goes on where it was. It knows nothing of where encoders come from.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -24,6 +23,7 @@ from commonspace.encoders.encoder import Encoder
 from commonspace.encoders.heap import reused_heap, trim_heap
 from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, SettingError
+from commonspace.machine import cores
 
 __all__ = ["Extraction", "Watcher", "extract"]
 
@@ -257,8 +257,7 @@ class _Work:
             return 0  # tokenisers are fast, and use threads of their own
         if self._settings.workers is not None:
             return self._settings.workers
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
-        return max(1, min(cores - 1, 4))  # one core is left to the network's own pace
+        return max(1, min(cores() - 1, 4))  # one core is left to the network's own pace
 
     def _effort(self, row: int) -> int:
         """Order texts by length, so that few are filled up; images stay in order."""

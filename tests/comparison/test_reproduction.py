@@ -23,7 +23,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
 def line(name: str, mean: float) -> Line:
     return Line(
         name=name, seeds=5, trials=0, directions={}, average=Interval(mean, mean - 0.1, mean + 0.1),
-        over_seeds=0.0, validation=None, difference=None, cpu_seconds=1.0, bytes=4, settings={},
+        over_seeds=0.0, validation=None, difference=None, cpu_seconds=1.0, seconds=1.0,
+        bytes=4, settings={},
         best_on_test=mean + 0.02, failed="",
     )  # fmt: skip
 
