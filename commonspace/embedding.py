@@ -4,6 +4,7 @@ It knows nothing of how a space came about, or where it is kept.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,12 +14,16 @@ from torch import Tensor, nn
 
 from commonspace.data.columns import Images, Texts
 from commonspace.encoders import Input
+from commonspace.encoders.heap import reused_heap
 from commonspace.errors import DataError, SettingError
 
 __all__ = ["EmbeddingNetwork", "GranularNetwork", "embed_items", "weigh_queries"]
 
 PORTION = 512
 """Raw items that are turned into network input at a time."""
+
+LARGE = 64
+"""Raw items from which on it pays to keep freed memory between batches."""
 
 BATCH_NUMBERS = 2**23
 """Numbers that the network reads at a time: for large pictures that limits the batch."""
@@ -84,7 +89,8 @@ def embed_items(
     """
     device = next(network.parameters()).device
     parts = [np.empty((0, int(network.dimension)), dtype=np.float32)]  # type: ignore[arg-type]
-    with torch.inference_mode():
+    large = isinstance(items, Images | Texts | list | tuple) and len(items) >= LARGE
+    with torch.inference_mode(), reused_heap() if large else nullcontext():
         for some in _portions(items):  # raw items take little room, network input much
             prepared = input_(some)
             for batch in torch.split(prepared, min(batch_size, _most(prepared))):
