@@ -6,7 +6,7 @@ holds the test part, so nothing here can choose on it.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.encoders.extract import Watcher
+from commonspace.encoders.heap import reused_heap
 from commonspace.errors import OutputError, TrainingError
 from commonspace.machine import choose_precision
 from commonspace.networks.tunable import Tunable
@@ -110,7 +111,11 @@ def train(
     begun = saved = time.monotonic()
     saving = 0.0
     steps = -(-len(samples) // settings.batch_size)
-    with _told(run.observers, settings.epochs, steps, history):
+    large = any(isinstance(module, Tunable) for module in network.modules())
+    with (
+        reused_heap() if large else nullcontext(),
+        _told(run.observers, settings.epochs, steps, history),
+    ):
         while not _finished(history, settings):
             epoch = len(history) + 1
             losses = _run_epoch(network, objective, samples, optimizer, settings, epoch, run)
