@@ -47,6 +47,14 @@ def index(
             " measures how many); auto is exact up to a million vectors."
         ),
     ] = "exact",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="milvus:URI",
+            help="Let Milvus search: a server (milvus:http://HOST:19530) or a file of Milvus Lite.",
+            show_default=False,
+        ),
+    ] = None,
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
@@ -76,7 +84,7 @@ def index(
     encoders = encoders_named(image, text, encoder)
     space = load(run, device=device)
     dataset = _opened_data(data, split_seed, partial=partial)
-    made = Index.create(out, space, kind=kind, encoders=encoders)
+    made = Index.create(out, space, kind=_choice(kind, store), encoders=encoders)
     with made, _tidy_end(out, data), index_bar("items") as progress:
         change = made.add(dataset, progress=progress)
     _tell(change, made)
@@ -250,6 +258,19 @@ def migrate(
             raise typer.Exit(INTERRUPTED) from exc
         what = f"{count} vectors made anew" if count else "it was there already"
         typer.echo(f"{index}: bound to the space of {to}; {what}")
+
+
+def _choice(kind: str, store: str | None) -> str:
+    from commonspace.errors import SettingError
+
+    if store is not None and (kind != "exact" or not store.startswith("milvus:")):
+        raise SettingError(
+            "it is not clear what shall search",
+            expected="--store milvus:URI without --kind, or --kind alone",
+            found=f"--kind {kind} --store {store}",
+            advice="leave one of them out",
+        )
+    return store or kind
 
 
 def _opened(path: Path, device: str) -> "Index":

@@ -45,9 +45,14 @@ class Nearest:
     def __init__(self, index: Any, kind: Kind, effort: int) -> None:  # noqa: ANN401 - untyped
         """Keep the parts."""
         self.index = index
-        self.kind = kind
+        self.kind: str = kind
         self.effort = effort
-        self.values = self._values()
+        self._rows = self._lying()
+
+    @property
+    def values(self) -> NDArray[np.float32] | None:
+        """(n, d), the vectors where they lie in one piece; None for lists."""
+        return self._rows
 
     def __len__(self) -> int:
         """Return n."""
@@ -138,8 +143,7 @@ class Nearest:
             scores[:, :depth], found[:, :depth] = nearest, positions[places]
         return scores, found
 
-    def _values(self) -> NDArray[np.float32] | None:
-        """Return (n, d), the vectors where they lie in one piece; None for lists."""
+    def _lying(self) -> NDArray[np.float32] | None:
         faiss = _faiss()
         if self.kind == "ivf":
             return None

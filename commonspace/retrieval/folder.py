@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from commonspace.errors import OutputError, SettingError, SpaceError, StoreError
 from commonspace.retrieval.changes import set_fact
 from commonspace.retrieval.lock import writing
+from commonspace.retrieval.milvus import PREFIX, resolved
 from commonspace.retrieval.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOCK",
     "STORE",
-    "check_choice",
+    "checked_choice",
     "copy_space",
     "load_copy",
     "new_index",
@@ -46,19 +47,22 @@ def space_folder(folder: Path, space: int) -> Path:
     return folder / "spaces" / str(space)
 
 
-def check_choice(choice: str) -> None:
-    """Refuse what is no kind of index.
+def checked_choice(choice: str) -> str:
+    """Return a kind of index, with the whole path of a file that it names.
 
     Raises:
         SettingError: it is none.
     """
+    if choice.startswith(PREFIX):
+        return resolved(choice)
     if choice not in CHOICES:
         raise SettingError(
             "there is no such kind of index",
-            expected=" or ".join(map(repr, CHOICES)),
+            expected=" or ".join(map(repr, CHOICES)) + f", or {PREFIX}URI",
             found=repr(choice),
             advice="leave it out to search exactly",
         )
+    return choice
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from commonspace.retrieval.audit import AuditSettings, Finding, audit
 from commonspace.retrieval.catalogue import numbers_of
 from commonspace.retrieval.changes import remove_items
 from commonspace.retrieval.embedder import Embedder
-from commonspace.retrieval.folder import check_choice, new_index
+from commonspace.retrieval.folder import checked_choice, new_index
 from commonspace.retrieval.migrate import migrate
 from commonspace.retrieval.opened import Opened
 from commonspace.retrieval.reader import Reader
@@ -84,7 +84,8 @@ class Index(Reader):
             space: what embeds; a copy of it is kept in the folder.
             dataset: its samples become items by their ids; None for an empty index.
             kind: "exact" compares a query with every vector; "hnsw" and "ivf" are faster and may
-                miss some (``verify`` measures how many); "auto" chooses by the number of vectors.
+                miss some (``verify`` measures how many); "auto" chooses by the number of vectors;
+                "milvus:URI" lets a server, or a file of Milvus Lite, compare with every vector.
             encoders: for a space of features: modality -> the encoder that made them, as
                 ``commonspace extract`` has it, such as "st:FOLDER". With it raw items can be put
                 in, and words and pictures asked.
@@ -95,12 +96,12 @@ class Index(Reader):
             DataError: a sample cannot be embedded or kept.
             SettingError: data and space have no modality in common, or there is no such kind.
         """
-        check_choice(kind)
+        choice = checked_choice(kind)
         place, chosen = Path(path), dict(encoders or {})
         embedder = Embedder(space, chosen)
         for modality in chosen:
             embedder.encoder(modality)  # one that does not fit is refused before the work
-        with new_index(place, space, choice=kind, encoders=chosen) as store:
+        with new_index(place, space, choice=choice, encoders=chosen) as store:
             index = cls(Opened(place, store))
             index._opened.adopt(embedder)
         try:

@@ -7,23 +7,47 @@ the base. It knows no files and no items' content.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.retrieval.ann import Nearest, nearest_among
+from commonspace.retrieval.ann import nearest_among
 from commonspace.retrieval.records import Vectors
 from commonspace.retrieval.store import Store
 
-__all__ = ["Base", "Hits", "Shelf", "best", "each_once"]
+__all__ = ["Base", "Engine", "Hits", "Shelf", "best", "each_once"]
+
+
+class Engine(Protocol):
+    """What searches the vectors of a base: FAISS, or Milvus."""
+
+    kind: str
+    effort: int
+
+    @property
+    def values(self) -> NDArray[np.float32] | None:
+        """(n, d), where the vectors lie in memory in one piece."""
+
+    def __len__(self) -> int:
+        """Return n."""
+
+    def search(
+        self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and positions, (q, k), of the largest inner products."""
+
+    def write(self, path: Path) -> None:
+        """Write what it is read from again."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """An index of FAISS, and whose vectors it holds.
+    """What searches vectors, and whose they are.
 
     Args:
-        nearest: the index; None for an empty base.
+        nearest: the engine; None for an empty base.
         entries: (n,) ascending.
         items: (n,), to which item each belongs.
         upto: it holds every entry up to this number that was there.
@@ -31,7 +55,7 @@ class Base:
         file: the name of the file that it belongs to; "" for none.
     """
 
-    nearest: Nearest | None
+    nearest: Engine | None
     entries: NDArray[np.int64]
     items: NDArray[np.int64]
     upto: int

@@ -1,6 +1,7 @@
 """The derived files of an index: made from the store, checked by their hash, made anew when amiss.
 
     shelves/1-0-57-3f2a.faiss      the index of FAISS over one modality
+    shelves/1-0-57-3f2a.milvus     or where Milvus has it: the URI and the name of a collection
     shelves/1-0-57-3f2a.keys.npy   (2, n): the numbers of entries and of items
 
 The store says which file belongs to a modality and what its hash is; a file that the store does
@@ -12,7 +13,7 @@ import secrets
 from collections.abc import Iterator
 from hashlib import file_digest
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from commonspace.atomic import replacing
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.ann import Kind, Nearest, nearest_of
-from commonspace.retrieval.shelf import Base
+from commonspace.retrieval.milvus import PREFIX, MilvusNearest, sweep_collections
+from commonspace.retrieval.shelf import Base, Engine
 from commonspace.retrieval.store import Store
 
 __all__ = ["FOLDER", "Record", "built", "chosen_kind", "kept", "read", "recorded", "sweep"]
@@ -37,7 +39,7 @@ class Record(NamedTuple):
     file: str
     sha256: str
     keys_sha256: str
-    kind: Kind
+    kind: str
     upto: int
     removed: int
     settings: str
@@ -53,7 +55,7 @@ def recorded(store: Store, space: int, modality: int) -> Record | None:
     return Record(*found[0]) if found else None
 
 
-def chosen_kind(choice: str, count: int) -> Kind:
+def chosen_kind(choice: str, count: int) -> str:
     """Return the kind of index for so many vectors.
 
     Example:
@@ -64,7 +66,7 @@ def chosen_kind(choice: str, count: int) -> Kind:
         return "exact"
     if choice == "auto":
         return next((kind for kind, most in AUTO.items() if count <= most), "ivf")
-    return choice  # type: ignore[return-value] # checked where the index was made
+    return choice
 
 
 def built(store: Store, space: int, modality: int, choice: str, *, file: str = "") -> Base:
@@ -74,7 +76,7 @@ def built(store: Store, space: int, modality: int, choice: str, *, file: str = "
         store: the truth.
         space: the space of the vectors.
         modality: its number.
-        choice: a kind of index, or "auto".
+        choice: a kind of index, "auto", or "milvus:URI".
         file: the file that the base stands for.
     """
     with store.reading():
@@ -89,7 +91,14 @@ def built(store: Store, space: int, modality: int, choice: str, *, file: str = "
                 items.append(portion.items)
                 yield portion.values
 
-        nearest = nearest_of(values(), store.space_facts(space)[1], kind)
+        dimension = store.space_facts(space)[1]
+        nearest: Engine
+        if kind.startswith(PREFIX):
+            name = f"{_beginning(store)}{space}_{modality}_{secrets.token_hex(4)}"
+            uri = kind.removeprefix(PREFIX)
+            nearest = MilvusNearest.create(uri, name, values(), dimension)
+        else:
+            nearest = nearest_of(values(), dimension, cast("Kind", kind))
     return Base(nearest, np.concatenate(entries), np.concatenate(items), upto, removed, file)
 
 
@@ -103,8 +112,12 @@ def read(folder: Path, record: Record) -> Base:
     keys_path = path.with_suffix(".keys.npy")
     for file, expected in ((path, record.sha256), (keys_path, record.keys_sha256)):
         _check_hash(file, expected)
-    effort = int(json.loads(record.settings)["effort"])
-    nearest = Nearest.read(path, record.kind, effort)
+    nearest: Engine
+    if record.kind == MilvusNearest.kind:
+        nearest = MilvusNearest.read(path)
+    else:
+        effort = int(json.loads(record.settings)["effort"])
+        nearest = Nearest.read(path, cast("Kind", record.kind), effort)
     keys = np.load(keys_path)
     assert keys.shape == (2, len(nearest))  # the hashes agree: this very package wrote both
     return Base(nearest, keys[0], keys[1], record.upto, record.removed, record.file)
@@ -129,7 +142,8 @@ def kept(store: Store, folder: Path, base: Base, space: int, modality: int) -> B
     assert base.nearest is not None
     place = folder / FOLDER
     _make(place)
-    name = f"{space}-{modality}-{store.generation}-{secrets.token_hex(4)}.faiss"
+    suffix = "milvus" if base.nearest.kind == MilvusNearest.kind else "faiss"
+    name = f"{space}-{modality}-{store.generation}-{secrets.token_hex(4)}.{suffix}"
     path = place / name
     try:
         with replacing(path) as draft:
@@ -171,6 +185,17 @@ def sweep(store: Store, folder: Path) -> None:
     for path in (folder / FOLDER).glob("*"):
         if path.name not in wanted:
             path.unlink(missing_ok=True)
+    choice = str(store.fact("kind") or "")
+    if choice.startswith(PREFIX):
+        files = [folder / FOLDER / path for path in named if path.suffix == ".milvus"]
+        said = [json.loads(file.read_text("utf-8")) for file in files if file.exists()]
+        wanted = {one["collection"] for one in said}
+        sweep_collections(choice.removeprefix(PREFIX), _beginning(store), wanted)
+
+
+def _beginning(store: Store) -> str:
+    """Return how the names of this index's collections begin."""
+    return f"commonspace_{store.fact('store')}_"
 
 
 def _make(place: Path) -> None:

@@ -12,6 +12,7 @@ from threading import RLock
 import numpy as np
 
 from commonspace.errors import OutputError, StoreError
+from commonspace.retrieval.milvus import PREFIX
 from commonspace.retrieval.shelf import Base, Shelf
 from commonspace.retrieval.shelf_files import built, kept, read, recorded
 from commonspace.retrieval.store import Store
@@ -90,10 +91,10 @@ class Shelves:
     def remake(self, modality: int) -> None:
         """Make the base of a modality anew from the store, while holding the lock of writers."""
         space = self.store.space
-        base = built(self.store, space, modality, self.choice, file=self._file(space, modality))
         try:
+            base = built(self.store, space, modality, self.choice)
             kept(self.store, self.folder, base, space, modality)
-        except OutputError as exc:
+        except (OutputError, StoreError) as exc:
             self.notes.append(f"{exc.problem} ({exc.found}): search is slower until it can be")
 
     @property
@@ -139,12 +140,16 @@ class Shelves:
 
     def _mended(self, space: int, modality: int, damage: StoreError) -> Base:
         """Make a base in place of a damaged one; keep it where nobody else is writing."""
-        base = built(self.store, space, modality, self.choice, file=self._file(space, modality))
         note = f"{damage.problem}: made anew from the store"
+        file = self._file(space, modality)
         try:
             with self._alone():
+                base = built(self.store, space, modality, self.choice, file=file)
                 base = kept(self.store, self.folder, base, space, modality)
         except (OutputError, StoreError):
+            if self.choice.startswith(PREFIX):  # what Milvus held may be more than memory holds
+                raise
+            base = built(self.store, space, modality, self.choice, file=file)
             note += ", in memory alone"
         self.notes.append(note)
         return base

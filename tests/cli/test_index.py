@@ -191,6 +191,11 @@ def test_a_place_that_is_taken_or_no_index(
     taken = call("index", run, photos, "--out", shop)
     assert taken.exit_code == 2
     assert "an index" in taken.stderr
+    both = ("--kind", "hnsw", "--store", "milvus:x.db")
+    assert (
+        "leave one of them out"
+        in call("index", run, photos, "--out", tmp_path / "two", *both).stderr
+    )
     none = call("search", tmp_path / "absent", "red")
     assert none.exit_code == 2
     assert "holds no index" in none.stderr
