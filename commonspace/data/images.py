@@ -13,7 +13,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.data.files import reading
 from commonspace.errors import DataError, FileFormatError
 
-__all__ = ["check_images", "decode_image", "drop_unreadable_images"]
+__all__ = ["check_images", "decode_image", "drop_unreadable_images", "rgb_of"]
 
 
 def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -48,7 +48,7 @@ def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
     path = Path(item)
     try:
         with reading(path, "an image file (JPEG, PNG, WebP, …)"), Image.open(path) as image:
-            return _rgb(ImageOps.exif_transpose(image), path)
+            return rgb_of(image, str(path))
     except FileFormatError as error:
         if isinstance(error.__cause__, Image.DecompressionBombError):
             raise FileFormatError(
@@ -58,6 +58,37 @@ def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
                 advice="make it smaller if you trust it, or drop it",
             ) from error.__cause__
         raise
+
+
+def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Return an image that Pillow has opened as it is meant to be seen; see ``decode_image``.
+
+    Args:
+        image: opened; its pixels are decoded here.
+        name: what to call it in messages.
+
+    Returns:
+        (h, w, 3) uint8, RGB.
+
+    Raises:
+        FileFormatError: its pixels have no agreed range.
+        OSError: it is cut short or damaged, as Pillow says.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return _from_deep_grey(np.asarray(image), name)
+    if image.mode == "F":
+        raise FileFormatError(
+            f"{name} has floating-point pixels, which have no agreed range",
+            expected="8 or 16 bits a channel",
+            found="mode F",
+            advice="convert it to 8-bit RGB",
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB"))
 
 
 def check_images(dataset: Dataset) -> list[str]:
@@ -127,28 +158,11 @@ def _problem(item: Path | NDArray[np.uint8] | None) -> str:
     return ""
 
 
-def _rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
-    if image.mode.startswith("I"):
-        return _from_deep_grey(np.asarray(image), path)
-    if image.mode == "F":
-        raise FileFormatError(
-            f"{path} has floating-point pixels, which have no agreed range",
-            expected="8 or 16 bits a channel",
-            found="mode F",
-            advice="convert it to 8-bit RGB",
-        )
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
-
-
-def _from_deep_grey(pixels: NDArray[np.integer], path: Path) -> NDArray[np.uint8]:
+def _from_deep_grey(pixels: NDArray[np.integer], name: str) -> NDArray[np.uint8]:
     """Scale 0..65535 to 0..255, rounded, and repeat it over the three channels."""
     if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 65535:
         raise FileFormatError(
-            f"{path} has pixels outside the range of 16 bits",
+            f"{name} has pixels outside the range of 16 bits",
             expected="0 to 65535",
             found=f"{pixels.min()} to {pixels.max()}",
             advice="convert it to 8-bit RGB",

@@ -4,7 +4,7 @@ A space that was fitted on features reads words and pictures only through the ve
 made those features; it says so by its hash. It knows no store and no search.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -128,22 +128,22 @@ class Embedder:
             )
         return vectors
 
-    def text(self, text: str) -> NDArray[np.float32]:
-        """Return (d,) for a text.
+    def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, d) for n texts, in one pass.
 
         Raises:
             SettingError: no modality of the space reads text, or its encoder is not named.
         """
-        return self._one("texts", Texts([(text,)]))
+        return self._all("texts", Texts([(text,) for text in texts]))
 
-    def image(self, image: Any) -> NDArray[np.float32]:  # noqa: ANN401 - a path or pixels
-        """Return (d,) for an image file, or an (h, w, 3) uint8 array.
+    def images(self, images: Sequence[Any]) -> NDArray[np.float32]:
+        """Return (n, d) for n image files, or (h, w, 3) uint8 arrays, in one pass.
 
         Raises:
             SettingError: no modality of the space reads images, or its encoder is not named.
-            DataError: the file is missing or damaged.
+            DataError: a file is missing or damaged.
         """
-        return self._one("images", Images([image]))
+        return self._all("images", Images(list(images)))
 
     def encoder(self, modality: str) -> tuple[str, Encoder]:
         """Return what the encoder of a modality reads ("texts" or "images"), and the encoder.
@@ -156,12 +156,11 @@ class Embedder:
             self._built[modality] = self._new_encoder(modality)
         return self._built[modality]
 
-    def _one(self, kind: str, column: Column) -> NDArray[np.float32]:
+    def _all(self, kind: str, column: Column) -> NDArray[np.float32]:
         modality = self._modality_reading(kind)
         if self.reads_features(modality):
             column = Features(self.encoder(modality)[1](column).numpy())
-        vector: NDArray[np.float32] = self.embed(modality, column)[0]
-        return vector
+        return self.embed(modality, column)
 
     def _modality_reading(self, kind: str) -> str:
         """Return the modality that reads texts or images; that called "text" or "image" first."""

@@ -1,6 +1,6 @@
 """What is asked and what is found, and the checks of a query at the door. Knows no index."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.errors import DataError, SettingError
 from commonspace.retrieval.embedder import Embedder
 
-__all__ = ["Found", "Query", "checked_vectors", "vector_of"]
+__all__ = ["Found", "Query", "checked_vectors", "vectors_of"]
 
 LONGEST_TEXT = 100_000
 """Characters of a text query: more is a file given by mistake."""
@@ -57,36 +57,32 @@ class Found:
     """The path of its picture, where the index was made of image files."""
 
 
-def vector_of(query: Query, embedder: Embedder) -> NDArray[np.float32]:
-    """Return (d,), the vector of a query.
+def vectors_of(queries: Sequence[Query], embedder: Embedder) -> NDArray[np.float32]:
+    """Return (q, d), the vectors of queries: all texts are embedded in one pass, and all pictures.
 
     Raises:
-        SettingError: nothing is asked; the text is empty or too long; the space cannot read it.
-        DataError: the picture or the vector cannot be used.
+        SettingError: nothing is asked; a text is empty or too long; the space cannot read it.
+        DataError: a picture or a vector cannot be used.
     """
-    parts: list[NDArray[np.float32]] = []
-    if query.text is not None:
-        parts.append(embedder.text(_checked_text(query.text)))
-    if query.image is not None:
-        image = query.image
-        parts.append(embedder.image(Path(image) if isinstance(image, str) else image))
-    if query.vector is not None:
-        row = np.asarray(query.vector)
-        parts.append(checked_vectors(row[None] if row.ndim == 1 else row, embedder)[0])
-    if not parts:
-        raise SettingError(
-            "nothing is asked",
-            expected="a text, an image or a vector",
-            found="none of them",
-            advice='search for words: index.search(text="a red kite")',
-        )
-    for part in parts:
-        _check_length(part)
-    if len(parts) == 1:
-        return parts[0]
-    mean: NDArray[np.float32] = np.mean([part / np.linalg.norm(part) for part in parts], axis=0)
-    _check_length(mean)
-    return mean
+    parts: list[list[NDArray[np.float32]]] = [[] for _ in queries]
+    asking = [row for row, query in enumerate(queries) if query.text is not None]
+    if asking:
+        texts = [_checked_text(queries[row].text) for row in asking]
+        for row, vector in zip(asking, embedder.texts(texts), strict=True):
+            parts[row].append(vector)
+    showing = [row for row, query in enumerate(queries) if query.image is not None]
+    if showing:
+        images = [_opened(queries[row].image) for row in showing]
+        for row, vector in zip(showing, embedder.images(images), strict=True):
+            parts[row].append(vector)
+    for row, query in enumerate(queries):
+        if query.vector is not None:
+            given = np.asarray(query.vector)
+            given = given[None] if given.ndim == 1 else given
+            parts[row].append(checked_vectors(given, embedder)[0])
+    rows = [_together(part) for part in parts]
+    size = embedder.space.dimension
+    return np.ascontiguousarray(np.reshape(rows, (len(rows), size)), dtype=np.float32)
 
 
 def checked_vectors(vectors: ArrayLike, embedder: Embedder) -> NDArray[np.float32]:
@@ -117,6 +113,28 @@ def checked_vectors(vectors: ArrayLike, embedder: Embedder) -> NDArray[np.float3
     return rows
 
 
+def _together(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return (d,): the one part, or the mean of several, each of unit length."""
+    if not parts:
+        raise SettingError(
+            "nothing is asked",
+            expected="a text, an image or a vector",
+            found="none of them",
+            advice='search for words: index.search(text="a red kite")',
+        )
+    for part in parts:
+        _check_length(part)
+    if len(parts) == 1:
+        return parts[0]
+    mean: NDArray[np.float32] = np.mean([part / np.linalg.norm(part) for part in parts], axis=0)
+    _check_length(mean)
+    return mean
+
+
+def _opened(image: str | Path | NDArray[np.uint8] | None) -> Path | NDArray[np.uint8] | None:
+    return Path(image) if isinstance(image, str) else image
+
+
 def _check_length(vector: NDArray[np.float32]) -> None:
     if not np.any(vector):
         raise DataError(
@@ -127,7 +145,7 @@ def _check_length(vector: NDArray[np.float32]) -> None:
         )
 
 
-def _checked_text(text: str) -> str:
+def _checked_text(text: str | None) -> str:
     if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
         found = (
             f"{len(text):,} characters"

@@ -9,10 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from commonspace.errors import StoreError
+from commonspace.retrieval.browse import (
+    AllVectors,
+    Facts,
+    StoredItem,
+    all_vectors,
+    count_items,
+    facts_of,
+    item_of,
+)
 from commonspace.retrieval.folder import STORE
 from commonspace.retrieval.lock import WAIT
 from commonspace.retrieval.opened import Opened
-from commonspace.retrieval.query import Found, Query, checked_vectors, vector_of
+from commonspace.retrieval.query import Found, Query, checked_vectors, vectors_of
 from commonspace.retrieval.searching import Search, Searcher
 from commonspace.retrieval.store import Store
 from commonspace.space import CommonSpace
@@ -175,10 +184,51 @@ class Reader:
         if isinstance(queries, np.ndarray):
             vectors = checked_vectors(queries, embedder)
         else:
-            rows = [vector_of(query, embedder) for query in queries]
-            size = embedder.space.dimension
-            vectors = np.ascontiguousarray(np.reshape(rows, (len(rows), size)), dtype=np.float32)
+            vectors = vectors_of(queries, embedder)
         return self._searcher.find(embedder.space, vectors, search or Search())
+
+    def search_each(self, asked: Sequence[tuple[Query, Search]]) -> list[list[Found]]:
+        """Return what queries find, each searched in its own way, all embedded in one pass.
+
+        Args:
+            asked: queries, each with how to search.
+
+        Raises:
+            SettingError: a query asks nothing, or an option cannot work.
+            DataError: a picture or vector cannot be used.
+        """
+        embedder = self._opened.embedder()
+        vectors = vectors_of([query for query, _ in asked], embedder)
+        answers: dict[int, list[Found]] = {}
+        for how in dict.fromkeys(how for _, how in asked):
+            rows = [row for row, (_, one) in enumerate(asked) if one == how]
+            found = self._searcher.find(embedder.space, vectors[rows], how)
+            answers.update(zip(rows, found, strict=True))
+        return [answers[row] for row in range(len(asked))]
+
+    def item(self, id: str) -> StoredItem | None:
+        """Return all that is kept of an item; None where there is none of that id."""
+        return item_of(self._opened, id)
+
+    def count(self, where: str | None = None, modality: str | None = None) -> int:
+        """Return how many items there are, of those that a condition holds for.
+
+        Args:
+            where: a condition as in ``search``; None for all.
+            modality: only items that have it; None for all.
+
+        Raises:
+            SettingError: the condition cannot be understood.
+        """
+        return count_items(self._opened, where, modality)
+
+    def facts(self) -> Facts:
+        """Return what a person can filter by: modalities, classes, and the values of fields."""
+        return facts_of(self._opened)
+
+    def all_vectors(self) -> AllVectors:
+        """Return every vector, with the id, the classes and the modality that it belongs to."""
+        return all_vectors(self._opened)
 
     def info(self) -> dict[str, Any]:
         """Return what the index holds: items, fields, space, kind, sizes; fit for JSON."""

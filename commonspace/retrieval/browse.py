@@ -1,0 +1,202 @@
+"""An open index as it is looked through: one item, how many, which fields, every vector.
+
+It knows no queries and no ranking.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.columns import Images
+from commonspace.retrieval.catalogue import kept_of, numbers_of
+from commonspace.retrieval.opened import Opened
+from commonspace.retrieval.records import Kept, Source
+from commonspace.retrieval.sources import column_of
+from commonspace.retrieval.where import condition
+
+__all__ = [
+    "AllVectors",
+    "Facts",
+    "FieldFacts",
+    "StoredItem",
+    "all_vectors",
+    "count_items",
+    "facts_of",
+    "item_of",
+]
+
+SHOWN_VALUES = 50
+"""Values of a field, and no more, are worth listing."""
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """All that an index keeps of one item."""
+
+    kept: Kept
+    """Its id, split, labels, fields, texts and the path of its picture."""
+    pixels: NDArray[np.uint8] | None
+    """(h, w, 3) RGB, where the picture itself was kept; else None."""
+    vectors: dict[str, NDArray[np.float32]]
+    """Modality -> (d,), its vector in the space that answers."""
+
+
+@dataclass(frozen=True)
+class FieldFacts:
+    """What the items hold in one field."""
+
+    kind: str
+    """"number", "string", "boolean" or "mixed"."""
+    values: tuple[Any, ...]
+    """The most frequent ones, at most 50, the most frequent first."""
+    distinct: int
+    """How many values there are."""
+    low: float | None
+    """The smallest number; None where there is none."""
+    high: float | None
+    """The largest number."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a person can filter by."""
+
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+    """Those that items carry, in alphabetical order."""
+    fields: dict[str, FieldFacts]
+    generation: int
+    """Of the store, when this was true."""
+
+
+@dataclass(frozen=True)
+class AllVectors:
+    """Every vector of an index, and what it belongs to."""
+
+    ids: tuple[str, ...]
+    """n ids; an item with two modalities stands twice."""
+    labels: tuple[tuple[str, ...], ...]
+    """n times the classes of the item."""
+    modalities: tuple[str, ...]
+    """The names of m modalities."""
+    modality: NDArray[np.intp]
+    """(n,), which of them."""
+    values: NDArray[np.float32]
+    """(n, d)."""
+    generation: int
+    """Of the store, when this was true."""
+
+
+def item_of(opened: Opened, id: str) -> StoredItem | None:
+    """Return all that is kept of an item; None where there is none of that id."""
+    store = opened.store
+    with store.reading():
+        number = numbers_of(store, [id]).get(id)
+        if number is None:
+            return None
+        kept = kept_of(store, [number], store.fields)[number]
+        sql = (
+            "SELECT name, modality, entry, form, CASE form WHEN 'pixels' THEN raw END"
+            " FROM entries JOIN modalities USING (modality) JOIN sources USING (entry)"
+            " WHERE item = ? ORDER BY modality"
+        )
+        pixels = None
+        vectors: dict[str, NDArray[np.float32]] = {}
+        for name, modality, entry, form, raw in store.rows(sql, (number,)):
+            for vector in store.vectors_of(store.space, modality, [entry]).values():
+                vectors[name] = vector
+            if form == "pixels":
+                column = column_of(form, [Source(form, raw, None, b"")], features=False)
+                assert isinstance(column, Images)
+                pixels = column.items[0]
+    assert not isinstance(pixels, str)
+    return StoredItem(kept, pixels if isinstance(pixels, np.ndarray) else None, vectors)
+
+
+def count_items(opened: Opened, where: str | None, modality: str | None) -> int:
+    """Return how many items a condition holds for, of those that have a modality.
+
+    Raises:
+        SettingError: the condition cannot be understood.
+    """
+    store = opened.store
+    with store.reading():
+        tests: list[str] = []
+        parameters: list[Any] = []
+        if where is not None:
+            asked = condition(where, store.fields)
+            tests.append(f"({asked.sql})")
+            parameters += asked.parameters
+        if modality is not None:
+            tests.append(
+                "item IN (SELECT item FROM entries JOIN modalities USING (modality) WHERE name = ?)"
+            )
+            parameters.append(modality)
+        sql = "SELECT count(*) FROM items" + (" WHERE " + " AND ".join(tests) if tests else "")
+        return int(store.rows(sql, parameters)[0][0])
+
+
+def facts_of(opened: Opened) -> Facts:
+    """Return what a person can filter by; every item is looked at once."""
+    store = opened.store
+    with store.reading():
+        names = {place: name for name, place in store.fields.items()}
+        counts: dict[str, Counter[Any]] = {name: Counter() for name in names.values()}
+        classes: set[str] = set()
+        for labels, fields in store.rows("SELECT labels, fields FROM items"):
+            classes.update(json.loads(labels))
+            for place, value in enumerate(json.loads(fields)):
+                for one in value if isinstance(value, list) else [value]:
+                    if one is not None:
+                        counts[names[place]][(type(one) is bool, one)] += 1
+        modalities = tuple(opened.shelves.fresh().modalities)
+        generation = store.generation
+    fields_found = {name: _facts_of_field(found) for name, found in counts.items() if found}
+    return Facts(modalities, tuple(sorted(classes)), fields_found, generation)
+
+
+def all_vectors(opened: Opened) -> AllVectors:
+    """Return every vector, in the order of modalities and entries."""
+    store = opened.store
+    with store.reading():
+        space, generation = store.space, store.generation
+        known = {
+            item: (id, tuple(json.loads(labels)))
+            for item, id, labels in store.rows("SELECT item, id, labels FROM items")
+        }
+        modalities = dict(store.modalities)
+        found = [store.vectors(space, number) for number in modalities.values()]
+        dimension = store.space_facts(space)[1]
+    items = [item for part in found for item in part.items.tolist()]
+    none = np.empty((0, dimension), dtype=np.float32)
+    return AllVectors(
+        tuple(known[item][0] for item in items),
+        tuple(known[item][1] for item in items),
+        tuple(modalities),
+        np.repeat(np.arange(len(found)), [len(part.items) for part in found]),
+        np.concatenate([none, *(part.values for part in found)]),
+        generation,
+    )
+
+
+def _facts_of_field(counts: Counter[tuple[bool, Any]]) -> FieldFacts:
+    values = [value for (_, value), _ in counts.most_common(SHOWN_VALUES)]
+    kinds = {_kind(value) for _, value in counts}
+    numbers = [float(value) for _, value in counts if _kind(value) == "number"]
+    return FieldFacts(
+        kinds.pop() if len(kinds) == 1 else "mixed",
+        tuple(values),
+        len(counts),
+        min(numbers, default=None),
+        max(numbers, default=None),
+    )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else "string"
