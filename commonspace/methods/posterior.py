@@ -81,7 +81,7 @@ class PosteriorMatching(Descent):
     learning_rate: float = 2e-3
     hidden: int = 512
     common: int = 64
-    mixture: float = 0.05
+    mixture: float = 0.03
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""

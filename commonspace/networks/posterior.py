@@ -41,7 +41,7 @@ class PosteriorConfig:
     hidden: int
     instance: int
     several: bool = False
-    mixture: float = 0.05
+    mixture: float = 0.03
 
 
 class PosteriorNetwork(Trunked):

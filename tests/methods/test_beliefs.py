@@ -1,0 +1,97 @@
+"""Calibration of scores and beliefs in labels, against known answers and finite differences."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import softmax
+
+from commonspace.methods import beliefs
+from commonspace.methods.beliefs import believe, temper
+
+Array = NDArray[np.float64]
+
+
+def drawn(n: int, c: int, spread: float, seed: int) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Return classes that are drawn from known posteriors: logits, their softmax and the draw."""
+    draw = np.random.default_rng(seed)
+    logits = spread * draw.normal(size=(n, c))
+    p = softmax(logits, axis=1)
+    return logits, p, (draw.random((n, 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+
+
+def test_the_slope_and_the_offsets_are_found_again() -> None:
+    logits, p, classes = drawn(20_000, 3, 2.0, 0)
+    found = temper((logits - [0.5, 0.0, -0.5]) / 4, np.eye(3)[classes], several=False)
+    assert found.slope == pytest.approx(4, rel=0.03)
+    np.testing.assert_allclose(found.offsets - found.offsets.mean(), [0.5, 0, -0.5], atol=0.06)
+    assert found.loss == pytest.approx(-(p * np.log(p)).sum(axis=1).mean(), abs=0.02)
+
+
+def test_independent_classes_are_found_again() -> None:
+    draw = np.random.default_rng(1)
+    logits = 2 * draw.normal(size=(20_000, 2))
+    targets = (draw.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(float)
+    found = temper(logits / 3, targets, several=True)
+    assert found.slope == pytest.approx(3, rel=0.03)
+    np.testing.assert_allclose(found.offsets, 0, atol=0.06)
+
+
+def test_scores_that_say_nothing_leave_the_rates_of_the_classes() -> None:
+    targets = np.eye(2)[[0] * 30 + [1] * 10]
+    found = temper(np.zeros((40, 2)), targets, several=False)
+    np.testing.assert_allclose(softmax(found.offsets), [0.75, 0.25], atol=0.01)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.3, 0.6])
+def test_the_share_of_wrong_labels_is_found_and_most_are_put_right(wrong: float) -> None:
+    draw = np.random.default_rng(2)
+    n, c = 4000, 5
+    truth = draw.integers(0, c, n)
+    scores = [np.eye(c)[truth] + 0.35 * draw.normal(size=(n, c)) for _ in range(2)]
+    labels = np.where(draw.random(n) < wrong, draw.integers(0, c, n), truth)
+    found = believe(scores, np.eye(c)[labels])
+    assert found.noise == pytest.approx(wrong, abs=0.03)
+    np.testing.assert_allclose(found.classes.sum(axis=1), 1)
+    assert (found.classes.argmax(axis=1) == truth).mean() > 0.97
+    if not wrong:
+        np.testing.assert_allclose(found.classes, np.eye(c)[labels], atol=0.02)
+
+
+def test_a_modality_that_says_nothing_of_a_sample_leaves_it_to_the_other() -> None:
+    """Scores of 0 stand for a modality that is missing."""
+    draw = np.random.default_rng(3)
+    truth = draw.integers(0, 3, 900)
+    scores = np.eye(3)[truth] + 0.3 * draw.normal(size=(900, 3))
+    labels = np.eye(3)[np.where(draw.random(900) < 0.3, draw.integers(0, 3, 900), truth)]
+    alone, beside = believe([scores], labels), believe([scores, np.zeros_like(scores)], labels)
+    assert beside.noise == pytest.approx(alone.noise, abs=1e-3)
+    np.testing.assert_allclose(beside.classes, alone.classes, atol=5e-3)
+
+
+def test_the_gradients_are_those_of_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Central differences, at a random point beside the start."""
+    looked = []
+
+    def checked(
+        loss: Callable[[Array], tuple[float, Array]],
+        start: Array,
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        point = start + 0.3 * np.random.default_rng(4).normal(size=start.shape)
+        steps = 1e-6 * np.eye(len(point))
+        slopes = [(loss(point + s)[0] - loss(point - s)[0]) / 2e-6 for s in steps]
+        np.testing.assert_allclose(loss(point)[1], slopes, atol=1e-7)
+        looked.append(len(point))
+        return minimize(loss, start, **options)
+
+    monkeypatch.setattr(beliefs, "minimize", checked)
+    draw = np.random.default_rng(5)
+    scores, labels = draw.normal(size=(12, 3)), np.eye(3)[draw.integers(0, 3, 12)]
+    temper(scores, labels, several=False)
+    temper(scores, labels, several=True)
+    believe([scores, draw.normal(size=(12, 3))], labels)
+    assert looked == [4, 4, 6]

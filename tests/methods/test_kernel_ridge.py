@@ -1,0 +1,75 @@
+"""Kernel ridge regression against the normal equations, and each sample really left out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from commonspace.methods.kernel_ridge import KernelRidge
+
+Array = NDArray[np.float64]
+
+
+def kernel(X: Array, L: Array, width: float) -> Array:
+    differences = X[:, None] - L[None]
+    distances: Array = np.einsum("ijk,ijk->ij", differences, differences)
+    factor: float = -width / X.shape[1]
+    found: Array = np.exp(factor * distances)
+    return found
+
+
+def naive(X: Array, Y: Array, L: Array, width: float, ridge: float) -> Array:
+    """Solve for the coefficients and the bias together: (l + 1, c)."""
+    Z = np.column_stack([kernel(X, L, width), np.ones(len(X))])
+    penalty = np.zeros((len(L) + 1, len(L) + 1))
+    penalty[:-1, :-1] = ridge * kernel(L, L, width)
+    found: Array = np.linalg.solve(Z.T @ Z + penalty, Z.T @ Y)
+    return found
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**20),
+    landmarks=st.integers(1, 8),
+    width=st.floats(0.2, 3),
+    ridge=st.floats(0.05, 10),
+)
+def test_the_solution_is_that_of_the_normal_equations(
+    seed: int, landmarks: int, width: float, ridge: float
+) -> None:
+    draw = np.random.default_rng(seed)
+    X, Y = draw.normal(size=(14, 3)), np.eye(3)[draw.integers(0, 3, 14)]
+    found = KernelRidge(X, X[:landmarks], width).solve(Y, ridge)
+    expected = naive(X, Y, X[:landmarks], width, ridge)
+    np.testing.assert_allclose(found.coefficients, expected[:-1], atol=1e-6)
+    np.testing.assert_allclose(found.bias, expected[-1], atol=1e-7)
+
+
+@pytest.mark.parametrize("landmarks", [5, 12])
+def test_what_is_left_out_is_what_a_machine_without_the_sample_says(landmarks: int) -> None:
+    """With landmarks that are fixed, as they are, whether or not they are among the samples."""
+    draw = np.random.default_rng(1)
+    X, Y = draw.normal(size=(12, 4)), draw.random((12, 2))
+    L = X[:landmarks]
+    found = KernelRidge(X, L, 0.7).left_out(Y, 0.2)
+    for i in range(len(X)):
+        others = np.arange(len(X)) != i
+        solution = naive(X[others], Y[others], L, 0.7, 0.2)
+        expected = kernel(X[i : i + 1], L, 0.7)[0] @ solution[:-1] + solution[-1]
+        np.testing.assert_allclose(found[i], expected, atol=1e-8)
+
+
+def test_a_great_penalty_leaves_the_mean_of_the_others() -> None:
+    draw = np.random.default_rng(2)
+    X, Y = draw.normal(size=(9, 2)), draw.random((9, 3))
+    found = KernelRidge(X, X, 1.0).left_out(Y, 1e9)
+    np.testing.assert_allclose(found, (Y.sum(axis=0) - Y) / 8, atol=1e-6)
+
+
+def test_equal_landmarks_do_no_harm() -> None:
+    """The kernel of the landmarks is then singular; its rank is what counts."""
+    draw = np.random.default_rng(3)
+    X, Y = draw.normal(size=(10, 2)), draw.random((10, 2))
+    once, twice = (KernelRidge(X, X[rows], 1.0) for rows in ([0, 1, 2], [0, 1, 2, 1, 0]))
+    np.testing.assert_allclose(once.left_out(Y, 0.1), twice.left_out(Y, 0.1), atol=1e-7)

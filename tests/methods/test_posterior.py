@@ -1,0 +1,241 @@
+"""Posterior matching: what it learns from, what its settings come to, and what its scores mean."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import commonspace as cs
+from commonspace.data import Dataset, Features, Texts
+from commonspace.encoders import Vectors
+from commonspace.errors import DataError, SettingError
+from commonspace.methods import FromRaw, PosteriorMatching
+from commonspace.methods.kernel_posteriors import fit_kernel_posteriors
+from commonspace.methods.posterior_objective import PosteriorObjective, Weighing, same_things
+from commonspace.networks.posterior import PosteriorNetwork
+from commonspace.training import Samples
+
+QUIET = cs.Run(observers=())
+SMALL: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 5}
+
+
+def drawn(n: int = 600, c: int = 3, seed: int = 0) -> Dataset:
+    """Return two modalities around class centres, with what tells pairs apart beside them."""
+    draw = np.random.default_rng(seed)
+    classes = np.arange(n) % c
+    own = draw.normal(size=(n, 3))
+    turn = {"image": draw.normal(size=(3, 8)), "text": draw.normal(size=(3, 9))}
+    centres = {name: draw.normal(size=(c, one.shape[1])) for name, one in turn.items()}
+    return Dataset(
+        name="drawn",
+        ids=tuple(map(str, range(n))),
+        columns={
+            name: Features(
+                1.5 * centres[name][classes] + own @ turn[name] + 0.2 * draw.normal(size=(n, size))
+            )
+            for name, size in (("image", 8), ("text", 9))
+        },
+        labels=np.eye(c, dtype=bool)[classes],
+        class_names=tuple("abcdefgh"[:c]),
+        split=np.repeat(["train", "validation", "test"], [n // 3] * 3),
+    )
+
+
+def fitted(data: Dataset, **options: Any) -> cs.CommonSpace:  # noqa: ANN401
+    method = PosteriorMatching(**{**SMALL, **options})
+    return method.fit(data.part("train"), data.part("validation"), QUIET)
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return drawn()
+
+
+@pytest.fixture(scope="module")
+def space(data: Dataset) -> cs.CommonSpace:
+    return fitted(data, hidden=64, epochs=20, common=16)
+
+
+def scores_of(space: cs.CommonSpace, part: Dataset, dial: float) -> np.ndarray[Any, Any]:
+    one, other = (each.vectors for each in space.embed_dataset(part).values())
+    scores: np.ndarray[Any, Any] = space.as_queries(one, dial) @ other.T
+    return scores
+
+
+def test_the_score_is_the_probability_of_a_shared_class(
+    space: cs.CommonSpace, data: Dataset
+) -> None:
+    """On test, pairs of a score about s share a class in about s of the cases."""
+    test = data.part("test")
+    scores = scores_of(space, test, 0.0)
+    relevant = test.labels.astype(int) @ test.labels.T.astype(int) > 0
+    np.testing.assert_allclose(space.relevance(scores), scores, atol=1e-6)
+    bins = np.minimum((scores * 10).astype(int), 9)
+    gaps = [
+        abs(scores[bins == one].mean() - relevant[bins == one].mean()) * (bins == one).mean()
+        for one in np.unique(bins)
+    ]
+    assert sum(gaps) < 0.04
+
+
+def test_the_dial_leads_from_the_kind_to_the_very_thing(
+    space: cs.CommonSpace, data: Dataset
+) -> None:
+    test = data.part("test")
+    relevant = test.labels.astype(int) @ test.labels.T.astype(int) > 0
+    first, kinds = [], []
+    for dial in (0.0, 0.5, 1.0):
+        best = scores_of(space, test, dial).argmax(axis=1)
+        first.append((best == np.arange(len(test))).mean())
+        kinds.append(relevant[np.arange(len(test)), best].mean())
+    assert first[0] < 0.1 < 0.3 < first[1]
+    assert first[1] < first[2]
+    assert min(kinds) > 0.9
+
+
+def test_wrong_labels_do_little_harm(data: Dataset) -> None:
+    """At two of five wrong, in validation too, the loss of mAP is a small part of what it was."""
+    draw = np.random.default_rng(1)
+    changed = (draw.random(len(data)) < 0.4) & (data.split != "test")
+    random = np.eye(3, dtype=bool)[draw.integers(0, 3, len(data))]
+    noisy = replace(data, labels=np.where(changed[:, None], random, data.labels))
+    space = fitted(noisy)
+    clean = cs.evaluate(fitted(data), data.part("test"))["average"]["map"]
+    found = cs.evaluate(space, data.part("test"))["average"]["map"]
+    assert space.provenance["posteriors"]["label_noise"] == pytest.approx(0.4, abs=0.12)
+    assert found > clean - 0.05
+
+
+def test_labels_that_are_right_are_taken_as_they_are(data: Dataset) -> None:
+    found = fit_kernel_posteriors(data.part("train"), several=False, seed=0)
+    assert found.noise == 0
+    np.testing.assert_array_equal(found.beliefs, data.part("train").labels)
+
+
+def test_one_label_a_class_is_enough_to_begin(data: Dataset) -> None:
+    """The others are unlabelled; no share of wrong labels can be told from three."""
+    labels = data.labels.copy()
+    labels[3:200] = False
+    space = fitted(replace(data, labels=labels))
+    assert space.provenance["posteriors"]["label_noise"] == 0
+    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.6
+
+
+def test_without_pairs_there_is_no_second_block(data: Dataset) -> None:
+    here = np.arange(len(data)) % 2 == 0
+    free = data.split != "train"
+    columns = {
+        name: Features(column.values, mask | free)  # type: ignore[attr-defined]
+        for (name, column), mask in zip(data.columns.items(), (here, ~here), strict=True)
+    }
+    space = fitted(replace(data, columns=columns))
+    assert not space.granular
+    assert space.dimension == 3
+    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.8
+    with pytest.raises(SettingError, match="no granularity"):
+        space.as_queries(np.zeros((1, 3)), 0.0)
+
+
+def test_several_labels_a_sample_are_probabilities_of_their_own(data: Dataset) -> None:
+    labels = data.labels.copy()
+    labels[::2] |= np.roll(labels[::2], 1, axis=1)
+    several = replace(data, labels=labels)
+    space = fitted(several)
+    p = space.embed("image", several.part("test").columns["image"])[:, :3] / np.sqrt(0.97)
+    assert p.sum(axis=1).max() > 1.2
+    assert ((p >= 0) & (p <= 1 + 1e-6)).all()
+    assert space.calibrated
+    np.testing.assert_allclose(
+        space.relevance(scores_of(space, several.part("test"), 0.0)).mean(),
+        (several.part("test").labels.astype(int) @ several.part("test").labels.T > 0).mean(),
+        atol=0.05,
+    )
+
+
+def test_a_resumed_fitting_gives_the_same_bits(data: Dataset, tmp_path: Path, witness: Any) -> None:  # noqa: ANN401
+    whole = fitted(data)
+    method = PosteriorMatching(**SMALL)
+    parts = data.part("train"), data.part("validation")
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(*parts, cs.Run(folder=tmp_path, observers=(witness(dies_in=3),)))
+    resumed = method.fit(*parts, cs.Run(folder=tmp_path, resume=True, observers=()))
+    assert resumed.fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mixture": 0.0}, "mixture"),
+        ({"mixture": 1.0}, "mixture"),
+        ({"hidden": 0}, "hidden"),
+        ({"raw": FromRaw(fine_tune="all")}, "fine_tune"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message) as caught:
+        PosteriorMatching(**options)
+    assert caught.value.advice
+
+
+def test_raw_columns_without_an_encoder_are_refused(data: Dataset) -> None:
+    texts = replace(data, columns={**data.columns, "text": Texts([("some words",)] * len(data))})
+    with pytest.raises(DataError, match="learns from feature vectors") as caught:
+        fitted(texts)
+    assert "extract" in caught.value.advice
+
+
+def samples_of(data: Dataset) -> Samples:
+    inputs = {name: Vectors(column.size) for name, column in data.columns.items()}  # type: ignore[attr-defined]
+    return Samples(data, inputs, torch.device("cpu"))
+
+
+def test_things_that_are_equal_in_any_modality_are_one(data: Dataset) -> None:
+    """0 and 1 share a text, 1 and 2 a picture; what is missing makes nothing equal."""
+    part = data.take(np.arange(6))
+    image, text = (column.values.copy() for column in part.columns.values())  # type: ignore[attr-defined]
+    text[1], image[2], text[5] = text[0], image[1], text[4]
+    columns = {"image": Features(image), "text": Features(text, np.arange(6) < 5)}
+    found = same_things(samples_of(replace(part, columns=columns)))
+    assert found.tolist() == [0, 0, 0, 3, 4, 5]
+
+
+def test_classes_and_things_share_no_weights(data: Dataset, space: cs.CommonSpace) -> None:
+    """The gradient of either part of the objective reaches none of the other's layers."""
+    part = data.part("train")
+    samples = samples_of(part)
+    objective = PosteriorObjective(torch.from_numpy(part.labels).float(), same_things(samples))
+    network = PosteriorNetwork.from_config(space.network.to_config())  # type: ignore[operator]
+    losses = objective(network, samples.batch(torch.arange(30)))
+    torch.testing.assert_close(losses["loss"], losses["kind"] + losses["thing"])
+    for term, own in (("kind", "networks."), ("thing", ("instances.", "log_scale"))):
+        named = dict(network.named_parameters())
+        slopes = torch.autograd.grad(
+            losses[term], list(named.values()), retain_graph=True, allow_unused=True
+        )
+        for name, slope in zip(named, slopes, strict=True):
+            reached = slope is not None and bool(slope.any())
+            assert reached == name.startswith(own), name
+
+
+def test_the_share_of_the_network_is_the_most_likely_one(
+    data: Dataset, space: cs.CommonSpace
+) -> None:
+    """No other share on a grid makes the labels of validation more likely."""
+    network, part = space.network, data.part("validation")
+    assert isinstance(network, PosteriorNetwork)
+    samples = samples_of(part)
+    Weighing(samples)(network, samples)
+    for number, name in enumerate(network.modalities):
+        with torch.inference_mode():
+            x = network.rescaled(name, samples.inputs[name])
+            kernel, net = (p[samples.labels > 0].double() for p in network.experts(name, x))
+        shares = torch.linspace(0.02, 0.98, 97, dtype=torch.double)
+        likely = torch.stack(
+            [(s * net + (1 - s) * kernel).log().sum() + s.log() + (1 - s).log() for s in shares]
+        )
+        assert float(network.shares[number]) == pytest.approx(
+            float(shares[likely.argmax()]), abs=0.02
+        )

@@ -1,0 +1,131 @@
+"""The network of posterior matching: what its blocks, its dial and its kernel machine compute."""
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from commonspace.networks.kernel_machine import KernelMachine
+from commonspace.networks.posterior import (
+    FINEST,
+    PosteriorConfig,
+    PosteriorNetwork,
+    Rescaled,
+)
+
+
+def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
+    """Return one with weights, coefficients and scales that are all drawn."""
+    sizes = {"image": 5, "type": 3}
+    config = PosteriorConfig(
+        **{
+            "trunks": {name: {"kind": "vectors", "size": size} for name, size in sizes.items()},
+            "classes": 4,
+            "landmarks": dict.fromkeys(sizes, 6),
+            "hidden": 8,
+            "instance": 3,
+            **options,
+        }
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = PosteriorNetwork(config)
+        for name in sizes:
+            kernel = made.kernel(name)
+            for buffer in (kernel.landmarks, kernel.coefficients, kernel.bias):
+                buffer.normal_()
+        made.shares.copy_(torch.tensor([0.25, 0.75]))
+        made.temperatures.copy_(torch.tensor([2.0, 0.5]))
+    return made.eval()
+
+
+INPUTS = {name: torch.randn(7, size) for name, size in (("image", 5), ("type", 3))}
+
+
+def test_a_kernel_machine_is_a_sum_of_bumps() -> None:
+    machine = KernelMachine(3, 4, 2)
+    for buffer in (machine.landmarks, machine.coefficients, machine.bias):
+        buffer.normal_()
+    machine.width.fill_(0.7)
+    x = torch.randn(5, 3)
+    for row, found in zip(x, machine(x), strict=True):
+        bumps = torch.stack(
+            [(-0.7 / 3 * (row - one).square().sum()).exp() for one in machine.landmarks]
+        )
+        torch.testing.assert_close(found, machine.bias + bumps @ machine.coefficients)
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5])
+def test_rescaling_keeps_signs(power: float) -> None:
+    scale = Rescaled(3)
+    scale.power.fill_(power)
+    scale.shift.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    scale.weight.copy_(torch.tensor([2.0, 1.0, 0.0]))
+    root = 4.0 if power == 1 else 2.0
+    found = scale(torch.tensor([[4.0, -4.0, 9.0]]))
+    torch.testing.assert_close(found, torch.tensor([[2 * (root - 1), -root, 0.0]]))
+
+
+@torch.no_grad()
+def test_the_posterior_is_the_mixture_of_both_experts() -> None:
+    made = network()
+    for number, name in enumerate(made.modalities):
+        x = INPUTS[name]
+        share, t = made.shares[number], made.temperatures[number]
+        expected = (1 - share) * made.kernel(name)(x).softmax(dim=1)
+        expected += share * (made.logits(name, x) / t).softmax(dim=1)
+        found = made.posterior(name, x)
+        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(found.sum(dim=1), torch.ones(7))
+
+
+@torch.no_grad()
+def test_several_classes_have_probabilities_of_their_own() -> None:
+    made = network(several=True)
+    x = INPUTS["type"]
+    expected = 0.25 * made.kernel("type")(x).sigmoid()
+    expected += 0.75 * (made.logits("type", x) / 0.5).sigmoid()
+    torch.testing.assert_close(made.posterior("type", x), expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dial", [0.0, 0.3, 1.0])
+def test_the_dial_weighs_the_blocks_on_the_side_of_the_query(dial: float) -> None:
+    made = network(mixture=0.1)
+    one, other = (made.embed(name, INPUTS[name]) for name in made.modalities)
+    p, q = (made.posterior(name, INPUTS[name]) for name in made.modalities)
+    z, y = (made.instance(name, INPUTS[name]) for name in made.modalities)
+    w = FINEST * dial
+    scores = (one * made.query_weights(dial)) @ other.T
+    torch.testing.assert_close(scores, (1 - w) * p @ q.T + w * z @ y.T)
+    torch.testing.assert_close(one @ other.T, 0.9 * p @ q.T + 0.1 * z @ y.T)
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(7))
+    assert one.norm(dim=1).max() <= 1 + 1e-6
+
+
+@torch.no_grad()
+def test_the_dial_at_which_vectors_are_left_as_they_are() -> None:
+    made = network(mixture=0.2)
+    torch.testing.assert_close(made.query_weights(0.2 / FINEST), torch.ones(7))
+
+
+@torch.no_grad()
+def test_without_a_second_block_the_vectors_are_the_posteriors() -> None:
+    made = network(instance=0)
+    assert not made.granular
+    assert made.dimension == 4
+    found = made.embed("image", INPUTS["image"])
+    torch.testing.assert_close(found, made.posterior("image", INPUTS["image"]))
+
+
+def test_it_is_built_again_from_its_description() -> None:
+    made = network()
+    again = PosteriorNetwork.from_config(made.to_config())
+    again.load_state_dict(made.state_dict())
+    again.eval()
+    for name, given in INPUTS.items():
+        torch.testing.assert_close(again.embed(name, given), made.embed(name, given))
+    assert made.embed("image", INPUTS["image"]).shape == (7, 7)
+    assert sqrt(float(np.square(made.query_weights(0.0)[4:].numpy()).sum())) == 0
