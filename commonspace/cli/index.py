@@ -84,11 +84,14 @@ def index(
     encoders = encoders_named(image, text, encoder)
     space = load(run, device=device)
     dataset = _opened_data(data, split_seed, partial=partial)
-    made = Index.create(out, space, kind=_choice(kind, store), encoders=encoders)
-    with made, _tidy_end(out, data), index_bar("items") as progress:
-        change = made.add(dataset, progress=progress)
-    _tell(change, made)
-    typer.echo(f'{out}: {change.added} items\nnext: commonspace search {out} "WORDS"')
+    with _tidy_end(out, data), index_bar("items") as progress:
+        made = Index.create(
+            out, space, dataset, kind=_choice(kind, store), encoders=encoders, progress=progress
+        )
+    with made:
+        for note in made.notes:
+            typer.echo(f"note: {note}", err=True)
+        typer.echo(f'{out}: {len(made)} items\nnext: commonspace search {out} "WORDS"')
 
 
 def add(

@@ -12,6 +12,7 @@ changes something is kept when it returns, and found at once by every process th
 open. An index may be shared between threads.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Index(Reader):
         """Make an index, and put a data set into it.
 
         The empty index is made first, whole; then the samples follow in portions. After a kill
-        ``update`` with the same data goes on.
+        ``update`` with the same data goes on; after an error with nothing kept, nothing is left.
 
         Args:
             path: a folder that is not there yet, or empty.
@@ -106,9 +107,13 @@ class Index(Reader):
             index._opened.adopt(embedder)
         try:
             if dataset is not None:
-                index.add(dataset, progress=progress)
+                change = index.add(dataset, progress=progress)
+                index._opened.shelves.notes += change.notes
         except BaseException:
+            nothing = len(index) == 0
             index.close()
+            if nothing:
+                shutil.rmtree(place, ignore_errors=True)
             raise
         return index
 

@@ -82,17 +82,29 @@ class Opened:
             self._turn.release()
 
     def embedder(self) -> Embedder:
-        """Return the space that answers now, with its encoders; loaded when first needed.
+        """Return the space that answers now, with its encoders; see ``bound``."""
+        return self.bound()[1]
+
+    def bound(self) -> tuple[int, Embedder]:
+        """Return the number of the space that answers now, and the space with its encoders.
+
+        It is loaded when it is first needed.
 
         Raises:
             StoreError: the copy in the folder is missing, damaged, or another space.
         """
-        number = self.shelves.fresh().space
         with self._loading:
-            if number not in self._embedders:
-                space = load_copy(self.path, number, self.fingerprint, self._device)
+            while True:
+                number = self.shelves.fresh().space
+                if number in self._embedders:
+                    return number, self._embedders[number]
+                try:
+                    space = load_copy(self.path, number, self.fingerprint, self._device)
+                except StoreError:
+                    if self.store.space == number:
+                        raise
+                    continue  # another process has just moved the index to another space
                 self._embedders = {number: self._with_encoders(space)}
-            return self._embedders[number]
 
     def accept(self, space: CommonSpace) -> None:
         """Take a space that is loaded already in place of the copy in the folder.

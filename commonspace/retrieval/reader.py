@@ -180,12 +180,16 @@ class Reader:
             SettingError: a query asks nothing, or an option cannot work.
             DataError: a picture or vector cannot be used.
         """
-        embedder = self._opened.embedder()
-        if isinstance(queries, np.ndarray):
-            vectors = checked_vectors(queries, embedder)
-        else:
-            vectors = vectors_of(queries, embedder)
-        return self._searcher.find(embedder.space, vectors, search or Search())
+        how = search or Search()
+        while True:
+            number, embedder = self._opened.bound()
+            if isinstance(queries, np.ndarray):
+                vectors = checked_vectors(queries, embedder)
+            else:
+                vectors = vectors_of(queries, embedder)
+            found = self._searcher.find(embedder.space, number, vectors, how)
+            if found is not None:
+                return found
 
     def search_each(self, asked: Sequence[tuple[Query, Search]]) -> list[list[Found]]:
         """Return what queries find, each searched in its own way, all embedded in one pass.
@@ -197,14 +201,19 @@ class Reader:
             SettingError: a query asks nothing, or an option cannot work.
             DataError: a picture or vector cannot be used.
         """
-        embedder = self._opened.embedder()
-        vectors = vectors_of([query for query, _ in asked], embedder)
-        answers: dict[int, list[Found]] = {}
-        for how in dict.fromkeys(how for _, how in asked):
-            rows = [row for row, (_, one) in enumerate(asked) if one == how]
-            found = self._searcher.find(embedder.space, vectors[rows], how)
-            answers.update(zip(rows, found, strict=True))
-        return [answers[row] for row in range(len(asked))]
+        hows = list(dict.fromkeys(how for _, how in asked))
+        while True:
+            number, embedder = self._opened.bound()
+            vectors = vectors_of([query for query, _ in asked], embedder)
+            answers: dict[int, list[Found]] = {}
+            for how in hows:
+                rows = [row for row, (_, one) in enumerate(asked) if one == how]
+                found = self._searcher.find(embedder.space, number, vectors[rows], how)
+                if found is None:
+                    break  # the index has moved to another space: embed anew
+                answers.update(zip(rows, found, strict=True))
+            else:
+                return [answers[row] for row in range(len(asked))]
 
     def item(self, id: str) -> StoredItem | None:
         """Return all that is kept of an item; None where there is none of that id."""

@@ -77,14 +77,18 @@ class Searcher:
         self._filters: dict[tuple[int, str], NDArray[np.int64]] = {}
 
     def find(
-        self, space: CommonSpace, vectors: NDArray[np.float32], search: Search
-    ) -> list[list[Found]]:
+        self, space: CommonSpace, number: int, vectors: NDArray[np.float32], search: Search
+    ) -> list[list[Found]] | None:
         """Return the items that each query finds, the best first.
 
         Args:
             space: the space of the index.
+            number: of this space.
             vectors: (q, d), the queries as ``embed`` gave them.
             search: how to search.
+
+        Returns:
+            None where the index has meanwhile moved to another space.
 
         Raises:
             SettingError: an unknown modality or field, a granularity or relevance that the space
@@ -100,6 +104,8 @@ class Searcher:
         asked = space.as_queries(vectors, search.granularity)
         for _ in range(_TRIES):
             state = self.shelves.fresh()
+            if state.space != number:
+                return None
             hits = self._hits(state, asked, search)
             numbers = np.unique(hits.items[hits.items >= 0]).tolist()
             kept = kept_of(self.store, numbers, state.fields)

@@ -333,6 +333,18 @@ def test_a_place_that_is_taken_is_refused(index: Index, space: CommonSpace, tmp_
     assert not (tmp_path / "other").exists()
 
 
+def test_data_that_cannot_be_kept_leaves_no_folder(
+    space: CommonSpace, make: Make, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="wrong size"):
+        Index.create(
+            tmp_path / "shop",
+            space,
+            replace(make([1]), columns={"image": Features(np.ones((1, 5)))}),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="holds no index"):
         Index.open(tmp_path / "absent")

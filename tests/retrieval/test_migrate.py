@@ -1,5 +1,6 @@
 """Moving to another space: as if indexed with it, resumable, the former one answering meanwhile."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +124,37 @@ def test_a_space_without_a_modality_of_the_items_is_refused(index: Index, three:
     with pytest.raises(SettingError, match="does not know 'text'"):
         index.migrate(lacking)
     assert answers(index, 6)
+
+
+def test_readers_ask_on_while_the_index_moves(hues: Dataset, tmp_path: Path) -> None:
+    """Between spaces of different sizes, no search may meet vectors of the other one."""
+    spaces = [
+        cs.DSCMR(variant="released", epochs=1, hidden=16, common=size, device="cpu").fit(
+            hues.part("train"), hues.part("validation"), cs.Run(observers=())
+        )
+        for size in (8, 5)
+    ]
+    wanted: list[list[str]] = []
+    for number, space in enumerate(spaces):
+        with Index.create(tmp_path / f"{number}", space, hues) as alone:
+            wanted.append([one.id for one in alone.search(text="a red wall")])
+    found: list[list[str]] = []
+    done = threading.Event()
+
+    def read() -> None:
+        with Index.open(tmp_path / "0") as reader:
+            while not done.is_set() or len(found) < 2:
+                found.append([one.id for one in reader.search(text="a red wall")])
+
+    with Index.open(tmp_path / "0") as index:
+        reading = threading.Thread(target=read)
+        reading.start()
+        for turn in range(1, 6):
+            index.migrate(spaces[turn % 2])
+        done.set()
+        reading.join()
+    assert len(found) >= 2
+    assert all(one in wanted for one in found)
 
 
 def test_raw_items_are_embedded_anew(hues: Dataset, tmp_path: Path, space: CommonSpace) -> None:

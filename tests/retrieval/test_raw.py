@@ -87,10 +87,16 @@ def test_a_mix_asks_with_the_mean_of_unit_vectors(
                 np.mean([scores[one.id] for scores in alone]), abs=1e-5
             )
         three = [Query("a red wall", picture), Query(text="a red wall"), Query(image=picture)]
-        first, second, third = index.search_many(three)
-        assert first == index.search(text="a red wall", image=picture)
-        assert second == index.search(text="a red wall")
-        assert third == index.search(image=picture)
+        together = index.search_many(three)
+        alone_each = [
+            index.search(text="a red wall", image=picture),
+            index.search(text="a red wall"),
+            index.search(image=picture),
+        ]
+        for found, expected in zip(together, alone_each, strict=True):
+            assert {one.id: one.score for one in found} == pytest.approx(
+                {one.id: one.score for one in expected}, abs=1e-5
+            )
 
 
 def test_pictures_that_cannot_be_read_are_refused(
