@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,12 +50,22 @@ def run(call: Call, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-@pytest.fixture
-def shop(call: Call, run: Path, photos: Path, tmp_path: Path) -> Path:
-    result = call("index", run, photos, "--out", tmp_path / "shop")
+@pytest.fixture(scope="module")
+def untouched(
+    call: Call, run: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the folder of an index of the photos, to be copied."""
+    folder = tmp_path_factory.mktemp("untouched") / "shop"
+    result = call("index", run, photos, "--out", folder)
     assert result.exit_code == 0, result.stderr
     assert "36 items" in result.stdout
-    return tmp_path / "shop"
+    return folder
+
+
+@pytest.fixture
+def shop(untouched: Path, tmp_path: Path) -> Path:
+    """Return the folder of an index of the photos."""
+    return Path(shutil.copytree(untouched, tmp_path / "shop"))
 
 
 def found(call: Call, *words: object) -> list[list[str]]:

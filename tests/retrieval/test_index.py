@@ -1,6 +1,7 @@
 """An index finds what a search by hand finds, whatever was put in, changed and taken out before."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,20 @@ Naive = Callable[..., list[tuple[str, str, float]]]
 QUERIES = np.random.default_rng(5).normal(size=(7, 6)).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory, space: CommonSpace, make: Make) -> Path:
+    """Return the folder of an index of 40 articles, to be copied."""
+    folder = tmp_path_factory.mktemp("untouched") / "shop"
+    Index.create(folder, space, make(range(40))).close()
+    return folder
+
+
 @pytest.fixture
-def index(tmp_path: Path, space: CommonSpace, make: Make) -> Index:
-    """Return an index of 40 articles."""
-    return Index.create(tmp_path / "shop", space, make(range(40)))
+def index(tmp_path: Path, untouched: Path, space: CommonSpace) -> Iterator[Index]:
+    """Return an index of 40 articles: a folder may be copied as it is."""
+    shutil.copytree(untouched, tmp_path / "shop")
+    with Index.open(tmp_path / "shop", space=space) as opened:
+        yield opened
 
 
 def test_it_finds_what_a_search_by_hand_finds(
@@ -104,7 +115,7 @@ STEPS = st.lists(
 
 
 @settings(
-    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(STEPS, st.sampled_from(["exact", "hnsw", "ivf"]))
 def test_whatever_happened_it_finds_what_is_in_it(

@@ -166,7 +166,7 @@ ROWS = st.fixed_dictionaries(
 ).map(lambda item: {"label": [], **item})
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(CONDITIONS, st.lists(ROWS, max_size=4))
 def test_any_condition_holds_where_its_plain_reading_does(
     made: tuple[str, Oracle], items: list[dict[str, Any]]
@@ -176,7 +176,7 @@ def test_any_condition_holds_where_its_plain_reading_does(
     assert found(made[0], numbered) == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.text(max_size=30) | st.text("price<>=!()'\"`andornt 12,;-%", max_size=30))
 def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
     """Whatever is written, SQLite gets names of columns and question marks."""
