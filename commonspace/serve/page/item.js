@@ -3,9 +3,9 @@
 import * as api from "./api.js";
 import { noPicture, picture } from "./cards.js";
 import { at, h, icon } from "./dom.js";
-import { modalityName, number, percent, t } from "./words.js";
+import { modalityName, percent, t } from "./words.js";
 
-/** Classes of a posterior that are shown: the rest share what is left. */
+/** Classes of a posterior that are shown; the others share what is left. */
 const CLASSES = 5;
 
 let asking = null;
@@ -50,9 +50,7 @@ export function listenForClose(close) {
   dialog.addEventListener("click", (event) => event.target === dialog && close());
 }
 
-const textsOf = (item) => item.texts ?? (item.text ? [item.text] : []);
-
-const titleOf = (item) => textsOf(item)[0] ?? item.id;
+const titleOf = (item) => item.texts[0] ?? item.id;
 
 function head(title, deeds) {
   return h(
@@ -64,7 +62,6 @@ function head(title, deeds) {
 }
 
 function body(item, deeds) {
-  const texts = textsOf(item);
   const photo = h("img", { src: api.photo(item.id), alt: titleOf(item) });
   photo.addEventListener("error", () => photo.replaceWith(noPicture()), { once: true });
   return [
@@ -75,7 +72,7 @@ function body(item, deeds) {
       h(
         "div",
         { class: "item-facts" },
-        ...texts.slice(1).map((text) => h("p", {}, text)),
+        ...item.texts.slice(1).map((text) => h("p", {}, text)),
         item.labels.length > 0 && h("p", { class: "tags" }, ...item.labels.map((label) => h("span", { class: "tag" }, label))),
         facts(item),
         h("button", { type: "button", class: "go", onclick: () => deeds.like(item.id) }, t("more")),
@@ -94,15 +91,14 @@ function facts(item) {
 function written(value) {
   if (Array.isArray(value)) return value.map(written).join(", ");
   if (typeof value === "boolean") return t(value ? "yes" : "no");
-  return typeof value === "number" ? number(value, 3) : String(value);
+  return String(value); // numbers as they are: a year has no thousands
 }
 
-// The posterior is {modality: {class: probability}}, null where the space has none.
+// The posterior is {modality: [{name, probability}]}, the best first; null where the space has none.
 function posteriors(item) {
   return Object.entries(item.posterior ?? {}).map(([modality, classes]) => {
-    const best = Object.entries(classes).sort((a, b) => b[1] - a[1]).slice(0, CLASSES);
     const title = t("posterior", { modality: modalityName(modality).toLowerCase() });
-    const rows = best.map(([name, p]) =>
+    const rows = classes.slice(0, CLASSES).map(({ name, probability: p }) =>
       h("li", {}, h("span", { class: "name" }, name), h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fill", "--share": p.toFixed(4) })), h("span", { class: "figure" }, percent(p))),
     );
     return h("section", { class: "posterior" }, h("h3", {}, title), h("ol", {}, ...rows));

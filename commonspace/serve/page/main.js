@@ -7,7 +7,7 @@ import { drawFilters, fieldsOf } from "./filters.js";
 import { hideItem, listenForClose, showItem } from "./item.js";
 import { listen, showAsked } from "./query.js";
 import { PAGE, showEmpty, showFound, showNothing, showWaiting, summary, walkByArrows } from "./results.js";
-import { asks, condition, filterCount, keepPhoto, photos, read, write } from "./state.js";
+import { asks, condition, keepPhoto, photos, read, write } from "./state.js";
 import { grain, modalityName, speak, spokenLanguage, t, translate } from "./words.js";
 
 /** Milliseconds after which waiting is shown. */
@@ -16,7 +16,7 @@ const PATIENCE = 150;
 let about = null;
 let fields = {};
 let state = read(location.search);
-let asked = ""; // what the shown parts answer
+let asked = null; // what the shown parts answer
 let parts = [];
 let seconds = 0;
 let asking = null;
@@ -73,8 +73,8 @@ function show() {
   at("to-map").setAttribute("aria-pressed", String(map));
   at("results").hidden = map;
   at("map").hidden = !map;
-  at("status").hidden = map;
-  document.body.classList.toggle("with-map", map);
+    document.body.classList.toggle("with-map", map);
+  document.body.classList.toggle("idle", !asks(state)); // filters and the dial work on an answer
   showAsked(state);
   if (!about) return;
   showControls();
@@ -96,7 +96,8 @@ async function answer() {
     parts = [];
     at("status").textContent = "";
     if (state.photo) return notify(t("photoGone"));
-    return filterCount(state) ? showNothing() : showEmpty(about, (q) => change((next) => (next.q = q)));
+    mapView?.showFound([]);
+    return showEmpty(about, (q) => change((next) => (next.q = q)));
   }
   asking = new AbortController();
   const { signal } = asking;
@@ -113,7 +114,7 @@ async function answer() {
     showParts();
   } catch (error) {
     if (error.name === "AbortError") return;
-    asked = "";
+    asked = null;
     parts = [];
     showNothing();
     complain(error, answer);
@@ -156,7 +157,7 @@ function query(modality, offset) {
 }
 
 function showControls() {
-  at("controls").hidden = false;
+  at("controls").hidden = !asks(state);
   const names = about.modalities.length > 1 ? [null, ...about.modalities] : [];
   at("modalities").hidden = names.length === 0;
   at("modalities").replaceChildren(

@@ -47,9 +47,7 @@ export function showFound(parts, { calibrated, deeds, more }) {
 /** Return the sentence about an answer, for all to read and for screen readers to hear. */
 export function summary(parts, seconds) {
   const n = parts.reduce((sum, part) => sum + part.found.length, 0);
-  const total = parts.reduce((sum, part) => sum + part.total, 0);
-  const values = { n: number(n), total: number(total), seconds: number(seconds, 2) };
-  return t(n === 1 ? "foundOne" : total > n ? "foundOf" : "found", values);
+  return t(n === 1 ? "foundOne" : "found", { n: number(n), seconds: number(seconds, 2) });
 }
 
 /** Show grey cards; the caller waits a moment before, so that quick answers do not flicker. */

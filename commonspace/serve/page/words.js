@@ -46,7 +46,6 @@ const WORDS = {
     searching: "Searching …",
     foundOne: "1 result in {seconds} s",
     found: "{n} results in {seconds} s",
-    foundOf: "The {n} best of {total} in {seconds} s",
     noneTitle: "Nothing matches well",
     none: "The best of what there is fits with a probability of {percent}. Below is what comes nearest. Other words, or a photo, may do better.",
     noneHere: "Nothing here passes the filters.",
@@ -89,6 +88,8 @@ const WORDS = {
     nothingSelected: "Nothing lies inside.",
     star: "your query, amid what it found",
     starNone: "none of what was found lies on this map",
+    noClass: "no class",
+    mapOld: "The index has changed since this map was made.",
     mapNote: "Near on the map mostly means near in the space; distances between groups mean little.",
   },
   zh: {
@@ -136,7 +137,6 @@ const WORDS = {
     searching: "正在搜索……",
     foundOne: "1 条结果，用时 {seconds} 秒",
     found: "{n} 条结果，用时 {seconds} 秒",
-    foundOf: "共 {total} 条，显示最好的 {n} 条，用时 {seconds} 秒",
     noneTitle: "没有很匹配的结果",
     none: "最好的一条匹配概率也只有 {percent}。下面是最接近的内容。换个说法或换张照片也许更好。",
     noneHere: "没有内容符合筛选条件。",
@@ -179,6 +179,8 @@ const WORDS = {
     nothingSelected: "范围内没有内容。",
     star: "你的查询，位于其结果之间",
     starNone: "找到的内容都不在这张地图上",
+    noClass: "无类别",
+    mapOld: "制作这张地图之后，索引已有变化。",
     mapNote: "地图上相近大多意味着在空间中相近；组与组之间的距离意义不大。",
   },
 };
