@@ -107,9 +107,11 @@ def measure(data: cs.Dataset, method: Method, same: NDArray[np.intp]) -> dict[st
 def codes(
     space: cs.CommonSpace, data: cs.Dataset, vectors: Vectors, directions: list[tuple[str, str]]
 ) -> dict[str, Any]:
-    """Return, for each code, its bytes and the mAP with coded items, at 0 and at the standing."""
-    train = space.embed_dataset(data.part("train"))
-    known = np.concatenate([part.vectors for part in train.values()])
+    """Return, for each code, its bytes and the mAP with coded items, at 0 and at the standing.
+
+    Codes are fitted on the items that they store, as an index does it; that takes no labels.
+    """
+    known = np.concatenate(list(vectors.values()))
     labels, c, d = data.part("test").labels, len(space.class_names), space.dimension
     found: dict[str, Any] = {}
     coders: dict[str, tuple[Coder, int]] = {

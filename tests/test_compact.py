@@ -13,7 +13,8 @@ from commonspace.errors import DataError, SettingError
 def posteriors(n: int, d: int, seed: int = 0) -> NDArray[np.float32]:
     draw = np.random.default_rng(seed)
     p = np.exp(3 * draw.normal(size=(n, d)))
-    return (p / p.sum(axis=1, keepdims=True)).astype(np.float32)
+    found: NDArray[np.float32] = (p / p.sum(axis=1, keepdims=True)).astype(np.float32)
+    return found
 
 
 def coders(vectors: NDArray[np.float32]) -> list[Coder]:

@@ -15,7 +15,7 @@ def kernel(X: Array, L: Array, width: float) -> Array:
     differences = X[:, None] - L[None]
     distances: Array = np.einsum("ijk,ijk->ij", differences, differences)
     factor: float = -width / X.shape[1]
-    found: Array = np.exp(factor * distances)
+    found = np.exp(factor * distances).astype(np.float64)
     return found
 
 
@@ -24,7 +24,7 @@ def naive(X: Array, Y: Array, L: Array, width: float, ridge: float) -> Array:
     Z = np.column_stack([kernel(X, L, width), np.ones(len(X))])
     penalty = np.zeros((len(L) + 1, len(L) + 1))
     penalty[:-1, :-1] = ridge * kernel(L, L, width)
-    found: Array = np.linalg.solve(Z.T @ Z + penalty, Z.T @ Y)
+    found = np.linalg.solve(Z.T @ Z + penalty, Z.T @ Y).astype(np.float64)
     return found
 
 
