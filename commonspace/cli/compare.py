@@ -117,8 +117,7 @@ def compare(
     from commonspace.comparison import Budget, Grid, run_grid, summarise, write_tables
     from commonspace.machine import trainings_at_a_time
 
-    named = methods or ["all"]
-    rows = rows_named(named)
+    rows = rows_named(methods or ["all"])
     if against is not None and against not in (row.name for row in rows):
         raise SettingError(
             "the row to compare with is not in the table",
@@ -140,7 +139,6 @@ def compare(
             budget=Budget(trials, epochs, patience),
             protocol=protocol,
             jobs=jobs or trainings_at_a_time(),
-            files=tuple(Path(one.rpartition(":")[0]) for one in named if ".py:" in one),
         )
         outcome = run_grid(grid, ComparisonBar())
     measured = [name for name, cells in outcome.cells.items() if cells]

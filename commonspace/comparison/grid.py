@@ -6,12 +6,11 @@ knows nothing of tables.
 
 import fcntl
 import json
-import pickle
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,7 +18,7 @@ from commonspace.atomic import replacing
 from commonspace.comparison.cells import Parts, Record, Task
 from commonspace.comparison.plan import Plan, plans_of
 from commonspace.comparison.rows import Budget, Row
-from commonspace.comparison.workers import Answer, Held, answer, workers
+from commonspace.comparison.workers import Answer, Held, submit, workers
 from commonspace.data import Dataset
 from commonspace.errors import DataError, OutputError, SettingError, TrainingError
 
@@ -42,11 +41,10 @@ class Grid:
             the best epoch on the test part would have given.
         jobs: processes.
         threads: of torch in each process; 0 leaves them as they are.
-        files: with methods of somebody else.
 
     Raises:
-        SettingError: a number is below 1, two rows share a name, or a row is tuned as none that
-            is there.
+        SettingError: a number is below 1, there is no row, or two share a name.
+        DataError: the protocol is "as-published" and the data are raw.
     """
 
     data: Dataset
@@ -57,16 +55,20 @@ class Grid:
     protocol: Literal["validation", "as-published"] = "validation"
     jobs: int = 1
     threads: int = 1
-    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before any time is spent."""
         names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         for wrong, expected, found in (
-            (self.seeds < 1 or self.jobs < 1, "at least one seed and one job", str(self.seeds)),
+            (self.seeds < 1, "at least one seed", str(self.seeds)),
+            (self.jobs < 1, "at least one job", str(self.jobs)),
             (not self.rows, "at least one method", "none"),
-            (bool(twice), "each method once", f"{', '.join(twice)} more than once"),
+            (
+                bool(twice),
+                "each name once; a method in a file is called by its class in small letters",
+                f"{', '.join(twice)} more than once",
+            ),
         ):
             if wrong:
                 raise SettingError(
@@ -122,7 +124,7 @@ def run_grid(grid: Grid, watcher: GridWatcher | None = None) -> Outcome:
     """Do what is still to be done, and return everything.
 
     Raises:
-        DataError: a split is empty.
+        SplitError: a split is empty.
         SettingError: the folder holds another grid.
         OutputError: another process works on this grid, or something cannot be written.
         TrainingError: a worker was killed, as when memory ran out.
@@ -130,10 +132,11 @@ def run_grid(grid: Grid, watcher: GridWatcher | None = None) -> Outcome:
     """
     parts = Parts(*(grid.data.part(name) for name in ("train", "validation", "test")))
     with _claimed(grid.folder):
-        _check_same(grid, parts)
+        _begin(grid, parts)
         cells = grid.folder / CELLS
         plans = plans_of(grid.rows, grid.budget, grid.seeds, cells)
-        held = Held(parts, cells, grid.protocol == "as-published", grid.threads, grid.files)
+        files = tuple(dict.fromkeys(row.file for row in grid.rows if row.file))
+        held = Held(parts, cells, grid.protocol == "as-published", grid.threads, files)
         todo = sum(plan.left for plan in plans)
         if watcher:
             watcher.started(sum(plan.total for plan in plans), sum(plan.done for plan in plans))
@@ -148,17 +151,15 @@ def run_grid(grid: Grid, watcher: GridWatcher | None = None) -> Outcome:
 
 
 def read_grid(grid: Grid) -> Outcome:
-    """Return what there is of a grid, without doing anything.
+    """Return what there is of a grid, without doing anything; another process may work on it.
 
     Raises:
-        DataError: a split is empty.
-        SettingError: the folder holds another grid.
-        OutputError: another process works on this grid.
+        SplitError: a split is empty.
+        SettingError: the folder holds another grid, or none.
     """
     parts = Parts(*(grid.data.part(name) for name in ("train", "validation", "test")))
-    with _claimed(grid.folder):
-        _check_same(grid, parts)
-        return _outcome(plans_of(grid.rows, grid.budget, grid.seeds, grid.folder / CELLS))
+    _check_same(grid, parts)
+    return _outcome(plans_of(grid.rows, grid.budget, grid.seeds, grid.folder / CELLS))
 
 
 def _work(
@@ -172,7 +173,7 @@ def _work(
     while True:
         for plan in plans:
             while len(busy) < jobs and (task := plan.take()):
-                busy[pool.submit(answer, pickle.dumps(task))] = (plan, task)
+                busy[submit(pool, task)] = (plan, task)
         if not busy:
             break
         if watcher:
@@ -180,20 +181,29 @@ def _work(
         ready, _ = wait(busy, return_when=FIRST_COMPLETED)
         for future in ready:
             plan, task = busy.pop(future)
-            lost = plan.left
+            refused, lost = plan.refused, plan.left
             given = _given(future, task)
+            if given.traceback:
+                given = replace(given, problem=_kept(given, cells / plan.row.name))
             plan.put(task, given)
-            if given.record is None and "\n" in given.problem:  # a traceback, for who wrote it
-                place = cells / plan.row.name / "error.txt"
-                place.write_text(given.problem, "utf-8")
-                plan.refuse(f"{given.problem.strip().splitlines()[-1]} (see {place})")
-            if watcher:
+            if watcher and not refused:  # else its cells were dropped before
                 watcher.finished(task.name, given.record)
                 if plan.refused:
                     watcher.dropped(plan.row.name, lost - 1, plan.refused)
     for plan in plans:
-        if plan.left:  # nothing can be begun any more, so that its settings will never come
+        if lost := plan.left:  # nothing can be begun any more: its settings will never come
             plan.refuse(f"it takes the settings of {plan.row.tuned_as}, which has none")
+            if watcher:
+                watcher.dropped(plan.row.name, lost, plan.refused)
+
+
+def _kept(answer: Answer, folder: Path) -> str:
+    """Write the traceback into a file, and return the problem with its place."""
+    place = folder / "error.txt"
+    folder.mkdir(exist_ok=True)
+    with replacing(place, overwrite=True) as draft:
+        draft.write_text(answer.traceback, "utf-8")
+    return f"{answer.problem} (see {place})"
 
 
 def _given(future: "Future[Answer]", task: Task) -> Answer:
@@ -243,23 +253,29 @@ def _claimed(folder: Path) -> Iterator[None]:
         yield
 
 
+def _begin(grid: Grid, parts: Parts) -> None:
+    """Note what is compared in a new folder; refuse to mix it with anything else."""
+    place = grid.folder / RECORD
+    if not place.exists() and not any((grid.folder / CELLS).iterdir()):
+        with replacing(place) as draft:
+            draft.write_text(json.dumps(_facts(grid, parts), indent=2) + "\n", "utf-8")
+    _check_same(grid, parts)
+
+
 def _check_same(grid: Grid, parts: Parts) -> None:
     """Refuse to mix cells of different data, budgets or protocols in one folder."""
-    record = {
-        "data": {name: part.fingerprint for name, part in vars(parts).items()},
-        "budget": asdict(grid.budget),
-        "protocol": grid.protocol,
-    }
-    place = grid.folder / RECORD
-    if not place.exists():
-        with replacing(place) as draft:
-            draft.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-        return
     try:
-        known = json.loads(place.read_text("utf-8"))
+        known = json.loads((grid.folder / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
-        known = {}
-    other = [name for name, value in record.items() if known.get(name) != value]
+        known = None
+    if not isinstance(known, dict):
+        raise SettingError(
+            f"{grid.folder} does not say what was compared in it",
+            expected=f"a readable {RECORD}, as a comparison writes it",
+            found="none, or a damaged one",
+            advice="take a new folder: cells of unknown data are not taken over",
+        )
+    other = [name for name, value in _facts(grid, parts).items() if known.get(name) != value]
     if other:
         raise SettingError(
             f"{grid.folder} holds another comparison",
@@ -268,3 +284,11 @@ def _check_same(grid: Grid, parts: Parts) -> None:
             advice="give the options of before, or choose another --out; methods, seeds and jobs"
             " may change",
         )
+
+
+def _facts(grid: Grid, parts: Parts) -> dict[str, Any]:
+    return {
+        "data": {name: part.fingerprint for name, part in vars(parts).items()},
+        "budget": asdict(grid.budget),
+        "protocol": grid.protocol,
+    }

@@ -4,10 +4,13 @@ Nothing is fitted here.
 """
 
 import json
+import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from commonspace.comparison.method_file import MethodFile
 from commonspace.errors import SettingError
 from commonspace.methods import Method
 from commonspace.methods.search import Between, OneOf
@@ -57,14 +60,17 @@ class Row:
         method: a dataclass with ``fit``, as its settings stand without tuning.
         tuned_as: the row whose chosen settings it takes over, as an ablation does; it has no
             trials of its own.
+        file: where the class stands, if not in a package that every process can import.
 
     Raises:
-        SettingError: the method is no dataclass with ``fit``, or the name is no name.
+        SettingError: the method is no dataclass with ``fit``, the name is no name, the search
+            names no setting, or a setting cannot be written down.
     """
 
     name: str
     method: Method
     tuned_as: str | None = None
+    file: MethodFile | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be settled, and what cannot name a folder."""
@@ -83,6 +89,8 @@ class Row:
                 found=type(self.method).__name__,
                 advice="see docs/methods.md, One more method",
             )
+        self._check_search()
+        self._check_settings()
 
     @property
     def search(self) -> dict[str, Between | OneOf]:
@@ -110,21 +118,68 @@ class Row:
         method: Method = replace(self.method, **chosen)  # type: ignore[type-var]
         return method
 
+    def _check_search(self) -> None:
+        named: Mapping[str, object] = getattr(type(self.method), "search", {})
+        for name, space in named.items():
+            if name not in self._fields() or not isinstance(space, Between | OneOf):
+                raise SettingError(
+                    f"{self.name} cannot be tuned",
+                    expected="search: the name of a field -> Between(low, high) or OneOf(values)",
+                    found=f"{name!r}: {space!r}",
+                    advice=f"its fields are {', '.join(self._fields()) or 'none'}",
+                )
+
+    def _check_settings(self) -> None:
+        """Refuse settings by which a cell could not be known again, or that do not travel."""
+        try:
+            described(self.method)
+            pickle.dumps(self.method)
+        except (TypeError, ValueError, AttributeError, pickle.PicklingError) as exc:
+            raise SettingError(
+                f"the settings of {self.name} cannot be kept with its cells",
+                expected="numbers, strings, and what is made of them",
+                found=str(exc),
+                advice="name the choice by a string, and make the object in fit",
+            ) from exc
+
     def _fields(self) -> dict[str, Field[Any]]:
         return {one.name: one for one in fields(self.method)}  # type: ignore[arg-type]
 
     def _given(self) -> set[str]:
         return {
-            name for name, one in self._fields().items() if getattr(self.method, name) != _own(one)
+            name
+            for name, one in self._fields().items()
+            if (own := _own(one)) is MISSING or _plain(getattr(self.method, name)) != _plain(own)
         }
 
 
 def described(method: Method) -> dict[str, Any]:
-    """Return class and settings of a method, fit for JSON: equal for methods that do the same."""
+    """Return class and settings of a method, fit for JSON: equal for methods that do the same.
+
+    Raises:
+        ValueError: a setting is an object that no other process would know again.
+    """
     kind = type(method)
-    facts = {"class": f"{kind.__module__}.{kind.__qualname__}", "options": asdict(method)}  # type: ignore[call-overload]
-    plain: dict[str, Any] = json.loads(json.dumps(facts, default=repr))
+    options = asdict(method)  # type: ignore[call-overload]
+    plain: dict[str, Any] = _plain(
+        {"class": f"{kind.__module__}.{kind.__qualname__}", "options": options}
+    )
     return plain
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - what JSON can hold
+    return json.loads(json.dumps(value, default=_written))
+
+
+def _written(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if hasattr(value, "tolist"):  # an array, whose repr leaves out what is in the middle
+        return value.tolist()
+    text = repr(value)
+    if re.search(r" at 0x[0-9a-fA-F]+", text):
+        raise ValueError(f"{text}, which is another one in every process")
+    return text
 
 
 def _own(one: Field[Any]) -> object:

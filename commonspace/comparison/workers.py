@@ -10,7 +10,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -19,10 +19,13 @@ from pathlib import Path
 import torch
 
 from commonspace.comparison.cells import Parts, Record, Task, run_task
-from commonspace.comparison.user_methods import load_file
+from commonspace.comparison.method_file import MethodFile
 from commonspace.errors import CommonspaceError
 
-__all__ = ["Answer", "Held", "answer", "workers"]
+__all__ = ["Answer", "Held", "submit", "workers"]
+
+PATIENCE = 5.0
+"""Seconds that a worker has to end before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Held:
     folder: Path
     watch_test: bool
     threads: int
-    files: tuple[Path, ...] = ()
+    files: tuple[MethodFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,14 @@ class Answer:
 
     record: Record | None = None
     problem: str = ""
-    """What the method says that it cannot do, or the traceback of an error that nobody meant."""
+    """What the method says that it cannot do, or the last line of the traceback."""
+    traceback: str = ""
+    """Of an error that nobody meant, for who wrote the method."""
 
 
 @contextmanager
 def workers(held: Held, count: int) -> Iterator[ProcessPoolExecutor]:
-    """Lend processes that ``answer`` can be submitted to; at the end they are stopped at once.
+    """Lend processes for ``submit``; at the end they are stopped at once.
 
     Args:
         held: what each of them holds.
@@ -74,13 +79,28 @@ def workers(held: Held, count: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
+            process.join(PATIENCE)
+            process.kill()  # what a method may have made deaf
             process.join()
+
+
+def submit(pool: ProcessPoolExecutor, task: Task) -> Future[Answer]:
+    """Give a worker a task.
+
+    A worker may be started for it. Until that one is ready to be deaf to Ctrl-C, which is for the
+    parent alone, the signal is held back from it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_answer, pickle.dumps(task))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _HELD: list[Held] = []
 
 
-def answer(task: bytes) -> Answer:
+def _answer(task: bytes) -> Answer:
     """Do a pickled task in a worker."""
     held = _HELD[0]
     try:
@@ -88,18 +108,21 @@ def answer(task: bytes) -> Answer:
         return Answer(run_task(one, held.parts, held.folder, watch_test=held.watch_test))
     except CommonspaceError as error:
         return Answer(problem=f"{error.problem}: expected {error.expected}, found {error.found}")
-    except Exception:
-        return Answer(problem=traceback.format_exc())
+    except (Exception, SystemExit) as error:
+        last = traceback.format_exception_only(error)[-1].strip()
+        return Answer(problem=last, traceback=traceback.format_exc())
 
 
-def _begin(files: tuple[Path, ...], threads: int, held: bytes) -> None:
+def _begin(files: tuple[MethodFile, ...], threads: int, held: bytes) -> None:
     """Get ready; the files come first, since the tasks name classes that are in them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    os.dup2(2, 1)  # what a method prints does not belong among the results
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if threads:
         torch.set_num_threads(threads)
     for file in files:
-        load_file(file)
+        file.load()
     _HELD[:] = [pickle.loads(held)]
 
 

@@ -35,7 +35,7 @@ def test_a_table_of_two_methods_and_one_of_somebody_else(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
-    words = ("compare", points_file, "--methods", "probe,cca", "--methods", f"{TOY}:Toy")
+    words = ("compare", points_file, "--methods", "probe", "--methods", f"cca,{TOY}:Toy")
     done = call(*words, "--out", table, "--against", "cca", *QUICK)
     assert done.exit_code == 0, done.stderr
     rows = read(table)

@@ -8,22 +8,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import commonspace as cs
-from commonspace.comparison import Budget, Grid, Row, read_grid, row_from_file, run_grid
+from commonspace.comparison import Budget, Grid, Row, read_grid, row_from_file, run_grid, workers
+from commonspace.comparison import grid as grids
 from commonspace.comparison.cells import Record
 from commonspace.comparison.grid import Outcome
 from commonspace.data import Dataset
 from commonspace.errors import DataError, OutputError, SettingError, SplitError, TrainingError
 from commonspace.methods import CCA, DSCMR
+from commonspace.methods.search import Between, Search
 
 TOY = Path(__file__).with_name("toy.py")
 SMALL = Budget(trials=3, epochs=2, patience=1)
@@ -32,6 +36,17 @@ SMALL = Budget(trials=3, epochs=2, patience=1)
 def toy(name: str = "Toy", **settings: Any) -> Row:  # noqa: ANN401 - fields of the toy
     row = row_from_file(f"{TOY}:{name}")
     return replace(row, method=replace(row.method, **settings))  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class Fails:
+    """A method with something to search and a mistake."""
+
+    search: ClassVar[Search] = {"rate": Between(0.1, 1.0)}
+    rate: float = 0.5
+
+    def fit(self, train: Dataset, validation: Dataset, run: cs.Run | None = None) -> Any:  # noqa: ANN401
+        raise ZeroDivisionError
 
 
 @dataclass
@@ -65,10 +80,23 @@ class Log:
 def grid(points: Dataset, tmp_path: Path) -> Callable[..., Grid]:
     def made(*rows: Row, **options: Any) -> Grid:  # noqa: ANN401 - fields of the grid
         folder = options.pop("folder", tmp_path / "grid")
-        known = {"seeds": 2, "budget": SMALL, "files": (TOY,), **options}
+        known = {"seeds": 2, "budget": SMALL, **options}
         return Grid(data=points, rows=rows, folder=folder, **known)
 
     return made
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do the tasks in this process: what is tested is not the processes, which take seconds."""
+
+    @contextmanager
+    def lent(held: workers.Held, count: int) -> Iterator[ThreadPoolExecutor]:
+        monkeypatch.setattr(workers, "_HELD", [held])
+        with ThreadPoolExecutor(1) as pool:
+            yield pool
+
+    monkeypatch.setattr(grids, "workers", lent)
 
 
 def figures(outcome: Outcome) -> dict[str, dict[int, Any]]:
@@ -79,17 +107,25 @@ def figures(outcome: Outcome) -> dict[str, dict[int, Any]]:
 
 
 def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
-    grid: Callable[..., Grid], points: Dataset
+    grid: Callable[..., Grid],
+    points: Dataset,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Several processes at once; a row that is refused, and one that is broken, hinder nobody."""
     log = Log()
-    rows = (toy(), toy("Picky"), Row("cca", CCA()), toy("Broken"), Row("half", toy().method, "toy"))
+    mine = tmp_path / "toy.py"  # another file of the same name
+    mine.write_text("print('loaded')\n" + TOY.read_text().replace("1 / 0", "exit('no licence')"))
+    exits = replace(row_from_file(f"{mine}:Broken"), name="exits")
+    half = Row("half", toy().method, "toy")
+    rows = (toy(), toy("Picky"), Row("cca", CCA()), toy("Broken"), half, exits)
     outcome = run_grid(grid(*rows, jobs=2), log)
-    assert list(outcome.cells) == ["toy", "picky", "cca", "broken", "half"]
+    assert list(outcome.cells) == ["toy", "picky", "cca", "broken", "half", "exits"]
     assert {row: sorted(cells) for row, cells in outcome.cells.items()} == {
         "toy": [0, 1], "picky": [], "cca": [0], "broken": [], "half": [0, 1],
+        "exits": [],
     }  # fmt: skip
-    assert outcome.trials == {"toy": 3, "picky": 0, "cca": 0, "broken": 0, "half": 3}
+    assert outcome.trials == {"toy": 3, "picky": 0, "cca": 0, "broken": 0, "half": 3, "exits": 0}
     best = outcome.settings["toy"]
     assert outcome.settings["half"] == best
     assert outcome.cells["half"][1]["map"] == outcome.cells["toy"][1]["map"]
@@ -104,12 +140,17 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
     traceback = grid(toy()).folder / "cells" / "broken" / "error.txt"
     assert str(traceback) in outcome.failed["broken"]
     assert "1 / 0" in traceback.read_text()
-    assert set(outcome.failed) == {"picky", "broken"}
-    assert log.begun == (3 + 2 + 2 + 1 + 1 + 2, 0)
-    assert sorted(log.lost) == [("broken", 0), ("picky", 1)]
+    assert "SystemExit: no licence" in outcome.failed["exits"]
+    assert set(outcome.failed) == {"picky", "broken", "exits"}
+    assert log.begun == (3 + 2 + 2 + 1 + 1 + 2 + 1, 0)
+    assert sorted(log.lost) == [("broken", 0), ("exits", 0), ("picky", 1)]
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "loaded" in printed.err
     assert log.over
 
 
+@pytest.mark.usefixtures("here")
 def test_a_stopped_grid_goes_on_and_gains_rows_and_seeds(
     grid: Callable[..., Grid], tmp_path: Path
 ) -> None:
@@ -152,7 +193,7 @@ def test_killed_outright_it_goes_on_and_leaves_no_process(
             row = replace(row, method=replace(row.method, sleep=0.3))
             budget = Budget(trials=3, epochs=2, patience=1)
             run_grid(Grid(features_data({{"image": 6, "text": 5}}), (row,),
-                Path({str(tmp_path / "grid")!r}), 2, budget, files=(Path({str(TOY)!r}),)))
+                Path({str(tmp_path / "grid")!r}), 2, budget))
         """)
     )
     parent = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
@@ -191,17 +232,18 @@ def test_a_worker_that_is_killed_is_told_of(grid: Callable[..., Grid]) -> None:
     assert "--jobs" in caught.value.advice
 
 
+@pytest.mark.usefixtures("here")
 def test_the_choice_does_not_depend_on_the_test_part(
     grid: Callable[..., Grid], points: Dataset, tmp_path: Path
 ) -> None:
     """With the labels of the test part shuffled, the same is tried and the same is chosen."""
     rows = (toy(), Row("dscmr", DSCMR(hidden=8, common=4)))
-    clean = run_grid(grid(*rows, jobs=2))
+    clean = run_grid(grid(*rows))
     shuffled = points.labels.copy()
     test = np.flatnonzero(points.split == "test")
     shuffled[test] = shuffled[np.random.default_rng(1).permutation(test)]
     poisoned = replace(points, labels=shuffled)
-    outcome = run_grid(replace(grid(*rows, jobs=2, folder=tmp_path / "other"), data=poisoned))
+    outcome = run_grid(replace(grid(*rows, folder=tmp_path / "other"), data=poisoned))
     assert outcome.settings == clean.settings
     for row in ("toy", "dscmr"):
         assert outcome.cells[row][0]["method"] == clean.cells[row][0]["method"]
@@ -209,6 +251,7 @@ def test_the_choice_does_not_depend_on_the_test_part(
         assert outcome.cells[row][0]["map"] != clean.cells[row][0]["map"]
 
 
+@pytest.mark.usefixtures("here")
 def test_where_trials_diverge_the_row_goes_on_without_them(
     grid: Callable[..., Grid], tmp_path: Path
 ) -> None:
@@ -221,6 +264,62 @@ def test_where_trials_diverge_the_row_goes_on_without_them(
     assert always.trials["toy"] == 3
 
 
+@pytest.mark.usefixtures("here")
+def test_what_takes_the_settings_of_a_refused_row_is_dropped_with_it(
+    grid: Callable[..., Grid],
+) -> None:
+    """Every cell that was announced is done or dropped, each row once."""
+    log = Log()
+    searched = replace(toy("Broken"), name="main", method=Fails())
+    outcome = run_grid(grid(searched, Row("part", Fails(), "main")), log)
+    assert "settings of main" in outcome.failed["part"]
+    assert sorted(row for row, _ in log.lost) == ["main", "part"]
+    assert len(log.tasks) + sum(cells for _, cells in log.lost) == log.begun[0]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_method_that_was_edited_is_measured_again(
+    grid: Callable[..., Grid], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(TOY.read_text())
+    first = run_grid(grid(row_from_file(f"{file}:Toy"), budget=Budget(1, 2, 1)))
+    same = Log()
+    run_grid(grid(row_from_file(f"{file}:Toy"), budget=Budget(1, 2, 1)), same)
+    assert same.tasks == []
+    file.write_text(TOY.read_text().replace("blur = self.noise", "blur = 0 * self.noise"))
+    log = Log()
+    second = run_grid(grid(row_from_file(f"{file}:Toy"), budget=Budget(1, 2, 1)), log)
+    assert len(log.tasks) == 2
+    assert figures(first) != figures(second)
+
+
+@pytest.mark.usefixtures("here")
+def test_cells_without_a_record_of_their_data_are_not_taken_over(
+    grid: Callable[..., Grid],
+) -> None:
+    with pytest.raises(SettingError, match="does not say what was compared"):
+        read_grid(grid(Row("cca", CCA())))
+    run_grid(grid(Row("cca", CCA())))
+    record = grid(Row("cca", CCA())).folder / "grid.json"
+    for damage in ("[]", '{"data": ', None):
+        record.write_text(damage) if damage else record.unlink()
+        for act in (run_grid, read_grid):
+            with pytest.raises(SettingError, match="does not say what was compared"):
+                act(grid(Row("cca", CCA())))
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"method": {}}', "[1]", "\x00\xff"])
+@pytest.mark.usefixtures("here")
+def test_a_damaged_cell_is_done_again(grid: Callable[..., Grid], damage: str) -> None:
+    whole = run_grid(grid(Row("cca", CCA())))
+    cell = grid(Row("cca", CCA())).folder / "cells" / "cca" / "seed-00.json"
+    cell.write_text(damage, "latin-1")
+    log = Log()
+    assert figures(run_grid(grid(Row("cca", CCA())), log)) == figures(whole)
+    assert log.tasks == ["cca/seed-00"]
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
@@ -228,6 +327,7 @@ def test_where_trials_diverge_the_row_goes_on_without_them(
         ({"protocol": "as-published"}, "protocol"),
     ],
 )
+@pytest.mark.usefixtures("here")
 def test_another_grid_is_not_mixed_in(
     grid: Callable[..., Grid], change: dict[str, Any], name: str
 ) -> None:
@@ -244,6 +344,19 @@ def test_a_folder_is_for_one_process_at_a_time(grid: Callable[..., Grid]) -> Non
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(OutputError, match="is in use"):
             run_grid(grid(toy()))
+
+
+def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting() -> None:
+    """It comes to the whole group of a terminal; a child that just begins would print its end."""
+    held = []
+
+    class Pool:
+        def submit(self, *_: object) -> None:
+            held.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    workers.submit(Pool(), None)  # type: ignore[arg-type]
+    assert held == [True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_what_cannot_be_compared_is_refused(

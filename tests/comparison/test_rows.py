@@ -1,9 +1,11 @@
 """What of a method is searched, what the budget sets, and what stays as it was given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import commonspace as cs
 from commonspace.comparison import Budget, Row, row_from_file
@@ -14,6 +16,9 @@ from commonspace.methods import CCA, DSCMR
 from commonspace.methods.search import Between, OneOf
 
 TOY = Path(__file__).with_name("toy.py")
+
+HEAD = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Toy:\n    x: int = 0\n"
+FIT = "\n    def fit(self, train, validation, run=None): ..."
 
 
 def test_what_was_given_is_neither_searched_nor_overwritten() -> None:
@@ -35,6 +40,23 @@ def test_a_description_tells_settings_apart_and_nothing_else() -> None:
     assert described(DSCMR(eta=0.5)) == described(DSCMR(eta=0.5))
     assert described(DSCMR(eta=0.5)) != described(DSCMR(eta=0.25))
     assert described(CCA())["class"] == "commonspace.methods.cca.CCA"
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Has an array for a setting."""
+
+    weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros(5000))
+
+    def fit(self, *parts: object) -> None: ...
+
+
+def test_an_array_is_told_apart_from_another_to_the_last_value() -> None:
+    weights = np.zeros(5000)
+    weights[2500] = 1.0
+    plain, other = (Row("w", one) for one in (Weighted(), Weighted(weights)))  # type: ignore[arg-type]
+    assert described(plain.method) != described(other.method)
+    assert described(other.method) == described(Weighted(weights.copy()))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", ["trials", "epochs", "patience"])
@@ -88,6 +110,12 @@ def test_a_method_in_a_file_makes_a_row() -> None:
         ("class Toy:\n    def __init__(self, x): ...", "Toy", "cannot be made without arguments"),
         ("class Toy: ...", "Toy", "is no method"),
         ("x = 1", "", "names no method"),
+        ("import sys\nsys.exit()", "Toy", "fails while it is loaded"),
+        (f"{HEAD}    def __post_init__(self): 1 / 0", "Toy", "cannot be made without arguments"),
+        (f"{HEAD}    search = {{'y': 3}}{FIT}", "Toy", "cannot be tuned"),
+        (f"{HEAD}    search = {{'x': (1, 2)}}{FIT}", "Toy", "cannot be tuned"),
+        (f"{HEAD}    f: object = lambda x: x{FIT}", "Toy", "cannot be kept with its cells"),
+        (f"def g(): ...\n{HEAD}    f: object = g{FIT}", "Toy", "cannot be kept with its cells"),
     ],
 )
 def test_files_that_are_no_method_are_refused(
