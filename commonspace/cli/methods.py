@@ -147,6 +147,7 @@ CLOSED_FORM: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "mvda": ("MvDA", {}),
     "mvda-vc": ("MvDA", {"consistency": None}),
     "sm": ("SemanticMatching", {}),
+    "sm-probability": ("SemanticMatching", {"similarity": "probability"}),
     "scm": ("SemanticMatching", {"canonical": True}),
     "jrl": ("JRL", {}),
 }

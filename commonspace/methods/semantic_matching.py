@@ -85,6 +85,7 @@ class SemanticMatching:
                 other than two modalities.
         """
         name = "scm" if self.canonical else "sm"
+        name += "-probability" if self.similarity == "probability" else ""
         fitting = Fitting(name, train, validation, exactly=2 if self.canonical else None)
         fitted: dict[tuple[str, float | None], Posteriors] = {}
 
