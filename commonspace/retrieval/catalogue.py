@@ -51,8 +51,9 @@ def kept_of(
     raw: dict[int, dict[str, str]] = {}
     if shown:
         sql = (
-            "SELECT item, form, raw FROM entries JOIN sources USING (entry)"
-            " WHERE item IN (SELECT value FROM json_each(?)) AND form IN ('texts', 'photo')"
+            "SELECT item, form, CASE form WHEN 'pixels' THEN '' ELSE raw END"
+            " FROM entries JOIN sources USING (entry)"
+            " WHERE item IN (SELECT value FROM json_each(?)) AND form <> ''"
         )
         for item, form, content in store.rows(sql, asked):
             raw.setdefault(item, {})[form] = content
@@ -72,6 +73,7 @@ def kept_of(
             },
             tuple(json.loads(raw.get(item, {}).get("texts", "[]"))),
             raw.get(item, {}).get("photo"),
+            bool({"photo", "pixels"} & raw.get(item, {}).keys()),
         )
         for item, id, split, labels, fields in store.rows(sql, asked)
     }

@@ -55,6 +55,8 @@ class Found:
     """Its texts, where the index was made of raw texts."""
     photo: str | None
     """The path of its picture, where the index was made of image files."""
+    has_picture: bool
+    """Whether it has a picture: a file, or pixels that the index keeps."""
 
 
 def vectors_of(queries: Sequence[Query], embedder: Embedder) -> NDArray[np.float32]:

@@ -129,6 +129,11 @@ class Reader:
         return self._opened.embedder().space
 
     @property
+    def generation(self) -> int:
+        """How many changes there have been: as long as it is the same, so is every answer."""
+        return self._opened.store.generation
+
+    @property
     def fingerprint(self) -> str:
         """That of the space."""
         return self._opened.fingerprint

@@ -57,6 +57,8 @@ class Kept:
     """Those that it has."""
     texts: tuple[str, ...] = ()
     photo: str | None = None
+    pictured: bool = False
+    """Whether there is a picture: a file, or pixels that are kept here."""
 
 
 @dataclass(frozen=True)

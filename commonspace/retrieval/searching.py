@@ -197,6 +197,7 @@ def _found(
                 one.fields,
                 one.texts,
                 one.photo,
+                one.pictured,
             )
         )
     return found
