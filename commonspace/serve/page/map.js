@@ -1,12 +1,13 @@
-// The map: every item on a plane, drawn, moved, asked. Points are drawn by map_points.js, what lies
-// above them by map_over.js, the lists beside them by map_side.js; zooming, finding the nearest and
-// what lies inside a lasso are d3's.
+// The map as it is seen and moved. What is known of its points is in map_data.js; they are drawn by
+// map_points.js, what lies above them by map_over.js, the lists beside them by map_side.js; zooming
+// and what lies inside a lasso are d3's.
 
 import * as api from "./api.js";
 import { picture, titleOf } from "./cards.js";
 import { calm, h, icon } from "./dom.js";
 import { drawOver } from "./map_over.js";
-import { drawPoints, SHAPES } from "./map_points.js";
+import { MapData } from "./map_data.js";
+import { drawPoints } from "./map_points.js";
 import { MapSide } from "./map_side.js";
 import { number, t } from "./words.js";
 import "./vendor/d3.min.js";
@@ -27,9 +28,8 @@ export class MapView {
   constructor(place, deeds) {
     this.place = place;
     this.deeds = deeds;
-    this.points = null;
+    this.data = null;
     this.found = [];
-    this.alone = null;
     this.lasso = null; // a list of places while one is drawn, null while the map moves
     this.outline = [];
     this.transform = d3.zoomIdentity;
@@ -38,12 +38,13 @@ export class MapView {
 
   /** Show the map, fetching it at the first time. */
   async resume() {
-    if (this.points) return this.fitCanvas();
+    if (this.data) return this.fitCanvas();
     if (this.asked) return;
     this.asked = true;
     this.say(t("mapLoading"));
     try {
-      this.take(await api.map());
+      this.data = new MapData(await api.map());
+      this.build();
     } catch (error) {
       this.asked = false;
       if (error.status === 503) {
@@ -62,7 +63,7 @@ export class MapView {
 
   /** Draw the words anew, in the language of now. */
   translate() {
-    if (this.points) this.build();
+    if (this.data) this.build();
     else if (!this.place.hidden) this.resume();
   }
 
@@ -70,45 +71,9 @@ export class MapView {
     this.place.replaceChildren(h("div", { class: "map-state", role: "status" }, h("h2", {}, title), more && h("p", {}, more)));
   }
 
-  take(map) {
-    const n = map.ids.length;
-    const group = Uint16Array.from(map.class, (one) => (one < 0 ? map.classes.length : one));
-    this.points = {
-      x: Float32Array.from(map.x),
-      y: Float32Array.from(map.y),
-      shape: Uint8Array.from(map.modality, (one) => one % SHAPES.length),
-      group,
-    };
-    this.map = { ...map, classes: map.class.some((one) => one < 0) ? [...map.classes, t("noClass")] : map.classes };
-    this.rows = new Map();
-    map.ids.forEach((id, row) => this.rows.set(id, [...(this.rows.get(id) ?? []), row]));
-    this.extent = { x: d3.extent(this.points.x), y: d3.extent(this.points.y) };
-    this.middles = d3
-      .groups(d3.range(n), (row) => group[row])
-      .map(([one, rows]) => ({
-        group: one,
-        name: this.map.classes[one],
-        x: d3.median(rows, (row) => this.points.x[row]),
-        y: d3.median(rows, (row) => this.points.y[row]),
-        weight: rows.length,
-      }));
-    this.plant();
-    this.build();
-  }
-
-  // The tree that finds the nearest point knows those alone that can be seen.
-  plant() {
-    const rows = d3.range(this.map.ids.length).filter((row) => this.seen(row));
-    this.tree = d3.quadtree(rows, (row) => this.points.x[row], (row) => this.points.y[row]);
-  }
-
-  seen(row) {
-    return !this.alone || this.alone.has(this.points.group[row]);
-  }
-
   build() {
     this.below = h("canvas", { class: "points", "aria-hidden": "true" });
-    this.above = h("canvas", { class: "over", tabindex: 0, role: "img", "aria-label": t("mapLabel", { n: number(this.map.ids.length) }) });
+    this.above = h("canvas", { class: "over", tabindex: 0, role: "img", "aria-label": t("mapLabel", { n: number(this.data.size) }) });
     this.card = h("div", { class: "hover-card", hidden: true });
     const button = (label, path, onclick, extra = {}) =>
       h("button", { type: "button", class: "plain", "aria-label": t(label), title: t(label), onclick, ...extra }, icon(path));
@@ -123,13 +88,12 @@ export class MapView {
     );
     this.caption = h("p", { class: "map-caption" });
     this.stage = h("div", { class: "stage" }, this.below, this.above, tools, this.caption, this.card);
-    this.side = new MapSide(this.map, this.alone, {
+    this.side = new MapSide(this.data.map, this.data.alone, {
       isolate: (alone) => {
-        this.alone = alone;
-        this.plant();
+        this.data.isolate(alone);
         this.draw();
       },
-      listView: () => this.choose((row) => this.inView(row)),
+      listView: () => this.side.list(this.data.where((x, y) => this.inView(x, y))),
       open: this.deeds.open,
     });
     this.place.replaceChildren(this.stage, this.side.element);
@@ -160,7 +124,7 @@ export class MapView {
     this.above.addEventListener("pointercancel", () => this.drawing && this.end());
     this.above.addEventListener("click", (event) => {
       const row = this.lasso === null ? this.nearest([event.offsetX, event.offsetY]) : undefined;
-      if (row !== undefined) this.deeds.open(this.map.ids[row]);
+      if (row !== undefined) this.deeds.open(this.data.map.ids[row]);
     });
     this.above.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }[event.key];
@@ -192,8 +156,8 @@ export class MapView {
     }
     this.ratio = ratio;
     const edge = 36;
-    const [left, right] = this.extent.x;
-    const [low, high] = this.extent.y;
+    const [left, right] = this.data.extent.x;
+    const [low, high] = this.data.extent.y;
     this.scale = Math.min((width - 2 * edge) / (right - left || 1), (height - 2 * edge) / (high - low || 1));
     this.shift = [(width - (left + right) * this.scale) / 2, (height - (low + high) * this.scale) / 2];
     this.draw();
@@ -217,7 +181,7 @@ export class MapView {
 
   /** Draw all, once before the next frame. */
   draw() {
-    if (!this.points || !this.scale || this.due) return;
+    if (!this.data || !this.scale || this.due) return;
     this.due = requestAnimationFrame(() => {
       this.due = 0;
       this.paint();
@@ -226,41 +190,37 @@ export class MapView {
 
   paint() {
     const theme = document.documentElement.dataset.theme;
+    const { points, alone, size, middles } = this.data;
     const { scale, left, top } = this.view();
-    const crowd = Math.max(1.3, 4.2 - Math.log10(this.map.ids.length) * 0.6);
+    const crowd = Math.max(1.3, 4.2 - Math.log10(size) * 0.6);
     const radius = Math.min(7, crowd * this.transform.k ** 0.35);
     const pixels = { scale: scale * this.ratio, left: left * this.ratio, top: top * this.ratio };
-    drawPoints(this.below.getContext("2d"), this.points, pixels, radius * this.ratio, theme, this.alone);
-    const context = this.above.getContext("2d");
-    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    const rows = this.found.flatMap((one) => (this.rows.get(one.id) ?? []).filter((row) => this.map.modalities[this.map.modality[row]] === one.modality).map((row) => [row, one]));
-    const star = this.star(rows);
+    drawPoints(this.below.getContext("2d"), points, pixels, radius * this.ratio, theme, alone);
+    const rows = this.data.rowsOf(this.found);
+    const star = this.data.star(rows);
     this.caption.textContent = this.found.length === 0 ? "" : star ? `★ ${t("star")}` : t("starNone");
     const over = {
-      names: this.middles.filter((one) => !this.alone || this.alone.has(one.group)).map((one) => {
+      names: middles.filter((one) => !alone || alone.has(one.group)).map((one) => {
         const [x, y] = this.at(one.x, one.y);
         return { ...one, x, y };
       }),
-      found: rows.map(([row]) => this.at(this.points.x[row], this.points.y[row])),
-      star: star && this.at(...star),
-      hovered: this.hovered === undefined ? null : this.at(this.points.x[this.hovered], this.points.y[this.hovered]),
+      found: rows.map((row) => this.placeOf(row)),
+      star: star && this.at(star.x, star.y),
+      hovered: this.hovered === undefined ? null : this.placeOf(this.hovered),
       lasso: this.outline.map(([x, y]) => this.at(x, y)),
       radius,
     };
+    const context = this.above.getContext("2d");
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     drawOver(context, over, theme);
   }
 
-  // The query has no place of its own on a map made before it: it stands where the ten best lie, at
-  // their median, which one stray result does not move.
-  star(rows) {
-    const best = rows.toSorted((a, b) => b[1].score - a[1].score).slice(0, 10);
-    if (best.length === 0) return null;
-    return [d3.median(best, ([row]) => this.points.x[row]), d3.median(best, ([row]) => this.points.y[row])];
+  placeOf(row) {
+    return this.at(this.data.points.x[row], this.data.points.y[row]);
   }
 
   nearest(place) {
-    const [x, y] = this.under(place);
-    return this.tree.find(x, y, REACH / this.view().scale);
+    return this.data.nearest(this.under(place), REACH / this.view().scale);
   }
 
   async look(place) {
@@ -270,11 +230,12 @@ export class MapView {
     this.above.classList.toggle("on-point", row !== undefined && this.lasso === null);
     this.draw();
     if (row === undefined) return this.hide();
-    const [id, group] = [this.map.ids[row], this.map.classes[this.points.group[row]]];
+    const { map, points } = this.data;
+    const [id, group] = [map.ids[row], map.classes[points.group[row]]];
     const words = h("span", { class: "title" }, id);
     this.card.replaceChildren(words, h("span", { class: "labels" }, group));
     this.card.hidden = false;
-    const [x, y] = this.at(this.points.x[row], this.points.y[row]);
+    const [x, y] = this.placeOf(row);
     this.card.classList.toggle("left", x > this.stage.clientWidth - 260);
     this.card.classList.toggle("up", y > this.stage.clientHeight - 240);
     this.card.style.setProperty("--x", `${x}px`);
@@ -313,17 +274,12 @@ export class MapView {
   end() {
     this.drawing = false;
     if (this.outline.length < 3) this.outline = [];
-    else this.choose((row) => d3.polygonContains(this.outline, [this.points.x[row], this.points.y[row]]));
+    else this.side.list(this.data.where((x, y) => d3.polygonContains(this.outline, [x, y])));
     this.draw();
   }
 
-  inView(row) {
-    const [x, y] = this.at(this.points.x[row], this.points.y[row]);
-    return x >= 0 && y >= 0 && x <= this.stage.clientWidth && y <= this.stage.clientHeight;
-  }
-
-  choose(belongs) {
-    const rows = d3.range(this.map.ids.length).filter((row) => this.seen(row) && belongs(row));
-    this.side.list(rows);
+  inView(x, y) {
+    const [left, top] = this.at(x, y);
+    return left >= 0 && top >= 0 && left <= this.stage.clientWidth && top <= this.stage.clientHeight;
   }
 }
