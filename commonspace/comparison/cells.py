@@ -81,7 +81,8 @@ def read_record(folder: Path, task: Task) -> Record | None:
 def run_task(task: Task, parts: Parts, folder: Path, *, watch_test: bool) -> Record:
     """Do a task, keep its record, and return it.
 
-    A training that was killed goes on from its checkpoint, to the same result.
+    A training that was killed goes on from its checkpoint, to the same result; how long it took in
+    all is not known then, and not told.
 
     Args:
         task: what to do.
@@ -102,13 +103,13 @@ def run_task(task: Task, parts: Parts, folder: Path, *, watch_test: bool) -> Rec
     record: dict[str, Any] = {"method": described(task.method), "settings": dict(task.settings)}
     begun, begun_cpu = time.monotonic(), time.process_time()
     try:
-        space = _fitted(task.method, parts, scratch, watcher)
+        space, whole = _fitted(task.method, parts, scratch, watcher)
     except TrainingError as error:
         record["failed"] = f"{error.problem}: {error.found}"
     else:
         record |= {
-            "seconds": time.monotonic() - begun,
-            "cpu_seconds": time.process_time() - begun_cpu,
+            "seconds": time.monotonic() - begun if whole else None,
+            "cpu_seconds": time.process_time() - begun_cpu if whole else None,
             "validation_map": evaluate(space, parts.validation)["average"]["map"],
             "chosen": space.provenance.get("chosen", {}),
         }
@@ -124,16 +125,17 @@ def run_task(task: Task, parts: Parts, folder: Path, *, watch_test: bool) -> Rec
 
 def _fitted(
     method: Method, parts: Parts, scratch: Path, watcher: "_BestOnTest | None"
-) -> CommonSpace:
+) -> tuple[CommonSpace, bool]:
+    """Return the space, and whether all of the fit was done here and now."""
     if watcher:  # what it saw would not be in a checkpoint
         shutil.rmtree(scratch, ignore_errors=True)
-        return method.fit(parts.train, parts.validation, Run(observers=(watcher,)))
+        return method.fit(parts.train, parts.validation, Run(observers=(watcher,))), True
     if scratch.exists():
         with suppress(SpaceError):  # no checkpoint yet, or one of another version
             run = Run(scratch, resume=True, observers=())
-            return method.fit(parts.train, parts.validation, run)
+            return method.fit(parts.train, parts.validation, run), False
         shutil.rmtree(scratch, ignore_errors=True)
-    return method.fit(parts.train, parts.validation, Run(scratch, observers=()))
+    return method.fit(parts.train, parts.validation, Run(scratch, observers=())), True
 
 
 def _measured(space: CommonSpace, test: Dataset) -> dict[str, Any]:
@@ -155,7 +157,7 @@ class _BestOnTest:
     def __init__(self, test: Dataset) -> None:
         self._test = test
         self._score: ValidationScore | None = None
-        self.best = 0.0
+        self.best: float | None = None  # the method may have neither epochs nor trials
 
     def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
         """Do nothing at the start."""
@@ -173,7 +175,7 @@ class _BestOnTest:
             }
             device = next(network.parameters(), torch.empty(0)).device
             self._score = ValidationScore(Samples(self._test, inputs, device))
-        self.best = max(self.best, self._score(network))
+        self.best = max(self.best or 0.0, self._score(network))
 
     def ended(self) -> None:
         """Do nothing at the end."""

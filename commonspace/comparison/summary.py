@@ -9,35 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from commonspace.comparison.cells import Record
+from commonspace.comparison.difference import Difference, differences
 from commonspace.comparison.grid import Outcome
 from commonspace.errors import SettingError
-from commonspace.evaluation import Interval, holm, paired_randomisation
+from commonspace.evaluation import Interval
 from commonspace.evaluation.crossed import crossed_interval, shares
 
-__all__ = ["Difference", "Line", "summarise"]
+__all__ = ["Line", "summarise"]
 
 RESAMPLES = 10_000
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A row against the chosen one.
-
-    Two things could make a difference by chance: the queries and the seeds. Each has a test, and
-    a difference counts when it passes both.
-    """
-
-    average: float
-    """The average mAP of this row less that of the chosen one."""
-    p_queries: float
-    """Of the paired randomisation test over the test samples, on the means over the seeds."""
-    p_seeds: float | None
-    """Of Welch's t test over the seeds; None where neither row varies with the seed."""
-    p: float
-    """The larger of the two, after Holm's correction for the number of rows."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +40,7 @@ class Line:
     difference: Difference | None
     """None for the chosen row, and where there is nothing to compare."""
     cpu_seconds: float | None
-    """Of one fit, the mean over the seeds: seconds of one core."""
+    """Of one fit: seconds of one core, the mean over the seeds whose fit was not interrupted."""
     seconds: float | None
     """The same by the clock, which other work on the machine makes longer."""
     bytes: int | None
@@ -66,7 +48,8 @@ class Line:
     settings: Mapping[str, Any]
     """What was chosen of its search."""
     best_on_test: float | None
-    """The average mAP of the best epoch or trial on the test part: not a result."""
+    """The average mAP of the best epoch or trial on the test part: not a result. None where it was
+    not noted, or where the method has neither."""
     failed: str
     """Why there are no cells, or not all."""
 
@@ -89,8 +72,8 @@ def summarise(outcome: Outcome, against: str | None = None) -> list[Line]:
             advice="name a method that is compared",
         )
     tables = {name: _table(list(cells.values())) for name, cells in outcome.cells.items() if cells}
-    differences = _differences(tables, against)
-    return [_line(name, outcome, tables.get(name), differences.get(name)) for name in outcome.cells]
+    found = differences(tables, against) if against in tables else {}
+    return [_line(name, outcome, tables.get(name), found.get(name)) for name in outcome.cells]
 
 
 def _table(cells: Sequence[Record]) -> NDArray[np.float64]:
@@ -115,7 +98,6 @@ def _line(
 ) -> Line:
     cells = list(outcome.cells[name].values())
     means = table.mean(axis=1) if table is not None else np.empty(0)
-    noted = [cell["best_on_test"] for cell in cells if "best_on_test" in cell]
     return Line(
         name=name,
         seeds=len(cells),
@@ -132,7 +114,7 @@ def _line(
         seconds=_mean([cell["seconds"] for cell in cells]),
         bytes=cells[0]["bytes"] if cells else None,
         settings=outcome.settings[name],
-        best_on_test=_mean(noted),
+        best_on_test=_mean([cell.get("best_on_test") for cell in cells]),
         failed=outcome.failed.get(name, ""),
     )
 
@@ -141,38 +123,6 @@ def _interval(table: NDArray[np.float64]) -> Interval:
     return crossed_interval(table, np.random.default_rng(0), resamples=RESAMPLES)
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
-def _differences(
-    tables: Mapping[str, NDArray[np.float64]], against: str | None
-) -> dict[str, Difference]:
-    """Return the difference of every row from the chosen one."""
-    if against is None or against not in tables:
-        return {}
-    chosen = tables[against]
-    tests = {}
-    for name, table in tables.items():
-        if name != against:
-            rng = np.random.default_rng(0)
-            p_queries = paired_randomisation(
-                table.mean(axis=0), chosen.mean(axis=0), rng, resamples=RESAMPLES
-            )
-            tests[name] = (p_queries, _over_seeds(table.mean(axis=1), chosen.mean(axis=1)))
-    adjusted = holm([max(queries, seeds or 0.0) for queries, seeds in tests.values()])
-    return {
-        name: Difference(float(tables[name].mean() - chosen.mean()), queries, seeds, float(p))
-        for (name, (queries, seeds)), p in zip(tests.items(), adjusted, strict=True)
-    }
-
-
-def _over_seeds(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
-    """Return the p-value of Welch's t test; against a row without seeds, of the one-sample test."""
-    varying = [row for row in (one, other) if len(row) > 1 and np.ptp(row) > 0]
-    if len(varying) == 2:
-        return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
-    if len(varying) == 1:
-        constant = other if varying[0] is one else one
-        return float(stats.ttest_1samp(varying[0], constant.mean()).pvalue)
-    return None
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -69,7 +69,11 @@ class Tuning:
 def _propose(
     search: Search, done: Sequence[tuple[Mapping[str, Any], Record]], number: int
 ) -> dict[str, Any]:
-    """Return the settings that the tree-structured Parzen estimator tries next."""
+    """Return the settings that the tree-structured Parzen estimator tries next.
+
+    As Optuna has it, the first ten are drawn at random; the method as it stands is not among what
+    the later ones are drawn from, since its settings may lie outside the ranges.
+    """
     optuna = optional("optuna", "tuning", "compare")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     kinds = {name: _distribution(optuna, space) for name, space in search.items()}

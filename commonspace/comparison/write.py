@@ -21,9 +21,9 @@ LEVEL = 0.05
 NOTE = (
     "mAP over the whole ranking on the test part, the mean over the seeds. Interval: 95 %, by"
     " bootstrap over seeds and test samples together. Settings and epochs are chosen on validation."
-    " p: the larger of a paired randomisation test over the test samples and Welch's t test over"
-    " the seeds, after Holm's correction for the number of rows; * marks p < .05. Seconds: of one"
-    " core, for one fit. Bytes: of the vector of one item in float32."
+    " p: the largest of a paired randomisation test over the test samples, Welch's t test over the"
+    " seeds and a t test over both, after Holm's correction for the number of rows; * marks"
+    " p < .05. Seconds: of one core, for one fit. Bytes: of the vector of one item in float32."
 )
 AS_PUBLISHED = (
     " Best on test: what choosing the epoch, or the setting inside the method, on the test part"
@@ -165,7 +165,6 @@ def _cells(line: Line, directions: Sequence[str], against: str | None, noted: bo
         else ["", ""]
     )
     flattered = ["", ""] if best is None else [_points(best), _signed(best - line.average.mean)]
-    seconds = line.cpu_seconds or 0.0
     return [
         line.name,
         *(_points(line.directions[name]) for name in directions),
@@ -173,7 +172,7 @@ def _cells(line: Line, directions: Sequence[str], against: str | None, noted: bo
         f"{_points(line.average.low)}-{_points(line.average.high)}",
         *(compared if against else []),
         *(flattered if noted else []),
-        f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}",
+        _seconds(line.cpu_seconds),
         f"{line.bytes:,}",
         str(line.seeds),
         str(line.trials),
@@ -194,6 +193,7 @@ def _flat(line: Line) -> dict[str, Any]:
         "difference": difference.get("average"),
         "p queries": difference.get("p_queries"),
         "p seeds": difference.get("p_seeds"),
+        "p both": difference.get("p_both"),
         "p corrected": difference.get("p"),
         "best on test": line.best_on_test,
         "core seconds": line.cpu_seconds,
@@ -216,6 +216,12 @@ def _signed(value: float) -> str:
 
 def _p(value: float) -> str:
     return "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def _short(value: object) -> str:

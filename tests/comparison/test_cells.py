@@ -1,7 +1,7 @@
 """One cell: what is kept of it, what it is measured on, and that choosing never sees the test."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -111,6 +111,20 @@ def test_the_honest_figure_is_the_same_under_both_protocols(
     assert records[1]["best_on_test"] >= np.mean(list(records[1]["map"].values())) - 1e-9
 
 
+def test_a_method_without_epochs_has_no_best_on_test(points: Dataset, tmp_path: Path) -> None:
+    """It tells no observer of anything, as a method of somebody else need not."""
+    record = run_task(task(Plain()), parts_of(points), tmp_path, watch_test=True)
+    assert record["best_on_test"] is None
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The toy, which it fits without the run."""
+
+    def fit(self, train: Dataset, validation: Dataset, run: cs.Run | None = None) -> cs.CommonSpace:
+        return toy().fit(train, validation)
+
+
 def test_a_record_of_other_settings_is_none(points: Dataset, tmp_path: Path) -> None:
     done = task(toy())
     record = run_task(done, parts_of(points), tmp_path, watch_test=False)
@@ -146,6 +160,8 @@ def test_a_training_that_was_killed_goes_on_to_the_same_figures(
     again = run_task(task(method), parts, tmp_path / "cut", watch_test=False)
     assert again["map"] == whole["map"]
     assert not scratch.exists()
+    assert whole["seconds"] > 0 < whole["cpu_seconds"]
+    assert again["seconds"] is again["cpu_seconds"] is None  # of the first part nobody knows
 
 
 def test_a_checkpoint_of_something_else_is_not_gone_on_from(

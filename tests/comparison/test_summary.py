@@ -80,7 +80,7 @@ def test_means_are_over_seeds_directions_and_samples(
         assert line.over_seeds == pytest.approx(expected)
 
 
-def test_a_difference_has_both_tests_and_the_correction(
+def test_a_difference_has_all_tests_and_the_correction(
     rows: dict[str, list[dict[str, Any]]], lines: dict[str, Line]
 ) -> None:
     chosen = averages(rows["chosen"])
@@ -99,7 +99,7 @@ def test_a_difference_has_both_tests_and_the_correction(
         ).pvalue
         assert found.p_queries == pytest.approx(queries)
         assert found.p_seeds == pytest.approx(seeds)
-        worst.append(max(queries, seeds))
+        worst.append(max(queries, seeds, found.p_both))
     for name, p in zip(("better", "alike", "fixed"), holm(worst), strict=True):
         difference = lines[name].difference
         assert difference is not None
@@ -131,7 +131,19 @@ def test_two_rows_without_seeds_are_told_apart_by_queries_alone() -> None:
     difference = found[1].difference
     assert difference is not None
     assert difference.p_seeds is None
-    assert difference.p == difference.p_queries < 0.01
+    assert difference.p == max(difference.p_queries, difference.p_both) < 0.01
+
+
+def test_time_that_is_not_known_is_left_out_and_the_best_on_test_is_not_made_up() -> None:
+    draw = np.random.default_rng(2)
+    one, two = (cell(draw.uniform(0.2, 0.6, (2, 9)), best_on_test=None) for _ in "ab")
+    (line,) = summarise(outcome(a=[{**one, "seconds": None, "cpu_seconds": None}, two]))
+    assert (line.seconds, line.cpu_seconds) == (3.0, 2.0)
+    assert line.best_on_test is None
+    (line,) = summarise(outcome(a=[{**one, "seconds": None, "cpu_seconds": None}]))
+    assert line.cpu_seconds is None
+    head, (shown,) = columns([line], None)
+    assert shown[head.index("seconds")] == "-"
 
 
 def test_a_row_that_is_not_there_cannot_be_compared_with(

@@ -58,6 +58,19 @@ def test_the_search_learns_from_what_it_was_told() -> None:
     assert search.best == max((dict(s) for s, _ in search._done), key=figure)
 
 
+def test_the_first_dozen_is_drawn_without_regard_to_the_figures() -> None:
+    """As the documentation says: with few trials it is a random search."""
+    one, other = Tuning(row(), Budget(14)), Tuning(row(), Budget(14))
+    proposals = []
+    while not one.finished:
+        first, second = one.next(), other.next()
+        proposals.append(first.settings == second.settings)
+        one.tell(first, {"validation_map": figure(first.settings)})
+        other.tell(second, {"validation_map": -figure(second.settings)})
+    assert all(proposals[:11])
+    assert not all(proposals[11:])
+
+
 def test_trials_that_failed_count_and_are_never_the_best() -> None:
     search = Tuning(row(), Budget(3))
     for number in range(3):
