@@ -1,14 +1,13 @@
-"""The commands that make, change and look over an index: a run and a data set in, a folder out.
+"""The commands that make and change an index: a run and a data set in, a folder out.
 
-``commonspace search`` asks it; see :mod:`commonspace.cli.search`.
+``commonspace search`` asks it (:mod:`commonspace.cli.search`); what looks at it is in
+:mod:`commonspace.cli.index_state`.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,7 +17,6 @@ from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
     DataArgument,
     DeviceOption,
-    JsonOption,
     PartialOption,
     RunArgument,
     SplitSeedOption,
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from commonspace.data import Dataset
     from commonspace.retrieval import Change, Index
 
-__all__ = ["IndexArgument", "add", "index", "info", "migrate", "remove", "update", "verify"]
+__all__ = ["IndexArgument", "add", "index", "migrate", "remove", "update"]
 
 IndexArgument = Annotated[
     Path, typer.Argument(metavar="INDEX", help="The folder that index wrote.")
@@ -180,57 +178,6 @@ def remove(
         typer.echo(f"{index}: {change.removed} removed, {len(opened)} items in all")
 
 
-def info(index: IndexArgument, as_json: JsonOption = False) -> None:
-    """Show what an index holds.
-
-    Its items, fields and vectors, the space and the encoders that it is bound
-    to, how it searches, and how large it is.
-
-    [bold]Example[/bold]
-
-      commonspace info shop
-    """
-    with _opened(index, "cpu") as opened:
-        facts = opened.info()
-    if as_json:
-        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
-        return
-    vectors = ", ".join(f"{count} {name}" for name, count in facts["vectors"].items())
-    sizes = ", ".join(f"{name} {_size(size)}" for name, size in facts["bytes"].items())
-    typer.echo(
-        f"{index}: {facts['items']} items\n"
-        f"vectors: {vectors or 'none'}, of {facts['dimension']} numbers each\n"
-        f"classes: {facts['classes']}\n"
-        f"fields: {', '.join(facts['fields']) or 'none'}\n"
-        f"space: {facts['fingerprint'][:12]}\n"
-        f"encoders: {', '.join(f'{k}={v}' for k, v in facts['encoders'].items()) or 'none'}\n"
-        f"search: {facts['kind']}\n"
-        f"sizes: {sizes}"
-    )
-
-
-def verify(index: IndexArgument, as_json: JsonOption = False) -> None:
-    """Look an index over, and measure what its kind of search costs.
-
-    Checks the database, every vector, the copy of the space and the derived
-    files; those that are missing or damaged are made anew. With labels, the
-    mAP at 100 of the index stands beside that of comparing with every item.
-    The exit code is 1 where something is wrong with the store.
-
-    [bold]Example[/bold]
-
-      commonspace verify shop
-    """
-    with _opened(index, "cpu") as opened:
-        found = opened.verify()
-    if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
-    else:
-        _print_verification(index, asdict(found))
-    if found.problems:
-        raise typer.Exit(1)
-
-
 def migrate(
     index: IndexArgument,
     to: Annotated[Path, typer.Option(metavar="RUN", help="The run whose space shall answer.")],
@@ -314,35 +261,3 @@ def _lines(file: Path) -> list[str]:
 
     with reading(file, "a text file with an id a line"):
         return [line for line in file.read_text("utf-8-sig").split("\n") if line.strip()]
-
-
-def _size(count: int) -> str:
-    value, units = float(count), ["bytes", "KB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{value:.0f} {units[0]}" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
-
-
-def _print_verification(index: Path, found: dict[str, Any]) -> None:
-    from commonspace.cli.tables import print_table
-
-    for sentence in (*found["mended"], *found["notes"]):
-        typer.echo(f"note: {sentence}", err=True)
-    rows = []
-    for name, count in found["vectors"].items():
-        cost = found["costs"].get(name)
-        figures = (
-            [f"{cost['recall']:.3f}", *(_figure(cost[key]) for key in ("map_index", "map_exact"))]
-            if cost
-            else ["", "", ""]
-        )
-        rows.append([name, str(count), found["kinds"][name], *figures])
-    head = ["", "vectors", "search", "recall at 10", "mAP at 100", "mAP of exact search"]
-    print_table(f"{index}: {found['items']} items", head, rows)
-    typer.echo(f"problems: {len(found['problems']) or 'none'}")
-    for problem in found["problems"]:
-        typer.echo(f"  {problem}")
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

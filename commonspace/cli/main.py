@@ -18,11 +18,13 @@ from commonspace.cli.demo import demo
 from commonspace.cli.embed import embed
 from commonspace.cli.evaluate import evaluate
 from commonspace.cli.extract import extract
-from commonspace.cli.index import add, index, info, migrate, remove, update, verify
+from commonspace.cli.index import add, index, migrate, remove, update
+from commonspace.cli.index_state import info, verify
 from commonspace.cli.interrupts import INTERRUPTED
 from commonspace.cli.report import report
 from commonspace.cli.reproduce import reproduce
 from commonspace.cli.search import search
+from commonspace.cli.serve import key, map_, serve
 from commonspace.cli.surface import surface
 from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
@@ -57,6 +59,9 @@ a data set that is built in.
   commonspace verify shop
   commonspace migrate shop --to runs/better
   commonspace audit shop --out audit.csv         what is likely wrong in it
+  commonspace serve shop                         a page and an API
+  commonspace map shop                           all items on a plane, for it
+  commonspace key keys.txt laptop                who may ask
 
 [bold]With trained encoders[/bold]
 
@@ -104,6 +109,9 @@ COMMANDS: dict[str, Command] = {
     "verify": Command(verify, "Search"),
     "migrate": Command(migrate, "Search"),
     "audit": Command(audit, "Search"),
+    "serve": Command(serve, "Serve"),
+    "map": Command(map_, "Serve"),
+    "key": Command(key, "Serve"),
 }
 
 SPELLINGS = {"partial=True": "--partial"}
