@@ -57,11 +57,14 @@ class GranularNetwork(Protocol):
     def granular(self) -> bool:
         """Whether they do."""
 
-    def query_weights(self, granularity: float) -> Tensor:
-        """Return (d,) float32, by which a vector is multiplied to ask at that granularity.
+    def query_map(self, granularity: float) -> tuple[Tensor, Tensor]:
+        """Return what a vector is multiplied by, then what is added, to ask at that granularity.
 
         Args:
             granularity: from 0, "the same kind", to 1, "this very thing".
+
+        Returns:
+            (d,) and (d,) float32.
         """
 
 
@@ -140,7 +143,8 @@ def weigh_queries(
             found=repr(granularity),
             advice="leave it out to take the method's own",
         )
-    weighed: NDArray[np.float32] = given * network.query_weights(granularity).cpu().numpy()
+    factors, offsets = (one.cpu().numpy() for one in network.query_map(granularity))
+    weighed: NDArray[np.float32] = given * factors + offsets
     return weighed
 
 

@@ -75,13 +75,13 @@ class Blocks(nn.Module):
     dimension = 2
     granular = True
 
-    def query_weights(self, granularity: float) -> Tensor:
-        return torch.tensor([1 - granularity, granularity])
+    def query_map(self, granularity: float) -> tuple[Tensor, Tensor]:
+        return torch.tensor([1 - granularity, granularity]), torch.tensor([0, granularity])
 
 
 def test_queries_are_weighed_and_items_are_not() -> None:
     vectors = np.array([[2.0, 3.0], [4.0, 5.0]])
-    for dial, expected in ((0.0, [[2, 0], [4, 0]]), (0.25, [[1.5, 0.75], [3, 1.25]])):
+    for dial, expected in ((0.0, [[2, 0], [4, 0]]), (0.25, [[1.5, 1.0], [3, 1.5]])):
         weighed = weigh_queries(Blocks(), vectors, dial)
         assert weighed.dtype == np.float32
         np.testing.assert_allclose(weighed, expected)

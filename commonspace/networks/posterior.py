@@ -15,10 +15,13 @@ from torch.nn.functional import normalize
 from commonspace.networks.kernel_machine import KernelMachine
 from commonspace.networks.trunked import Trunked
 
-__all__ = ["FINEST", "PosteriorConfig", "PosteriorNetwork"]
+__all__ = ["DOUBT", "FINEST", "PosteriorConfig", "PosteriorNetwork"]
 
 FINEST = 0.8
 """The weight of the instance block at granularity 1: the very thing still is of its kind."""
+
+DOUBT = 0.5
+"""How much an item whose class is in doubt is forgiven where the very thing is asked for."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,17 @@ class PosteriorNetwork(Trunked):
 
         p = (1 - s_m) a(kernel machine_m(x)) + s_m a(network_m(x) / t_m),   a: softmax, or sigmoid
         z = instance_m(x) / ||instance_m(x)||
-        vector = [sqrt(1 - w) p ; sqrt(w) z]
+        u = 1 - ||p||, the doubt: 0 where the class is certain
+        vector = [sqrt(1 - w) p ; sqrt(w) z ; sqrt(w) u]
 
     with m the modality, x its features after ``Rescaled``, s the share of the network, and t its
-    temperature. The inner product of two vectors is (1 - w) p'q + w z'y; a query that is multiplied
-    by ``query_weights(g)`` asks with another w, g ``FINEST``, of the same vectors.
+    temperature. The inner product of two vectors is (1 - w) p'q + w z'y but for the product of two
+    doubts. ``query_map(g)`` turns vectors into queries that ask the same items for
+
+        (1 - w) p'q + w (z'y + DOUBT u),    w = g FINEST, u the doubt of the item
+
+    Without u a picture of an uncertain class would stand behind all certain ones of the class that
+    is asked for, however well z'y agrees.
 
     Args:
         config: sizes and options.
@@ -87,8 +96,8 @@ class PosteriorNetwork(Trunked):
 
     @property
     def dimension(self) -> int:
-        """The number of classes, and the size of the instance block behind."""
-        return self.config.classes + self.config.instance
+        """The number of classes, and, behind, the size of the instance block and its doubt."""
+        return self.config.classes + (self.config.instance + 1 if self.granular else 0)
 
     @property
     def granular(self) -> bool:
@@ -145,21 +154,27 @@ class PosteriorNetwork(Trunked):
         if not self.granular:
             return p
         w = self.config.mixture
-        return torch.cat([sqrt(1 - w) * p, sqrt(w) * self.instance(modality, rescaled)], dim=1)
+        doubt = (1 - p.norm(dim=1, keepdim=True)).clamp(min=0)
+        thing = torch.cat([self.instance(modality, rescaled), doubt], dim=1)
+        return torch.cat([sqrt(1 - w) * p, sqrt(w) * thing], dim=1)
 
-    def query_weights(self, granularity: float) -> Tensor:
-        """Return (d,) float32, by which a vector is multiplied to ask at that granularity.
+    def query_map(self, granularity: float) -> tuple[Tensor, Tensor]:
+        """Return what a vector is multiplied by, then what is added, to ask at that granularity.
 
-        At 0 the score is p'q, the probability of a shared class; at g it is
-        (1 - w) p'q + w z'y with w = g ``FINEST``.
+        At 0 the score is p'q, the probability of a shared class.
 
         Args:
             granularity: g, in [0, 1].
+
+        Returns:
+            (d,) and (d,) float32.
         """
         w, standing = FINEST * granularity, self.config.mixture
         kind = torch.full((self.config.classes,), (1 - w) / (1 - standing))
         thing = torch.full((self.config.instance,), w / standing)
-        return torch.cat([kind, thing])
+        offsets = torch.zeros(self.dimension)
+        offsets[-1] = DOUBT * w / sqrt(standing)
+        return torch.cat([kind, thing, torch.zeros(1)]), offsets
 
     def to_config(self) -> dict[str, Any]:
         """Return a description, fit for JSON, from which ``from_config`` builds it again."""

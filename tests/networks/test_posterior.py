@@ -3,12 +3,12 @@
 from math import sqrt
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from commonspace.networks.kernel_machine import KernelMachine
 from commonspace.networks.posterior import (
+    DOUBT,
     FINEST,
     PosteriorConfig,
     PosteriorNetwork,
@@ -98,17 +98,22 @@ def test_the_dial_weighs_the_blocks_on_the_side_of_the_query(dial: float) -> Non
     p, q = (made.posterior(name, INPUTS[name]) for name in made.modalities)
     z, y = (made.instance(name, INPUTS[name]) for name in made.modalities)
     w = FINEST * dial
-    scores = (one * made.query_weights(dial)) @ other.T
-    torch.testing.assert_close(scores, (1 - w) * p @ q.T + w * z @ y.T)
-    torch.testing.assert_close(one @ other.T, 0.9 * p @ q.T + 0.1 * z @ y.T)
+    factors, offsets = made.query_map(dial)
+    doubt, other_doubt = (1 - each.norm(dim=1) for each in (p, q))
+    expected = (1 - w) * p @ q.T + w * (z @ y.T + DOUBT * other_doubt)
+    torch.testing.assert_close((one * factors + offsets) @ other.T, expected)
+    both = torch.outer(doubt, other_doubt)
+    torch.testing.assert_close(one @ other.T, 0.9 * p @ q.T + 0.1 * (z @ y.T + both))
     torch.testing.assert_close(z.norm(dim=1), torch.ones(7))
     assert one.norm(dim=1).max() <= 1 + 1e-6
 
 
 @torch.no_grad()
-def test_the_dial_at_which_vectors_are_left_as_they_are() -> None:
+def test_the_dial_at_which_the_blocks_are_left_as_they_are() -> None:
     made = network(mixture=0.2)
-    torch.testing.assert_close(made.query_weights(0.2 / FINEST), torch.ones(7))
+    factors, offsets = made.query_map(0.2 / FINEST)
+    torch.testing.assert_close(factors, torch.tensor([1.0] * 7 + [0.0]))
+    torch.testing.assert_close(offsets, torch.tensor([0.0] * 7 + [DOUBT * sqrt(0.2)]))
 
 
 @torch.no_grad()
@@ -127,5 +132,4 @@ def test_it_is_built_again_from_its_description() -> None:
     again.eval()
     for name, given in INPUTS.items():
         torch.testing.assert_close(again.embed(name, given), made.embed(name, given))
-    assert made.embed("image", INPUTS["image"]).shape == (7, 7)
-    assert sqrt(float(np.square(made.query_weights(0.0)[4:].numpy()).sum())) == 0
+    assert made.embed("image", INPUTS["image"]).shape == (7, 8)
