@@ -9,6 +9,7 @@
     ├── StoreError            an index is damaged, busy, or bound to another space
     ├── TrainingError         training cannot go on
     ├── OutputError           a result cannot be written
+    ├── ServiceError          a service refused what it was asked, or does not answer
     └── MissingExtraError     an optional dependency is not installed (also an ImportError)
 
 Each message says what is wrong, what was expected, what came, and what to do about it.
@@ -21,6 +22,7 @@ __all__ = [
     "FileFormatError",
     "MissingExtraError",
     "OutputError",
+    "ServiceError",
     "SettingError",
     "SpaceError",
     "SplitError",
@@ -86,6 +88,31 @@ class TrainingError(CommonspaceError):
 
 class OutputError(CommonspaceError):
     """A result cannot be written: the place is taken, or the disk is full."""
+
+
+class ServiceError(CommonspaceError):
+    """A service refused what it was asked, or does not answer.
+
+    Args:
+        problem: what is wrong.
+        status: of HTTP; 0 where nothing answered.
+        expected: what would have been right.
+        found: what came instead.
+        advice: what to do now.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        status: int = 0,
+        expected: str = "",
+        found: str = "",
+        advice: str = "",
+    ) -> None:
+        """Keep the status beside the parts of the message."""
+        self.status = status
+        super().__init__(problem, expected=expected, found=found, advice=advice)
 
 
 class MissingExtraError(CommonspaceError, ImportError):
