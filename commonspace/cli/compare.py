@@ -1,6 +1,7 @@
 """``commonspace compare``: a data set and methods in, a table that can be believed out."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -18,7 +19,7 @@ from commonspace.cli.interrupts import same_command_goes_on
 from commonspace.cli.options import DataArgument, PartialOption, SplitSeedOption
 from commonspace.cli.rows import ROWS, rows_named
 from commonspace.cli.runs import open_data
-from commonspace.errors import SettingError
+from commonspace.errors import SettingError, TrainingError
 
 if TYPE_CHECKING:
     from commonspace.comparison import Line
@@ -147,6 +148,13 @@ def compare(
     title = f"{dataset.name}: {len(dataset.part('test'))} test samples"
     write_tables(out, lines, chosen, title)
     _show(title, lines, chosen, out)
+    if not measured:
+        raise TrainingError(
+            "no method of the comparison has figures",
+            expected="at least one that can take the data",
+            found="; ".join(f"{line.name}: {line.failed}" for line in lines),
+            advice="mend what is said of each, or take other methods",
+        )
 
 
 def _show(title: str, lines: "list[Line]", against: str, out: Path) -> None:
@@ -155,9 +163,17 @@ def _show(title: str, lines: "list[Line]", against: str, out: Path) -> None:
 
     head, rows = columns(lines, against)
     directions = next((line.directions for line in lines if line.directions), {})
-    shown = [n for n, name in enumerate(head) if name not in (*directions, "seeds", "trials")]
-    print_table(title, [head[n] for n in shown], [[row[n] for n in shown] for row in rows])
+    left_out = {*directions, "seeds", "trials"}
+    if "best on test" in head:
+        left_out |= {"seconds", "bytes"}  # so that the others keep their digits in 80 columns
+    shown = [n for n, name in enumerate(head) if name not in left_out]
+    widths = [max(1, *(len(row[n]) for row in rows)) for n in shown]
+    heads = [
+        fill(head[n], width, break_long_words=False, break_on_hyphens=False)
+        for n, width in zip(shown, widths, strict=True)
+    ]  # several lines above figures are better than figures that are cut
+    print_table(title, heads, [[row[n] for n in shown] for row in rows])
     for line in lines:
         if line.failed and (line.seeds or line.trials):  # others were told of while it ran
             typer.echo(f"note: {line.name}: {line.failed}", err=True)
-    typer.echo(f"each direction, seeds and trials: {out}/table.md; also .csv, .tex and .json")
+    typer.echo(f"whole table: {out}/table.md; also .csv, .tex and .json")

@@ -67,6 +67,8 @@ def laid_out(head: Sequence[str], rows: Sequence[Sequence[str]], form: str) -> s
         MissingExtraError: the package that lays out tables is not installed.
     """
     tabulate = optional("tabulate", "laying out tables", "compare").tabulate
+    if form == "pipe":  # whose own sign tabulate leaves as it is
+        head, rows = _escaped(head), [_escaped(row) for row in rows]
     align = ("left", *["right"] * (len(head) - 1))
     table: str = tabulate(rows, head, tablefmt=form, disable_numparse=True, colalign=align)
     return table
@@ -177,6 +179,10 @@ def _cells(line: Line, directions: Sequence[str], against: str | None, noted: bo
         str(line.seeds),
         str(line.trials),
     ]
+
+
+def _escaped(cells: Sequence[str]) -> list[str]:
+    return [cell.replace("|", "\\|") for cell in cells]
 
 
 def _flat(line: Line) -> dict[str, Any]:

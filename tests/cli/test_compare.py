@@ -77,6 +77,25 @@ def test_a_method_that_cannot_take_the_data_is_said_and_left_out(
     assert float(rows["probe"]["map average"]) > 0.5
     assert json.loads((tmp_path / "t" / "table.json").read_text())["against"] == "probe"
     assert "without cca: cca cannot join" in done.stderr
+    refused = call(
+        "compare", tmp_path / "three.npz", "--methods", "cca", "--out", tmp_path / "u", *QUICK
+    )
+    assert refused.exit_code == 2
+    assert "no method of the comparison has figures" in refused.stderr
+    assert (tmp_path / "u" / "table.json").exists()
+
+
+def test_eighty_columns_hold_every_digit(
+    call: Call, points_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ("--methods", "sm-probability,cca", "--protocol", "as-published", "--against", "cca")
+    done = call("compare", points_file, *words, "--out", tmp_path / "t", *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert "…" not in done.stdout
+    assert "sm-probability" in done.stdout
+    row = read(tmp_path / "t")["sm-probability"]
+    assert f"{float(row['low']):.3f}-{float(row['high']):.3f}" in done.stdout
 
 
 def test_raw_items_are_extracted_first(call: Call, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from scipy import stats
 
 from commonspace.comparison import Line, summarise, write_tables
 from commonspace.comparison.grid import Outcome
-from commonspace.comparison.write import columns
+from commonspace.comparison.write import columns, laid_out
 from commonspace.errors import SettingError
 from commonspace.evaluation import holm, paired_randomisation
 
@@ -202,3 +203,13 @@ def test_significance_is_marked_and_the_best_on_test_is_named_as_such(
     assert "It is no result" in (tmp_path / "table.md").read_text()
     write_tables(tmp_path, summarise(outcome(**rows)), None, "Again")
     assert "It is no result" not in (tmp_path / "table.md").read_text()
+
+
+def test_signs_of_the_markup_in_names_are_not_markup() -> None:
+    head, rows = ["method", "a|b->文本"], [["my_way", "0.5"], ["x & y", "0.4"]]
+    page = laid_out(head, rows, "pipe").splitlines()
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in page} == {3}
+    assert "文本" in page[0]
+    latex = laid_out(head, rows, "latex_booktabs")
+    assert "my\\_way" in latex
+    assert "x \\& y" in latex
