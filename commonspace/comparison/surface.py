@@ -37,8 +37,8 @@ def measure_surface(
 ) -> dict[str, Any]:
     """Fit DSCMR for every lambda and eta, and keep the validation mAP in ``surface.json``.
 
-    Cells are kept in the folder ``surface`` of the run, so that the same call after a kill does the
-    rest.
+    Cells are kept in the folder ``surface`` of the run, apart for each budget, so that the same
+    call after a kill does the rest.
 
     Args:
         method: as it was for the run; its lambda and eta are replaced.
@@ -62,9 +62,8 @@ def measure_surface(
         (one, other): Row(f"lambda {one:g}, eta {other:g}", replace(method, lambda_=one, eta=other))
         for one, other in product(lambdas, etas)
     }
-    grid = Grid(
-        data, tuple(rows.values()), run / "surface", 1, replace(limits, trials=1), jobs=jobs
-    )
+    folder = run / "surface" / f"epochs-{limits.epochs}-patience-{limits.patience}"
+    grid = Grid(data, tuple(rows.values()), folder, 1, replace(limits, trials=1), jobs=jobs)
     cells = run_grid(grid, watcher).cells
     figures = {pair: cells[row.name].get(0, {}).get("validation_map") for pair, row in rows.items()}
     surface = {
