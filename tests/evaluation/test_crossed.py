@@ -17,8 +17,8 @@ def naive(values: NDArray[np.float64], resamples: int, seed: int) -> tuple[float
     seeds, queries = values.shape
     means = []
     for _ in range(resamples):
-        rows: NDArray[np.int64] = draw.integers(0, seeds, size=seeds)
-        columns: NDArray[np.int64] = draw.integers(0, queries, size=queries)
+        rows = draw.integers(0, seeds, size=(seeds,))
+        columns = draw.integers(0, queries, size=(queries,))
         pairs = [(row, column) for row in rows.tolist() for column in columns.tolist()]
         means.append(np.mean([values[pair] for pair in pairs]))
     low, high = np.quantile(means, [0.025, 0.975])
