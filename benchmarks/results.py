@@ -15,7 +15,7 @@ from pathlib import Path
 
 import commonspace as cs
 from commonspace.cli.comparison_bar import ComparisonBar
-from commonspace.cli.rows import ROWS, rows_named
+from commonspace.cli.rows import rows_named
 from commonspace.comparison import Budget, Grid, read_grid, run_grid, summarise, write_tables
 from commonspace.comparison.write import columns, laid_out
 
@@ -65,7 +65,7 @@ def main() -> None:
             csv = (grid.folder / "table.csv").read_text("utf-8")
             (DOCS / "results" / f"{name}.csv").write_text(csv, "utf-8")
         done = sum(map(len, outcome.cells.values()))
-        print(f"{name}: {done} cells of {len(ROWS)} methods, in {grid.folder}")
+        print(f"{name}: {done} cells of {len(grid.rows)} methods, in {grid.folder}")
 
 
 def _put(name: str, table: str) -> None:

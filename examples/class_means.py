@@ -60,7 +60,7 @@ class ClassMeans:
             mean = x.mean(axis=0)
             share = train.labels[known] / np.maximum(train.labels[known].sum(axis=0), 1)
             means = (x - mean).T @ share
-            covariance = np.cov(x, rowvar=False)
+            covariance = np.atleast_2d(np.cov(x, rowvar=False))
             scale = np.trace(covariance) / len(covariance)
             whitened = np.linalg.solve(covariance + self.ridge * scale * np.eye(len(mean)), means)
             maps[name] = AffineMap(mean, whitened)
