@@ -21,7 +21,7 @@ from commonspace.space import CommonSpace
 __all__ = ["Search", "Searcher"]
 
 _TRIES = 20
-"""Searches that may be overtaken by another process that removes what they found."""
+"""Searches that may be overtaken by others who replace or remove what they found."""
 
 
 @dataclass(frozen=True)
@@ -102,28 +102,61 @@ class Searcher:
                 advice="leave min_relevance out and cut by the score",
             )
         asked = space.as_queries(vectors, search.granularity)
-        for _ in range(_TRIES):
-            state = self.shelves.fresh()
+        for attempt in range(_TRIES):
+            state, allowed = self._moment(search.where)
             if state.space != number:
                 return None
-            hits = self._hits(state, asked, search)
+            hits = self._hits(state, asked, search, allowed)
             numbers = np.unique(hits.items[hits.items >= 0]).tolist()
-            kept = kept_of(self.store, numbers, state.fields)
-            if len(kept) == len(numbers):
-                break  # else one was removed meanwhile: search again
-        else:
-            raise StoreError(
-                f"{self.store.path} holds vectors of items that it does not hold",
-                expected="an item for each vector",
-                found=f"{len(numbers) - len(kept)} without",
-                advice="commonspace verify INDEX says what is wrong",
-            )
-        relevance = self._relevance(space, state, vectors, hits)
-        names = {number: name for name, number in state.modalities.items()}
+            with self.store.reading():
+                if self.store.space != number:
+                    return None
+                kept = kept_of(self.store, numbers, state.fields)
+                if len(kept) < len(numbers):
+                    if self.store.generation == state.generation:
+                        raise self._torn(len(numbers) - len(kept))
+                    if attempt < _TRIES - 1:
+                        continue  # some were replaced or removed meanwhile: search again
+                    hits = _without(hits, kept)
+                relevance = self._relevance(space, state, vectors, hits)
+            break
+        names = {at: name for name, at in state.modalities.items()}
         return [_found(hits, row, relevance, kept, names, search) for row in range(len(asked))]
 
-    def _hits(self, state: State, asked: NDArray[np.float32], search: Search) -> Hits:
-        allowed = self._allowed(search.where) if search.where is not None else None
+    def _moment(self, where: str | None) -> tuple[State, NDArray[np.int64] | None]:
+        """Return the shelves and the items that a condition holds for, of one generation.
+
+        The last few answers are remembered.
+        """
+        while True:
+            state = self.shelves.fresh()
+            if where is None:
+                return state, None
+            with self.store.reading():
+                if self.store.generation != state.generation:
+                    continue
+                key = (state.generation, where)
+                if key not in self._filters:
+                    items = items_where(self.store, condition(where, state.fields))
+                    recent = [pair for pair in self._filters.items() if pair[0][0] == key[0]]
+                    self._filters = {**dict(recent[-7:]), key: items}
+                return state, self._filters[key]
+
+    def _torn(self, count: int) -> StoreError:
+        return StoreError(
+            f"{self.store.path} holds vectors of items that it does not hold",
+            expected="an item for each vector",
+            found=f"{count} without",
+            advice="commonspace verify INDEX says what is wrong",
+        )
+
+    def _hits(
+        self,
+        state: State,
+        asked: NDArray[np.float32],
+        search: Search,
+        allowed: NDArray[np.int64] | None,
+    ) -> Hits:
         shelves = state.shelves
         if search.modality is not None:
             numbers = state.modalities
@@ -138,16 +171,6 @@ class Searcher:
         found = [shelf.search(asked, search.k, allowed) for shelf in shelves.values()]
         together = best(found, len(asked), search.k * max(1, len(found)))
         return (each_once(together) if len(found) > 1 else together).first(search.k)
-
-    def _allowed(self, where: str) -> NDArray[np.int64]:
-        """Return the items that a condition holds for; the last few answers are remembered."""
-        with self.store.reading():
-            key = (self.store.generation, where)
-            if key not in self._filters:
-                items = items_where(self.store, condition(where, self.store.fields))
-                fresh = {old: it for old, it in self._filters.items() if old[0] == key[0]}
-                self._filters = {**dict(list(fresh.items())[-7:]), key: items}
-            return self._filters[key]
 
     def _relevance(
         self, space: CommonSpace, state: State, vectors: NDArray[np.float32], hits: Hits
@@ -164,10 +187,16 @@ class Searcher:
             at = np.nonzero(there & (hits.modalities == modality))
             entries = hits.entries[at]
             values = self.store.vectors_of(state.space, modality, np.unique(entries).tolist())
-            nothing = np.zeros(space.dimension, dtype=np.float32)  # removed this very moment
-            rows = np.stack([values.get(entry, nothing) for entry in entries.tolist()])
+            rows = np.stack([values[entry] for entry in entries.tolist()])
             scores[at] = np.einsum("nd,nd->n", asked[at[0]], rows)
         return space.relevance(scores)
+
+
+def _without(hits: Hits, kept: dict[int, Kept]) -> Hits:
+    """Return hits without the items that are gone."""
+    gone = ~np.isin(hits.items, list(kept))
+    items, entries = (np.where(gone, -1, table) for table in (hits.items, hits.entries))
+    return Hits(hits.scores, entries, items, hits.modalities)
 
 
 def _found(

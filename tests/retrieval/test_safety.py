@@ -17,7 +17,7 @@ import pytest
 
 from commonspace import CommonSpace, Dataset
 from commonspace.errors import OutputError, StoreError
-from commonspace.retrieval import Index, folder, lock, shelf_files, shelves
+from commonspace.retrieval import Index, folder, lock, searching, shelf, shelf_files, shelves
 from commonspace.retrieval.lock import writing
 from commonspace.retrieval.store import Store
 
@@ -222,6 +222,42 @@ def test_verify_finds_what_is_wrong_with_the_store(index: Index, space: CommonSp
         "1 vectors of 'image' are not finite",
     ):
         assert said in problems
+
+
+def test_a_store_that_lost_items_behind_their_vectors_says_so(
+    index: Index, space: CommonSpace
+) -> None:
+    index.close()
+    with sqlite3.connect(index.path / folder.STORE) as connection:
+        connection.execute("DELETE FROM items")  # foreign keys are off by themselves
+    connection.close()
+    with (
+        Index.open(index.path, space=space) as opened,
+        pytest.raises(StoreError, match="items that it does not hold"),
+    ):
+        ids(opened)
+
+
+def test_a_search_that_is_always_overtaken_gives_what_is_still_there(
+    index: Index, make: Make, space: CommonSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time something was found, another writer takes the best item away."""
+    best = iter(ids(index, k=40))
+    found = shelf.best
+    with Index.open(index.path, space=space) as other:
+
+        def overtaken(*given: Any) -> Any:  # noqa: ANN401
+            hits = found(*given)
+            other.remove([next(best)])
+            return hits
+
+        monkeypatch.setattr("commonspace.retrieval.searching.best", overtaken)
+        monkeypatch.setattr(searching, "_TRIES", 3)
+        before = len(index)
+        left = ids(index, k=40)
+    assert len(index) == before - 3
+    assert len(left) == before - 3  # each try saw what the one before had left
+    assert next(best) == left[0]
 
 
 def test_what_kills_left_of_a_creation_is_swept(
