@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from commonspace.serve.refusals import RefusedError
 
@@ -42,13 +43,27 @@ async def parsed(request: Request, model: type[Model]) -> tuple[Model, bytes | N
             found=ascii(kind)[:80],
             advice="send JSON, or a form where there is an image",
         )
+    parser = _Parser(
+        request.headers,
+        request.stream(),
+        max_files=1,
+        max_fields=FIELDS,
+        max_part_size=FIELD_BYTES,
+    )
     try:
-        async with request.form(max_files=1, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
-            return model.model_validate(_fields(form, model)), await _image(form)
-    except (UnicodeDecodeError, LookupError) as exc:
+        form = await parser.parse()
+    except (MultiPartException, UnicodeDecodeError, LookupError) as exc:
         raise RefusedError(
-            400, "the form cannot be read", expected="UTF-8", advice="send it as UTF-8"
+            400,
+            "the form cannot be read",
+            expected="multipart/form-data with a boundary, in UTF-8, with one file at most",
+            found=ascii(str(exc))[:120],
+            advice="let a library write the form",
         ) from exc
+    try:
+        return model.model_validate(_fields(form, model)), await _image(form)
+    finally:
+        await form.close()
 
 
 def openapi_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -64,6 +79,16 @@ def openapi_body(model: type[BaseModel]) -> dict[str, Any]:
     form.pop("examples", None)
     content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+class _Parser(MultiPartParser):
+    """Starlette's parser, which takes a field that is no UTF-8 for Latin-1; this one refuses it."""
+
+    def on_part_end(self) -> None:
+        """Look at a field before it becomes a text."""
+        if self._current_part.file is None:
+            bytes(self._current_part.data).decode("utf-8")
+        super().on_part_end()
 
 
 def _form_schema(said: dict[str, Any]) -> dict[str, Any]:

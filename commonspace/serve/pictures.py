@@ -80,7 +80,7 @@ class Decoder:
             raise RefusedError(
                 415, exc.problem, expected=exc.expected, found=exc.found, advice=exc.advice
             ) from exc
-        except Image.DecompressionBombError as exc:
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
             raise RefusedError(
                 413,
                 "the image has too many pixels",

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from commonspace.errors import SettingError
 
-__all__ = ["run"]
+__all__ = ["PatientProtocol", "listen", "run", "server_of"]
 
 HEADERS_WITHIN = 10.0
 """Seconds in which the head of a request must have arrived: a slow-loris sends it for ever."""
@@ -46,7 +46,23 @@ def run(
         SettingError: the address cannot be taken.
         KeyboardInterrupt: after the end, where SIGINT brought it.
     """
-    taken = _socket(host, port)
+    with listen(host, port) as taken:
+        server_of(app, started=started, ending=ending).run(sockets=[taken])
+
+
+def server_of(
+    app: ASGIApp,
+    *,
+    started: Callable[[str, int], None] | None = None,
+    ending: float = 30.0,
+) -> uvicorn.Server:
+    """Return a server that is not running yet, for those who bring a thread or loop of their own.
+
+    Args:
+        app: what answers.
+        started: hears address and port, once connections are taken.
+        ending: seconds that requests may take to end once ``should_exit`` is set.
+    """
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -59,8 +75,25 @@ def run(
         timeout_graceful_shutdown=max(1, round(ending)),
         limit_concurrency=CONNECTIONS,
     )
-    with taken:
-        _Server(config, started).run(sockets=[taken])
+    return _Server(config, started)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that takes connections.
+
+    Raises:
+        SettingError: the address cannot be taken.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as exc:
+        raise SettingError(
+            f"the service cannot listen on {host}:{port}",
+            expected="an address of this machine, and a port that is free",
+            found=getattr(exc, "strerror", None) or str(exc),
+            advice="choose another one with --host and --port; --port 0 takes a free one",
+        ) from exc
 
 
 class PatientProtocol(H11Protocol):
@@ -115,16 +148,3 @@ class _Server(uvicorn.Server):
         if self.started and self._hears is not None and sockets:
             address: Any = sockets[0].getsockname()
             self._hears(address[0], address[1])
-
-
-def _socket(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as exc:
-        raise SettingError(
-            f"the service cannot listen on {host}:{port}",
-            expected="an address of this machine, and a port that is free",
-            found=getattr(exc, "strerror", None) or str(exc),
-            advice="choose another one with --host and --port; --port 0 takes a free one",
-        ) from exc

@@ -1,0 +1,129 @@
+"""Queries that come together share a pass; each gets its own answer, or its own error."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import commonspace as cs
+from commonspace.errors import SettingError
+from commonspace.serve import ServiceSettings, build_app
+from commonspace.serve.batching import Batcher
+from commonspace.serve.refusals import RefusedError
+
+
+def doubled(asked: Sequence[int]) -> list[int]:
+    if any(one < 0 for one in asked):
+        raise SettingError("below zero")
+    return [2 * one for one in asked]
+
+
+def batcher(
+    answer: object = doubled, *, most: int = 8, waiting: int = 100
+) -> tuple[Batcher[int, int], list[int]]:
+    sizes: list[int] = []
+    made: Batcher[int, int] = Batcher(
+        answer,  # type: ignore[arg-type]
+        most=most,
+        gather=0.01,
+        waiting=waiting,
+        observe=sizes.append,
+    )
+    return made, sizes
+
+
+def test_what_comes_together_is_answered_together() -> None:
+    async def run() -> None:
+        made, sizes = batcher()
+        made.start()
+        found = await asyncio.gather(*(made.ask(number, 5) for number in range(20)))
+        await made.stop()
+        assert found == [2 * number for number in range(20)]
+        assert sizes == [8, 8, 4]
+
+    asyncio.run(run())
+
+
+def test_a_bad_query_spoils_no_other() -> None:
+    async def run() -> None:
+        made, _ = batcher()
+        made.start()
+        found = await asyncio.gather(
+            *(made.ask(number, 5) for number in (1, -2, 3)), return_exceptions=True
+        )
+        await made.stop()
+        assert found[0] == 2
+        assert isinstance(found[1], SettingError)
+        assert found[2] == 6
+
+    asyncio.run(run())
+
+
+def test_too_many_are_sent_away_and_those_that_wait_are_answered_at_the_end() -> None:
+    async def run() -> None:
+        gate = threading.Event()
+
+        def slow(asked: Sequence[int]) -> list[int]:
+            gate.wait(5)
+            return doubled(asked)
+
+        made, _ = batcher(slow, most=1, waiting=3)
+        made.start()
+        first = asyncio.create_task(made.ask(1, 5))
+        await asyncio.sleep(0.05)  # it is being answered
+        rest = [asyncio.create_task(made.ask(number, 5)) for number in (2, 3, 4)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(RefusedError, match="too many queries are waiting") as refused:
+            await made.ask(5, 5)
+        assert (refused.value.status, refused.value.retry) == (503, 1)
+        stopping = asyncio.create_task(made.stop())
+        gate.set()
+        await stopping
+        assert [await task for task in (first, *rest)] == [2, 4, 6, 8]
+
+    asyncio.run(run())
+
+
+def test_who_waits_too_long_is_told() -> None:
+    async def run() -> None:
+        gate = threading.Event()
+        made, _ = batcher(lambda asked: [gate.wait(5) for _ in asked])
+        made.start()
+        with pytest.raises(RefusedError, match="not answered in time"):
+            await made.ask(1, 0.05)
+        gate.set()
+        await made.stop()
+
+    asyncio.run(run())
+
+
+def test_concurrent_queries_share_a_forward_pass(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve queries at once, some of them bad, are answered as each is alone."""
+    words = ["a red wall", "some green door", "one blue wall"] * 4
+    calls: list[int] = []
+    embed = cs.CommonSpace.embed
+
+    def counted(self: cs.CommonSpace, modality: str, items: object, **rest: int) -> object:
+        calls.append(len(items))  # type: ignore[arg-type]
+        return embed(self, modality, items, **rest)
+
+    app = build_app(index, ServiceSettings(rate=0, gather=0.2))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+
+        def ask(text: str) -> list[str]:
+            said = client.post("/search", json={"text": text, "k": 5}).json()
+            return [one["id"] for one in said["found"]]
+
+        alone = [ask(text) for text in words]
+        monkeypatch.setattr(cs.CommonSpace, "embed", counted)
+        with ThreadPoolExecutor(12) as pool:
+            together = list(pool.map(ask, words))
+    assert together == alone
+    assert sum(calls) == 12
+    assert len(calls) <= 6

@@ -1,0 +1,191 @@
+"""A search over HTTP finds what the index finds, and refuses what cannot be asked."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+import commonspace as cs
+from commonspace import Dataset, Images
+
+
+def found(answer: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - of two kinds
+    return [(one["id"], one["modality"]) for one in answer.json()["found"]]
+
+
+def test_words_find_what_the_index_finds(client: TestClient, index: Path) -> None:
+    with cs.Index.open(index) as opened:
+        wanted = opened.search(text="a red wall", k=7, where="price > 4")
+    query = {"text": "a red wall", "k": 7, "where": "price > 4"}
+    for answer in (
+        client.post("/search", json=query),
+        client.post("/search", files={name: (None, str(one)) for name, one in query.items()}),
+    ):
+        said = answer.json()
+        assert found(answer) == [(one.id, one.modality) for one in wanted]
+        for one, right in zip(said["found"], wanted, strict=True):
+            assert one["score"] == pytest.approx(right.score, abs=1e-6)
+            assert one["relevance"] == pytest.approx(right.relevance)
+            assert one["fields"] == dict(right.fields)
+            assert (one["labels"], one["text"]) == (list(right.labels), right.texts[0])
+            assert one["has_image"] is True
+        assert (said["granular"], said["calibrated"]) == (False, True)
+
+
+def test_a_picture_finds_what_its_pixels_find(
+    client: TestClient, index: Path, shop: Dataset, png: Callable[..., bytes]
+) -> None:
+    column = shop.columns["image"]
+    assert isinstance(column, Images)
+    with cs.Index.open(index) as opened:
+        alone = opened.search(image=column.items[9], k=5)
+        both = opened.search(image=column.items[9], text="a blue door", k=5)
+    files = {"image": ("photo.png", png(np.asarray(column.items[9])))}
+    answer = client.post("/search", files=files, data={"k": "5"})
+    assert found(answer) == [(one.id, one.modality) for one in alone]
+    answer = client.post("/search", files=files, data={"k": "5", "text": "a blue door"})
+    assert found(answer) == [(one.id, one.modality) for one in both]
+
+
+def test_pages_are_slices_of_one_ranking(client: TestClient) -> None:
+    whole = found(client.post("/search", json={"text": "a door", "k": 20}))
+    pages = [
+        found(client.post("/search", json={"text": "a door", "k": 5, "offset": start}))
+        for start in (0, 5, 10, 15)
+    ]
+    assert [one for page in pages for one in page] == whole
+    assert len(whole) == 20
+
+
+def test_total_counts_what_condition_and_modality_leave(client: TestClient, shop: Dataset) -> None:
+    def total(**options: object) -> int:
+        said = client.post("/search", json={"text": "a door", "k": 2, **options}).json()
+        return int(said["total"])
+
+    assert total() == len(shop)
+    assert total(modality="image") == len(shop)
+    assert total(where="price < 10") == 10
+    assert total(where="price < 10 and brand = 'Acme'", modality="text") == 5
+
+
+@pytest.mark.parametrize("modality", [None, "image", "text"])
+def test_more_like_this_asks_with_the_vectors_of_the_item(
+    client: TestClient, index: Path, shop: Dataset, modality: str | None
+) -> None:
+    with cs.Index.open(index) as opened:
+        parts = [
+            opened.space.embed(name, column.take(np.array([8])))[0]
+            for name, column in shop.columns.items()
+            if modality in (None, name)
+        ]
+        units = [part / np.linalg.norm(part) for part in parts]
+        mean = np.mean(units, axis=0) if len(parts) > 1 else parts[0]
+        every = opened.search(vector=mean, k=40)
+    wanted = [one.score for one in every if one.id != shop.ids[8]]  # some scores are equal
+    query = {"id": shop.ids[8], "k": 6}
+    if modality is not None:
+        query["modality_of_query"] = modality
+    answer = client.post("/search", json=query)
+    rest = client.post("/search", json={**query, "offset": 6})
+    shown = [*answer.json()["found"], *rest.json()["found"]]
+    assert [one["score"] for one in shown] == pytest.approx(wanted[:12])
+    scores = {one.id: one.score for one in every}
+    assert all(one["score"] == pytest.approx(scores[one["id"]]) for one in shown)
+    assert shop.ids[8] not in [one["id"] for one in shown]
+
+
+def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
+    every = client.post("/search", json={"text": "a red wall", "k": 36}).json()["found"]
+    middle = sorted(one["relevance"] for one in every)[18]
+    some = client.post(
+        "/search", json={"text": "a red wall", "k": 36, "min_relevance": middle}
+    ).json()["found"]
+    assert some == [one for one in every if one["relevance"] >= middle]
+    assert 0 < len(some) < len(every)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ({}, 400, "nothing is asked"),
+        ({"text": "x", "where": "price <"}, 400, "a condition cannot be understood"),
+        ({"text": "x", "where": "prize < 5"}, 400, "no item has the field 'prize'"),
+        ({"text": "x", "where": "price < 5 and " * 10_000 + "price < 5"}, 422, "where"),
+        ({"text": "x", "where": " or ".join(["id = ''"] * 1500)}, 400, "condition"),
+        ({"text": "x", "modality": "sound"}, 400, "no such modality"),
+        ({"text": "x", "granularity": 0.5}, 400, "granularity"),
+        ({"text": "x", "granularity": 1.5}, 422, "granularity"),
+        ({"text": "x", "k": 0}, 422, "k"),
+        ({"text": "x", "k": 10**9}, 422, "k"),
+        ({"text": "x", "colour": "red"}, 422, "colour"),
+        ({"text": "   "}, 400, "the text of a query cannot be used"),
+        ({"text": "x" * 20_000}, 422, "text"),
+        ({"id": "nobody"}, 404, "the index holds no such item"),
+        ({"id": "a/b", "modality_of_query": "sound"}, 400, "the item has no such modality"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_plain_words(
+    client: TestClient, query: dict[str, Any], status: int, said: str
+) -> None:
+    answer = client.post("/search", json=query)
+    error = answer.json()["error"]
+    assert (answer.status_code, said in error["problem"]) == (status, True), error
+    assert len(answer.content) < 2000
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{", "application/json", 422),
+        (b'{"text": "\xff\xfe"}', "application/json", 422),
+        (b'{"text": "\\ud800"}', "application/json", 422),
+        (b'{"text": "a", "min_relevance": NaN}', "application/json", 422),
+        (b"[" * 100_000, "application/json", 422),
+        (b"text=a", "application/x-www-form-urlencoded", 415),
+        (b"anything", "", 415),
+        (b"no boundary here", "multipart/form-data", 400),
+        (b"--b\r\nbroken", "multipart/form-data; boundary=b", 400),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+            400,
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="k"\r\n\r\n1\r\n' * 2 + b"--b--\r\n",
+            "multipart/form-data; boundary=b",
+            422,
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+            422,
+        ),
+    ],
+)
+def test_a_body_that_is_no_query_is_refused_and_the_next_one_is_answered(
+    client: TestClient, body: bytes, kind: str, status: int
+) -> None:
+    answer = client.post("/search", content=body, headers={"content-type": kind})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["problem"]
+    assert client.post("/search", json={"text": "a red wall"}).status_code == 200
+
+
+def test_what_there_is_is_told(client: TestClient, shop: Dataset) -> None:
+    said = client.get("/about").json()
+    assert (said["name"], said["items"]) == ("shop", len(shop))
+    assert said["modalities"] == ["image", "text"]
+    assert said["classes"] == sorted(shop.class_names)
+    assert said["fields"]["price"] | {"values": None} == {
+        "kind": "number",
+        "values": None,
+        "distinct": len(shop),
+        "min": 0.0,
+        "max": float(len(shop) - 1),
+    }
+    assert said["fields"]["brand"]["values"] == ["Acme"]
+    assert said["fields"]["brand"]["kind"] == "string"
+    assert said["writable"] is False
