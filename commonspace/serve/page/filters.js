@@ -63,7 +63,7 @@ function inner(name, field, state, change) {
 function chips(name, values, state, change) {
   const chosen = state.is.get(name) ?? new Set();
   const chip = (value, place) => {
-    const text = value === true || value === "true" ? t("yes") : value === false || value === "false" ? t("no") : String(value);
+    const text = typeof value === "boolean" ? t(value ? "yes" : "no") : String(value);
     const pressed = chosen.has(String(value));
     return h(
       "button",

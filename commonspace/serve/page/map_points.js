@@ -74,8 +74,8 @@ export function stamp(shape, radius, width) {
 function coverage(shape, dx, dy, radius) {
   const [ax, ay] = [Math.abs(dx), Math.abs(dy)];
   const edge = (distance, size) => Math.min(1, Math.max(0, size - distance + 0.5));
-  if (shape === "diamond") return edge((ax + ay) / Math.SQRT2, radius * 0.95);
-  if (shape === "square") return edge(Math.max(ax, ay), radius * 0.85);
+  if (shape === "diamond") return edge((ax + ay) / Math.SQRT2, radius * 0.85);
+  if (shape === "square") return edge(Math.max(ax, ay), radius * 0.8);
   const disc = edge(Math.hypot(dx, dy), radius);
   return shape === "ring" ? disc - edge(Math.hypot(dx, dy), radius * 0.5) : disc;
 }

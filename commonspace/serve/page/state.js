@@ -95,21 +95,18 @@ export function filterCount(state) {
   return state.is.size + state.range.size;
 }
 
-const quoted = (value) => `"${value.replaceAll('"', '""')}"`;
-const named = (name) => `\`${name.replaceAll("`", "``")}\``;
-
 /**
  * Return the condition that the filters stand for, in the language of `--where`, or null.
  *
  * @param {State} state
- * @param {Object<string, {kind: string}>} fields those of the index, which tell numbers from strings
+ * @param {Object<string, {values: Array|null}>} fields those of the index: an address holds strings,
+ *   and their values tell what was a number, true or false
  */
 export function condition(state, fields) {
   const parts = [];
   for (const [name, values] of state.is) {
-    const kind = fields[name]?.kind;
-    const plain = (value) => (kind === "boolean" || kind === "number" ? value : quoted(value));
-    parts.push(`${named(name)} in (${[...values].map(plain).join(", ")})`);
+    const known = (value) => fields[name]?.values?.find((one) => String(one) === value) ?? value;
+    parts.push(`${named(name)} in (${[...values].map((value) => literal(known(value))).join(", ")})`);
   }
   for (const [name, { min, max }] of state.range) {
     if (min !== null) parts.push(`${named(name)} >= ${min}`);
@@ -117,3 +114,6 @@ export function condition(state, fields) {
   }
   return parts.length ? parts.join(" and ") : null;
 }
+
+const literal = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : String(value));
+const named = (name) => `\`${name.replaceAll("`", "``")}\``;

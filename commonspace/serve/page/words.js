@@ -1,6 +1,7 @@
 // Every sentence of the page in English and in Chinese. Names of classes and fields are the data's own.
 
-const WORDS = {
+/** Language -> key -> sentence; {names} stand for values. */
+export const WORDS = {
   en: {
     skip: "Skip to the results",
     placeholder: "Describe it, or paste a photo",
