@@ -1,6 +1,8 @@
 """What tests of several rooms share: small data sets, drawn from a seed, and an observer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -122,3 +124,20 @@ def three() -> Dataset:
 def hues() -> Dataset:
     """Raw images and texts, three classes: 16 + 12 + 8 samples."""
     return raw_data()
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do the cells of a comparison in this process, where other ones, slow to start, do not matter.
+
+    What they hold and what they answer is the same.
+    """
+    from commonspace.comparison import grid, workers
+
+    @contextmanager
+    def lent(held: workers.Held, count: int) -> Iterator[ThreadPoolExecutor]:
+        monkeypatch.setattr(workers, "_HELD", [held])
+        with ThreadPoolExecutor(1) as pool:
+            yield pool
+
+    monkeypatch.setattr(grid, "workers", lent)

@@ -8,9 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
@@ -21,7 +19,6 @@ import pytest
 
 import commonspace as cs
 from commonspace.comparison import Budget, Grid, Row, read_grid, row_from_file, run_grid, workers
-from commonspace.comparison import grid as grids
 from commonspace.comparison.cells import Record
 from commonspace.comparison.grid import Outcome
 from commonspace.data import Dataset
@@ -84,19 +81,6 @@ def grid(points: Dataset, tmp_path: Path) -> Callable[..., Grid]:
         return Grid(data=points, rows=rows, folder=folder, **known)
 
     return made
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do the tasks in this process: what is tested is not the processes, which take seconds."""
-
-    @contextmanager
-    def lent(held: workers.Held, count: int) -> Iterator[ThreadPoolExecutor]:
-        monkeypatch.setattr(workers, "_HELD", [held])
-        with ThreadPoolExecutor(1) as pool:
-            yield pool
-
-    monkeypatch.setattr(grids, "workers", lent)
 
 
 def figures(outcome: Outcome) -> dict[str, dict[int, Any]]:
