@@ -146,6 +146,8 @@ class _Answer:
             headers = [*message["headers"], *self.extra, *HEADERS.items()]
             if b"cache-control" not in given:
                 headers.append((b"cache-control", b"no-store"))
+            if self.status in (408, 413):  # the rest of the body is waited for no more
+                headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         await self._send(message)
 

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from commonspace.errors import (
     CommonspaceError,
@@ -83,6 +84,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -139,6 +141,10 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
     answer = _answer(exc.status_code, {**parts, "advice": advice})
     answer.headers.update(exc.headers or {})
     return answer
+
+
+async def _gone(request: Request, exc: Exception) -> JSONResponse:
+    return _answer(400, {"problem": "the request ended before it was whole"})  # nobody reads it
 
 
 async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
