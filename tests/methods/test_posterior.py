@@ -239,3 +239,17 @@ def test_the_share_of_the_network_is_the_most_likely_one(
         assert float(network.shares[number]) == pytest.approx(
             float(shares[likely.argmax()]), abs=0.02
         )
+
+
+def test_raw_texts_are_read_through_an_encoder(hues: Dataset, tmp_path: Path) -> None:
+    """The space holds the encoder: it embeds sentences, and does so after saving and loading."""
+    pictures = [np.asarray(one).reshape(-1, 3).mean(axis=0) for one in hues.columns["image"].items]  # type: ignore[attr-defined]
+    data = replace(hues, columns={**hues.columns, "image": Features(np.stack(pictures))})
+    space = fitted(data, raw=FromRaw(encoders={"text": "learnt"}))
+    space.save(tmp_path / "run")
+    loaded = cs.load(tmp_path / "run")
+    asked = space.embed("text", ["a red wall", "some blue door"])
+    np.testing.assert_array_equal(loaded.embed("text", ["a red wall", "some blue door"]), asked)
+    assert loaded.fingerprint == space.fingerprint
+    assert loaded.granular
+    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.6
