@@ -1,0 +1,65 @@
+"""What the service answers is what its OpenAPI schema promises, whatever it is sent.
+
+Left out: that every query which fits the schema is accepted (a condition may fit it as a string
+and name no field), and that everything else is refused with a 4xx of its own kind.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from commonspace.serve import ServiceSettings, build_app
+
+Listen = Callable[[FastAPI], AbstractContextManager[str]]
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def described(
+    index: Path, listening: Listen, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[schemathesis.BaseSchema]:
+    """The schema of a writable service."""
+    place = tmp_path_factory.mktemp("schema") / "copy"
+    copytree(index, place)
+    with listening(build_app(place, ServiceSettings(rate=0, writable=True))) as address:
+        yield schemathesis.openapi.from_url(f"{address}/openapi.json")
+
+
+def test_every_answer_is_one_that_is_promised(described: schemathesis.BaseSchema) -> None:
+    addresses = set()
+    for found in described.get_all_operations():
+        operation = found.ok()
+        addresses.add((operation.method.upper(), operation.path))
+
+        @settings(
+            max_examples=20,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def answered(case: schemathesis.Case) -> None:
+            case.call_and_validate(checks=CHECKS)
+
+        answered()
+    assert {("POST", "/search"), ("POST", "/items"), ("DELETE", "/items/{id}")} < addresses
+    assert len(addresses) == 11
