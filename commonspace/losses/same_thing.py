@@ -25,6 +25,7 @@ def same_thing_loss(first: Tensor, second: Tensor, same: Tensor, scale: Tensor |
         A scalar; 0 for fewer than two pairs.
 
     Example:
+        >>> import torch
         >>> u, same = torch.eye(2), torch.tensor([[True, False], [False, True]])
         >>> round(float(same_thing_loss(u, u, same, 2.0)), 4), round(float(-torch.tensor(
         ...     [2.0, 0.0]).log_softmax(0)[0]), 4)

@@ -58,7 +58,7 @@ def temper(scores: NDArray[np.float64], targets: NDArray[np.float64], *, several
 
     Example:
         >>> found = temper(np.eye(2), np.array([[0.9, 0.1], [0.1, 0.9]]), several=False)
-        >>> round(found.slope, 2), round(np.log(9), 2)
+        >>> round(found.slope, 2), round(float(np.log(9)), 2)
         (2.2, 2.2)
     """
     n = len(scores)
