@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -46,6 +48,7 @@ def described(
 def test_every_answer_is_one_that_is_promised(described: schemathesis.BaseSchema) -> None:
     addresses = set()
     for found in described.get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
         addresses.add((operation.method.upper(), operation.path))
 
@@ -57,7 +60,7 @@ def test_every_answer_is_one_that_is_promised(described: schemathesis.BaseSchema
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy())
-        def answered(case: schemathesis.Case) -> None:
+        def answered(case: schemathesis.Case[Any]) -> None:
             case.call_and_validate(checks=CHECKS)
 
         answered()
