@@ -83,7 +83,7 @@ def test_imports_load_nothing_heavy(code: str, absent: tuple[str, ...]) -> None:
 def defined(tree: ast.Module) -> Iterator[str]:
     """Names that a module makes itself: classes, functions, constants, types."""
     for node in tree.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
         elif isinstance(node, ast.Assign):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
@@ -118,7 +118,8 @@ def test_what_a_module_exports_is_there(name: str) -> None:
     public = {
         node.name
         for node in tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and not node.name.startswith("_")
     }
     assert public <= set(names), "public by name, though not exported"
 

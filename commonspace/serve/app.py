@@ -24,7 +24,7 @@ from commonspace.serve.refusals import LOG, RefusedError, install
 from commonspace.serve.routes import Parts, add_routes
 from commonspace.serve.settings import ServiceSettings
 
-__all__ = ["build_app"]
+__all__ = ["Atlas", "build_app"]
 
 
 def build_app(
