@@ -86,7 +86,10 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        taken = socket.create_server((host, port), family=family, backlog=2048)
+        # Connections inherit it; else the end of an answer waits 40 ms for an acknowledgement.
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return taken
     except (OSError, OverflowError) as exc:
         raise SettingError(
             f"the service cannot listen on {host}:{port}",
