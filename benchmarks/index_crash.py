@@ -87,12 +87,7 @@ class Harness:
 
     def round(self) -> None:
         """Start some work, kill it, and check what is left."""
-        works = ["add", "update", "remove", "migrate"] if self.path.exists() else ["index"]
-        if self.path.exists() and self.draw.random() < 0.2:
-            shutil.rmtree(self.path)
-            self.model.clear()
-            works = ["index"]
-        work = str(self.draw.choice(works))
+        work = self._next()
         numbers = self._numbers(work)
         version = int(self.draw.integers(1, 1000))
         limit = float(self.draw.random() * 1.1 * self.seconds.get(work, 0.5))
@@ -106,6 +101,22 @@ class Harness:
             self.counts[work] += 1
             self.seconds[work] = max(self.seconds.get(work, 0.0), 1.1 * limit)
         self._check(work, numbers, version, told)
+
+    def _next(self) -> str:
+        """Return what is to be killed: the kinds of work take turns, as far as there is an index.
+
+        Now and then the index is thrown away, so that its making can be killed, too.
+        """
+        changes = ("add", "update", "remove", "migrate")
+        rarest = min(self.counts[work] for work in changes)
+        if self.path.exists() and self.counts["index"] <= rarest:
+            shutil.rmtree(self.path)
+            self.model.clear()
+        if not self.path.exists():
+            return "index"
+        if not self.model:  # nothing to change yet
+            return "add"
+        return str(self.draw.choice([one for one in changes if self.counts[one] == rarest]))
 
     def _numbers(self, work: str) -> list[int]:
         there = sorted(self.model)
