@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from commonspace.networks.kernel_machine import KernelMachine
 from commonspace.networks.trunked import Trunked
 
-__all__ = ["DOUBT", "FINEST", "PosteriorConfig", "PosteriorNetwork"]
+__all__ = ["DOUBT", "FINEST", "PosteriorConfig", "PosteriorNetwork", "Rescaled"]
 
 FINEST = 0.8
 """The weight of the instance block at granularity 1: the very thing still is of its kind."""
