@@ -51,9 +51,7 @@ def main(address: str, out: Path) -> None:
 
 
 def _wait_for_pictures(page: Page) -> None:
-    unloaded = "[...document.images].filter(one => !one.complete).length"
-    while page.evaluate(unloaded):
-        page.wait_for_timeout(50)
+    page.wait_for_load_state("networkidle")  # pictures below the screen are not fetched
     page.wait_for_timeout(600)  # what glides comes to rest
 
 
