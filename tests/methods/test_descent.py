@@ -20,6 +20,9 @@ from commonspace.training import Run, loop
 QUIET = Run(observers=())
 TINY: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 6, "learning_rate": 1e-2}
 
+TRAINS_TRUNKS = [name for name in BY_DESCENT if name != "posterior"]
+"""Those that train what reads raw items; posterior takes encoders as they are."""
+
 every = pytest.mark.parametrize("name", BY_DESCENT)
 
 
@@ -42,7 +45,7 @@ def test_every_option_of_the_command_line_arrives(name: str) -> None:
     raw: dict[str, Any] = {
         "encoders": {"image": "vgg19"},
         "several_texts": "mean",
-        "fine_tune": "top",
+        "fine_tune": "top" if name in TRAINS_TRUNKS else "none",
         "trunk_learning_rate": 1e-3,
         "checkpoint_gradients": True,
     }
@@ -92,7 +95,15 @@ def test_a_killed_training_ends_at_the_same_bits(
     assert whole.provenance["chosen"]["epoch"] == space.provenance["chosen"]["epoch"]
 
 
-@every
+def test_posterior_says_that_it_trains_no_trunks(hues: Dataset) -> None:
+    with pytest.raises(SettingError, match="fine_tune of posterior cannot work"):
+        tiny("posterior", raw=FromRaw(fine_tune="top"))
+    with pytest.raises(DataError, match="'image' is raw") as caught:
+        tiny("posterior").fit(hues.part("train"), hues.part("validation"), QUIET)
+    assert "extract" in caught.value.advice
+
+
+@pytest.mark.parametrize("name", TRAINS_TRUNKS)
 def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -> None:
     """Pictures and texts through trunks that start from nothing; a third is relevant."""
     method = tiny(name, epochs=12, batch_size=8, hidden=32, learning_rate=3e-3)
