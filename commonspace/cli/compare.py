@@ -16,7 +16,7 @@ from commonspace.cli.encoders import (
 )
 from commonspace.cli.features import extracted
 from commonspace.cli.interrupts import same_command_goes_on
-from commonspace.cli.options import DataArgument, PartialOption, SplitSeedOption
+from commonspace.cli.options import DataArgument, JobsOption, PartialOption, SplitSeedOption
 from commonspace.cli.rows import ROWS, rows_named
 from commonspace.cli.runs import open_data
 from commonspace.errors import SettingError, TrainingError
@@ -81,14 +81,7 @@ def compare(
             rich_help_panel=BUDGET,
         ),
     ] = 20,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Cells at a time; by itself one for each core, or one on a GPU.",
-            show_default=False,
-        ),
-    ] = None,
+    jobs: JobsOption = None,
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,

@@ -12,6 +12,7 @@ __all__ = [
     "Classifier",
     "DataArgument",
     "DeviceOption",
+    "JobsOption",
     "JsonOption",
     "OtherDataOption",
     "OtherSplitSeedOption",
@@ -65,3 +66,12 @@ DeviceOption = Annotated[
     typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Fits at a time; by itself one for each core, or one on a GPU.",
+        show_default=False,
+    ),
+]

@@ -10,7 +10,7 @@ from commonspace.cli.comparison_bar import ComparisonBar
 from commonspace.cli.encoders import ImageOption, SeveralTextsOption, TextOption, encoders_named
 from commonspace.cli.features import extracted
 from commonspace.cli.interrupts import same_command_goes_on
-from commonspace.cli.options import PartialOption, SplitSeedOption
+from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
 from commonspace.cli.rows import ABLATIONS, rows_named
 from commonspace.cli.runs import open_data
 from commonspace.errors import DataError
@@ -57,14 +57,7 @@ def reproduce(
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation mAP to stop after.")
     ] = 100,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Cells at a time; by itself one for each core, or one on a GPU.",
-            show_default=False,
-        ),
-    ] = None,
+    jobs: JobsOption = None,
     image: ImageOption = None,
     text: TextOption = None,
     several_texts: SeveralTextsOption = "mean",

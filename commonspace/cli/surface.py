@@ -8,7 +8,7 @@ import typer
 
 from commonspace.cli.comparison_bar import ComparisonBar
 from commonspace.cli.interrupts import same_command_goes_on
-from commonspace.cli.options import RunArgument
+from commonspace.cli.options import JobsOption, RunArgument
 from commonspace.cli.runs import data_of
 from commonspace.errors import SettingError
 
@@ -37,14 +37,7 @@ def surface(
             show_default=False,
         ),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Fits at a time; by itself one for each core, or one on a GPU.",
-            show_default=False,
-        ),
-    ] = None,
+    jobs: JobsOption = None,
 ) -> None:
     """Measure DSCMR over a grid of lambda and eta.
 
