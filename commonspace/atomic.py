@@ -12,7 +12,7 @@ from pathlib import Path
 
 from commonspace.errors import OutputError
 
-__all__ = ["check_free", "new_folder", "new_folder_whole", "replacing"]
+__all__ = ["check_free", "flush", "new_folder", "new_folder_whole", "refused", "replacing", "umask"]
 
 
 @contextmanager
@@ -47,16 +47,16 @@ def replacing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as exc:
-        raise _refused(target, exc) from exc
+        raise refused(target, exc) from exc
     draft = Path(name)
     try:
         yield draft
-        _flush(draft)
-        draft.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is an ordinary file
+        flush(draft)
+        draft.chmod(0o666 & ~umask())  # mkstemp makes it private; a result is an ordinary file
         draft.replace(target)
-        _flush(target.parent)
+        flush(target.parent)
     except OSError as exc:
-        raise _refused(target, exc) from exc
+        raise refused(target, exc) from exc
     finally:
         draft.unlink(missing_ok=True)
 
@@ -83,7 +83,7 @@ def new_folder(folder: Path) -> Path:
     except FileExistsError as exc:
         raise _taken(folder) from exc
     except OSError as exc:
-        raise _refused(folder, exc) from exc
+        raise refused(folder, exc) from exc
     if taken:
         raise _taken(folder, "a folder with files in it")
     return folder
@@ -119,14 +119,14 @@ def new_folder_whole(folder: Path) -> Iterator[Path]:
     try:
         draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as exc:
-        raise _refused(folder, exc) from exc
+        raise refused(folder, exc) from exc
     try:
         yield draft
-        draft.chmod(0o777 & ~_umask())
+        draft.chmod(0o777 & ~umask())
         draft.replace(folder)  # in place of an empty folder, too
-        _flush(folder.parent)
+        flush(folder.parent)
     except OSError as exc:
-        raise _refused(folder, exc) from exc
+        raise refused(folder, exc) from exc
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -140,7 +140,8 @@ def _taken(target: Path, found: str = "") -> OutputError:
     )
 
 
-def _refused(target: Path, exc: OSError) -> OutputError:
+def refused(target: Path, exc: OSError) -> OutputError:
+    """Return the error that says what the operating system did not let happen."""
     return OutputError(
         f"{target} could not be written",
         expected="a folder that can be written to, with enough room",
@@ -149,7 +150,8 @@ def _refused(target: Path, exc: OSError) -> OutputError:
     )
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, outlive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -157,7 +159,8 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the permissions that this process leaves out of new files."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

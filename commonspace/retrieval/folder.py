@@ -4,7 +4,6 @@ A kill while it is made leaves nothing under the name that was asked for. It kno
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commonspace.atomic import flush, refused, umask
 from commonspace.errors import OutputError, SettingError, SpaceError, StoreError
 from commonspace.retrieval.changes import set_fact
 from commonspace.retrieval.lock import writing
@@ -86,9 +86,9 @@ def new_index(
         _sweep(path)
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
     except OSError as exc:
-        raise _refused(path, exc) from exc
+        raise refused(path, exc) from exc
     try:
-        draft.chmod(0o777 & ~_umask())  # mkdtemp makes it private; an index is an ordinary folder
+        draft.chmod(0o777 & ~umask())  # mkdtemp makes it private; an index is an ordinary folder
         with writing(draft / LOCK, str(path), wait=0):
             space.save(space_folder(draft, 1))
             store = Store.create(
@@ -100,9 +100,9 @@ def new_index(
             store.close()  # its files move; the lock moves along
             try:
                 draft.rename(path)
-                _flush(path.parent)
+                flush(path.parent)
             except OSError as exc:
-                raise _refused(path, exc) from exc
+                raise refused(path, exc) from exc
             yield Store.open(path / STORE)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -174,26 +174,3 @@ def _sweep(path: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*.new"):
         with suppress(StoreError, OutputError), writing(left / LOCK, str(left), wait=0):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _refused(path: Path, exc: OSError) -> OutputError:
-    return OutputError(
-        f"{path} cannot be written",
-        expected="a folder that can be written to, with enough room",
-        found=exc.strerror or str(exc),
-        advice="free some room or choose another place",
-    )
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
