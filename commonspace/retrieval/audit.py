@@ -20,9 +20,9 @@ from commonspace.errors import SettingError
 from commonspace.retrieval.ann import nearest_among
 from commonspace.retrieval.catalogue import labels_of
 from commonspace.retrieval.opened import Opened
-from commonspace.retrieval.records import Vectors
+from commonspace.retrieval.records import FLOAT32, Vectors
 from commonspace.retrieval.shelf import Shelf
-from commonspace.retrieval.store import FLOAT32, Store
+from commonspace.retrieval.store import Store
 
 __all__ = ["AuditSettings", "Finding", "audit"]
 

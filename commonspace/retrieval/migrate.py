@@ -17,12 +17,12 @@ from commonspace.retrieval.changes import begin_space, drop_space, put_vectors, 
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import copy_space, space_folder
 from commonspace.retrieval.opened import Opened
-from commonspace.retrieval.records import Source
+from commonspace.retrieval.records import FLOAT32, Source
 from commonspace.retrieval.schema import vectors_table
 from commonspace.retrieval.shelf_files import built, kept, recorded, sweep
 from commonspace.retrieval.shelves import SMALLEST
 from commonspace.retrieval.sources import column_of
-from commonspace.retrieval.store import FLOAT32, Store
+from commonspace.retrieval.store import Store
 from commonspace.retrieval.writing import Progress
 from commonspace.space import CommonSpace
 

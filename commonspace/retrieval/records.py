@@ -1,13 +1,19 @@
 """What the store keeps of one sample, and what it gives back. Knows no database and no space."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Entry", "Item", "Kept", "Source", "Vectors"]
+from commonspace.errors import StoreError
+
+__all__ = ["FLOAT32", "Entry", "Item", "Kept", "Source", "Vectors"]
+
+FLOAT32 = np.dtype("<f4")
+"""How the numbers of a vector lie in the store."""
 
 
 @dataclass(frozen=True)
@@ -71,3 +77,32 @@ class Vectors:
     """(n,): to which item each belongs."""
     values: NDArray[np.float32]
     """(n, d)."""
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[tuple[int, int, bytes]], dimension: int, store: Path) -> Self:
+        """Return vectors as the store gives them: (entry, item, bytes) of each, at least one.
+
+        Args:
+            rows: in the order of their entries.
+            dimension: d.
+            store: its path, for the message.
+
+        Raises:
+            StoreError: a vector is not of d numbers.
+        """
+        entries, items, blobs = zip(*rows, strict=True)
+        length = dimension * FLOAT32.itemsize
+        wrong = next((at for at, blob in enumerate(blobs) if len(blob) != length), None)
+        if wrong is not None:
+            raise StoreError(
+                f"{store} holds a vector of a wrong length",
+                expected=f"{length} bytes",
+                found=f"{len(blobs[wrong])} bytes in entry {entries[wrong]}",
+                advice="restore the folder from a copy, or make the index again",
+            )
+        values = np.frombuffer(b"".join(blobs), FLOAT32).reshape(len(blobs), dimension)
+        return cls(
+            np.array(entries, dtype=np.int64),
+            np.array(items, dtype=np.int64),
+            values.astype(np.float32, copy=False),
+        )

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from commonspace.data import Column, Features, Images, Texts
 from commonspace.errors import DataError, StoreError
-from commonspace.retrieval.records import Source
-from commonspace.retrieval.store import FLOAT32
+from commonspace.retrieval.records import FLOAT32, Source
 
 __all__ = ["column_of", "sources_of"]
 

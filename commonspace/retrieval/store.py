@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.errors import DataError, StoreError
-from commonspace.retrieval.records import Vectors
+from commonspace.retrieval.records import FLOAT32, Vectors
 from commonspace.retrieval.schema import (
     FORMAT,
     connect,
@@ -27,10 +27,7 @@ from commonspace.retrieval.schema import (
     vectors_table,
 )
 
-__all__ = ["FLOAT32", "Store"]
-
-FLOAT32 = np.dtype("<f4")
-"""How the numbers of a vector lie in the store."""
+__all__ = ["Store"]
 
 _PORTION = 2**23
 """Bytes of vectors that are read at a time."""
@@ -235,7 +232,7 @@ class Store:
         size = max(1, _PORTION // (dimension * FLOAT32.itemsize))
         last = upto or 2**62
         while rows := self.rows(sql, (after, last, size)):
-            yield _decoded(self.path, rows, dimension)
+            yield Vectors.of_rows(rows, dimension, self.path)
             after = rows[-1][0]
 
     def vectors_of(
@@ -280,22 +277,3 @@ class Store:
         """
         sql = "SELECT entry FROM removed WHERE number > ? AND modality = ? ORDER BY entry"
         return np.array([row[0] for row in self.rows(sql, (after, modality))], dtype=np.int64)
-
-
-def _decoded(path: Path, rows: list[tuple[Any, ...]], dimension: int) -> Vectors:
-    entries, items, blobs = zip(*rows, strict=True)
-    length = dimension * FLOAT32.itemsize
-    wrong = next((at for at, blob in enumerate(blobs) if len(blob) != length), None)
-    if wrong is not None:
-        raise StoreError(
-            f"{path} holds a vector of a wrong length",
-            expected=f"{length} bytes",
-            found=f"{len(blobs[wrong])} bytes in entry {entries[wrong]}",
-            advice="restore the folder from a copy, or make the index again",
-        )
-    values = np.frombuffer(b"".join(blobs), FLOAT32).reshape(len(blobs), dimension)
-    return Vectors(
-        np.array(entries, dtype=np.int64),
-        np.array(items, dtype=np.int64),
-        values.astype(np.float32, copy=False),
-    )

@@ -19,9 +19,9 @@ from commonspace.errors import DataError, SettingError
 from commonspace.retrieval.catalogue import digests_of, kept_of, numbers_of
 from commonspace.retrieval.changes import describe_items, put_items
 from commonspace.retrieval.embedder import Embedder
-from commonspace.retrieval.records import Entry, Item, Source
+from commonspace.retrieval.records import FLOAT32, Entry, Item, Source
 from commonspace.retrieval.sources import sources_of
-from commonspace.retrieval.store import FLOAT32, Store
+from commonspace.retrieval.store import Store
 from commonspace.retrieval.where import BUILT_IN_FIELDS
 
 __all__ = ["Change", "Progress", "put"]
