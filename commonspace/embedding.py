@@ -132,7 +132,7 @@ def weigh_queries(
     if not (isinstance(network, GranularNetwork) and network.granular):
         raise SettingError(
             "the space knows no granularity",
-            expected="None",
+            expected="no granularity, or a space that was fitted with an instance block",
             found=repr(granularity),
             advice="leave it out, or fit the space with a method that has the dial",
         )

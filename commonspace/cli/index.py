@@ -213,7 +213,14 @@ def migrate(
 def _choice(kind: str, store: str | None) -> str:
     from commonspace.errors import SettingError
 
-    if store is not None and (kind != "exact" or not store.startswith("milvus:")):
+    if store is not None and not store.startswith("milvus:"):
+        raise SettingError(
+            "there is no such store",
+            expected="milvus:URI, such as milvus:http://localhost:19530 or milvus:shop.db",
+            found=repr(store),
+            advice="leave it out to search without a server",
+        )
+    if store is not None and kind != "exact":
         raise SettingError(
             "it is not clear what shall search",
             expected="--store milvus:URI without --kind, or --kind alone",

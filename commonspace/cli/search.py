@@ -113,7 +113,7 @@ def _asked(words: str | None, image: Path | None, queries: Path | None) -> "list
         raise SettingError(
             "it is not clear what to look for",
             expected="words, --image or both; or --queries",
-            found="all of them" if given else "none of them",
+            found="both" if given else "none of them",
             advice='write: commonspace search INDEX "a red kite"',
         )
     return [given] if queries is None else _from_file(queries)
@@ -125,6 +125,13 @@ def _from_file(file: Path) -> list[dict[str, Any]]:
     with reading(file, "a text file of queries"):
         lines = file.read_text("utf-8-sig").split("\n")
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not numbered:
+        raise FileFormatError(
+            f"{file} asks nothing",
+            expected="a query a line",
+            found=f"{len(lines)} empty lines" if len(lines) > 1 else "nothing",
+            advice="write words into it, one query a line",
+        )
     if file.suffix != ".jsonl":
         return [{"text": line} for _, line in numbered]
     return [_from_line(file, number, line) for number, line in numbered]
@@ -134,7 +141,7 @@ def _from_line(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
         said = json.loads(line)
         known = isinstance(said, dict) and said and said.keys() <= {"text", "image"}
-        if not known or not all(isinstance(value, str) for value in said.values()):
+        if not known or not all(isinstance(one, str) and one.strip() for one in said.values()):
             raise ValueError(line.strip()[:60])
     except ValueError as exc:
         raise FileFormatError(

@@ -67,6 +67,14 @@ def vectors_of(queries: Sequence[Query], embedder: Embedder) -> NDArray[np.float
         DataError: a picture or a vector cannot be used.
     """
     parts: list[list[NDArray[np.float32]]] = [[] for _ in queries]
+    strange = [query for query in queries if not isinstance(query, Query)]
+    if strange:
+        raise SettingError(
+            "a query has the wrong form",
+            expected="Query objects, or an array of vectors",
+            found=repr(strange[0])[:60],
+            advice='wrap it: Query(text="a red kite")',
+        )
     asking = [row for row, query in enumerate(queries) if query.text is not None]
     if asking:
         texts = [_checked_text(queries[row].text) for row in asking]
@@ -79,27 +87,32 @@ def vectors_of(queries: Sequence[Query], embedder: Embedder) -> NDArray[np.float
             parts[row].append(vector)
     for row, query in enumerate(queries):
         if query.vector is not None:
-            given = np.asarray(query.vector)
-            given = given[None] if given.ndim == 1 else given
-            parts[row].append(checked_vectors(given, embedder)[0])
+            parts[row].append(checked_vectors([query.vector], embedder)[0])
     rows = [_together(part) for part in parts]
     size = embedder.space.dimension
     return np.ascontiguousarray(np.reshape(rows, (len(rows), size)), dtype=np.float32)
 
 
-def checked_vectors(vectors: ArrayLike, embedder: Embedder) -> NDArray[np.float32]:
+def checked_vectors(
+    vectors: ArrayLike | Sequence[ArrayLike], embedder: Embedder
+) -> NDArray[np.float32]:
     """Return (q, d) float32 for vectors that somebody else made.
 
     Raises:
         DataError: they are not finite numbers, all zero, or not of the space's length.
     """
-    given = np.asarray(vectors)
     dimension = embedder.space.dimension
-    if given.ndim != 2 or given.shape[1] != dimension or given.dtype.kind not in "fiu":
+    try:
+        given = np.asarray(vectors)
+        found = f"{given.dtype} of shape {given.shape}"
+        fits = given.ndim == 2 and given.shape[1] == dimension and given.dtype.kind in "fiu"
+    except ValueError:
+        fits, found = False, "lists of several lengths"
+    if not fits:
         raise DataError(
             "a query vector has the wrong form",
             expected=f"{dimension} real numbers, as {embedder.space!r} gives them",
-            found=f"{given.dtype} of shape {given.shape}",
+            found=found,
             advice="embed the query with the index's own space: index.space.embed(...)",
         )
     with np.errstate(over="ignore"):
@@ -112,6 +125,8 @@ def checked_vectors(vectors: ArrayLike, embedder: Embedder) -> NDArray[np.float3
             found=f"{rows[row][~np.isfinite(rows[row])][0]} in row {row}",
             advice="repair or drop it",
         )
+    for row in rows[~rows.any(axis=1)]:
+        _check_length(row)
     return rows
 
 
@@ -150,7 +165,7 @@ def _check_length(vector: NDArray[np.float32]) -> None:
 def _checked_text(text: str | None) -> str:
     if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
         found = (
-            f"{len(text):,} characters"
+            f"{len(text):,} characters: {text[:30]!r}…"
             if isinstance(text, str) and text.strip()
             else repr(text)[:40]
         )

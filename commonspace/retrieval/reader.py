@@ -69,7 +69,7 @@ class Reader:
             raise StoreError(
                 f"{place} holds no index",
                 expected=f"a folder with {STORE}, as commonspace index writes it",
-                found="no such folder" if not place.exists() else "none",
+                found=_seen(place),
                 advice="check the path, or make one: commonspace index RUN DATA --out INDEX",
             )
         store = Store.open(place / STORE)
@@ -270,3 +270,9 @@ class Reader:
             "generation": state.generation,
             "bytes": sizes,
         }
+
+
+def _seen(place: Path) -> str:
+    if not place.exists():
+        return "no such folder"
+    return "a folder without one" if place.is_dir() else "a file"

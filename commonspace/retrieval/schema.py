@@ -147,6 +147,13 @@ def saying(path: Path) -> Iterator[None]:
 
 def _meant(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:
     name = getattr(exc, "sqlite_errorname", "") or ""
+    if isinstance(exc, sqlite3.ProgrammingError) and "closed" in str(exc):
+        return StoreError(
+            f"{path} has been closed",
+            expected="an open index",
+            found="one after close(), or after the end of its with block",
+            advice="open it again: Index.open(path)",
+        )
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_PERM")):
         return OutputError(
             f"{path} could not be written",

@@ -47,19 +47,27 @@ class Search:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        least = self.min_relevance
+        k, least, where, fine = self.k, self.min_relevance, self.where, self.granularity
         checks = (
-            ("k", isinstance(self.k, int) and self.k >= 1, "a whole number from 1", self.k),
-            ("min_relevance", least is None or 0 <= least <= 1, "from 0 to 1", least),
+            ("k", type(k) is int and k >= 1, "a whole number from 1", k),
+            ("modality", isinstance(self.modality, str | None), "a name", self.modality),
+            ("where", isinstance(where, str | None), "a condition, such as 'price < 50'", where),
+            ("granularity", fine is None or _is_share(fine), "from 0 to 1", fine),
+            ("min_relevance", least is None or _is_share(least), "from 0 to 1", least),
         )
-        for name, fine, expected, given in checks:
-            if not fine:
+        for name, works, expected, given in checks:
+            if not works:
                 raise SettingError(
                     f"the setting {name} cannot work",
                     expected=expected,
                     found=repr(given),
                     advice="leave it out to take the default",
                 )
+
+
+def _is_share(value: object) -> bool:
+    """Tell whether a value is a number from 0 to 1."""
+    return isinstance(value, int | float | np.number) and bool(0 <= value <= 1)
 
 
 class Searcher:
@@ -169,8 +177,9 @@ class Searcher:
                 )
             shelves = {numbers[search.modality]: shelves[numbers[search.modality]]}
         found = [shelf.search(asked, search.k, allowed) for shelf in shelves.values()]
-        together = best(found, len(asked), search.k * max(1, len(found)))
-        return (each_once(together) if len(found) > 1 else together).first(search.k)
+        if len(found) == 1:
+            return found[0]
+        return each_once(best(found, len(asked), search.k * len(found))).first(search.k)
 
     def _relevance(
         self, space: CommonSpace, state: State, vectors: NDArray[np.float32], hits: Hits

@@ -255,7 +255,9 @@ class _Parser:
         raise SettingError(
             "a condition cannot be understood",
             expected=expected,
-            found=f"{short(token.text)} at character {token.at + 1} of: {short(self.text)}",
+            found=f"{short(token.text)} at character {token.at + 1} of: {short(self.text)}"
+            if self.text.strip()
+            else "nothing",
             advice='write it like: label = "Watches" and price < 50',
         )
 
@@ -265,7 +267,7 @@ class _Parser:
             "a condition cannot be understood",
             expected="names, numbers, strings in quotes, signs and parentheses",
             found=f"{self.text[at : at + 10]} at character {at + 1} of: {short(self.text)}",
-            advice="close the quote that begins there"
+            advice="close the quote that begins there; one inside of a string is doubled"
             if quote
             else 'write it like: label = "Watches" and price < 50',
         )

@@ -188,12 +188,21 @@ def test_mistakes_are_refused_with_a_reason(
     assert said in " ".join(result.stderr.split())
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "{}", '{"text": 3}', '{"words": "a"}'])
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "{}", '{"text": 3}', '{"words": "a"}', '{"text": " "}']
+)
 def test_lines_that_are_no_queries(call: Call, shop: Path, tmp_path: Path, line: str) -> None:
     (tmp_path / "queries.jsonl").write_text(f'{{"text": "red"}}\n{line}\n')
     result = call("search", shop, "--queries", tmp_path / "queries.jsonl")
     assert result.exit_code == 2
     assert "line 2, is no query" in result.stderr
+
+
+def test_a_file_without_queries(call: Call, shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "queries.txt").write_text("\n\n")
+    result = call("search", shop, "--queries", tmp_path / "queries.txt", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "asks nothing" in result.stderr
 
 
 def test_a_place_that_is_taken_or_no_index(
@@ -207,6 +216,8 @@ def test_a_place_that_is_taken_or_no_index(
         "leave one of them out"
         in call("index", run, photos, "--out", tmp_path / "two", *both).stderr
     )
+    other = call("index", run, photos, "--out", tmp_path / "two", "--store", "faiss:x")
+    assert "expected: milvus:URI" in " ".join(other.stderr.split())
     none = call("search", tmp_path / "absent", "red")
     assert none.exit_code == 2
     assert "holds no index" in none.stderr

@@ -305,15 +305,24 @@ def test_ids_that_are_no_text_are_refused(index: Index, make: Make) -> None:
         ({"vector": np.full(6, 1e39)}, "not finite"),
         ({"vector": np.ones(5)}, "6 real numbers"),
         ({"vector": ["a"] * 6}, "6 real numbers"),
+        ({"vector": np.ones((2, 6))}, "shape (1, 2, 6)"),
+        ({"vector": [[1, 2], [3]]}, "lists of several lengths"),
         ({"text": "words"}, "reads no texts"),
         ({"image": "a.jpg"}, "reads no images"),
         ({"vector": np.ones(6), "k": 0}, "a whole number from 1"),
         ({"vector": np.ones(6), "k": 2.5}, "a whole number from 1"),
+        ({"vector": np.ones(6), "k": True}, "a whole number from 1"),
+        ({"vector": np.ones(6), "modality": 3}, "a name"),
+        ({"vector": np.ones(6), "where": 5}, "a condition, such as"),
+        ({"vector": np.ones(6), "where": " "}, "nothing"),
         ({"vector": np.ones(6), "modality": "sound"}, "'image' or 'text'"),
         ({"vector": np.ones(6), "where": "prise = 1"}, "did you mean price?"),
         ({"vector": np.ones(6), "where": "price = 1; DROP TABLE items"}, "cannot be understood"),
-        ({"vector": np.ones(6), "granularity": 0.5}, "granularity"),
+        ({"vector": np.ones(6), "granularity": 0.5}, "an instance block"),
+        ({"vector": np.ones(6), "granularity": "a"}, "from 0 to 1"),
         ({"vector": np.ones(6), "min_relevance": 1.5}, "from 0 to 1"),
+        ({"vector": np.ones(6), "min_relevance": np.nan}, "from 0 to 1"),
+        ({"vector": np.ones(6), "min_relevance": "a"}, "from 0 to 1"),
     ],
 )
 def test_bad_queries_are_refused_with_a_reason(
@@ -323,6 +332,26 @@ def test_bad_queries_are_refused_with_a_reason(
         index.search(**options)
     assert said in str(caught.value)
     assert len(index) == 40
+
+
+@pytest.mark.parametrize(
+    ("queries", "said"),
+    [
+        (np.ones(6), "shape (6,)"),
+        (np.array([[1.0] * 6, [0.0] * 6]), "zeros"),
+        (["red"], "Query objects"),
+    ],
+)
+def test_bad_queries_among_many_are_refused(index: Index, queries: Any, said: str) -> None:  # noqa: ANN401
+    with pytest.raises((SettingError, DataError)) as caught:
+        index.search_many(queries)
+    assert said in str(caught.value)
+
+
+def test_what_was_closed_says_so(index: Index) -> None:
+    index.close()
+    with pytest.raises(StoreError, match="has been closed"):
+        index.search(vector=QUERIES[0])
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "x" * 1_000_000])
