@@ -53,7 +53,6 @@ def build_app(
     batcher: Batcher[Asked, SearchAnswer] = Batcher(
         engine.search,
         most=chosen.batch,
-        gather=chosen.gather,
         waiting=chosen.waiting,
         observe=metrics.batched,
     )

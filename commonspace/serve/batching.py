@@ -1,8 +1,8 @@
 """Queries that come at the same time share one forward pass of the encoder.
 
-The first query waits a moment for others; then one worker thread takes all that are there, while
-the next ones gather. A batch of which a query cannot be answered is asked one by one, so that
-each gets its own answer. It knows no HTTP and no index: what answers is handed in.
+A query that finds the worker idle is answered at once; those that come meanwhile gather, and are
+the next batch. A batch of which a query cannot be answered is asked one by one, so that each gets
+its own answer. It knows no HTTP and no index: what answers is handed in.
 """
 
 import asyncio
@@ -25,7 +25,6 @@ class Batcher(Generic[Ask, Answer]):
     Args:
         answer: n things that are asked -> n answers; called in a thread of its own.
         most: how many of them, at most.
-        gather: seconds that the first waits for others.
         waiting: how many may wait; further ones are refused.
         observe: hears the size of each batch.
     """
@@ -35,14 +34,12 @@ class Batcher(Generic[Ask, Answer]):
         answer: Callable[[Sequence[Ask]], Sequence[Answer]],
         *,
         most: int,
-        gather: float,
         waiting: int,
         observe: Callable[[int], None],
     ) -> None:
         """Keep the parts; ``start`` begins."""
         self._answer = answer
         self._most = most
-        self._gather = gather
         self._observe = observe
         self._queue: asyncio.Queue[tuple[Ask, asyncio.Future[Answer]]] = asyncio.Queue(waiting)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="search")
@@ -84,8 +81,6 @@ class Batcher(Generic[Ask, Answer]):
     async def _serve(self) -> None:
         while True:
             batch = [await self._queue.get()]
-            if self._most > 1 and self._gather > 0 and self._queue.empty():
-                await asyncio.sleep(self._gather)
             while len(batch) < self._most and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:

@@ -24,7 +24,6 @@ class ServiceSettings:
         hosts: the names by which the service may be called, without ports; empty: any. A page of
             another site that has its own name point here cannot ask then.
         batch: queries that share a forward pass, at most; 1 asks one by one.
-        gather: seconds that the first query of a batch waits for others.
         waiting: queries that may wait at a time; further ones are sent away with 503.
         body: bytes of a request, at most.
         pixels: of an image that is sent, at most.
@@ -44,7 +43,6 @@ class ServiceSettings:
     keys: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = LOCAL_HOSTS
     batch: int = 32
-    gather: float = 0.002
     waiting: int = 1000
     body: int = 20 * 2**20
     pixels: int = 40_000_000
@@ -59,7 +57,6 @@ class ServiceSettings:
         """Refuse what cannot work."""
         checks = (
             ("batch", self.batch >= 1, "a whole number from 1"),
-            ("gather", 0 <= self.gather <= 1, "from 0 to 1 second"),
             ("waiting", self.waiting >= 1, "a whole number from 1"),
             ("body", self.body >= 1024, "at least 1024 bytes"),
             ("pixels", self.pixels >= 1, "a whole number from 1"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,7 +30,6 @@ def batcher(
     made: Batcher[int, int] = Batcher(
         answer,  # type: ignore[arg-type]
         most=most,
-        gather=0.01,
         waiting=waiting,
         observe=sizes.append,
     )
@@ -44,6 +44,29 @@ def test_what_comes_together_is_answered_together() -> None:
         await made.stop()
         assert found == [2 * number for number in range(20)]
         assert sizes == [8, 8, 4]
+
+    asyncio.run(run())
+
+
+def test_who_comes_alone_waits_for_nobody_and_who_comes_meanwhile_shares_the_next_batch() -> None:
+    async def run() -> None:
+        begun, gate = threading.Event(), threading.Event()
+
+        def slow(asked: Sequence[int]) -> list[int]:
+            begun.set()
+            assert gate.wait(5)
+            return doubled(asked)
+
+        made, sizes = batcher(slow)
+        made.start()
+        first = asyncio.create_task(made.ask(1, 5))
+        assert await asyncio.to_thread(begun.wait, 5)  # nobody else has come
+        rest = [asyncio.create_task(made.ask(number, 5)) for number in (2, 3, 4)]
+        await asyncio.sleep(0)
+        gate.set()
+        assert [await task for task in (first, *rest)] == [2, 4, 6, 8]
+        await made.stop()
+        assert sizes == [1, 3]
 
     asyncio.run(run())
 
@@ -111,9 +134,11 @@ def test_concurrent_queries_share_a_forward_pass(
 
     def counted(self: cs.CommonSpace, modality: str, items: object, **rest: int) -> object:
         calls.append(len(items))  # type: ignore[arg-type]
+        if len(calls) == 1:
+            time.sleep(0.3)  # the others gather meanwhile
         return embed(self, modality, items, **rest)
 
-    app = build_app(index, ServiceSettings(rate=0, gather=0.2))
+    app = build_app(index, ServiceSettings(rate=0))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
 
         def ask(text: str) -> list[str]:
