@@ -49,6 +49,10 @@ def serve(
     batch: Annotated[
         int, typer.Option(min=1, help="Queries that share a forward pass, at most.")
     ] = 32,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores that a forward pass takes.", show_default="all but one"),
+    ] = None,
     rate: Annotated[
         float, typer.Option(min=0, help="Requests a second of one caller; 0: any number.")
     ] = 50.0,
@@ -79,6 +83,8 @@ def serve(
             found="neither",
             advice="make a key: commonspace key keys.txt NAME",
         )
+    import torch
+
     from commonspace.serve import ServiceSettings, build_app, run
     from commonspace.serve.keys import read_keys
     from commonspace.serve.settings import LOCAL_HOSTS
@@ -95,6 +101,8 @@ def serve(
     )
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("commonspace").setLevel(logging.INFO)
+    # One core is left to the loop: the threads of a pass wait for each other.
+    torch.set_num_threads(threads or max(1, torch.get_num_threads() - 1))
     app = build_app(index, settings, device=device, make_a_map=make_map)
 
     def tell(address: str, taken: int) -> None:
