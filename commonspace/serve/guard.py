@@ -25,8 +25,8 @@ OPEN = ("/health", "/ready")
 """Addresses for machines that look whether the service lives: no key, no limit."""
 
 HEADERS = {
-    b"content-security-policy": b"default-src 'self'; img-src 'self' blob: data:;"
-    b" object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    b"content-security-policy": b"default-src 'self'; object-src 'none'; base-uri 'none';"
+    b" form-action 'self'; frame-ancestors 'none'",
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"x-frame-options": b"DENY",

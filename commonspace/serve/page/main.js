@@ -73,7 +73,7 @@ function show() {
   at("to-map").setAttribute("aria-pressed", String(map));
   at("results").hidden = map;
   at("map").hidden = !map;
-    document.body.classList.toggle("with-map", map);
+  document.body.classList.toggle("with-map", map);
   document.body.classList.toggle("idle", !asks(state)); // filters and the dial work on an answer
   showAsked(state);
   if (!about) return;
