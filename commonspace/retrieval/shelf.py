@@ -78,12 +78,8 @@ class Hits:
 
     def at(self, places: NDArray[np.intp]) -> "Hits":
         """Return the hits at some places of each row, (q, j)."""
-        return Hits(
-            np.take_along_axis(self.scores, places, axis=1),
-            np.take_along_axis(self.entries, places, axis=1),
-            np.take_along_axis(self.items, places, axis=1),
-            np.take_along_axis(self.modalities, places, axis=1),
-        )
+        at = np.arange(len(places))[:, None], places
+        return Hits(self.scores[at], self.entries[at], self.items[at], self.modalities[at])
 
     def first(self, k: int) -> "Hits":
         """Return the first k of each row."""
@@ -231,13 +227,7 @@ def best(parts: list[Hits], count: int, k: int) -> Hits:
         count: q, the number of queries.
         k: how many to keep, at most.
     """
-    none = np.full((count, 0), -1, dtype=np.int64)
-    joined = Hits(
-        np.concatenate([none.astype(np.float32), *(part.scores for part in parts)], axis=1),
-        np.concatenate([none, *(part.entries for part in parts)], axis=1),
-        np.concatenate([none, *(part.items for part in parts)], axis=1),
-        np.concatenate([none, *(part.modalities for part in parts)], axis=1),
-    )
+    joined = parts[0] if len(parts) == 1 else _beside(parts, count)
     return joined.at(np.lexsort((joined.entries, -joined.scores), axis=1)).first(k)
 
 
@@ -255,6 +245,17 @@ def each_once(hits: Hits) -> Hits:
         hits.modalities,
     )
     return left.at(np.argsort(-left.scores, axis=1, kind="stable"))
+
+
+def _beside(parts: list[Hits], count: int) -> Hits:
+    """Return the hits of all parts, (count, k of all of them together)."""
+    none = np.full((count, 0), -1, dtype=np.int64)
+    return Hits(
+        np.concatenate([none.astype(np.float32), *(part.scores for part in parts)], axis=1),
+        np.concatenate([none, *(part.entries for part in parts)], axis=1),
+        np.concatenate([none, *(part.items for part in parts)], axis=1),
+        np.concatenate([none, *(part.modalities for part in parts)], axis=1),
+    )
 
 
 def _seen_before(items: NDArray[np.int64]) -> NDArray[np.bool_]:
