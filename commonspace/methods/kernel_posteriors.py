@@ -18,18 +18,19 @@ from commonspace.methods.views import ROUNDING, features_at, labelled_rows
 
 __all__ = ["KernelPosterior", "KernelPosteriors", "fit_kernel_posteriors"]
 
-POWERS = (1.0, 0.5)
+SCALINGS = tuple(product((1.0, 0.5), (1.0, 0.0)))
+"""Pairs of power and evenness: see ``KernelPosterior``."""
 WIDTHS = (0.1, 0.3, 1.0, 3.0)
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 LANDMARKS = 1000
 FEW = (1000, 500)
-"""The samples and the landmarks with which power and width are chosen, where there are more."""
+"""The samples and the landmarks with which scaling and width are chosen, where there are more."""
 NOISE = 0.02
 """Below this share of wrong labels, labels are taken as they are."""
 ENOUGH = 8
 """Labelled samples for each class from which the share of wrong labels can be told."""
-BLIND = (1.0, 0.1, 0.1, 4.0)
-"""Power, width, ridge and slope where samples that are left out tell nothing: see ``_Problem``."""
+BLIND = ((1.0, 1.0), 0.1, 0.1, 4.0)
+"""Scaling, width, ridge and slope where samples that are left out tell nothing: see ``_Problem``."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class KernelPosterior:
 
     Args:
         power: features are sign(x) |x|^power before anything else.
+        evenness: 1 where each feature is brought to variance 1, 0 where all are multiplied by one
+            number, so that features that vary more count for more.
         shift: (d,) float64, what is taken off then.
         weight: (d,) float64, what that is multiplied by; 0 for a feature that is constant.
         landmarks: (l, d) float64, after that.
@@ -50,6 +53,7 @@ class KernelPosterior:
     """
 
     power: float
+    evenness: float
     shift: NDArray[np.float64]
     weight: NDArray[np.float64]
     landmarks: NDArray[np.float64]
@@ -122,7 +126,9 @@ class _Problem:
         # Samples without a label say as well as others how features are spread.
         present = np.flatnonzero(train.columns[modality].present)
         unlabelled = features_at(train, modality, np.setdiff1d(present, rows))
-        self._scales = {power: _scale(self._features, unlabelled, power) for power in POWERS}
+        self._scales = {
+            scaling: _scale(self._features, unlabelled, *scaling) for scaling in SCALINGS
+        }
 
     def fit(
         self, targets: NDArray[np.float64], several: bool
@@ -130,32 +136,32 @@ class _Problem:
         """Return the best machine and its scores of the rows, each left out."""
         T = targets[self.rows]
         if len(T) < 2 * int((T > 0).any(axis=0).sum()):
-            power, width, ridge, slope = BLIND
+            scaling, width, ridge, slope = BLIND
             tempered = Tempered(slope, np.zeros(T.shape[1]), np.inf)
-            return self._machine(T, power, width, lambda _: (ridge, tempered))
+            return self._machine(T, scaling, width, lambda _: (ridge, tempered))
         (samples, landmarks), tried = FEW, []
-        for power, width in product(POWERS, WIDTHS):
-            X = self._rescaled(power)[:samples]
+        for scaling, width in product(SCALINGS, WIDTHS):
+            X = self._rescaled(scaling)[:samples]
             machine = KernelRidge(X, X[:landmarks], width)
-            tried.append((_best(machine, T[:samples], several)[1].loss, power, width))
-        _, power, width = min(tried)
-        return self._machine(T, power, width, lambda machine: _best(machine, T, several))
+            tried.append((_best(machine, T[:samples], several)[1].loss, scaling, width))
+        _, scaling, width = min(tried)
+        return self._machine(T, scaling, width, lambda machine: _best(machine, T, several))
 
     def _machine(
         self,
         T: NDArray[np.float64],
-        power: float,
+        scaling: tuple[float, float],
         width: float,
         chosen: Callable[[KernelRidge], tuple[float, Tempered]],
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
-        X = self._rescaled(power)
+        X = self._rescaled(scaling)
         machine = KernelRidge(X, X[:LANDMARKS], width)
         ridge, tempered = chosen(machine)
         solution = machine.solve(T, ridge)
         found = KernelPosterior(
-            power,
-            *self._scales[power],
+            *scaling,
+            *self._scales[scaling],
             X[:LANDMARKS],
             width,
             tempered.slope * solution.coefficients,
@@ -165,10 +171,10 @@ class _Problem:
         )
         return found, solution.left_out
 
-    def _rescaled(self, power: float) -> NDArray[np.float64]:
-        """Return the features, each with mean 0 and variance 1 over all samples."""
-        shift, weight = self._scales[power]
-        found: NDArray[np.float64] = (_raised(self._features, power) - shift) * weight
+    def _rescaled(self, scaling: tuple[float, float]) -> NDArray[np.float64]:
+        """Return the features, of mean 0 and, on average, of variance 1 over all samples."""
+        shift, weight = self._scales[scaling]
+        found: NDArray[np.float64] = (_raised(self._features, scaling[0]) - shift) * weight
         return found
 
 
@@ -185,13 +191,15 @@ def _best(
 
 
 def _scale(
-    labelled: NDArray[np.float64], unlabelled: NDArray[np.float64], power: float
+    labelled: NDArray[np.float64], unlabelled: NDArray[np.float64], power: float, evenness: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean of each feature, and one over its deviation, 0 where it is constant."""
+    """Return the mean of each feature, and what it is multiplied by, 0 where it is constant."""
     raised = _raised(np.concatenate([labelled, unlabelled]), power)
     mean = raised.mean(axis=0)
     spread = raised.std(axis=0)
     varies = spread > ROUNDING * np.sqrt(np.square(raised).mean(axis=0))
+    usual = np.sqrt(np.square(spread[varies]).mean()) if varies.any() else 1.0
+    spread = spread**evenness * usual ** (1 - evenness)
     return mean, np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
 
 

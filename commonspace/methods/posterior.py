@@ -202,6 +202,7 @@ def _record(kernels: KernelPosteriors, network: PosteriorNetwork) -> dict[str, A
     machines = {
         name: {
             "power": one.power,
+            "evenness": one.evenness,
             "width": one.width,
             "ridge": one.ridge,
             "landmarks": len(one.landmarks),

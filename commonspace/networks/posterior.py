@@ -105,7 +105,7 @@ class PosteriorNetwork(Trunked):
         return self.config.instance > 0
 
     def scale(self, modality: str) -> "Rescaled":
-        """Return what brings the features of a modality to unit variance."""
+        """Return what brings the features of a modality to variance 1, each or on average."""
         scale = self.scales[self._numbers[modality]]
         assert isinstance(scale, Rescaled)
         return scale
@@ -117,7 +117,7 @@ class PosteriorNetwork(Trunked):
         return kernel
 
     def rescaled(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return (n, size) features of unit variance, what all parts read."""
+        """Return (n, size) features of variance 1, each or on average: what all parts read."""
         features: Tensor = self.scale(modality)(self.trunk(modality)(inputs).float())
         return features
 
@@ -187,7 +187,7 @@ class PosteriorNetwork(Trunked):
 
 
 class Rescaled(nn.Module):
-    """Features of unit variance: (sign(x) |x|^r - m) v, with r 1, or 1/2 for what is like counts.
+    """Features of comparable size: (sign(x) |x|^r - m) v, with r 1, or 1/2 for what is like counts.
 
     Args:
         size: the number of features.
