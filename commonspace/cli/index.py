@@ -89,7 +89,7 @@ def index(
     with made:
         for note in made.notes:
             typer.echo(f"note: {note}", err=True)
-        typer.echo(f'{out}: {len(made)} items\nnext: commonspace search {out} "WORDS"')
+        typer.echo(f"{out}: {len(made)} items\nnext: {_next(out, made)}")
 
 
 def add(
@@ -228,6 +228,18 @@ def _choice(kind: str, store: str | None) -> str:
             advice="leave one of them out",
         )
     return store or kind
+
+
+def _next(out: Path, made: "Index") -> str:
+    """Return a command that works on the new index."""
+    if made.reads("texts"):
+        return f'commonspace search {out} "WORDS"'
+    if made.reads("images"):
+        return f"commonspace search {out} --image FILE"
+    return (
+        f"commonspace verify {out} (it reads features alone; words and photos need the encoders"
+        " that made them: --image ENCODER --text ENCODER)"
+    )
 
 
 def _opened(path: Path, device: str) -> "Index":

@@ -26,7 +26,9 @@ def info(index: IndexArgument, as_json: JsonOption = False) -> None:
     from commonspace.retrieval import Index
 
     with Index.open(index) as opened:
-        facts = opened.info()
+        facts, notes = opened.info(), opened.notes
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return

@@ -145,6 +145,14 @@ class Embedder:
         """
         return self._all("images", Images(list(images)))
 
+    def reads(self, kind: str) -> bool:
+        """Tell whether queries may be "texts", or "images"."""
+        try:
+            self._modality_reading(kind)
+        except SettingError:
+            return False
+        return True
+
     def encoder(self, modality: str) -> tuple[str, Encoder]:
         """Return what the encoder of a modality reads ("texts" or "images"), and the encoder.
 
@@ -172,7 +180,7 @@ class Embedder:
         if able:
             return usual if usual in able else able[0]
         features = [name for name in self.space.modalities if self.reads_features(name)]
-        option = f"--{usual} ENCODER" if usual in features else "--encoder MODALITY=ENCODER"
+        option = f"--encoder {usual if usual in features else 'MODALITY'}=ENCODER"
         raise SettingError(
             f"the space reads no {kind}",
             expected=f"a space fitted on raw {kind}, or the encoder that made its features",

@@ -128,6 +128,15 @@ class Reader:
         """
         return self._opened.embedder().space
 
+    def reads(self, kind: str) -> bool:
+        """Tell whether queries may be "texts", or "images", beside vectors.
+
+        Raises:
+            StoreError: the copy of the space in the folder is missing or damaged.
+            DataError: an encoder is not the one that made the features of the space.
+        """
+        return self._opened.embedder().reads(kind)
+
     @property
     def generation(self) -> int:
         """How many changes there have been: as long as it is the same, so is every answer."""

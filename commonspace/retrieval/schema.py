@@ -159,7 +159,8 @@ def _meant(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:
             f"{path} could not be written",
             expected="a disk with enough room, and permission to write",
             found=f"{exc} ({name})",
-            advice="free some room and give the same command again: what was acknowledged is kept",
+            advice="free some room, then go on: with update where index or add stopped midway, else"
+            " with the same command; what was acknowledged is kept",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(

@@ -58,7 +58,7 @@ def untouched(
     folder = tmp_path_factory.mktemp("untouched") / "shop"
     result = call("index", run, photos, "--out", folder)
     assert result.exit_code == 0, result.stderr
-    assert "36 items" in result.stdout
+    assert f'36 items\nnext: commonspace search {folder} "WORDS"' in result.stdout
     return folder
 
 
@@ -126,6 +126,7 @@ def test_verify_tells_problems_by_its_exit_code(call: Call, shop: Path) -> None:
     assert fine.exit_code == 0
     assert "problems: none" in fine.stdout
     assert json.loads(call("verify", shop, "--json").stdout)["costs"]["text"]["recall"] == 1
+    assert "note" not in call("info", shop).stderr
     (shop / "spaces" / "1" / "config.json").write_text("{}")
     broken = call("verify", shop)
     assert broken.exit_code == 1
@@ -196,6 +197,19 @@ def test_lines_that_are_no_queries(call: Call, shop: Path, tmp_path: Path, line:
     result = call("search", shop, "--queries", tmp_path / "queries.jsonl")
     assert result.exit_code == 2
     assert "line 2, is no query" in result.stderr
+
+
+def test_an_index_of_features_alone_says_what_can_be_asked(call: Call, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).standard_normal((40, 6), dtype=np.float32)
+    split = np.array(["train", "validation"] * 20)
+    np.savez(tmp_path / "f.npz", image=rows, text=rows, label=np.arange(40) % 3, split=split)
+    sizes = ("--hidden", "8", "--common", "4", "--device", "cpu", "--epochs", 1)
+    assert call("train", tmp_path / "f.npz", "--out", tmp_path / "run", *sizes).exit_code == 0
+    made = call("index", tmp_path / "run", tmp_path / "f.npz", "--out", tmp_path / "shop")
+    assert f"next: commonspace verify {tmp_path / 'shop'}" in made.stdout
+    refused = call("search", tmp_path / "shop", "red")
+    assert refused.exit_code == 2
+    assert "--encoder text=ENCODER" in refused.stderr
 
 
 def test_a_file_without_queries(call: Call, shop: Path, tmp_path: Path) -> None:

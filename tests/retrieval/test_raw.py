@@ -202,7 +202,7 @@ def test_a_space_of_features_reads_words_by_the_encoder_that_made_them(
         ]
         with pytest.raises(SettingError, match="reads no texts") as caught:
             bare.search(text="hat number 0")
-        assert "--text ENCODER" in str(caught.value)
+        assert "--encoder text=ENCODER" in str(caught.value)
     with Index.open(bare.path, encoders={"text": minilm}) as told:
         assert [one.id for one in told.search(text="hat number 0")] == expected
     with Index.create(
