@@ -24,7 +24,7 @@ def test_costs(
     with Index.create(tmp_path / "index", space, data, kind=kind) as index:
         base = index._opened.shelves.fresh().shelves[0].base
         assert base.nearest is not None
-        base.nearest.effort = 1  # as little as there is, so that some are missed
+        base.nearest.effort = int(kind != "exact")  # as little as there is, so that some are missed
         found = index.verify()
         assert found.kinds == {"image": kind, "text": kind}
         cost = found.costs["image"]
@@ -51,6 +51,10 @@ def test_costs(
         values.append(sum(n / at for n, at in enumerate(hits, 1)) / max(1, len(hits)))
     assert cost.map_index == pytest.approx(np.mean(values))
     assert (cost.recall == 1) == (kind == "exact")
+    assert cost.effort == base.nearest.effort == (0 if kind == "exact" else 1)
+    told = [note for note in found.notes if note.startswith("image: ")]
+    assert len(told) == (cost.recall < 0.9)
+    assert all(f"{cost.recall:.0%} of the 10 best" in note for note in told)
 
 
 def test_without_labels_there_is_recall_alone(
