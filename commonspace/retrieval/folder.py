@@ -15,7 +15,7 @@ from commonspace.atomic import flush, refused, umask
 from commonspace.errors import OutputError, SettingError, SpaceError, StoreError
 from commonspace.retrieval.changes import set_fact
 from commonspace.retrieval.lock import writing
-from commonspace.retrieval.milvus import PREFIX, resolved
+from commonspace.retrieval.milvus import PREFIX, check_reachable, resolved
 from commonspace.retrieval.store import Store
 
 if TYPE_CHECKING:
@@ -52,9 +52,12 @@ def checked_choice(choice: str) -> str:
 
     Raises:
         SettingError: it is none.
+        StoreError: it is Milvus, which cannot be reached.
     """
     if choice.startswith(PREFIX):
-        return resolved(choice)
+        whole = resolved(choice)
+        check_reachable(whole.removeprefix(PREFIX))
+        return whole
     if choice not in CHOICES:
         raise SettingError(
             "there is no such kind of index",

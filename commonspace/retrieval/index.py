@@ -96,6 +96,7 @@ class Index(Reader):
             OutputError: the place is taken, or cannot be written.
             DataError: a sample cannot be embedded or kept.
             SettingError: data and space have no modality in common, or there is no such kind.
+            StoreError: the Milvus that is named cannot be reached.
         """
         choice = checked_choice(kind)
         place, chosen = Path(path), dict(encoders or {})

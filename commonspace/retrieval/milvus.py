@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from commonspace.errors import SettingError, StoreError
 from commonspace.extras import optional
 
-__all__ = ["PREFIX", "MilvusNearest", "resolved", "sweep_collections"]
+__all__ = ["PREFIX", "MilvusNearest", "check_reachable", "resolved", "sweep_collections"]
 
 PREFIX = "milvus:"
 """What begins the name of a kind of index that Milvus searches; its URI follows."""
@@ -202,6 +202,17 @@ def resolved(choice: str) -> str:
             advice="write the URI behind the colon",
         )
     return choice if "://" in uri else f"{PREFIX}{Path(uri).resolve()}"
+
+
+def check_reachable(uri: str) -> None:
+    """Ask Milvus for something small, before work is begun that would need it at its end.
+
+    Raises:
+        StoreError: Milvus cannot be reached, or refuses.
+        MissingExtraError: pymilvus is not installed.
+    """
+    with _asking(uri):
+        _client(uri).list_collections()
 
 
 def sweep_collections(uri: str, beginning: str, wanted: Container[str]) -> None:

@@ -116,6 +116,9 @@ def test_what_cannot_work_is_said(
 ) -> None:
     with pytest.raises(SettingError, match="no Milvus is named"):
         Index.create(tmp_path / "other", space, kind="milvus:")
+    with pytest.raises(StoreError, match="does not do what it is asked"):
+        Index.create(tmp_path / "other", space, kind=f"milvus:{tmp_path / 'absent' / 'm.db'}")
+    assert not (tmp_path / "other").exists()
     with pytest.raises(SettingError, match="finds no more items"):
         milvus.MilvusNearest("", "", 10**6).search(QUERIES, 20_000)
     with pytest.raises(StoreError, match="does not do what it is asked"):
