@@ -4,11 +4,13 @@ Nothing here looks at the validation part, and nothing is learnt by descent. It 
 the network that joins the machines.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, starmap
+from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
@@ -16,10 +18,12 @@ from commonspace.methods.beliefs import Tempered, believe, temper
 from commonspace.methods.kernel_ridge import KernelRidge
 from commonspace.methods.views import ROUNDING, features_at, labelled_rows
 
-__all__ = ["KernelPosterior", "KernelPosteriors", "fit_kernel_posteriors"]
+__all__ = ["KernelPosterior", "KernelPosteriors", "Scaling", "fit_kernel_posteriors"]
 
-SCALINGS = tuple(product((1.0, 0.5), (1.0, 0.0)))
-"""Pairs of power and evenness: see ``KernelPosterior``."""
+POWERS = (1.0, 0.5)
+EVENNESS = (1.0, 0.0)
+RELEVANCES = (0.25, 0.5)
+"""Beside 0, which is tried first."""
 WIDTHS = (0.1, 0.3, 1.0, 3.0)
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 LANDMARKS = 1000
@@ -29,8 +33,25 @@ NOISE = 0.02
 """Below this share of wrong labels, labels are taken as they are."""
 ENOUGH = 8
 """Labelled samples for each class from which the share of wrong labels can be told."""
-BLIND = ((1.0, 1.0), 0.1, 0.1, 4.0)
-"""Scaling, width, ridge and slope where samples that are left out tell nothing: see ``_Problem``."""
+BLIND = (0.1, 0.1, 4.0)
+"""Width, ridge and slope where samples that are left out tell nothing: see ``_Problem``."""
+
+
+class Scaling(NamedTuple):
+    """What features go through before a kernel sees them.
+
+    Args:
+        power: they are sign(x) |x|^power first.
+        evenness: 1 where each is brought to variance 1 then, 0 where all are multiplied by one
+            number, so that those that vary more count for more.
+        relevance: r, each is multiplied by F^r at last, with F the ratio of the analysis of
+            variance (Fisher: Statistical Methods for Research Workers, 1925) of the feature between
+            and within classes, so that those that tell classes apart count for more.
+    """
+
+    power: float = 1.0
+    evenness: float = 1.0
+    relevance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,10 +59,8 @@ class KernelPosterior:
     """The machine of one modality: softmax (or sigmoid) of A'k(x) + b is p(class | x).
 
     Args:
-        power: features are sign(x) |x|^power before anything else.
-        evenness: 1 where each feature is brought to variance 1, 0 where all are multiplied by one
-            number, so that features that vary more count for more.
-        shift: (d,) float64, what is taken off then.
+        scaling: how features are scaled.
+        shift: (d,) float64, what is taken off after the power.
         weight: (d,) float64, what that is multiplied by; 0 for a feature that is constant.
         landmarks: (l, d) float64, after that.
         width: of the kernel.
@@ -52,8 +71,7 @@ class KernelPosterior:
             tells nothing.
     """
 
-    power: float
-    evenness: float
+    scaling: Scaling
     shift: NDArray[np.float64]
     weight: NDArray[np.float64]
     landmarks: NDArray[np.float64]
@@ -126,42 +144,52 @@ class _Problem:
         # Samples without a label say as well as others how features are spread.
         present = np.flatnonzero(train.columns[modality].present)
         unlabelled = features_at(train, modality, np.setdiff1d(present, rows))
-        self._scales = {
-            scaling: _scale(self._features, unlabelled, *scaling) for scaling in SCALINGS
-        }
+        self._spreads = {power: _spread(self._features, unlabelled, power) for power in POWERS}
 
     def fit(
         self, targets: NDArray[np.float64], several: bool
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the best machine and its scores of the rows, each left out."""
         T = targets[self.rows]
-        if len(T) < 2 * int((T > 0).any(axis=0).sum()):
-            scaling, width, ridge, slope = BLIND
+        classes = int((T > 0).any(axis=0).sum())
+        if len(T) < 2 * classes:
+            width, ridge, slope = BLIND
             tempered = Tempered(slope, np.zeros(T.shape[1]), np.inf)
-            return self._machine(T, scaling, width, lambda _: (ridge, tempered))
-        (samples, landmarks), tried = FEW, []
-        for scaling, width in product(SCALINGS, WIDTHS):
-            X = self._rescaled(scaling)[:samples]
-            machine = KernelRidge(X, X[:landmarks], width)
-            tried.append((_best(machine, T[:samples], several)[1].loss, scaling, width))
-        _, scaling, width = min(tried)
+            return self._machine(T, Scaling(), width, lambda _: (ridge, tempered))
+        _, scaling, width = self._best(T, several, starmap(Scaling, product(POWERS, EVENNESS)))
+        if len(T) >= ENOUGH * classes:  # else features are relevant by chance
+            relevances = (scaling._replace(relevance=one) for one in (0.0, *RELEVANCES))
+            _, scaling, width = self._best(T, several, relevances)
         return self._machine(T, scaling, width, lambda machine: _best(machine, T, several))
+
+    def _best(
+        self, T: NDArray[np.float64], several: bool, scalings: Iterable[Scaling]
+    ) -> tuple[float, Scaling, float]:
+        """Return loss, scaling and width under which samples left out are most likely."""
+        (samples, landmarks), tried = FEW, []
+        for scaling in scalings:
+            X = self._rescaled(samples, scaling.power, *self._scale(T, scaling))
+            for width in WIDTHS:
+                machine = KernelRidge(X, X[:landmarks], width)
+                tried.append((_best(machine, T[:samples], several)[1].loss, scaling, width))
+        return min(tried)
 
     def _machine(
         self,
         T: NDArray[np.float64],
-        scaling: tuple[float, float],
+        scaling: Scaling,
         width: float,
         chosen: Callable[[KernelRidge], tuple[float, Tempered]],
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
-        X = self._rescaled(scaling)
+        scales = self._scale(T, scaling)
+        X = self._rescaled(len(T), scaling.power, *scales)
         machine = KernelRidge(X, X[:LANDMARKS], width)
         ridge, tempered = chosen(machine)
         solution = machine.solve(T, ridge)
         found = KernelPosterior(
-            *scaling,
-            *self._scales[scaling],
+            scaling,
+            *scales,
             X[:LANDMARKS],
             width,
             tempered.slope * solution.coefficients,
@@ -171,10 +199,25 @@ class _Problem:
         )
         return found, solution.left_out
 
-    def _rescaled(self, scaling: tuple[float, float]) -> NDArray[np.float64]:
-        """Return the features, of mean 0 and, on average, of variance 1 over all samples."""
-        shift, weight = self._scales[scaling]
-        found: NDArray[np.float64] = (_raised(self._features, scaling[0]) - shift) * weight
+    def _scale(
+        self, T: NDArray[np.float64], scaling: Scaling
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean of each feature, and what it is multiplied by, 0 where it is constant."""
+        mean, spread = self._spreads[scaling.power]
+        varies = spread > 0
+        weight = np.zeros_like(spread)
+        weight[varies] = spread[varies] ** -scaling.evenness
+        if scaling.relevance:
+            varying = _raised(self._features[:, varies], scaling.power)
+            weight[varies] *= _f_ratios(varying, T) ** scaling.relevance
+        size = np.sqrt(np.square(weight * spread)[varies].mean()) if varies.any() else 1.0
+        return mean, weight / size
+
+    def _rescaled(
+        self, samples: int, power: float, shift: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the first samples, of mean 0 and, on average, of variance 1 over all of them."""
+        found: NDArray[np.float64] = (_raised(self._features[:samples], power) - shift) * weight
         return found
 
 
@@ -190,17 +233,30 @@ def _best(
     return ridge, tempered
 
 
-def _scale(
-    labelled: NDArray[np.float64], unlabelled: NDArray[np.float64], power: float, evenness: float
+def _spread(
+    labelled: NDArray[np.float64], unlabelled: NDArray[np.float64], power: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean of each feature, and what it is multiplied by, 0 where it is constant."""
+    """Return the mean of each feature, and its deviation, 0 where it is constant."""
     raised = _raised(np.concatenate([labelled, unlabelled]), power)
-    mean = raised.mean(axis=0)
     spread = raised.std(axis=0)
     varies = spread > ROUNDING * np.sqrt(np.square(raised).mean(axis=0))
-    usual = np.sqrt(np.square(spread[varies]).mean()) if varies.any() else 1.0
-    spread = spread**evenness * usual ** (1 - evenness)
-    return mean, np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
+    return raised.mean(axis=0), np.where(varies, spread, 0.0)
+
+
+def _f_ratios(X: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (d,), the variance of each feature that classes explain, over what they leave.
+
+    Targets need not be of one class each: what they explain is a regression on them.
+    """
+    centred = X - X.mean(axis=0)
+    directions, sizes, _ = scipy.linalg.svd(T - T.mean(axis=0), full_matrices=False)
+    directions = directions[:, sizes > ROUNDING * max(1.0, sizes[0])]
+    explained, total = len(directions.T), np.square(centred).sum(axis=0)
+    between = np.square(directions.T @ centred).sum(axis=0)
+    within = np.maximum(total - between, ROUNDING * total)
+    left = max(1, len(X) - explained - 1)
+    found: NDArray[np.float64] = (between / max(1, explained)) / (within / left)
+    return np.maximum(found, ROUNDING)
 
 
 def _raised(X: NDArray[np.float64], power: float) -> NDArray[np.float64]:

@@ -184,7 +184,7 @@ def _with_kernels(network: PosteriorNetwork, kernels: KernelPosteriors) -> Poste
     for name, found in kernels.machines.items():
         scale, kernel = network.scale(name), network.kernel(name)
         values: tuple[tuple[Tensor, NDArray[np.float64] | float], ...] = (
-            (scale.power, found.power),
+            (scale.power, found.scaling.power),
             (scale.shift, found.shift),
             (scale.weight, found.weight),
             (kernel.landmarks, found.landmarks),
@@ -201,8 +201,7 @@ def _record(kernels: KernelPosteriors, network: PosteriorNetwork) -> dict[str, A
     """Return what is known of the posteriors, fit for JSON."""
     machines = {
         name: {
-            "power": one.power,
-            "evenness": one.evenness,
+            **one.scaling._asdict(),
             "width": one.width,
             "ridge": one.ridge,
             "landmarks": len(one.landmarks),

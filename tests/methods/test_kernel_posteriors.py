@@ -1,0 +1,115 @@
+"""How features are scaled for a kernel: as labels that are left out are likeliest."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import f_oneway
+
+from commonspace.data import Dataset, Features
+from commonspace.methods import kernel_posteriors
+from commonspace.methods.kernel_posteriors import KernelPosterior, fit_kernel_posteriors
+
+CLASSES = 4
+TELLING = 3
+
+
+def drawn(n: int = 120, noise: int = 20, size: float = 1.0) -> Dataset:
+    """Return features of which the first few tell classes apart, and noise of a given size."""
+    draw = np.random.default_rng(0)
+    classes = draw.permutation(n) % CLASSES
+    centres = 1.5 * draw.normal(size=(CLASSES, TELLING))
+    told = centres[classes] + draw.normal(size=(n, TELLING))
+    values = np.hstack([told, size * draw.normal(size=(n, noise))])
+    return Dataset(
+        name="drawn",
+        ids=tuple(map(str, range(n))),
+        columns={"one": Features(values)},
+        labels=np.eye(CLASSES, dtype=bool)[classes],
+        class_names=tuple("abcd"),
+        split=np.full(n, "train"),
+    )
+
+
+def machine(data: Dataset) -> KernelPosterior:
+    return fit_kernel_posteriors(data, several=False, seed=0).machines["one"]
+
+
+def values(data: Dataset) -> NDArray[np.float64]:
+    column = data.columns["one"]
+    assert isinstance(column, Features)
+    return column.values.astype(np.float64)
+
+
+def loss(found: KernelPosterior) -> float:
+    assert found.loss is not None
+    return found.loss
+
+
+def test_features_that_tell_classes_apart_count_for_more() -> None:
+    data = drawn()
+    found = machine(data)
+    X, classes = values(data), data.labels.argmax(axis=1)
+    powered = np.sign(X) * np.abs(X) ** found.scaling.power
+    F = f_oneway(*(powered[classes == c] for c in range(CLASSES))).statistic
+    weight = powered.std(axis=0) ** -found.scaling.evenness * F**found.scaling.relevance
+    weight /= np.sqrt(np.square(weight * powered.std(axis=0)).mean())
+    assert found.scaling.relevance > 0
+    np.testing.assert_allclose(found.weight, weight, rtol=1e-6)
+    np.testing.assert_allclose(found.shift, powered.mean(axis=0), atol=1e-9)
+
+
+def test_left_out_labels_are_likelier_with_relevance(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = drawn(noise=60)
+    found = machine(data)
+    monkeypatch.setattr(kernel_posteriors, "RELEVANCES", ())
+    assert loss(found) < 0.9 * loss(machine(data))
+
+
+@pytest.mark.parametrize(("size", "evenness"), [(0.01, 0.0), (100.0, 1.0)])
+def test_evenness_is_what_the_data_wants(
+    size: float, evenness: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_posteriors, "RELEVANCES", ())
+    assert machine(drawn(noise=12, size=size)).scaling.evenness == evenness
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e4])
+def test_the_unit_of_all_features_does_not_matter(unit: float) -> None:
+    data = drawn()
+    other = replace(data, columns={"one": Features(unit * values(data))})
+    assert machine(other).scaling == machine(data).scaling
+    assert loss(machine(other)) == pytest.approx(loss(machine(data)), rel=1e-4)
+
+
+def test_constant_features_have_no_weight() -> None:
+    data = drawn()
+    X = values(data)
+    X[:, [1, 20]] = 7.0
+    found = machine(replace(data, columns={"one": Features(X)}))
+    assert (found.weight == 0).nonzero()[0].tolist() == [1, 20]
+    assert np.isfinite(found.coefficients).all()
+
+
+def test_few_labels_make_nothing_relevant() -> None:
+    data = drawn()
+    labels = data.labels.copy()
+    labels[kernel_posteriors.ENOUGH * CLASSES - 1 :] = False
+    assert machine(replace(data, labels=labels)).scaling.relevance == 0
+
+
+def test_several_labels_a_sample_have_relevant_features_too() -> None:
+    data = drawn()
+    draw = np.random.default_rng(1)
+    labels = draw.random((len(data), CLASSES)) < 0.4
+    told = labels @ draw.normal(size=(CLASSES, TELLING)) * 2 + draw.normal(
+        size=(len(data), TELLING)
+    )
+    X = np.hstack([told, draw.normal(size=(len(data), 40))])
+    changed: dict[str, Any] = {"one": Features(X)}
+    given = replace(data, columns=changed, labels=labels)
+    found = fit_kernel_posteriors(given, several=True, seed=0).machines["one"]
+    assert found.scaling.relevance > 0
+    assert found.weight[:TELLING].min() > found.weight[TELLING:].max()
