@@ -16,9 +16,10 @@ from commonspace.cli.options import Classifier, Precision, Variant
 from commonspace.errors import SettingError
 
 if TYPE_CHECKING:
+    from commonspace.data import Dataset
     from commonspace.methods import FromRaw, Method
 
-__all__ = ["BY_DESCENT", "CLOSED_FORM", "METHODS", "MethodOptions", "method_named"]
+__all__ = ["BY_DESCENT", "CLOSED_FORM", "METHODS", "MethodOptions", "method_for", "method_named"]
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,7 @@ def _refuse(
     name: str, options: MethodOptions, unknown: Iterable[str], expected: str, advice: str
 ) -> None:
     """Refuse options that were given and that the method does not know."""
-    standing = MethodOptions()
-    given = [one for one in unknown if getattr(options, one) != getattr(standing, one)]
+    given = _given(options, unknown)
     if given:
         raise SettingError(
             f"the method {name} has no such option",
@@ -135,6 +135,12 @@ def _refuse(
             found=", ".join(one.replace("_", " ").strip() for one in given),
             advice=advice,
         )
+
+
+def _given(options: MethodOptions, names: Iterable[str]) -> list[str]:
+    """Return which of these options are not as they stand by themselves."""
+    standing = MethodOptions()
+    return [one for one in names if getattr(options, one) != getattr(standing, one)]
 
 
 CLOSED_FORM: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -176,6 +182,24 @@ METHODS: dict[str, Callable[[MethodOptions], "Method"]] = {
 }
 
 
+def method_for(data: "Dataset", options: MethodOptions) -> str:
+    """Return the name of the method that suits, where none is named.
+
+    Posterior matching wherever it can be: where each column is features, or read by an encoder
+    that is kept as it is. DSCMR learns from raw items themselves, and has options of its own.
+
+    Args:
+        data: what to learn from.
+        options: what else the command line says.
+    """
+    from commonspace.data import Features
+
+    kept = {name for name, encoder in options.encoders.items() if encoder != "learnt"}
+    raw = [name for name, column in data.columns.items() if not isinstance(column, Features)]
+    learns = options.fine_tune != "none" or not kept.issuperset(raw)
+    return "dscmr" if learns or _given(options, OF_DSCMR) else "posterior"
+
+
 def method_named(name: str, options: MethodOptions) -> "Method":
     """Return the method of that name with these options.
 
@@ -187,6 +211,6 @@ def method_named(name: str, options: MethodOptions) -> "Method":
             "there is no such method",
             expected=f"--method {' or '.join(METHODS)}",
             found=repr(name),
-            advice="leave it out to take dscmr",
+            advice="leave it out to take what suits the data",
         )
     return METHODS[name](options)

@@ -21,7 +21,7 @@ from commonspace.cli.encoders import (
 from commonspace.cli.extraction_bar import ExtractionBar
 from commonspace.cli.history import History
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
-from commonspace.cli.methods import METHODS, MethodOptions, method_named
+from commonspace.cli.methods import METHODS, MethodOptions, method_for, method_named
 from commonspace.cli.options import (
     Classifier,
     DataArgument,
@@ -49,8 +49,14 @@ def train(
         Path, typer.Option(metavar="RUN", help="A new folder for the space and its records.")
     ],
     method: Annotated[
-        str, typer.Option(metavar="NAME", help=f"What to learn with: {', '.join(METHODS)}.")
-    ] = "dscmr",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to learn with; by itself posterior, and dscmr where raw items have no"
+            f" encoder or an option of its own is given. There are {', '.join(METHODS)}.",
+            show_default=False,
+        ),
+    ] = None,
     variant: Annotated[
         Variant, typer.Option(help="DSCMR as in its paper, or as in its released code.")
     ] = "paper",
@@ -89,7 +95,8 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="At most; by itself 100, and with dscmr 500 for features, 60 for raw items.",
+            help="At most; by itself 20 with posterior, 500 with dscmr, or 60 for raw items, and"
+            " 100 with others.",
             show_default=False,
             rich_help_panel=HOW_LONG,
         ),
@@ -99,7 +106,7 @@ def train(
         typer.Option(
             min=0,
             help="Stop after that many epochs without a better validation mAP; 0 never does. By"
-            " itself 20, and with dscmr 100.",
+            " itself 0 with posterior, 100 with dscmr, and 20 with others.",
             show_default=False,
             rich_help_panel=HOW_LONG,
         ),
@@ -158,8 +165,8 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Size of each branch's hidden layers; by itself 1024, and with dscmr 2048, or 512"
-            " from nothing.",
+            help="Size of each branch's hidden layers; by itself 512 with posterior, 2048 with"
+            " dscmr, or 512 from nothing, and 1024 with others.",
             show_default=False,
             rich_help_panel=OBJECTIVE,
         ),
@@ -219,8 +226,11 @@ def train(
     record = RunRecord(data, split_seed, partial)
     begin = continued_run if resume else new_run
     with _tidy_end(out), begin(out, record) as has_checkpoint:
-        chosen = method_named(method, options)
-        space = fit_into(out, chosen, _open(data, split_seed, partial), resume=has_checkpoint)
+        if method is not None:  # what cannot work is said before the data is read
+            method_named(method, options)
+        dataset = _open(data, split_seed, partial)
+        chosen = method_named(method or method_for(dataset, options), options)
+        space = fit_into(out, chosen, dataset, resume=has_checkpoint)
     _report(out, space)
 
 

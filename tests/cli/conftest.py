@@ -42,7 +42,9 @@ def points_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_folder(tmp_path_factory: pytest.TempPathFactory, points_file: Path, call: Call) -> Path:
     """Return the folder of a finished training on the small feature file; nobody changes it."""
     folder = tmp_path_factory.mktemp("runs") / "points"
-    result = call("train", points_file, "--out", folder, "--epochs", 12, *SMALL)
+    result = call(
+        "train", points_file, "--method", "dscmr", "--out", folder, "--epochs", 12, *SMALL
+    )
     assert result.exit_code == 0, result.stderr
     return folder
 

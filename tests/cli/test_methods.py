@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
 
-from commonspace.cli.methods import BY_DESCENT, CLOSED_FORM
+import commonspace as cs
+from commonspace.cli.methods import BY_DESCENT, CLOSED_FORM, MethodOptions, method_for
+from commonspace.data import Texts
 
 Call = Callable[..., Result]
 
@@ -74,3 +78,34 @@ def test_options_of_another_method_are_not_passed_over(
     assert f"the method {name} has no such option" in done.stderr
     assert "found:    epochs" in done.stderr
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "raw", "name"),
+    [
+        ({}, (), "posterior"),
+        ({"epochs": 3, "seed": 1}, (), "posterior"),
+        ({"lambda_": 0.1}, (), "dscmr"),
+        ({"variant": "released"}, (), "dscmr"),
+        ({}, ("text",), "dscmr"),
+        ({"encoders": {"text": "hf:somewhere"}}, ("text",), "posterior"),
+        ({"encoders": {"text": "learnt"}}, ("text",), "dscmr"),
+        ({"encoders": {"text": "hf:somewhere"}, "fine_tune": "top"}, ("text",), "dscmr"),
+    ],
+)
+def test_what_suits_the_data_is_taken_by_itself(
+    words: dict[str, Any], raw: tuple[str, ...], name: str, points_file: Path
+) -> None:
+    data = cs.load_dataset(points_file)
+    texts = Texts([("a word",)] * len(data))
+    columns = {one: texts if one in raw else column for one, column in data.columns.items()}
+    assert method_for(replace(data, columns=columns), MethodOptions(**words)) == name
+
+
+def test_training_on_features_takes_posterior_matching(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    done = call("train", points_file, "--epochs", 2, "--hidden", 8, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.stderr
+    space = cs.load(tmp_path / "run")
+    assert space.provenance["method"]["name"] == "posterior"

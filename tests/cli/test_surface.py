@@ -34,7 +34,8 @@ def test_a_run_gets_its_surface_and_the_report_draws_it(
 ) -> None:
     monkeypatch.setattr(module, "WEIGHTS", (0.01, 1.0))
     run = tmp_path / "run"
-    assert call("train", points_file, "--out", run, "--epochs", 2, *SMALL).exit_code == 0
+    words = ("--method", "dscmr", "--out", run, "--epochs", 2, *SMALL)
+    assert call("train", points_file, *words).exit_code == 0
     done = call("surface", run, "--epochs", 1, "--jobs", 1)
     assert done.exit_code == 0, done.stderr
     surface = json.loads((run / "surface.json").read_text())

@@ -162,7 +162,7 @@ def test_a_stop_before_the_first_epoch_leaves_nothing(
         def fit(self, *parts: object) -> cs.CommonSpace:
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(METHODS, "dscmr", lambda options: Stopped())
+    monkeypatch.setitem(METHODS, "posterior", lambda options: Stopped())
     result = call("train", points_file, "--out", tmp_path / "run")
     assert result.exit_code == 130
     assert "nothing was kept" in result.stderr
