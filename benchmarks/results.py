@@ -5,7 +5,8 @@
 It is ``commonspace compare`` four times, with what is common set once. Cells are kept under runs/,
 so that it can be stopped and started again; --as-is writes the tables of what there is so far.
 Each table goes into docs/results.md between the comments that name its data set, and as CSV
-beside it. What the page says about the tables is written by hand.
+beside it. What the page says about the tables is written by hand; ``--as-is --against posterior``
+prints the tables with the differences from that row, and leaves the page as it is.
 """
 
 import argparse
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, default=Path("runs/results"))
+    parser.add_argument("--against", default=AGAINST, help="the row to compare with")
     parser.add_argument("--as-is", action="store_true", help="run nothing")
     options = parser.parse_args()
     for name in options.only:
@@ -56,10 +58,13 @@ def main() -> None:
             jobs=options.jobs,
         )
         outcome = read_grid(grid) if options.as_is else run_grid(grid, ComparisonBar())
-        lines = summarise(outcome, AGAINST if outcome.cells.get(AGAINST) else None)
-        write_tables(grid.folder, lines, AGAINST, name)
-        if options.methods == ["all"]:
-            table = laid_out(*columns([line for line in lines if line.seeds], AGAINST), "pipe")
+        against = options.against
+        lines = summarise(outcome, against if outcome.cells.get(against) else None)
+        write_tables(grid.folder, lines, against, name)
+        table = laid_out(*columns([line for line in lines if line.seeds], against), "pipe")
+        if against != AGAINST:
+            print(table)
+        elif options.methods == ["all"]:
             _put(name, table)
             (DOCS / "results").mkdir(exist_ok=True)
             csv = (grid.folder / "table.csv").read_text("utf-8")
