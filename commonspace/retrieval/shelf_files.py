@@ -10,6 +10,7 @@ not name is left over from a kill, and goes with the next one that is made. It k
 
 import json
 import secrets
+import threading
 from collections.abc import Iterator
 from hashlib import file_digest
 from pathlib import Path
@@ -31,6 +32,10 @@ FOLDER = "shelves"
 
 AUTO: dict[Kind, int] = {"exact": 1_000_000, "hnsw": 20_000_000}
 """Up to how many vectors "auto" takes a kind; beyond that it takes ivf."""
+
+_HEADERS = threading.Lock()
+"""NumPy parses the head of a file as Python, and CPython 3.11 does that in one thread at a time:
+else it may raise "SystemError: AST constructor recursion depth mismatch"."""
 
 
 class Record(NamedTuple):
@@ -118,7 +123,8 @@ def read(folder: Path, record: Record) -> Base:
     else:
         effort = int(json.loads(record.settings)["effort"])
         nearest = Nearest.read(path, cast("Kind", record.kind), effort)
-    keys = np.load(keys_path)
+    with _HEADERS:
+        keys = np.load(keys_path)
     assert keys.shape == (2, len(nearest))  # the hashes agree: this very package wrote both
     return Base(nearest, keys[0], keys[1], record.upto, record.removed, record.file)
 
