@@ -186,8 +186,8 @@ def train(
 ) -> None:
     """Learn a common space from labelled data.
 
-    The space is learnt from the training split; the best epoch is chosen by
-    the mAP on the validation split. The test split is not looked at.
+    The space is learnt from the training split; what is best is chosen on
+    the validation split. The test split is not looked at.
     Ctrl-C keeps a checkpoint, and the same command with --resume goes on
     from it to the same weights, to the bit.
 
@@ -197,6 +197,7 @@ def train(
       commonspace train photos --out runs/photos --epochs 100 --seed 1
       commonspace train photos --image vgg19 --text learnt --out runs/vgg
       commonspace train photos --image vgg19 --fine-tune top --out runs/top
+      commonspace train features.npz --out runs/features
       commonspace train features.npz --variant released --out runs/released
       commonspace train photos --out runs/photos --resume
 
@@ -288,11 +289,12 @@ def _tidy_end(out: Path) -> Iterator[None]:
 def _report(out: Path, space: "CommonSpace") -> None:
     data, chosen = space.provenance["data"], space.provenance["chosen"]
     samples = f"{data['samples']} + {space.provenance['validation']['samples']}"
-    best = (
-        f"best epoch {chosen['epoch']} of {chosen['epochs']}"
-        if "epoch" in chosen
-        else f"best of {chosen['trials']} settings, {_settings(chosen['settings'])}"
-    )
+    if "epoch" not in chosen:
+        best = f"best of {chosen['trials']} settings, {_settings(chosen['settings'])}"
+    elif chosen["by"].startswith("validation"):
+        best = f"best epoch {chosen['epoch']} of {chosen['epochs']}"
+    else:
+        best = f"{chosen['by']}, {chosen['epochs']} epochs"
     typer.echo(
         f"learnt from {data['name']}: {samples} samples (training + validation),"
         f" {data['classes']} classes, {' and '.join(space.modalities)}\n"

@@ -2,10 +2,11 @@
 
 import gc
 import tracemalloc
+from itertools import pairwise
 
 from starlette.testclient import TestClient
 
-WARM_UP, ASKED = 50, 120
+WARM_UP, ASKED, BLOCKS = 50, 60, 4
 MOST = 400
 """Bytes of a request that may stay behind: an answer of this index takes thousands."""
 
@@ -20,14 +21,16 @@ def test_nothing_of_a_request_stays_behind(client: TestClient) -> None:
             if number % 4 == 0:  # what is refused may not stay, either
                 assert client.post("/search", json={"words": str(number)}).status_code == 422
 
+    held = []
     tracemalloc.start()
     try:
         ask(0, WARM_UP)
-        gc.collect()
-        before, _ = tracemalloc.get_traced_memory()
-        ask(WARM_UP, ASKED)
-        gc.collect()
-        after, _ = tracemalloc.get_traced_memory()
+        for block in range(BLOCKS + 1):
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+            ask(WARM_UP + block * ASKED, ASKED)
     finally:
         tracemalloc.stop()
-    assert after - before < MOST * ASKED, f"{(after - before) / ASKED:.0f} bytes of each request"
+    # A leak is in every block; what a cache or another thread takes once is not.
+    grown = min(after - before for before, after in pairwise(held)) / ASKED
+    assert grown < MOST, f"{grown:.0f} bytes of each request"
