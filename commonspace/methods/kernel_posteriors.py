@@ -156,10 +156,11 @@ class _Problem:
             width, ridge, slope = BLIND
             tempered = Tempered(slope, np.zeros(T.shape[1]), np.inf)
             return self._machine(T, Scaling(), width, lambda _: (ridge, tempered))
-        _, scaling, width = self._best(T, several, starmap(Scaling, product(POWERS, EVENNESS)))
-        if len(T) >= ENOUGH * classes:  # else features are relevant by chance
-            relevances = (scaling._replace(relevance=one) for one in (0.0, *RELEVANCES))
-            _, scaling, width = self._best(T, several, relevances)
+        best = self._best(T, several, starmap(Scaling, product(POWERS, EVENNESS)))
+        if RELEVANCES and len(T) >= ENOUGH * classes:  # else features are relevant by chance
+            relevances = (best[1]._replace(relevance=one) for one in RELEVANCES)
+            best = min(best, self._best(T, several, relevances))
+        _, scaling, width = best
         return self._machine(T, scaling, width, lambda machine: _best(machine, T, several))
 
     def _best(
@@ -255,7 +256,9 @@ def _f_ratios(X: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.floa
     between = np.square(directions.T @ centred).sum(axis=0)
     within = np.maximum(total - between, ROUNDING * total)
     left = max(1, len(X) - explained - 1)
-    found: NDArray[np.float64] = (between / max(1, explained)) / (within / left)
+    # A feature that varies only where labels are missing tells nothing of classes.
+    ratios = np.divide(between, within, out=np.zeros_like(total), where=within > 0)
+    found: NDArray[np.float64] = ratios * left / max(1, explained)
     return np.maximum(found, ROUNDING)
 
 

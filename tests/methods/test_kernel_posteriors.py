@@ -93,6 +93,18 @@ def test_constant_features_have_no_weight() -> None:
     assert np.isfinite(found.coefficients).all()
 
 
+def test_a_feature_that_varies_only_without_labels_is_bearable() -> None:
+    data = drawn()
+    labels = data.labels.copy()
+    labels[80:] = False
+    X = values(data)
+    X[:80, 5] = 0.0
+    found = machine(replace(data, columns={"one": Features(X)}, labels=labels))
+    assert found.scaling.relevance > 0
+    assert np.isfinite(found.weight).all()
+    assert np.isfinite(found.coefficients).all()
+
+
 def test_few_labels_make_nothing_relevant() -> None:
     data = drawn()
     labels = data.labels.copy()
