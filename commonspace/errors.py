@@ -16,6 +16,8 @@ Each message says what is wrong, what was expected, what came, and what to do ab
 This module knows nothing of the others.
 """
 
+from collections.abc import Iterable
+
 __all__ = [
     "CommonspaceError",
     "DataError",
@@ -28,6 +30,7 @@ __all__ = [
     "SplitError",
     "StoreError",
     "TrainingError",
+    "check_settings",
 ]
 
 
@@ -117,3 +120,27 @@ class ServiceError(CommonspaceError):
 
 class MissingExtraError(CommonspaceError, ImportError):
     """An optional dependency is not installed; the message gives the command that mends it."""
+
+
+def check_settings(owner: object, checks: Iterable[tuple[str, bool, str]]) -> None:
+    """Refuse the first setting that cannot work.
+
+    Args:
+        owner: whose attributes the settings are.
+        checks: of each the name, whether it is fine, and what was expected.
+
+    Raises:
+        SettingError: one is not fine.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> check_settings(SimpleNamespace(k=1), [("k", True, "a whole number from 1")])
+    """
+    for name, fine, expected in checks:
+        if not fine:
+            raise SettingError(
+                f"the setting {name} cannot work",
+                expected=expected,
+                found=repr(getattr(owner, name)),
+                advice="leave it out to take the default",
+            )

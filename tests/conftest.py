@@ -1,5 +1,6 @@
 """What tests of several rooms share: small data sets, drawn from a seed, and an observer."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,17 @@ if TYPE_CHECKING:  # tests of the rooms without torch start without it
     from commonspace.training import EpochRecord
 
 CLASSES = ("ant", "bee", "cat", "dog")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Take back what a command set in this process: what ``serve`` logs, no other test is to."""
+    root, ours = logging.getLogger(), logging.getLogger("commonspace")
+    handlers, level = list(root.handlers), ours.level
+    yield
+    ours.setLevel(level)
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
 
 
 def features_data(

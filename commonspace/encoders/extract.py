@@ -22,7 +22,7 @@ from commonspace.encoders.cache import FeatureCache, content_hash
 from commonspace.encoders.encoder import Encoder
 from commonspace.encoders.heap import reused_heap, trim_heap
 from commonspace.encoders.loading import Broken, prepared
-from commonspace.errors import DataError, SettingError
+from commonspace.errors import DataError, check_settings
 from commonspace.machine import cores
 
 __all__ = ["Extraction", "Watcher", "extract"]
@@ -77,14 +77,7 @@ class Extraction:
             ("precision", self.precision in ("float32", "bfloat16"), "'float32' or 'bfloat16'"),
             ("on_error", self.on_error in ("stop", "skip"), "'stop' or 'skip'"),
         )
-        for name, fine, expected in checks:
-            if not fine:
-                raise SettingError(
-                    f"the setting {name} cannot work",
-                    expected=expected,
-                    found=repr(getattr(self, name)),
-                    advice="leave it out to take the default",
-                )
+        check_settings(self, checks)
 
 
 def extract(

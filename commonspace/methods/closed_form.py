@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     M = TypeVar("M")
 
-__all__ = ["SHRINKAGE", "Fitting", "check_setting", "dimensions", "to_try"]
+__all__ = ["SHRINKAGE", "Fitting", "dimensions", "to_try"]
 
 SHRINKAGE = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99)
 """What is tried for the share of regularisation, r, of the methods that shrink a covariance."""
@@ -187,23 +187,6 @@ def dimensions(value: int | None, limit: int) -> Sequence[int]:
         )
     powers = (2**power for power in range(1, limit.bit_length()))
     return to_try(value, (*(one for one in powers if one < limit), limit))
-
-
-def check_setting(
-    method: str, option: str, value: float | str | None, fine: bool, expected: str
-) -> None:
-    """Refuse a setting that cannot work; None, which leaves it to validation, always can.
-
-    Raises:
-        SettingError: it has a value that is not fine.
-    """
-    if value is not None and not fine:
-        raise SettingError(
-            f"the option {option} of {method} cannot work",
-            expected=expected,
-            found=repr(value),
-            advice="leave it out to take the default",
-        )
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
 from commonspace.losses import total_correlation, whitened_covariance
 from commonspace.methods.batches import nothing, paired
-from commonspace.methods.closed_form import check_setting
 from commonspace.methods.descent import Descent, Plan, Trunks, check_pairs, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
+from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.linear import AffineMap
 from commonspace.space import CommonSpace

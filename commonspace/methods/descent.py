@@ -16,9 +16,9 @@ from commonspace.encoders import Encoder
 from commonspace.errors import DataError
 from commonspace.machine import Precision
 from commonspace.methods.branches import beginnings
-from commonspace.methods.closed_form import check_setting
 from commonspace.methods.gradient import Recipe, fit_by_gradient
 from commonspace.methods.raw import FromRaw, learn_through, tuned
+from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Objective, Run, Samples, TrainingSettings

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
-from commonspace.methods.closed_form import Fitting, check_setting, dimensions, to_try
+from commonspace.methods.closed_form import Fitting, dimensions, to_try
+from commonspace.methods.settings import check_setting
 from commonspace.methods.views import View, cholesky, paired_views, shrunk, stacked
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace

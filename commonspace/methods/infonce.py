@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from commonspace.data.dataset import Dataset
 from commonspace.losses import info_nce_loss
 from commonspace.methods.batches import nothing, paired
-from commonspace.methods.closed_form import check_setting
 from commonspace.methods.descent import Descent, Plan, Trunks, check_pairs, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
+from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Batch, Run

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.closed_form import SHRINKAGE, Fitting, check_setting, to_try
+from commonspace.methods.closed_form import SHRINKAGE, Fitting, to_try
+from commonspace.methods.settings import check_setting
 from commonspace.methods.views import View, labelled_views, shrunk
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace

@@ -10,7 +10,8 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.closed_form import SHRINKAGE, Fitting, check_setting, dimensions, to_try
+from commonspace.methods.closed_form import SHRINKAGE, Fitting, dimensions, to_try
+from commonspace.methods.settings import check_setting
 from commonspace.methods.views import View, paired_views, shrunk, stacked
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace

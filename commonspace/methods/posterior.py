@@ -18,7 +18,6 @@ from commonspace.calibration import Calibration
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Vectors
-from commonspace.errors import SettingError
 from commonspace.machine import choose_device
 from commonspace.methods.closed_form import Fitting
 from commonspace.methods.descent import Descent
@@ -26,6 +25,7 @@ from commonspace.methods.gradient import Recipe, fit_by_gradient
 from commonspace.methods.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
 from commonspace.methods.posterior_objective import PosteriorObjective, Weighing, same_things
 from commonspace.methods.raw import learn_through
+from commonspace.methods.settings import check_setting
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run, Samples, TrainingSettings
@@ -86,17 +86,9 @@ class PosteriorMatching(Descent):
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""
         super().__post_init__()
-        for option, value, fine, expected in (
-            ("mixture", self.mixture, 0 < self.mixture < 1, "above 0 and below 1"),
-            ("fine_tune", self.raw.fine_tune, self.raw.fine_tune == "none", "'none'"),
-        ):
-            if not fine:
-                raise SettingError(
-                    f"the option {option} of posterior cannot work",
-                    expected=expected,
-                    found=repr(value),
-                    advice="leave it out to take the default",
-                )
+        share, tuning = self.mixture, self.raw.fine_tune
+        check_setting(self.name, "mixture", share, 0 < share < 1, "above 0 and below 1")
+        check_setting(self.name, "fine_tune", tuning, tuning == "none", "'none'")
 
     def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
         """Fit the posteriors and the second block; what is best is chosen on validation.

@@ -25,7 +25,7 @@ from commonspace.encoders import (
     extract,
 )
 from commonspace.encoders.cache import default_cache
-from commonspace.errors import SettingError
+from commonspace.errors import check_settings
 from commonspace.machine import choose_device
 from commonspace.networks.trunked import Trunked
 from commonspace.networks.tunable import FINE_TUNING, FineTuning, Tunable
@@ -67,29 +67,12 @@ class FromRaw:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything is loaded."""
-        checks: tuple[tuple[str, object, bool, str], ...] = (
-            ("fine_tune", self.fine_tune, self.fine_tune in FINE_TUNING, " or ".join(FINE_TUNING)),
-            (
-                "several_texts",
-                self.several_texts,
-                self.several_texts in SEVERAL_TEXTS,
-                " or ".join(SEVERAL_TEXTS),
-            ),
-            (
-                "trunk_learning_rate",
-                self.trunk_learning_rate,
-                self.trunk_learning_rate > 0,
-                "above 0",
-            ),
+        checks = (
+            ("fine_tune", self.fine_tune in FINE_TUNING, " or ".join(FINE_TUNING)),
+            ("several_texts", self.several_texts in SEVERAL_TEXTS, " or ".join(SEVERAL_TEXTS)),
+            ("trunk_learning_rate", self.trunk_learning_rate > 0, "above 0"),
         )
-        for name, value, fine, expected in checks:
-            if not fine:
-                raise SettingError(
-                    f"the option {name} cannot work",
-                    expected=expected,
-                    found=repr(value),
-                    advice="leave it out to take the default",
-                )
+        check_settings(self, checks)
 
     def rows(self, part: Dataset) -> Dataset:
         """Return a part with one sample for each text, where that is the choice.

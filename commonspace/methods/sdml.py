@@ -14,9 +14,9 @@ from commonspace.data.dataset import Dataset
 from commonspace.errors import SettingError
 from commonspace.losses import label_space_loss, residual_norm, unit_rows
 from commonspace.methods.batches import labelled
-from commonspace.methods.closed_form import check_setting
 from commonspace.methods.descent import Descent, Plan, Trunks, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
+from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Batch, Run

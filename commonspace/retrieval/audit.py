@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from commonspace.errors import SettingError
+from commonspace.errors import check_settings
 from commonspace.retrieval.ann import nearest_among
 from commonspace.retrieval.catalogue import labels_of
 from commonspace.retrieval.opened import Opened
@@ -60,14 +60,7 @@ class AuditSettings:
             ("reach", self.reach >= 1, "a whole number from 1"),
             ("agreement", 0.5 < self.agreement <= 1, "above 0.5, up to 1"),
         )
-        for name, fine, expected in checks:
-            if not fine:
-                raise SettingError(
-                    f"the setting {name} cannot work",
-                    expected=expected,
-                    found=repr(getattr(self, name)),
-                    advice="leave it out to take the default",
-                )
+        check_settings(self, checks)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.errors import SettingError, StoreError
+from commonspace.errors import SettingError, StoreError, check_settings
 from commonspace.retrieval.catalogue import items_where, kept_of
 from commonspace.retrieval.query import Found
 from commonspace.retrieval.records import Kept
@@ -49,20 +49,13 @@ class Search:
         """Refuse what cannot work."""
         k, least, where, fine = self.k, self.min_relevance, self.where, self.granularity
         checks = (
-            ("k", type(k) is int and k >= 1, "a whole number from 1", k),
-            ("modality", isinstance(self.modality, str | None), "a name", self.modality),
-            ("where", isinstance(where, str | None), "a condition, such as 'price < 50'", where),
-            ("granularity", fine is None or _is_share(fine), "from 0 to 1", fine),
-            ("min_relevance", least is None or _is_share(least), "from 0 to 1", least),
+            ("k", type(k) is int and k >= 1, "a whole number from 1"),
+            ("modality", isinstance(self.modality, str | None), "a name"),
+            ("where", isinstance(where, str | None), "a condition, such as 'price < 50'"),
+            ("granularity", fine is None or _is_share(fine), "from 0 to 1"),
+            ("min_relevance", least is None or _is_share(least), "from 0 to 1"),
         )
-        for name, works, expected, given in checks:
-            if not works:
-                raise SettingError(
-                    f"the setting {name} cannot work",
-                    expected=expected,
-                    found=repr(given),
-                    advice="leave it out to take the default",
-                )
+        check_settings(self, checks)
 
 
 def _is_share(value: object) -> bool:

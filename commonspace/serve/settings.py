@@ -6,7 +6,7 @@ It knows no HTTP.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from commonspace.errors import SettingError
+from commonspace.errors import check_settings
 
 __all__ = ["LOCAL_HOSTS", "ServiceSettings"]
 
@@ -66,11 +66,4 @@ class ServiceSettings:
             ("rate", self.rate >= 0, "0 or more requests a second"),
             ("burst", self.burst >= 1, "a whole number from 1"),
         )
-        for name, fine, expected in checks:
-            if not fine:
-                raise SettingError(
-                    f"the setting {name} cannot work",
-                    expected=expected,
-                    found=repr(getattr(self, name)),
-                    advice="leave it out to take the default",
-                )
+        check_settings(self, checks)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from commonspace.errors import SettingError
+from commonspace.errors import check_settings
 from commonspace.machine import Precision
 
 __all__ = ["Schedule", "TrainingSettings"]
@@ -71,14 +71,7 @@ class TrainingSettings:
                 " or ".join(map(repr, get_args(Schedule))),
             ),
         )
-        for name, fine, expected in checks:
-            if not fine:
-                raise SettingError(
-                    f"the setting {name} cannot work",
-                    expected=expected,
-                    found=str(getattr(self, name)),
-                    advice="leave it out to take the default",
-                )
+        check_settings(self, checks)
 
     def share_of_rate(self, done: float) -> float:
         """Return what the learning rates are multiplied by.

@@ -33,7 +33,7 @@ def test_a_setting_that_cannot_work_is_refused(name: str, value: Any) -> None:  
     given: dict[str, Any] = {"epochs": 1, "batch_size": 1, "learning_rate": 1.0, name: value}
     with pytest.raises(SettingError, match=f"the setting {name} cannot work") as caught:
         TrainingSettings(**given)
-    assert caught.value.found == str(value)
+    assert caught.value.found == repr(value)
 
 
 def test_the_limits_themselves_work() -> None:
