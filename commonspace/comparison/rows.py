@@ -26,7 +26,9 @@ class Budget:
         trials: settings that are tried on validation, the method as it stands included; 1 leaves
             every method as it stands.
         epochs: at most, for methods that train by epochs.
-        patience: epochs without a better validation mAP after which a training stops.
+        patience: epochs without a better validation mAP after which a training stops. A method
+            whose own patience is None never stops early, and has its own epochs where they are
+            fewer.
 
     Raises:
         SettingError: a number is below 1.
@@ -111,12 +113,22 @@ class Row:
             seed: for a method that draws random numbers.
             budget: its epochs and patience, for a method that has such settings.
         """
-        known, given = self._fields(), self._given()
+        given = self._given()
         chosen = {name: value for name, value in settings.items() if name not in given}
-        limits = {"seed": seed, "epochs": budget.epochs, "patience": budget.patience}
-        chosen |= {name: value for name, value in limits.items() if name in known}
+        limits = {"seed": seed, **self._limits(budget)}
+        chosen |= {name: value for name, value in limits.items() if name in self._fields()}
         method: Method = replace(self.method, **chosen)  # type: ignore[type-var]
         return method
+
+    def _limits(self, budget: Budget) -> dict[str, int | None]:
+        """Return epochs and patience; a method that never stops early may be as short as it is.
+
+        Its schedule reaches to its last epoch: another length would make it another method.
+        """
+        if getattr(self.method, "patience", 0) is not None:
+            return {"epochs": budget.epochs, "patience": budget.patience}
+        own = getattr(self.method, "epochs", None)
+        return {"epochs": min(own or budget.epochs, budget.epochs), "patience": None}
 
     def _check_search(self) -> None:
         named: Mapping[str, object] = getattr(type(self.method), "search", {})

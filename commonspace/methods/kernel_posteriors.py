@@ -4,7 +4,7 @@ Nothing here looks at the validation part, and nothing is learnt by descent. It 
 the network that joins the machines.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, starmap
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
 from commonspace.methods.beliefs import Tempered, believe, temper
-from commonspace.methods.kernel_ridge import KernelRidge
+from commonspace.methods.kernel_ridge import KernelRidge, squared_distances
 from commonspace.methods.views import ROUNDING, features_at, labelled_rows
 
 __all__ = ["KernelPosterior", "KernelPosteriors", "Scaling", "fit_kernel_posteriors"]
@@ -26,6 +26,8 @@ RELEVANCES = (0.25, 0.5)
 """Beside 0, which is tried first."""
 WIDTHS = (0.1, 0.3, 1.0, 3.0)
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+MIDDLE = (0.3, 0.3)
+"""A width and a ridge from which to begin the search."""
 LANDMARKS = 1000
 FEW = (1000, 500)
 """The samples and the landmarks with which scaling and width are chosen, where there are more."""
@@ -131,6 +133,15 @@ def fit_kernel_posteriors(train: Dataset, *, several: bool, seed: int) -> Kernel
     return KernelPosteriors({name: one for name, (one, _) in fitted.items()}, labels, noise)
 
 
+class _Choice(NamedTuple):
+    """Settings of a machine, and the loss of samples that are left out, by which they compare."""
+
+    loss: float
+    scaling: Scaling
+    width: float
+    ridge: float
+
+
 class _Problem:
     """One modality of the labelled samples that have it, in random order.
 
@@ -156,24 +167,35 @@ class _Problem:
             width, ridge, slope = BLIND
             tempered = Tempered(slope, np.zeros(T.shape[1]), np.inf)
             return self._machine(T, Scaling(), width, lambda _: (ridge, tempered))
-        best = self._best(T, several, starmap(Scaling, product(POWERS, EVENNESS)))
-        if RELEVANCES and len(T) >= ENOUGH * classes:  # else features are relevant by chance
-            relevances = (best[1]._replace(relevance=one) for one in RELEVANCES)
-            best = min(best, self._best(T, several, relevances))
-        _, scaling, width = best
-        return self._machine(T, scaling, width, lambda machine: _best(machine, T, several))
+        best = _Choice(np.inf, Scaling(), MIDDLE[0], MIDDLE[1])
+        for scaling in starmap(Scaling, product(POWERS, EVENNESS)):
+            best = min(best, self._tried(T, several, scaling, best))
+        if len(T) >= ENOUGH * classes:  # else features are relevant by chance
+            plain = best.scaling
+            for relevance in RELEVANCES:
+                scaling = plain._replace(relevance=relevance)
+                best = min(best, self._tried(T, several, scaling, best))
+        return self._machine(
+            T, best.scaling, best.width, lambda machine: _best(machine, T, several, best.ridge)
+        )
 
-    def _best(
-        self, T: NDArray[np.float64], several: bool, scalings: Iterable[Scaling]
-    ) -> tuple[float, Scaling, float]:
-        """Return loss, scaling and width under which samples left out are most likely."""
-        (samples, landmarks), tried = FEW, []
-        for scaling in scalings:
-            X = self._rescaled(samples, scaling.power, *self._scale(T, scaling))
-            for width in WIDTHS:
-                machine = KernelRidge(X, X[:landmarks], width)
-                tried.append((_best(machine, T[:samples], several)[1].loss, scaling, width))
-        return min(tried)
+    def _tried(
+        self, T: NDArray[np.float64], several: bool, scaling: Scaling, near: "_Choice"
+    ) -> "_Choice":
+        """Return what is best with this scaling, looked for from what was best with another."""
+        samples, landmarks = FEW
+        X = self._rescaled(samples, scaling.power, *self._scale(T, scaling))
+        between = squared_distances(X, X[:landmarks])
+
+        tried: dict[float, _Choice] = {}
+
+        def left_out(width: float) -> float:
+            machine = KernelRidge(between, between[:landmarks], width)
+            ridge, tempered = _best(machine, T[:samples], several, near.ridge)
+            tried[width] = _Choice(tempered.loss, scaling, width, ridge)
+            return tempered.loss
+
+        return tried[_lowest(left_out, WIDTHS, near.width)]
 
     def _machine(
         self,
@@ -185,7 +207,8 @@ class _Problem:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
         scales = self._scale(T, scaling)
         X = self._rescaled(len(T), scaling.power, *scales)
-        machine = KernelRidge(X, X[:LANDMARKS], width)
+        between = squared_distances(X, X[:LANDMARKS])
+        machine = KernelRidge(between, between[:LANDMARKS], width)
         ridge, tempered = chosen(machine)
         solution = machine.solve(T, ridge)
         found = KernelPosterior(
@@ -223,15 +246,29 @@ class _Problem:
 
 
 def _best(
-    machine: KernelRidge, targets: NDArray[np.float64], several: bool
+    machine: KernelRidge, targets: NDArray[np.float64], several: bool, near: float
 ) -> tuple[float, Tempered]:
     """Return the ridge under which samples that are left out are most likely."""
-    tried = [
-        (temper(machine.left_out(targets, ridge), targets, several=several), ridge)
-        for ridge in RIDGES
-    ]
-    tempered, ridge = min(tried, key=lambda one: one[0].loss)
-    return ridge, tempered
+    tempered: dict[float, Tempered] = {}
+
+    def left_out(ridge: float) -> float:
+        tempered[ridge] = temper(machine.left_out(targets, ridge), targets, several=several)
+        return tempered[ridge].loss
+
+    ridge = _lowest(left_out, RIDGES, near)
+    return ridge, tempered[ridge]
+
+
+def _lowest(loss: Callable[[float], float], values: Sequence[float], near: float) -> float:
+    """Return the value from which both neighbours lead upwards, looked for from one of them."""
+    known: dict[float, float] = {}
+    found, last = near, None
+    while found != last:
+        last, place = found, values.index(found)
+        around = values[max(0, place - 1) : place + 2]
+        known |= {one: loss(one) for one in around if one not in known}
+        found = min(around, key=known.__getitem__)
+    return found
 
 
 def _spread(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
+from scipy.linalg import eigh, lapack, solve_triangular
 
-__all__ = ["KernelRidge", "Solution"]
+__all__ = ["KernelRidge", "Solution", "squared_distances"]
 
 RANK = 1e-8
-"""Directions of the kernel below this share of its largest eigenvalue are rounding."""
+"""Landmarks whose function the others give but for this share of it are left out of the basis."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +45,27 @@ class KernelRidge:
     The n samples must include enough to make h_i < 1, which r > 0 ensures, save for b when n = 1.
 
     Args:
-        X: (n, d) float64, two samples or more.
-        landmarks: (l, d) float64.
+        between: (n, l) float64, ||x - l||^2 / d from samples, two or more, to landmarks.
+        among: (l, l) float64, the same among landmarks.
         width: g, above 0.
     """
 
     def __init__(
-        self, X: NDArray[np.float64], landmarks: NDArray[np.float64], width: float
+        self, between: NDArray[np.float64], among: NDArray[np.float64], width: float
     ) -> None:
         """Decompose the kernel of the landmarks and the scatter of the samples in it."""
-        assert len(X) > 1
-        self._landmarks, self._width = landmarks, width
-        power, basis = scipy.linalg.eigh(self._kernel(landmarks))
-        kept = power > RANK * power[-1]
-        to_features = basis[:, kept] / np.sqrt(power[kept])
-        features = self._kernel(X) @ to_features
+        assert len(between) > 1
+        found, order, rank, _ = lapack.dpstrf(np.exp(-width * among), tol=RANK, lower=1)
+        self._basis, self._landmarks = order[:rank] - 1, len(among)
+        root = found[:rank, :rank]  # lower; what is above it is not looked at
+        kernel = np.exp(-width * between[:, self._basis])
+        features = solve_triangular(root, kernel.T, lower=True, overwrite_b=True).T
         self._mean = features.mean(axis=0)
         features -= self._mean
-        scatter, turn = scipy.linalg.eigh(features.T @ features)
+        scatter, turn = eigh(features.T @ features, driver="evd", overwrite_a=True)
         self._scatter = np.maximum(scatter, 0)
         self._turned = features @ turn
-        self._to_turned = to_features @ turn
+        self._to_turned = solve_triangular(root, turn, lower=True, trans="T")
         self._mean = self._mean @ turn
 
     def solve(self, targets: NDArray[np.float64], ridge: float) -> Solution:
@@ -76,8 +76,10 @@ class KernelRidge:
             ridge: r, above 0.
         """
         weights = self._weights(targets, ridge)
+        coefficients = np.zeros((self._landmarks, targets.shape[1]))
+        coefficients[self._basis] = self._to_turned @ weights
         return Solution(
-            self._to_turned @ weights,
+            coefficients,
             targets.mean(axis=0) - self._mean @ weights,
             self.left_out(targets, ridge),
         )
@@ -99,8 +101,12 @@ class KernelRidge:
         squares: NDArray[np.float64] = np.square(self._turned)
         return squares
 
-    def _kernel(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        squares = np.square(X).sum(axis=1)[:, None] + np.square(self._landmarks).sum(axis=1)
-        squares -= 2 * X @ self._landmarks.T
-        found: NDArray[np.float64] = np.exp(-self._width / X.shape[1] * np.maximum(squares, 0))
-        return found
+
+def squared_distances(
+    X: NDArray[np.float64], landmarks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return (n, l), ||x - l||^2 / d."""
+    squares = np.square(X).sum(axis=1)[:, None] + np.square(landmarks).sum(axis=1)
+    squares -= 2 * X @ landmarks.T
+    found: NDArray[np.float64] = np.maximum(squares, 0) / X.shape[1]
+    return found

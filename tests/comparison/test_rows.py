@@ -1,6 +1,6 @@
 """What of a method is searched, what the budget sets, and what stays as it was given."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from commonspace.comparison import Budget, Row, row_from_file
 from commonspace.comparison.rows import described
 from commonspace.data import Dataset
 from commonspace.errors import SettingError
-from commonspace.methods import CCA, DSCMR
+from commonspace.methods import CCA, DSCMR, PosteriorMatching
 from commonspace.methods.search import Between, OneOf
 
 TOY = Path(__file__).with_name("toy.py")
@@ -34,6 +34,22 @@ def test_a_method_without_seed_or_epochs_is_left_alone() -> None:
     assert row.search == {}
     assert not row.seeded
     assert row.settled({}, seed=7, budget=Budget()) == CCA(dimension=3)
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs"),
+    [
+        (PosteriorMatching(), 20),
+        (PosteriorMatching(epochs=400), 100),
+        (DSCMR(patience=None), 100),  # which has no number of epochs of its own
+        (DSCMR(epochs=30, patience=None), 30),
+    ],
+)
+def test_a_method_that_never_stops_early_keeps_its_own_length(
+    method: PosteriorMatching | DSCMR, epochs: int
+) -> None:
+    settled = Row("steady", method).settled({}, seed=7, budget=Budget(3, 100, 5))
+    assert settled == replace(method, seed=7, epochs=epochs, patience=None)
 
 
 def test_a_description_tells_settings_apart_and_nothing_else() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from commonspace.methods.kernel_ridge import KernelRidge
+from commonspace.methods.kernel_ridge import KernelRidge, squared_distances
 
 Array = NDArray[np.float64]
 
@@ -17,6 +17,10 @@ def kernel(X: Array, L: Array, width: float) -> Array:
     factor: float = -width / X.shape[1]
     found = np.exp(factor * distances).astype(np.float64)
     return found
+
+
+def machine(X: Array, L: Array, width: float) -> KernelRidge:
+    return KernelRidge(squared_distances(X, L), squared_distances(L, L), width)
 
 
 def naive(X: Array, Y: Array, L: Array, width: float, ridge: float) -> Array:
@@ -40,7 +44,7 @@ def test_the_solution_is_that_of_the_normal_equations(
 ) -> None:
     draw = np.random.default_rng(seed)
     X, Y = draw.normal(size=(14, 3)), np.eye(3)[draw.integers(0, 3, 14)]
-    found = KernelRidge(X, X[:landmarks], width).solve(Y, ridge)
+    found = machine(X, X[:landmarks], width).solve(Y, ridge)
     expected = naive(X, Y, X[:landmarks], width, ridge)
     np.testing.assert_allclose(found.coefficients, expected[:-1], atol=1e-6)
     np.testing.assert_allclose(found.bias, expected[-1], atol=1e-7)
@@ -52,7 +56,7 @@ def test_what_is_left_out_is_what_a_machine_without_the_sample_says(landmarks: i
     draw = np.random.default_rng(1)
     X, Y = draw.normal(size=(12, 4)), draw.random((12, 2))
     L = X[:landmarks]
-    found = KernelRidge(X, L, 0.7).left_out(Y, 0.2)
+    found = machine(X, L, 0.7).left_out(Y, 0.2)
     for i in range(len(X)):
         others = np.arange(len(X)) != i
         solution = naive(X[others], Y[others], L, 0.7, 0.2)
@@ -63,7 +67,7 @@ def test_what_is_left_out_is_what_a_machine_without_the_sample_says(landmarks: i
 def test_a_great_penalty_leaves_the_mean_of_the_others() -> None:
     draw = np.random.default_rng(2)
     X, Y = draw.normal(size=(9, 2)), draw.random((9, 3))
-    found = KernelRidge(X, X, 1.0).left_out(Y, 1e9)
+    found = machine(X, X, 1.0).left_out(Y, 1e9)
     np.testing.assert_allclose(found, (Y.sum(axis=0) - Y) / 8, atol=1e-6)
 
 
@@ -71,5 +75,5 @@ def test_equal_landmarks_do_no_harm() -> None:
     """The kernel of the landmarks is then singular; its rank is what counts."""
     draw = np.random.default_rng(3)
     X, Y = draw.normal(size=(10, 2)), draw.random((10, 2))
-    once, twice = (KernelRidge(X, X[rows], 1.0) for rows in ([0, 1, 2], [0, 1, 2, 1, 0]))
+    once, twice = (machine(X, X[rows], 1.0) for rows in ([0, 1, 2], [0, 1, 2, 1, 0]))
     np.testing.assert_allclose(once.left_out(Y, 0.1), twice.left_out(Y, 0.1), atol=1e-7)
