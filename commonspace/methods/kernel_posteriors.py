@@ -29,6 +29,8 @@ RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 MIDDLE = (0.3, 0.3)
 """A width and a ridge from which to begin the search."""
 LANDMARKS = 1000
+SAMPLES = 20_000
+"""A machine is fitted to so many at most, in 160 MB a matrix: more would hardly change it."""
 FEW = (1000, 500)
 """The samples and the landmarks with which scaling and width are chosen, where there are more."""
 NOISE = 0.02
@@ -166,7 +168,7 @@ class _Problem:
         if len(T) < 2 * classes:
             width, ridge, slope = BLIND
             tempered = Tempered(slope, np.zeros(T.shape[1]), np.inf)
-            return self._machine(T, Scaling(), width, lambda _: (ridge, tempered))
+            return self._machine(T, Scaling(), width, lambda *_: (ridge, tempered))
         best = _Choice(np.inf, Scaling(), MIDDLE[0], MIDDLE[1])
         for scaling in starmap(Scaling, product(POWERS, EVENNESS)):
             best = min(best, self._tried(T, several, scaling, best))
@@ -176,7 +178,7 @@ class _Problem:
                 scaling = plain._replace(relevance=relevance)
                 best = min(best, self._tried(T, several, scaling, best))
         return self._machine(
-            T, best.scaling, best.width, lambda machine: _best(machine, T, several, best.ridge)
+            T, best.scaling, best.width, lambda one, known: _best(one, known, several, best.ridge)
         )
 
     def _tried(
@@ -184,7 +186,7 @@ class _Problem:
     ) -> "_Choice":
         """Return what is best with this scaling, looked for from what was best with another."""
         samples, landmarks = FEW
-        X = self._rescaled(samples, scaling.power, *self._scale(T, scaling))
+        X = self._rescaled(slice(samples), scaling.power, *self._scale(T, scaling))
         between = squared_distances(X, X[:landmarks])
 
         tried: dict[float, _Choice] = {}
@@ -202,15 +204,20 @@ class _Problem:
         T: NDArray[np.float64],
         scaling: Scaling,
         width: float,
-        chosen: Callable[[KernelRidge], tuple[float, Tempered]],
+        chosen: Callable[[KernelRidge, NDArray[np.float64]], tuple[float, Tempered]],
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
-        scales = self._scale(T, scaling)
-        X = self._rescaled(len(T), scaling.power, *scales)
+        scales, known = self._scale(T, scaling), T[:SAMPLES]
+        X = self._rescaled(slice(SAMPLES), scaling.power, *scales)
         between = squared_distances(X, X[:LANDMARKS])
         machine = KernelRidge(between, between[:LANDMARKS], width)
-        ridge, tempered = chosen(machine)
-        solution = machine.solve(T, ridge)
+        ridge, tempered = chosen(machine, known)
+        solution = machine.solve(known, ridge)
+        left_out = [solution.left_out]
+        for begin in range(SAMPLES, len(T), SAMPLES):  # which the machine has not seen anyway
+            others = self._rescaled(slice(begin, begin + SAMPLES), scaling.power, *scales)
+            between = squared_distances(others, X[:LANDMARKS])
+            left_out.append(np.exp(-width * between) @ solution.coefficients + solution.bias)
         found = KernelPosterior(
             scaling,
             *scales,
@@ -221,7 +228,7 @@ class _Problem:
             ridge,
             tempered.loss if np.isfinite(tempered.loss) else None,
         )
-        return found, solution.left_out
+        return found, np.concatenate(left_out)
 
     def _scale(
         self, T: NDArray[np.float64], scaling: Scaling
@@ -238,10 +245,10 @@ class _Problem:
         return mean, weight / size
 
     def _rescaled(
-        self, samples: int, power: float, shift: NDArray[np.float64], weight: NDArray[np.float64]
+        self, rows: slice, power: float, shift: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the first samples, of mean 0 and, on average, of variance 1 over all of them."""
-        found: NDArray[np.float64] = (_raised(self._features[:samples], power) - shift) * weight
+        """Return some samples, of mean 0 and, on average, of variance 1 over all of them."""
+        found: NDArray[np.float64] = (_raised(self._features[rows], power) - shift) * weight
         return found
 
 

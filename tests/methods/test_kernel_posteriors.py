@@ -125,3 +125,26 @@ def test_several_labels_a_sample_have_relevant_features_too() -> None:
     found = fit_kernel_posteriors(given, several=True, seed=0).machines["one"]
     assert found.scaling.relevance > 0
     assert found.weight[:TELLING].min() > found.weight[TELLING:].max()
+
+
+def test_samples_beyond_those_of_the_machine_are_believed_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The machine has not seen them: what it says of them is what a left-out sample is told."""
+    clean = drawn(400, noise=2)
+    draw = np.random.default_rng(1)
+    others = np.eye(CLASSES, dtype=bool)[draw.integers(0, CLASSES, 400)]
+    changed = draw.random(400) < 0.4
+    data = replace(clean, labels=np.where(changed[:, None], others, clean.labels))
+    wrong = (data.labels != clean.labels).any(axis=1)
+    whole = fit_kernel_posteriors(data, several=False, seed=0)
+    monkeypatch.setattr(kernel_posteriors, "SAMPLES", 150)
+    monkeypatch.setattr(kernel_posteriors, "LANDMARKS", 100)
+    part = fit_kernel_posteriors(data, several=False, seed=0)
+    assert len(part.machines["one"].landmarks) == 100
+    believed = (part.beliefs * clean.labels).sum(axis=1)
+    assert part.noise == pytest.approx(whole.noise, abs=0.08)
+    assert (believed[wrong] > 0.5).mean() > 0.7
+    assert (believed[~wrong] > 0.5).mean() > 0.9
+    agreed = part.beliefs.argmax(axis=1) == whole.beliefs.argmax(axis=1)
+    assert agreed.mean() > 0.9

@@ -1,0 +1,108 @@
+"""How soon posterior matching reaches the mAP with which DSCMR ends, within one run.
+
+    python benchmarks/time_to_quality.py ../shared/data [--only flipkart]
+
+DSCMR as released is trained for 500 epochs and measured on test at its end. Then posterior matching
+is trained with its defaults; after each of its epochs a copy of the network is put aside, with the
+seconds since the very beginning, kernel machines included, and measured on test afterwards. Nothing
+is chosen by these figures: the time is that of the first epoch that is not behind DSCMR.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import commonspace as cs
+from commonspace.methods import DSCMR, PosteriorMatching
+from commonspace.protocol import average_precisions
+from commonspace.training import EpochRecord
+
+DATA = {
+    "wikipedia": "wikipedia/wikipedia.npz",
+    "flipkart": "flipkart/features.npz",
+    "fashion": "fashion/features.npz",
+    "uci-digits": "uci-digits/uci-digits.npz",
+}
+EPOCHS = 500
+"""Of DSCMR, as its authors train it."""
+
+
+@dataclass
+class Copies:
+    """An observer that puts the weights of every epoch aside."""
+
+    begun: float = field(default_factory=time.monotonic)
+    copies: list[tuple[float, dict[str, Tensor]]] = field(default_factory=list)
+
+    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
+        """Hear the beginning."""
+
+    def stepped(self) -> None:
+        """Hear a step."""
+
+    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+        """Copy the weights; the copying counts as time of the method."""
+        copy = {name: value.clone() for name, value in network.state_dict().items()}
+        self.copies.append((time.monotonic() - self.begun, copy))
+
+    def ended(self) -> None:
+        """Hear the end."""
+
+
+def quality(space: cs.CommonSpace, data: cs.Dataset) -> float:
+    """Return the average mAP over all directions of the test part."""
+    found = average_precisions(space, data.part("test"))
+    return float(np.mean([one.mean() for one in found.values()]))
+
+
+def compare(name: str, data: cs.Dataset, seed: int) -> str:
+    """Train both and return a row of the table."""
+    train, validation = data.part("train"), data.part("validation")
+    begun = time.monotonic()
+    slow = DSCMR(variant="released", epochs=EPOCHS, patience=None, seed=seed)
+    goal = quality(_timed := slow.fit(train, validation, cs.Run(observers=())), data)
+    taken = float(_timed.provenance["chosen"]["seconds"])
+    print(f"{name}: DSCMR {goal:.4f} in {time.monotonic() - begun:.0f} s", flush=True)
+
+    watcher = Copies()
+    space = PosteriorMatching(seed=seed).fit(train, validation, cs.Run(observers=(watcher,)))
+    whole = time.monotonic() - watcher.begun
+    final, reached = quality(space, data), None
+    for epoch, (seconds, weights) in enumerate(watcher.copies, 1):
+        space.network.load_state_dict(weights)
+        if (found := quality(space, data)) >= goal:
+            reached = f"{seconds:.1f} | {epoch} | {found:.3f} | 1/{taken / seconds:.0f}"
+            break
+    row = reached or "never | | | "
+    return f"| {name} | {goal:.3f} | {taken:.0f} | {row} | {final:.3f} | {whole:.1f} |"
+
+
+def main() -> None:
+    """Print a table with a row for each data set."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="the folder that holds wikipedia/, flipkart/, ...")
+    parser.add_argument("--only", choices=DATA, nargs="+", default=list(DATA))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads", flush=True)
+    rows = [
+        compare(name, cs.load_dataset(options.data / DATA[name]), options.seed)
+        for name in options.only
+    ]
+    print(
+        "| data | DSCMR's mAP | seconds of DSCMR | seconds to reach it | after epoch | mAP then"
+        " | share of DSCMR's time | mAP at the end | seconds at the end |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()
