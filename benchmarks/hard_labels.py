@@ -1,0 +1,155 @@
+"""Labels as real catalogues have them: wrong, few, uneven, or of classes never seen.
+
+    python -m benchmarks.hard_labels ../shared/data [--only flipkart] [--seeds 3]
+
+Each cell is a data set, a condition on the labels of training and validation, a method and a seed;
+the figure is the average mAP of the test part over all directions. Every method gets the same
+samples, as it stands: DSCMR and InfoNCE with 100 epochs and a patience of 20, posterior matching
+at three granularities, semantic matching with the probability. Finished cells are kept in a file.
+
+    noise .2      that share of labels of training and validation is drawn anew from all classes
+    5 labels      training has as many samples of each class, and no others
+    long tail     of class number c of C, training keeps the share 50 ** (-c / (C - 1)); the figure
+                  is the mean of classes, so that those with few samples count as much
+    unseen        of every third class there are no samples but in test, and only those are asked
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import commonspace as cs
+from benchmarks.posterior_matching import DATA, interval, over_pairs, wrong
+from commonspace.evaluation import average_precision
+from commonspace.methods import DSCMR, InfoNCE, Method, PosteriorMatching, SemanticMatching
+
+CONDITIONS = (
+    "clean",
+    "noise .2",
+    "noise .4",
+    "noise .6",
+    "noise .8",
+    "1 labels",
+    "5 labels",
+    "20 labels",
+    "long tail",
+    "unseen",
+)
+TAIL = 50.0
+METHODS = ("posterior", "dscmr", "sm-probability", "infonce")
+
+
+def method(name: str, seed: int) -> Method:
+    """Return a method as it stands."""
+    if name == "posterior":
+        return PosteriorMatching(seed=seed)
+    if name == "dscmr":
+        return DSCMR(seed=seed, epochs=100, patience=20)
+    if name == "infonce":
+        return InfoNCE(seed=seed)
+    return SemanticMatching(similarity="probability")
+
+
+def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
+    """Return the data set under a condition."""
+    kind, _, share = condition.partition(" ")
+    if kind == "noise":
+        return wrong(data, float(share), seed)
+    draw = np.random.default_rng(seed)
+    classes, train = data.labels.argmax(axis=1), data.split == "train"
+    c = len(data.class_names)
+    kept = np.ones(len(data), dtype=bool)
+    if kind == "unseen":
+        kept = (classes % 3 == 2) == (data.split == "test")
+    elif condition != "clean":
+        for number in range(c):
+            rows = draw.permutation(np.flatnonzero(train & (classes == number)))
+            left = int(kind) if kind != "long" else round(len(rows) * TAIL ** (-number / (c - 1)))
+            kept[rows[max(1, left) :]] = False
+    return data.take(kept)
+
+
+def measure(data: cs.Dataset, condition: str, asked: Method) -> dict[str, float]:
+    """Fit once; return the figure for each granularity, "" where there is none."""
+    space = asked.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
+    test = data.part("test")
+    vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
+    figures = {}
+    for dial in (0.0, None, 1.0) if space.granular else (None,):
+        found = [
+            average_precision(
+                space.as_queries(vectors[a], dial), vectors[b], test.labels, test.labels
+            )
+            for a, b in over_pairs(vectors)
+        ]
+        name = "" if not space.granular else "standing" if dial is None else f"at {dial:g}"
+        figures[name] = _average(np.mean(found, axis=0), test, by_class=condition == "long tail")
+    return figures
+
+
+def _average(precisions: NDArray[np.float64], test: cs.Dataset, *, by_class: bool) -> float:
+    if not by_class:
+        return float(precisions.mean())
+    classes = test.labels.argmax(axis=1)
+    return float(np.mean([precisions[classes == one].mean() for one in np.unique(classes)]))
+
+
+def table(cells: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+    """Return a Markdown table: a row for each data set and condition, a column for each method."""
+    columns = list(
+        dict.fromkeys(
+            (name, dial)
+            for of_data in cells.values()
+            for name, seeds in of_data.items()
+            for figures in seeds.values()
+            for dial in figures
+        )
+    )
+    rows = list(dict.fromkeys(key.rsplit("|", 1)[0] for key in cells))
+    lines = [
+        "| data | labels | " + " | ".join(f"{one} {dial}".strip() for one, dial in columns) + " |",
+        "|---|---|" + "---|" * len(columns),
+    ]
+    for row in rows:
+        shown = [
+            interval(np.array([figures[dial] for figures in seeds.values()])) if seeds else ""
+            for name, dial in columns
+            for seeds in [cells[f"{row}|"].get(name, {})]
+        ]
+        lines.append(f"| {row.replace('|', ' | ')} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is missing and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="the folder that holds wikipedia/, flipkart/, ...")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, default=Path("runs/hard_labels.json"))
+    parser.add_argument("--only", choices=DATA, nargs="+", default=["wikipedia", "flipkart"])
+    parser.add_argument("--methods", choices=METHODS, nargs="+", default=list(METHODS))
+    options = parser.parse_args()
+    options.keep.parent.mkdir(parents=True, exist_ok=True)
+    cells = json.loads(options.keep.read_text()) if options.keep.exists() else {}
+    for name in options.only:
+        data = replace(cs.load_dataset(options.data / DATA[name]), name=name)
+        for condition in CONDITIONS:
+            for called in options.methods:
+                seeds = cells.setdefault(f"{name}|{condition}|", {}).setdefault(called, {})
+                for seed in range(options.seeds):
+                    if str(seed) not in seeds:
+                        given = conditioned(data, condition, seed)
+                        seeds[str(seed)] = measure(given, condition, method(called, seed))
+                        options.keep.write_text(json.dumps(cells))
+                print(f"{name}, {condition}, {called}: {seeds}", flush=True)
+    print(table(cells))
+
+
+if __name__ == "__main__":
+    main()
