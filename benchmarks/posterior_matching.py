@@ -1,16 +1,18 @@
 """Posterior matching with its defaults on real features: ten seeds, measured on test once.
 
-    python benchmarks/posterior_matching.py ../shared/data [--noise 0.4] [--dscmr]
+    python benchmarks/posterior_matching.py ../shared/data [--noise 0.4] [--method infonce]
 
 Each cell is a data set and a seed: the mAP at several granularities, the recall of the very pair,
 the calibration error of the relevance, the mAP that small codes keep, and seconds. ``--noise``
-draws that share of the labels of training and validation at random, from all classes; ``--dscmr``
-measures DSCMR as released, 500 epochs, chosen on validation, in the place of posterior matching;
-``--reference`` semantic matching with the probability. Finished cells are kept in a JSON file.
+draws that share of the labels of training and validation at random, from all classes. In the place
+of posterior matching, ``--method dscmr`` measures DSCMR as released, 500 epochs, chosen on
+validation; ``reference`` semantic matching with the probability; ``infonce`` contrast over pairs
+alone. Finished cells are kept in a JSON file.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from scipy.stats import t as student
 import commonspace as cs
 from commonspace.compact import BytePerNumber, Coder, HalfPrecision, ProductQuantiser
 from commonspace.evaluation import mean_average_precision
-from commonspace.methods import DSCMR, Method, PosteriorMatching, SemanticMatching
+from commonspace.methods import DSCMR, InfoNCE, Method, PosteriorMatching, SemanticMatching
 from commonspace.protocol import average_precisions
 
 DATA = {
@@ -32,6 +34,12 @@ DATA = {
     "uci-digits": "uci-digits/uci-digits.npz",
 }
 DIALS = (None, 0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
+METHODS: dict[str, Callable[[int], Method]] = {
+    "posterior": lambda seed: PosteriorMatching(seed=seed),
+    "dscmr": lambda seed: DSCMR(variant="released", seed=seed, epochs=500, patience=None),
+    "reference": lambda seed: SemanticMatching(similarity="probability"),
+    "infonce": lambda seed: InfoNCE(seed=seed),
+}
 BINS = 15
 Vectors = dict[str, NDArray[np.float32]]
 
@@ -172,16 +180,14 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the folder that holds wikipedia/, flipkart/, ...")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--noise", type=float, default=0.0)
-    parser.add_argument("--dscmr", action="store_true")
-    parser.add_argument("--reference", action="store_true")
+    parser.add_argument("--method", choices=METHODS, default="posterior")
     parser.add_argument("--keep", type=Path, default=Path("runs/posterior_matching.json"))
     parser.add_argument("--only", choices=DATA, nargs="+", default=list(DATA))
     options = parser.parse_args()
 
     options.keep.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(options.keep.read_text()) if options.keep.exists() else {}
-    called = "dscmr" if options.dscmr else "reference" if options.reference else "posterior"
-    cells = kept.setdefault(f"{called}, noise {options.noise:g}", {})
+    cells = kept.setdefault(f"{options.method}, noise {options.noise:g}", {})
     for name in options.only:
         path = options.data / DATA[name]
         data = cs.load_dataset(path)
@@ -189,11 +195,7 @@ def main() -> None:
         for seed in range(options.seeds):
             if str(seed) in done:
                 continue
-            method: Method = PosteriorMatching(seed=seed)
-            if options.dscmr:
-                method = DSCMR(variant="released", seed=seed, epochs=500, patience=None)
-            elif options.reference:
-                method = SemanticMatching(similarity="probability")
+            method = METHODS[options.method](seed)
             given = wrong(data, options.noise, seed) if options.noise else data
             done[str(seed)] = measure(given, method, same)
             options.keep.write_text(json.dumps(kept))
