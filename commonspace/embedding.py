@@ -57,14 +57,15 @@ class GranularNetwork(Protocol):
     def granular(self) -> bool:
         """Whether they do."""
 
-    def query_map(self, granularity: float) -> tuple[Tensor, Tensor]:
-        """Return what a vector is multiplied by, then what is added, to ask at that granularity.
+    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
+        """Return vectors whose inner product with those of items is the score at that granularity.
 
         Args:
+            vectors: (n, d) float32, as it embeds, in the memory of the CPU.
             granularity: from 0, "the same kind", to 1, "this very thing".
 
         Returns:
-            (d,) and (d,) float32.
+            (n, d) float32.
         """
 
 
@@ -143,8 +144,7 @@ def weigh_queries(
             found=repr(granularity),
             advice="leave it out to take the method's own",
         )
-    factors, offsets = (one.cpu().numpy() for one in network.query_map(granularity))
-    weighed: NDArray[np.float32] = given * factors + offsets
+    weighed: NDArray[np.float32] = network.as_queries(torch.tensor(given), granularity).numpy()
     return weighed
 
 

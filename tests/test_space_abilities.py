@@ -75,8 +75,9 @@ class Blocks(nn.Module):
     dimension = 2
     granular = True
 
-    def query_map(self, granularity: float) -> tuple[Tensor, Tensor]:
-        return torch.tensor([1 - granularity, granularity]), torch.tensor([0, granularity])
+    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
+        weights = torch.tensor([1 - granularity, granularity])
+        return vectors * weights + torch.tensor([0, granularity])
 
 
 def test_queries_are_weighed_and_items_are_not() -> None:

@@ -28,6 +28,8 @@ WIDTHS = (0.1, 0.3, 1.0, 3.0)
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 MIDDLE = (0.3, 0.3)
 """A width and a ridge from which to begin the search."""
+HOPELESS = 1.02
+"""A scaling is given up whose loss, at the width of the best, is so many times the best's."""
 LANDMARKS = 1000
 SAMPLES = 20_000
 """A machine is fitted to so many at most, in 160 MB a matrix: more would hardly change it."""
@@ -187,16 +189,18 @@ class _Problem:
         """Return what is best with this scaling, looked for from what was best with another."""
         samples, landmarks = FEW
         X = self._rescaled(slice(samples), scaling.power, *self._scale(T, scaling))
-        between = squared_distances(X, X[:landmarks])
-
+        between = squared_distances(X, X[:landmarks]).astype(np.float32)
         tried: dict[float, _Choice] = {}
 
         def left_out(width: float) -> float:
-            machine = KernelRidge(between, between[:landmarks], width)
-            ridge, tempered = _best(machine, T[:samples], several, near.ridge)
-            tried[width] = _Choice(tempered.loss, scaling, width, ridge)
-            return tempered.loss
+            if width not in tried:
+                machine = KernelRidge(between, between[:landmarks], width)
+                ridge, tempered = _best(machine, T[:samples], several, near.ridge)
+                tried[width] = _Choice(tempered.loss, scaling, width, ridge)
+            return tried[width].loss
 
+        if left_out(near.width) > HOPELESS * near.loss:
+            return tried[near.width]
         return tried[_lowest(left_out, WIDTHS, near.width)]
 
     def _machine(

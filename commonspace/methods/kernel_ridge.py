@@ -8,12 +8,14 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, lapack, solve_triangular
+from scipy.linalg import eigh, get_lapack_funcs, solve_triangular
 
 __all__ = ["KernelRidge", "Solution", "squared_distances"]
 
 RANK = 1e-8
 """Landmarks whose function the others give but for this share of it are left out of the basis."""
+ROUNDING = 8
+"""That share is as many times the rounding of a number at least."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,20 @@ class KernelRidge:
     The n samples must include enough to make h_i < 1, which r > 0 ensures, save for b when n = 1.
 
     Args:
-        between: (n, l) float64, ||x - l||^2 / d from samples, two or more, to landmarks.
-        among: (l, l) float64, the same among landmarks.
+        between: (n, l) float64, or float32, which is enough to compare machines and takes half the
+            time; ||x - l||^2 / d from samples, two or more, to landmarks.
+        among: (l, l) of the same, among landmarks.
         width: g, above 0.
     """
 
     def __init__(
-        self, between: NDArray[np.float64], among: NDArray[np.float64], width: float
+        self, between: NDArray[np.floating], among: NDArray[np.floating], width: float
     ) -> None:
         """Decompose the kernel of the landmarks and the scatter of the samples in it."""
         assert len(between) > 1
-        found, order, rank, _ = lapack.dpstrf(np.exp(-width * among), tol=RANK, lower=1)
+        (pstrf,) = get_lapack_funcs(("pstrf",), (among,))
+        rest = max(RANK, ROUNDING * float(np.finfo(among.dtype).eps))
+        found, order, rank, _ = pstrf(np.exp(-width * among), tol=rest, lower=1)
         self._basis, self._landmarks = order[:rank] - 1, len(among)
         root = found[:rank, :rank]  # lower; what is above it is not looked at
         kernel = np.exp(-width * between[:, self._basis])

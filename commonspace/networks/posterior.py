@@ -57,12 +57,14 @@ class PosteriorNetwork(Trunked):
 
     with m the modality, x its features after ``Rescaled``, s the share of the network, and t its
     temperature. The inner product of two vectors is (1 - w) p'q + w z'y but for the product of two
-    doubts. ``query_map(g)`` turns vectors into queries that ask the same items for
+    doubts. ``as_queries(vectors, g)`` makes of p and z queries that ask the same items q, y for
 
-        (1 - w) p'q + w (z'y + DOUBT u),    w = g FINEST, u the doubt of the item
+        (1 - w) p'q + w p'p (z'y + DOUBT u),    w = g FINEST, u the doubt of the item
 
-    Without u a picture of an uncertain class would stand behind all certain ones of the class that
-    is asked for, however well z'y agrees.
+    An item that is like the query in all has p'q = p'p and z'y = 1: with p'p before it, the second
+    block counts beside the first alike for queries of a certain and of an uncertain class. Without
+    u a picture of an uncertain class would stand behind all certain ones of the class that is
+    asked for, however well z'y agrees.
 
     Args:
         config: sizes and options.
@@ -158,23 +160,24 @@ class PosteriorNetwork(Trunked):
         thing = torch.cat([self.instance(modality, rescaled), doubt], dim=1)
         return torch.cat([sqrt(1 - w) * p, sqrt(w) * thing], dim=1)
 
-    def query_map(self, granularity: float) -> tuple[Tensor, Tensor]:
-        """Return what a vector is multiplied by, then what is added, to ask at that granularity.
+    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
+        """Return vectors whose inner product with those of items is the score at that granularity.
 
         At 0 the score is p'q, the probability of a shared class.
 
         Args:
+            vectors: (n, d) float32, as ``embed`` gave them, on any device.
             granularity: g, in [0, 1].
 
         Returns:
-            (d,) and (d,) float32.
+            (n, d) float32.
         """
         w, standing = FINEST * granularity, self.config.mixture
-        kind = torch.full((self.config.classes,), (1 - w) / (1 - standing))
-        thing = torch.full((self.config.instance,), w / standing)
-        offsets = torch.zeros(self.dimension)
-        offsets[-1] = DOUBT * w / sqrt(standing)
-        return torch.cat([kind, thing, torch.zeros(1)]), offsets
+        kind, thing = vectors[:, : self.config.classes], vectors[:, self.config.classes : -1]
+        likeness = kind.square().sum(dim=1, keepdim=True) / (1 - standing)  # p'p
+        share = w / sqrt(standing) * likeness
+        asked = [(1 - w) / (1 - standing) * kind, share * thing / sqrt(standing), DOUBT * share]
+        return torch.cat(asked, dim=1)
 
     def to_config(self) -> dict[str, Any]:
         """Return a description, fit for JSON, from which ``from_config`` builds it again."""

@@ -68,6 +68,16 @@ def test_left_out_labels_are_likelier_with_relevance(monkeypatch: pytest.MonkeyP
     assert loss(found) < 0.9 * loss(machine(data))
 
 
+@pytest.mark.parametrize("size", [0.05, 1.0, 20.0])
+def test_nothing_is_lost_by_giving_up_early(size: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that looks at every width for every scaling chooses the same."""
+    data = drawn(noise=12, size=size)
+    found = machine(data)
+    monkeypatch.setattr(kernel_posteriors, "HOPELESS", np.inf)
+    whole = machine(data)
+    assert (found.scaling, found.width, found.ridge) == (whole.scaling, whole.width, whole.ridge)
+
+
 @pytest.mark.parametrize(("size", "evenness"), [(0.01, 0.0), (100.0, 1.0)])
 def test_evenness_is_what_the_data_wants(
     size: float, evenness: float, monkeypatch: pytest.MonkeyPatch

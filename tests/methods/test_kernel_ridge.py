@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from commonspace.methods.beliefs import temper
 from commonspace.methods.kernel_ridge import KernelRidge, squared_distances
 
 Array = NDArray[np.float64]
@@ -77,3 +78,19 @@ def test_equal_landmarks_do_no_harm() -> None:
     X, Y = draw.normal(size=(10, 2)), draw.random((10, 2))
     once, twice = (machine(X, X[rows], 1.0) for rows in ([0, 1, 2], [0, 1, 2, 1, 0]))
     np.testing.assert_allclose(once.left_out(Y, 0.1), twice.left_out(Y, 0.1), atol=1e-7)
+
+
+@pytest.mark.parametrize("width", [0.1, 1.0])
+@pytest.mark.parametrize("ridge", [0.01, 1.0])
+def test_single_precision_is_enough_to_compare_by(width: float, ridge: float) -> None:
+    """How likely labels are, by samples that are left out, is the same within half a hundredth."""
+    draw = np.random.default_rng(4)
+    X = draw.normal(size=(300, 5))
+    X[150:200] = X[100:150]
+    Y = np.eye(3)[np.digitize(X[:, 0] + 0.5 * draw.normal(size=300), (-0.5, 0.5))]
+    between, among = squared_distances(X, X[:200]), squared_distances(X[:200], X[:200])
+    exact = KernelRidge(between, among, width).left_out(Y, ridge)
+    halves = (one.astype(np.float32) for one in (between, among))
+    single = KernelRidge(*halves, width).left_out(Y, ridge)
+    expected = temper(exact, Y, several=False).loss
+    assert temper(single, Y, several=False).loss == pytest.approx(expected, rel=5e-3)

@@ -1,6 +1,5 @@
 """The network of posterior matching: what its blocks, its dial and its kernel machine compute."""
 
-from math import sqrt
 from typing import Any
 
 import pytest
@@ -98,10 +97,10 @@ def test_the_dial_weighs_the_blocks_on_the_side_of_the_query(dial: float) -> Non
     p, q = (made.posterior(name, INPUTS[name]) for name in made.modalities)
     z, y = (made.instance(name, INPUTS[name]) for name in made.modalities)
     w = FINEST * dial
-    factors, offsets = made.query_map(dial)
     doubt, other_doubt = (1 - each.norm(dim=1) for each in (p, q))
-    expected = (1 - w) * p @ q.T + w * (z @ y.T + DOUBT * other_doubt)
-    torch.testing.assert_close((one * factors + offsets) @ other.T, expected)
+    likeness = (p * p).sum(dim=1, keepdim=True)
+    expected = (1 - w) * p @ q.T + w * likeness * (z @ y.T + DOUBT * other_doubt)
+    torch.testing.assert_close(made.as_queries(one, dial) @ other.T, expected)
     both = torch.outer(doubt, other_doubt)
     torch.testing.assert_close(one @ other.T, 0.9 * p @ q.T + 0.1 * (z @ y.T + both))
     torch.testing.assert_close(z.norm(dim=1), torch.ones(7))
@@ -109,11 +108,14 @@ def test_the_dial_weighs_the_blocks_on_the_side_of_the_query(dial: float) -> Non
 
 
 @torch.no_grad()
-def test_the_dial_at_which_the_blocks_are_left_as_they_are() -> None:
+def test_both_blocks_count_alike_for_what_is_like_the_query() -> None:
+    """Whatever the query's class, and however certain: the shares are those of the dial."""
     made = network(mixture=0.2)
-    factors, offsets = made.query_map(0.2 / FINEST)
-    torch.testing.assert_close(factors, torch.tensor([1.0] * 7 + [0.0]))
-    torch.testing.assert_close(offsets, torch.tensor([0.0] * 7 + [DOUBT * sqrt(0.2)]))
+    vectors = made.embed("image", INPUTS["image"])
+    asked = made.as_queries(vectors, 0.5)
+    kind, thing = (asked * vectors)[:, :4].sum(dim=1), (asked * vectors)[:, 4:-1].sum(dim=1)
+    w = 0.5 * FINEST
+    torch.testing.assert_close(thing / kind, torch.full((7,), w / (1 - w)))
 
 
 @torch.no_grad()

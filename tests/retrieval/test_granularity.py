@@ -29,8 +29,8 @@ class Blocks(nn.Module):
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         return inputs
 
-    def query_map(self, granularity: float) -> tuple[Tensor, Tensor]:
-        return tensor([1 - granularity] * 2 + [granularity] * 2), tensor([0.0] * 4)
+    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
+        return vectors * tensor([1 - granularity] * 2 + [granularity] * 2)
 
     def to_config(self) -> dict[str, Any]:
         return {}
