@@ -247,12 +247,12 @@ def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -
     Raises:
         CommonspaceError: the data does not suit, training fails, or something cannot be written.
     """
-    from commonspace.training import ProgressBar, Run
+    from commonspace.training import PreparationBar, ProgressBar, Run
     from commonspace.training.tensorboard import TensorBoard
 
     history = History()
     observers = (ProgressBar(), TensorBoard(folder / "events"), history)
-    run = Run(folder, resume, observers, ExtractionBar())
+    run = Run(folder, resume, observers, ExtractionBar(), PreparationBar())
     space = method.fit(data.part("train"), data.part("validation"), run)
     history.write(folder / "history.jsonl")
     space.write(folder)

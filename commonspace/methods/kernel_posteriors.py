@@ -4,7 +4,8 @@ Nothing here looks at the validation part, and nothing is learnt by descent. It 
 the network that joins the machines.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product, starmap
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.methods.beliefs import Tempered, believe, temper
 from commonspace.methods.kernel_ridge import KernelRidge, squared_distances
 from commonspace.methods.views import ROUNDING, features_at, labelled_rows
+from commonspace.training import Preparation
 
 __all__ = ["KernelPosterior", "KernelPosteriors", "Scaling", "fit_kernel_posteriors"]
 
@@ -104,13 +106,16 @@ class KernelPosteriors:
     noise: float
 
 
-def fit_kernel_posteriors(train: Dataset, *, several: bool, seed: int) -> KernelPosteriors:
+def fit_kernel_posteriors(
+    train: Dataset, *, several: bool, seed: int, watcher: Preparation | None = None
+) -> KernelPosteriors:
     """Fit the machines, weigh the labels by them, and, where labels are wrong, fit them again.
 
     Args:
         train: the training part; its columns are features.
         several: whether samples may carry several classes.
         seed: of the choice of landmarks.
+        watcher: who is told of each scaling that was tried, and of the machine at last.
 
     Raises:
         DataError: a modality has fewer than two labelled samples.
@@ -123,7 +128,15 @@ def fit_kernel_posteriors(train: Dataset, *, several: bool, seed: int) -> Kernel
         name: _Problem(train, name, draw.permutation(labelled_rows(train, name)))
         for name in train.modalities
     }
-    fitted = {name: problem.fit(labels, several) for name, problem in problems.items()}
+
+    def fit_all() -> dict[str, tuple[KernelPosterior, NDArray[np.float64]]]:
+        fitted = {}
+        for name, problem in problems.items():
+            with _told(watcher, name) as advance:
+                fitted[name] = problem.fit(labels, several, advance)
+        return fitted
+
+    fitted = fit_all()
     known = np.flatnonzero(labels.any(axis=1))
     noise = 0.0
     if not several and len(known) >= ENOUGH * int(labels.any(axis=0).sum()) > ENOUGH:
@@ -133,7 +146,7 @@ def fit_kernel_posteriors(train: Dataset, *, several: bool, seed: int) -> Kernel
         found = believe([score[known] for score in scores], labels[known])
         if found.noise > NOISE:
             noise, labels[known] = found.noise, found.classes
-            fitted = {name: problem.fit(labels, several) for name, problem in problems.items()}
+            fitted = fit_all()
     return KernelPosteriors({name: one for name, (one, _) in fitted.items()}, labels, noise)
 
 
@@ -162,7 +175,7 @@ class _Problem:
         self._spreads = {power: _spread(self._features, unlabelled, power) for power in POWERS}
 
     def fit(
-        self, targets: NDArray[np.float64], several: bool
+        self, targets: NDArray[np.float64], several: bool, advance: Callable[[], None]
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the best machine and its scores of the rows, each left out."""
         T = targets[self.rows]
@@ -174,11 +187,13 @@ class _Problem:
         best = _Choice(np.inf, Scaling(), MIDDLE[0], MIDDLE[1])
         for scaling in starmap(Scaling, product(POWERS, EVENNESS)):
             best = min(best, self._tried(T, several, scaling, best))
+            advance()
         if len(T) >= ENOUGH * classes:  # else features are relevant by chance
             plain = best.scaling
             for relevance in RELEVANCES:
                 scaling = plain._replace(relevance=relevance)
                 best = min(best, self._tried(T, several, scaling, best))
+                advance()
         return self._machine(
             T, best.scaling, best.width, lambda one, known: _best(one, known, several, best.ridge)
         )
@@ -254,6 +269,21 @@ class _Problem:
         """Return some samples, of mean 0 and, on average, of variance 1 over all of them."""
         found: NDArray[np.float64] = (_raised(self._features[rows], power) - shift) * weight
         return found
+
+
+@contextmanager
+def _told(watcher: Preparation | None, modality: str) -> Iterator[Callable[[], None]]:
+    """Tell of the steps of one modality, whose last is done when the context ends."""
+    if watcher is None:
+        yield lambda: None
+        return
+    steps = len(POWERS) * len(EVENNESS) + len(RELEVANCES) + 1
+    watcher.started(f"kernel machine of {modality}", steps)
+    try:
+        yield watcher.advanced
+        watcher.advanced()
+    finally:
+        watcher.ended()
 
 
 def _best(

@@ -122,7 +122,9 @@ class PosteriorMatching(Descent):
         begun = time.monotonic()
         Fitting(self.name, train, validation)  # which refuses what is not to be learnt from
         several = bool((train.labels.sum(axis=1) > 1).any())
-        kernels = fit_kernel_posteriors(train, several=several, seed=self.seed)
+        kernels = fit_kernel_posteriors(
+            train, several=several, seed=self.seed, watcher=run.preparation
+        )
         config = self._config(train, kernels, several)
         inputs = {
             name: Vectors(column.size)

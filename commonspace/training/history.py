@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import nn
 
-__all__ = ["EpochRecord", "Observer", "best_epoch"]
+__all__ = ["EpochRecord", "Observer", "Preparation", "best_epoch"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,19 @@ class Observer(Protocol):
 
     def ended(self) -> None:
         """Hear that training is over, well or not."""
+
+
+class Preparation(Protocol):
+    """Somebody who watches what is done before the first epoch, one part after the other."""
+
+    def started(self, what: str, steps: int) -> None:
+        """Hear what is done now, and in how many steps at most."""
+
+    def advanced(self) -> None:
+        """Hear that one more step is done."""
+
+    def ended(self) -> None:
+        """Hear that this part is done, or broken off."""
 
 
 def best_epoch(history: tuple[EpochRecord, ...]) -> EpochRecord:

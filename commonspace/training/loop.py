@@ -27,7 +27,7 @@ from commonspace.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from commonspace.training.history import EpochRecord, Observer, best_epoch
+from commonspace.training.history import EpochRecord, Observer, Preparation, best_epoch
 from commonspace.training.progress import ProgressBar
 from commonspace.training.samples import Batch, Samples
 from commonspace.training.settings import TrainingSettings
@@ -50,12 +50,14 @@ class Run:
         resume: whether to go on from the checkpoint that is there.
         observers: who is told of each step and epoch.
         extraction: who is told of items that are encoded before the training.
+        preparation: who is told of what else is done before the first epoch.
     """
 
     folder: Path | None = None
     resume: bool = False
     observers: tuple[Observer, ...] = field(default_factory=lambda: (ProgressBar(),))
     extraction: Watcher | None = None
+    preparation: Preparation | None = None
 
 
 def train(

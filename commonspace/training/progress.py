@@ -1,4 +1,4 @@
-"""A progress bar for the terminal: losses, validation mAP, and the time that is left."""
+"""Progress bars for the terminal: losses, validation mAP, and the time that is left."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -6,7 +6,41 @@ from torch import nn
 
 from commonspace.training.history import EpochRecord, best_epoch
 
-__all__ = ["ProgressBar"]
+__all__ = ["PreparationBar", "ProgressBar"]
+
+
+class PreparationBar:
+    """Shows on standard error, in a terminal alone, what is done before the first epoch."""
+
+    def __init__(self) -> None:
+        """Draw nothing yet."""
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+
+    def started(self, what: str, steps: int) -> None:
+        """Draw the bar of one part."""
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description} {task.completed}/{task.total}"),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task(what, total=steps)
+        self._progress.start()
+
+    def advanced(self) -> None:
+        """Move on by a step."""
+        if self._progress:
+            self._progress.advance(self._task)
+
+    def ended(self) -> None:
+        """Take the bar away."""
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
 
 
 class ProgressBar:

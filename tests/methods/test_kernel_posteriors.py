@@ -68,6 +68,41 @@ def test_left_out_labels_are_likelier_with_relevance(monkeypatch: pytest.MonkeyP
     assert loss(found) < 0.9 * loss(machine(data))
 
 
+class Heard:
+    """A watcher that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def started(self, what: str, steps: int) -> None:
+        self.said.append(f"{what}, {steps} steps")
+
+    def advanced(self) -> None:
+        self.said.append("advanced")
+
+    def ended(self) -> None:
+        self.said.append("ended")
+
+
+def test_each_step_is_told() -> None:
+    """Four scalings, two relevances and the machine itself."""
+    heard = Heard()
+    fit_kernel_posteriors(drawn(), several=False, seed=0, watcher=heard)
+    whole = ["kernel machine of one, 7 steps", *["advanced"] * 7, "ended"]
+    assert heard.said[: len(whole)] == whole
+
+
+def test_a_watcher_hears_of_the_end_when_it_is_broken_off() -> None:
+    class Breaking(Heard):
+        def advanced(self) -> None:
+            raise KeyboardInterrupt
+
+    heard = Breaking()
+    with pytest.raises(KeyboardInterrupt):
+        fit_kernel_posteriors(drawn(), several=False, seed=0, watcher=heard)
+    assert heard.said == ["kernel machine of one, 7 steps", "ended"]
+
+
 @pytest.mark.parametrize("size", [0.05, 1.0, 20.0])
 def test_nothing_is_lost_by_giving_up_early(size: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that looks at every width for every scaling chooses the same."""
