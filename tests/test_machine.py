@@ -2,10 +2,24 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from commonspace import machine
+
+
+def test_one_thread_holds_as_long_as_it_is_asked_for() -> None:
+    def threads() -> set[int]:
+        found = threadpool_info()
+        return {one["num_threads"] for one in found if one["user_api"] == "blas"}
+
+    np.linalg.eigh(np.eye(3))  # which loads what multiplies
+    before = threads()
+    with machine.one_thread():
+        assert threads() == {1}
+    assert threads() == before
 
 
 def test_one_for_each_core_of_this_process_or_one_on_an_accelerator(

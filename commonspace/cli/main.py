@@ -4,6 +4,7 @@ Each command has its own file. Torch is loaded inside the commands that need it,
 is there at once.
 """
 
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
@@ -180,6 +181,9 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line of this process."""
+    # Read when torch is loaded. Threads that wait in a loop hold the cores on which, where other
+    # programs run beside, the threads that they wait for would work: some ten times the time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     build()()
 
 

@@ -17,6 +17,7 @@ from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
+from commonspace.machine import one_thread
 from commonspace.methods.calibrate import calibrated
 from commonspace.methods.parts import check_parts, facts_of
 from commonspace.networks.linear import LinearNetwork
@@ -117,7 +118,7 @@ class Fitting:
         tried: list[dict[str, Any]] = []
         best: tuple[float, int, LinearNetwork] | None = None
         observers = (run or Run()).observers
-        with _told(observers, len(candidates)):
+        with _told(observers, len(candidates)), one_thread():
             for number, candidate in enumerate(candidates, 1):
                 network = build(candidate).eval()
                 figure = score(network)

@@ -15,6 +15,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
+from commonspace.machine import one_thread
 from commonspace.methods.beliefs import Tempered, believe, temper
 from commonspace.methods.kernel_ridge import KernelRidge, squared_distances
 from commonspace.methods.views import ROUNDING, features_at, labelled_rows
@@ -132,7 +133,7 @@ def fit_kernel_posteriors(
     def fit_all() -> dict[str, tuple[KernelPosterior, NDArray[np.float64]]]:
         fitted = {}
         for name, problem in problems.items():
-            with _told(watcher, name) as advance:
+            with _told(watcher, name) as advance, one_thread():
                 fitted[name] = problem.fit(labels, several, advance)
         return fitted
 

@@ -1,5 +1,6 @@
 """Each command explains itself, at once, and the names of methods and words are the package's."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,6 +50,22 @@ def test_help_loads_neither_torch_nor_numpy() -> None:
     assert done.returncode == 0, done.stderr
     assert "Usage: " in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("own", ["", "active"])
+def test_threads_wait_asleep_unless_the_user_wants_them_awake(own: str) -> None:
+    """So that a busy machine is not held up by waiting."""
+    script = (
+        "import os, sys\n"
+        "from commonspace.cli.main import main\n"
+        "sys.argv = ['commonspace', '--version']\n"
+        "try: main()\n"
+        "except SystemExit: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    env = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    env |= {"OMP_WAIT_POLICY": own} if own else {}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
+    assert done.stdout.splitlines()[-1] == f"{own or 'passive'} False", done.stderr
 
 
 def test_the_defaults_on_the_command_line_are_those_of_the_method() -> None:
