@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
-__all__ = ["Beliefs", "Tempered", "believe", "pool", "temper"]
+__all__ = ["Beliefs", "Tempered", "believe", "temper"]
 
 SHRINKAGE = 1e-3
 """Of the offsets towards 0, so that a class that is never there stays finite."""
 
 SLOPES = (-3.0, 6.0)
 """Bounds of log t."""
-
-FREEDOM = 0.1
-"""The variance, before any sample is seen, of the logarithm of an expert's weight."""
 
 
 @dataclass(frozen=True)
@@ -68,58 +65,22 @@ def temper(scores: NDArray[np.float64], targets: NDArray[np.float64], *, several
 
     def mean_loss(packed: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         slope, b = np.exp(packed[0]), packed[1:]
-        p, loss = _likelihood(slope * scores + b, targets, several)
+        logits = slope * scores + b
+        if several:
+            p = expit(logits)
+            loss = (np.logaddexp(0, logits) - targets * logits).sum() / n
+        else:
+            log_p = log_softmax(logits, axis=1)
+            p, loss = np.exp(log_p), -np.vdot(targets, log_p) / n
         residual = (p - targets) / n
         slopes = residual.sum(axis=0) + 2 * SHRINKAGE * b
         gradient = np.concatenate([[slope * np.vdot(residual, scores)], slopes])
-        return loss / n + SHRINKAGE * float(b @ b), gradient
+        return float(loss + SHRINKAGE * (b @ b)), gradient
 
     start = np.concatenate([[np.log(8.0)], np.zeros(scores.shape[1])])
     bounds = [SLOPES] + [(None, None)] * scores.shape[1]
     found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return Tempered(float(np.exp(found.x[0])), found.x[1:], float(found.fun))
-
-
-def pool(
-    experts: NDArray[np.float64],
-    targets: NDArray[np.float64],
-    expected: Sequence[float],
-    *,
-    several: bool,
-) -> NDArray[np.float64]:
-    """Weigh experts whose logits are added: a logarithmic opinion pool.
-
-        p(c | x) ~ prod_e p_e(c | x)^(w_e)
-
-    The weights are those under which the targets are most likely, held to what is expected of them:
-    each log w_e has a normal prior of variance ``FREEDOM``, so that few samples move it little.
-    After Heskes: Selecting weighting factors in logarithmic opinion pools, NIPS 1998.
-
-    Args:
-        experts: (e, n, c), logits of n samples.
-        targets: (n, c) in [0, 1]; each row adds up to 1 unless there may be several classes.
-        expected: e numbers above 0, the weights where there are no samples.
-        several: whether classes are independent (sigmoid) or exclude each other (softmax).
-
-    Returns:
-        (e,) float64, the weights, above 0.
-
-    Example:
-        >>> logits, targets = np.array([[[0.0, 1.0]], [[0.0, -1.0]]]), np.array([[0.0, 1.0]])
-        >>> pool(logits, targets, [0.5, 0.5], several=False).round(2)
-        array([0.51, 0.49])
-    """
-    expects = np.log(expected)
-
-    def loss(packed: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights, away = np.exp(packed), packed - expects
-        p, each = _likelihood(np.tensordot(weights, experts, axes=1), targets, several)
-        gradient = weights * np.tensordot(experts, p - targets, axes=2)
-        return each + float(away @ away) / (2 * FREEDOM), gradient + away / FREEDOM
-
-    found = minimize(loss, expects, jac=True, method="L-BFGS-B")
-    weights: NDArray[np.float64] = np.exp(found.x)
-    return weights
 
 
 def believe(scores: Sequence[NDArray[np.float64]], labels: NDArray[np.float64]) -> Beliefs:
@@ -169,13 +130,3 @@ def believe(scores: Sequence[NDArray[np.float64]], labels: NDArray[np.float64]) 
     r = float(expit(found[-1]))
     q = joint(found) * ((1 - r) * labels + r / c)
     return Beliefs(q / q.sum(axis=1, keepdims=True), r)
-
-
-def _likelihood(
-    logits: NDArray[np.float64], targets: NDArray[np.float64], several: bool
-) -> tuple[NDArray[np.float64], float]:
-    """Return the probabilities, and the negative log likelihood of the targets."""
-    if several:
-        return expit(logits), float((np.logaddexp(0, logits) - targets * logits).sum())
-    log_p = log_softmax(logits, axis=1)
-    return np.exp(log_p), -float(np.vdot(targets, log_p))

@@ -33,9 +33,9 @@ MIDDLE = (0.3, 0.3)
 """A width and a ridge from which to begin the search."""
 HOPELESS = 1.02
 """A scaling is given up whose loss, at the width of the best, is so many times the best's."""
-LANDMARKS = 2000
+LANDMARKS = 1000
 SAMPLES = 20_000
-"""A machine is fitted to so many at most, in 320 MB a matrix: more would hardly change it."""
+"""A machine is fitted to so many at most, in 160 MB a matrix: more would hardly change it."""
 FEW = (1000, 500)
 """The samples and the landmarks with which scaling and width are chosen, where there are more."""
 NOISE = 0.02

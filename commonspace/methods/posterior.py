@@ -43,10 +43,10 @@ class PosteriorMatching(Descent):
         P(q and d share a class) = sum_c p(c | q) p(c | d)
 
     which is an inner product of posteriors, and by the probability ranking principle the order of
-    the greatest expected precision, see docs/method.md. The posteriors p of a modality are
-    pooled from two: a kernel machine in closed form, its kernel, penalty and calibration chosen by
-    the likelihood of labels with each sample left out, and a network learnt by cross-entropy; their
-    logits are weighed by likelihood on validation. Before that the labels themselves are weighed:
+    the greatest expected precision, see docs/method.md. The posteriors p of a modality are a
+    mixture of two: a kernel machine in closed form, its kernel, penalty and calibration chosen by
+    the likelihood of labels with each sample left out, and a network learnt by cross-entropy; the
+    mixture is weighed by likelihood on validation. Before that the labels themselves are weighed:
     where the modalities of samples that are left out agree against a share of the labels, beliefs
     take their place, so that wrong labels do little harm. With several labels a sample, each
     class has a probability of its own, and the inner product is the first-order term of
@@ -200,8 +200,11 @@ def _record(kernels: KernelPosteriors, network: PosteriorNetwork) -> dict[str, A
             "ridge": one.ridge,
             "landmarks": len(one.landmarks),
             "left_out_loss": one.loss,
-            "weights": {"kernel": float(weights[0]), "network": float(weights[1])},
+            "temperature": float(temperature),
+            "share_of_network": float(share),
         }
-        for (name, one), weights in zip(kernels.machines.items(), network.weights, strict=True)
+        for (name, one), temperature, share in zip(
+            kernels.machines.items(), network.temperatures, network.shares, strict=True
+        )
     }
     return {"label_noise": kernels.noise, "modalities": machines}

@@ -12,14 +12,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from commonspace.losses import same_thing_loss
 from commonspace.methods.batches import nothing, paired
-from commonspace.methods.beliefs import pool
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Batch, Samples
 
 __all__ = ["PosteriorObjective", "Weighing", "same_things"]
 
-SHARE = 0.25
-"""Of the network where validation tells nothing: small data is where the kernel machine wins."""
+STEPS = 200
+"""Of expectation and maximisation, for one number a modality."""
 
 TEMPERATURES = torch.logspace(-1, 1, 41, base=4.0)
 """From 1/4 to 4."""
@@ -97,10 +96,11 @@ def same_things(samples: Samples) -> Tensor:
 
 @dataclass(frozen=True)
 class Weighing:
-    """Sets how much kernel machine and network count, by likelihood on validation.
+    """Sets temperature and share of the network's posteriors, by likelihood on validation.
 
     For each modality first the temperature t that makes the labels most likely under the network
-    alone, then the weights of both, from v = 1 - ``SHARE`` and w = ``SHARE`` / t on: see ``pool``.
+    alone, then the share s under (1 - s) kernel machine + s network, by expectation maximisation.
+    One pseudo-observation of either expert keeps the share inside (0, 1).
 
     Args:
         validation: samples that nothing was fitted on.
@@ -112,25 +112,40 @@ class Weighing:
     def __call__(self, network: nn.Module, _: Samples) -> None:
         """Set both, in place."""
         assert isinstance(network, PosteriorNetwork)
-        several = network.config.several
         for number, name in enumerate(network.modalities):
-            labels = self.validation.labels[self.validation.present[name]]
-            known = labels.any(dim=1)
-            targets = _shares(labels[known], several)
+            there = self.validation.present[name]
+            known = self.validation.labels[there].any(dim=1)
+            labels = self.validation.labels[there][known]
             parts = [
-                network.experts(name, network.rescaled(name, part))
+                (network.logits(name, x).float(), network.experts(name, x)[0])
                 for part in self.validation.parts(name, 512)
+                for x in [network.rescaled(name, part)]
             ]
-            experts = torch.cat(parts, dim=1)[:, known]
-            losses = [float(_class_loss(experts[1] / t, targets, several)) for t in TEMPERATURES]
-            best = float(TEMPERATURES[min(range(len(losses)), key=losses.__getitem__)])
-            weights = pool(
-                experts.double().cpu().numpy(),
-                targets.double().cpu().numpy(),
-                [1 - SHARE, SHARE / best],
-                several=several,
-            )
-            network.weights[number] = torch.from_numpy(weights)
+            logits, kernel = (torch.cat(one)[known] for one in zip(*parts, strict=True))
+            several = network.config.several
+            losses = [
+                float(_class_loss(logits / t, _shares(labels, several), several))
+                for t in TEMPERATURES
+            ]
+            best = TEMPERATURES[min(range(len(losses)), key=losses.__getitem__)]
+            network.temperatures[number] = best
+            tempered = logits / best
+            p = tempered.sigmoid() if several else tempered.softmax(dim=1)
+            network.shares[number] = _share(kernel, p, labels, several)
+
+
+def _share(first: Tensor, second: Tensor, labels: Tensor, several: bool) -> float:
+    """Return the weight of the second of two posteriors in the most likely mixture."""
+    if several:
+        one, other = (torch.where(labels > 0, p, 1 - p).flatten() for p in (first, second))
+    else:
+        one, other = ((p * labels).sum(dim=1) for p in (first, second))
+    one, other = one.double().clamp(min=1e-12), other.double().clamp(min=1e-12)
+    share = 0.5
+    for _ in range(STEPS):
+        by_second = share * other / (share * other + (1 - share) * one)
+        share = float((by_second.sum() + 1) / (len(by_second) + 2))
+    return share
 
 
 def _class_loss(logits: Tensor, targets: Tensor, several: bool) -> Tensor:

@@ -50,13 +50,13 @@ class PosteriorConfig:
 class PosteriorNetwork(Trunked):
     """Class posteriors p, and unit vectors z that tell items of one class apart.
 
-        p = a(v_m kernel machine_m(x) + w_m network_m(x)),   a: softmax, or sigmoid
+        p = (1 - s_m) a(kernel machine_m(x)) + s_m a(network_m(x) / t_m),   a: softmax, or sigmoid
         z = instance_m(x) / ||instance_m(x)||
         u = 1 - ||p||, the doubt: 0 where the class is certain
         vector = [sqrt(1 - w) p ; sqrt(w) z ; sqrt(w) u]
 
-    with m the modality, x its features after ``Rescaled``, and v and w the weights of the two
-    experts. The inner product of two vectors is (1 - w) p'q + w z'y but for the product of two
+    with m the modality, x its features after ``Rescaled``, s the share of the network, and t its
+    temperature. The inner product of two vectors is (1 - w) p'q + w z'y but for the product of two
     doubts. ``as_queries(vectors, g)`` makes of p and z queries that ask the same items q, y for
 
         (1 - w) p'q + w p'p (z'y + DOUBT u),    w = g FINEST, u the doubt of the item
@@ -90,9 +90,11 @@ class PosteriorNetwork(Trunked):
             for size in sizes.values()
             if config.instance
         )
-        self.register_buffer("weights", torch.full((len(sizes), 2), 0.5))
+        self.register_buffer("shares", torch.full((len(sizes),), 0.5))
+        self.register_buffer("temperatures", torch.ones(len(sizes)))
         self.log_scale = nn.Parameter(torch.tensor(2.7))  # of the contrast: 1 / 0.067
-        self.weights: Tensor
+        self.shares: Tensor
+        self.temperatures: Tensor
 
     @property
     def dimension(self) -> int:
@@ -122,7 +124,7 @@ class PosteriorNetwork(Trunked):
         return features
 
     def logits(self, modality: str, rescaled: Tensor) -> Tensor:
-        """Return (n, c), of the network."""
+        """Return (n, c), of the network, before its temperature."""
         found: Tensor = self.networks[self._numbers[modality]](rescaled)
         return found
 
@@ -130,16 +132,17 @@ class PosteriorNetwork(Trunked):
         """Return z, (n, instance), of unit length."""
         return normalize(self.instances[self._numbers[modality]](rescaled).float())
 
-    def experts(self, modality: str, rescaled: Tensor) -> Tensor:
-        """Return (2, n, c), the logits of the kernel machine and of the network."""
-        kernel, network = self.kernel(modality)(rescaled), self.logits(modality, rescaled)
-        return torch.stack([kernel, network.float()])
+    def experts(self, modality: str, rescaled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the posteriors of the kernel machine and of the network, (n, c) each."""
+        number = self._numbers[modality]
+        tempered = self.logits(modality, rescaled).float() / self.temperatures[number]
+        activate = torch.sigmoid if self.config.several else _softmax
+        return activate(self.kernel(modality)(rescaled)), activate(tempered)
 
     def posterior(self, modality: str, rescaled: Tensor) -> Tensor:
         """Return p, (n, c), in [0, 1]; each row adds up to 1 where an item has one class."""
-        weights = self.weights[self._numbers[modality]]
-        pooled = torch.tensordot(weights, self.experts(modality, rescaled), dims=1)
-        return torch.sigmoid(pooled) if self.config.several else pooled.softmax(dim=1)
+        kernel, network = self.experts(modality, rescaled)
+        return torch.lerp(kernel, network, self.shares[self._numbers[modality]])
 
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         """Return (n, d) float32 vectors whose inner product is the score.
@@ -217,3 +220,7 @@ def _perceptron(size: int, hidden: int, outputs: int, dropout: float) -> nn.Sequ
         nn.Dropout(dropout),
         nn.Linear(hidden, outputs),
     )
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    return logits.softmax(dim=1)

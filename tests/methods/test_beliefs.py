@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from commonspace.methods import beliefs
-from commonspace.methods.beliefs import believe, pool, temper
+from commonspace.methods.beliefs import believe, temper
 
 Array = NDArray[np.float64]
 
@@ -31,59 +29,6 @@ def test_the_slope_and_the_offsets_are_found_again() -> None:
     assert found.slope == pytest.approx(4, rel=0.03)
     np.testing.assert_allclose(found.offsets - found.offsets.mean(), [0.5, 0, -0.5], atol=0.06)
     assert found.loss == pytest.approx(-(p * np.log(p)).sum(axis=1).mean(), abs=0.02)
-
-
-@pytest.mark.parametrize("several", [False, True])
-def test_experts_that_add_up_are_weighed_as_they_were_added(several: bool) -> None:
-    draw = np.random.default_rng(0)
-    experts = 2 * draw.normal(size=(2, 50_000, 3))
-    logits = 0.8 * experts[0] + 0.3 * experts[1]
-    p = expit(logits) if several else softmax(logits, axis=1)
-    if several:
-        targets = (draw.random(p.shape) < p).astype(float)
-    else:
-        targets = np.eye(3)[(draw.random((len(p), 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)]
-    found = pool(experts, targets, [0.5, 0.5], several=several)
-    np.testing.assert_allclose(found, [0.8, 0.3], atol=0.02)
-
-
-def test_an_expert_is_held_to_what_is_expected_of_it_by_few_samples() -> None:
-    """Without any sample it stays there; the more there are, the farther they move it."""
-    draw = np.random.default_rng(1)
-    expected = (0.75, 0.25)
-    experts = draw.normal(size=(2, 4000, 3))
-    targets = softmax(3 * experts[1], axis=1)  # of which only the second expert knows
-    away = []
-    for n in (0, 5, 50, 4000):
-        found = pool(experts[:, :n], targets[:n], expected, several=False)
-        away.append(abs(np.log(found / expected)).sum())
-    assert away[0] == 0
-    assert away == sorted(away)
-    np.testing.assert_allclose(found, [0, 3], atol=0.15)  # a weight is above 0
-
-
-@given(
-    weights=st.tuples(st.floats(0.1, 3), st.floats(0.1, 3)),
-    several=st.booleans(),
-    seed=st.integers(0, 2**16),
-)
-def test_pooled_weights_are_a_minimum(
-    weights: tuple[float, float], several: bool, seed: int
-) -> None:
-    """By the definition written out: no small step from what was found is better."""
-    draw = np.random.default_rng(seed)
-    experts, targets = draw.normal(size=(2, 9, 4)), np.eye(4)[draw.integers(0, 4, 9)]
-
-    def loss(found: Array) -> float:
-        logits = found[0] * experts[0] + found[1] * experts[1]
-        p = expit(logits) if several else softmax(logits, axis=1)
-        right = np.where(targets > 0, p, 1 - p) if several else p[targets > 0]
-        off = np.square(np.log(found / weights)).sum() / (2 * beliefs.FREEDOM)
-        return float(-np.log(right).sum() + off)
-
-    found = pool(experts, targets, weights, several=several)
-    for step in ([0.02, 0], [-0.02, 0], [0, 0.02], [0, -0.02]):
-        assert loss(found) < loss(found * np.exp(step)) + 1e-9
 
 
 def test_independent_classes_are_found_again() -> None:

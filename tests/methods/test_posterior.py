@@ -7,23 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 import commonspace as cs
 from commonspace.data import Dataset, Features, Texts
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import FromRaw, PosteriorMatching
-from commonspace.methods.beliefs import FREEDOM
 from commonspace.methods.kernel_posteriors import fit_kernel_posteriors
-from commonspace.methods.posterior_objective import (
-    SHARE,
-    TEMPERATURES,
-    PosteriorObjective,
-    Weighing,
-    same_things,
-)
+from commonspace.methods.posterior_objective import PosteriorObjective, Weighing, same_things
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Samples
 
@@ -229,36 +220,25 @@ def test_classes_and_things_share_no_weights(data: Dataset, space: cs.CommonSpac
             assert reached == name.startswith(own), name
 
 
-def test_the_weights_of_both_experts_are_the_most_likely_ones(
+def test_the_share_of_the_network_is_the_most_likely_one(
     data: Dataset, space: cs.CommonSpace
 ) -> None:
-    """No other weights on a grid make labels, a third of them wrong, and weights more likely."""
+    """No other share on a grid makes the labels of validation more likely."""
     network, part = space.network, data.part("validation")
     assert isinstance(network, PosteriorNetwork)
-    wrong = np.arange(len(part)) % 3 == 0
-    part = replace(
-        part, labels=np.where(wrong[:, None], np.roll(part.labels, 1, axis=1), part.labels)
-    )
     samples = samples_of(part)
     Weighing(samples)(network, samples)
-    grid = torch.linspace(-7, 2, 91, dtype=torch.double)
     for number, name in enumerate(network.modalities):
         with torch.inference_mode():
             x = network.rescaled(name, samples.inputs[name])
-            kernel, net = network.experts(name, x).double()
-        classes = samples.labels.argmax(dim=1)
-        by_temperature = [float(cross_entropy(net / t, classes)) for t in TEMPERATURES]
-        t = TEMPERATURES[int(np.argmin(by_temperature))]
-
-        def loss(v: Tensor, w: Tensor) -> float:
-            found = cross_entropy(v * kernel + w * net, classes, reduction="sum")  # noqa: B023
-            off = (v / (1 - SHARE)).log() ** 2 + (w / SHARE * t).log() ** 2  # noqa: B023
-            return float(found + off / (2 * FREEDOM))
-
-        found = loss(*network.weights[number].double())
-        others = [loss(v, w) for v in grid.exp() for w in grid.exp()]
-        assert found <= min(others)
-        assert found == pytest.approx(min(others), rel=0.02)
+            kernel, net = (p[samples.labels > 0].double() for p in network.experts(name, x))
+        shares = torch.linspace(0.02, 0.98, 97, dtype=torch.double)
+        likely = torch.stack(
+            [(s * net + (1 - s) * kernel).log().sum() + s.log() + (1 - s).log() for s in shares]
+        )
+        assert float(network.shares[number]) == pytest.approx(
+            float(shares[likely.argmax()]), abs=0.02
+        )
 
 
 def test_raw_texts_are_read_through_an_encoder(hues: Dataset, tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
             kernel = made.kernel(name)
             for buffer in (kernel.landmarks, kernel.coefficients, kernel.bias):
                 buffer.normal_()
-        made.weights.copy_(torch.tensor([[0.75, 0.125], [0.25, 1.5]]))
+        made.shares.copy_(torch.tensor([0.25, 0.75]))
+        made.temperatures.copy_(torch.tensor([2.0, 0.5]))
     return made.eval()
 
 
@@ -67,22 +68,25 @@ def test_rescaling_keeps_signs(power: float) -> None:
 
 
 @torch.no_grad()
-def test_the_posterior_is_the_normalised_product_of_both_experts() -> None:
+def test_the_posterior_is_the_mixture_of_both_experts() -> None:
     made = network()
-    for (kernel, net), name in zip(((0.75, 0.125), (0.25, 1.5)), made.modalities, strict=True):
+    for number, name in enumerate(made.modalities):
         x = INPUTS[name]
-        expected = made.kernel(name)(x).softmax(dim=1) ** kernel
-        expected *= made.logits(name, x).softmax(dim=1) ** net
-        expected /= expected.sum(dim=1, keepdim=True)
-        torch.testing.assert_close(made.posterior(name, x), expected)
+        share, t = made.shares[number], made.temperatures[number]
+        expected = (1 - share) * made.kernel(name)(x).softmax(dim=1)
+        expected += share * (made.logits(name, x) / t).softmax(dim=1)
+        found = made.posterior(name, x)
+        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(found.sum(dim=1), torch.ones(7))
 
 
 @torch.no_grad()
 def test_several_classes_have_probabilities_of_their_own() -> None:
     made = network(several=True)
     x = INPUTS["type"]
-    odds = made.kernel("type")(x).exp() ** 0.25 * made.logits("type", x).exp() ** 1.5
-    torch.testing.assert_close(made.posterior("type", x), odds / (1 + odds))
+    expected = 0.25 * made.kernel("type")(x).sigmoid()
+    expected += 0.75 * (made.logits("type", x) / 0.5).sigmoid()
+    torch.testing.assert_close(made.posterior("type", x), expected)
 
 
 @torch.no_grad()
