@@ -33,7 +33,7 @@ DATA = {
     "fashion": "fashion/features.npz",
     "uci-digits": "uci-digits/uci-digits.npz",
 }
-DIALS = (None, 0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.63, 0.65, 0.75, 1.0)
+DIALS = (None, 0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.65, 0.75, 1.0)
 METHODS: dict[str, Callable[[int], Method]] = {
     "posterior": lambda seed: PosteriorMatching(seed=seed),
     "dscmr": lambda seed: DSCMR(variant="released", seed=seed, epochs=500, patience=None),
