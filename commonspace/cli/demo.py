@@ -79,7 +79,7 @@ def demo(
     Next: your own folder of images; the demo ends with the commands.
     """
     from commonspace.cli.tables import print_report
-    from commonspace.data import load_dataset
+    from commonspace.datasets import load_dataset
     from commonspace.protocol import evaluate
 
     _make_room(out)

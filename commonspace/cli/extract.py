@@ -86,9 +86,9 @@ def extract(
 
     Next: commonspace train FILE --out RUN
     """
-    from commonspace.data import load_dataset
     from commonspace.data.texts import one_row_per_text
     from commonspace.data.write import write_arrays, writer_of
+    from commonspace.datasets import load_dataset
     from commonspace.encoders import Extraction, Source, encoder_from_spec
     from commonspace.encoders import extract as run
     from commonspace.encoders.cache import default_cache
@@ -167,7 +167,7 @@ def _recipe(dataset: "Dataset", encoders: "dict[str, Encoder]", precision: str) 
 
 def _is_there(out: Path, recipe: str) -> bool:
     """Tell whether the file holds just what is asked for; refuse one that holds anything else."""
-    from commonspace.data import load_dataset
+    from commonspace.datasets import load_dataset
 
     if not out.exists():
         return False

@@ -123,7 +123,8 @@ def open_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
     Raises:
         DataError: the data cannot be opened.
     """
-    from commonspace.data import drop_unreadable_images, load_dataset
+    from commonspace.data import drop_unreadable_images
+    from commonspace.datasets import load_dataset
 
     dataset = load_dataset(data, seed=split_seed, partial=partial)
     return drop_unreadable_images(dataset) if partial else dataset

@@ -1,9 +1,8 @@
-"""What a data set is, and every way to read one."""
+"""Data sets: samples, columns of modalities, labels, splits."""
 
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import SPLITS, Dataset
 from commonspace.data.images import check_images, decode_image, drop_unreadable_images
-from commonspace.data.load import load_dataset
 from commonspace.data.splits import carve_validation, draw_splits
 from commonspace.data.write import write_arrays
 
@@ -19,6 +18,5 @@ __all__ = [
     "decode_image",
     "draw_splits",
     "drop_unreadable_images",
-    "load_dataset",
     "write_arrays",
 ]

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from commonspace.atomic import replacing
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
-from commonspace.data.hdf5 import write_hdf5
-from commonspace.data.keys import ORIGIN, canonical_key, kind_of
+from commonspace.data.formats.hdf5 import write_hdf5
+from commonspace.data.formats.keys import ORIGIN, canonical_key, kind_of
+from commonspace.data.formats.mat import write_mat
+from commonspace.data.formats.npz import write_npz
+from commonspace.data.formats.parquet import write_parquet
 from commonspace.data.labels import UNLABELLED
-from commonspace.data.mat import write_mat
-from commonspace.data.npz import write_npz
-from commonspace.data.parquet import write_parquet
 from commonspace.errors import DataError, OutputError
 
 __all__ = ["WRITERS", "Writer", "write_arrays", "writer_of"]
@@ -52,7 +52,7 @@ def write_arrays(dataset: Dataset, path: str | Path) -> None:
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from commonspace.data import load_dataset
+        >>> from commonspace.datasets import load_dataset
         >>> data = Dataset(
         ...     name="few",
         ...     ids=("a", "b", "c"),

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data import Dataset, Features, Images, Texts, decode_image, load_dataset
+from commonspace.data import Dataset, Features, Images, Texts, decode_image
+from commonspace.datasets import load_dataset
 from commonspace.errors import CommonspaceError, DataError
 from commonspace.plots import Card
 

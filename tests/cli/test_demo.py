@@ -13,8 +13,8 @@ import commonspace as cs
 from commonspace.cli import demo
 from commonspace.cli.methods import MethodOptions
 from commonspace.data import Images
-from commonspace.data.load import BUILT_IN
-from commonspace.data.scenes import scenes
+from commonspace.datasets.load import BUILT_IN
+from commonspace.datasets.scenes.scenes import scenes
 
 Call = Callable[..., Result]
 

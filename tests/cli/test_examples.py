@@ -11,7 +11,7 @@ from PIL import Image
 
 import commonspace as cs
 from commonspace.data import Images, Texts
-from commonspace.data.scenes import scenes
+from commonspace.datasets.scenes.scenes import scenes
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,7 +89,7 @@ def test_the_python_of_the_readme_runs(
     readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run its blocks of Python one after the other, on small scenes and with one epoch."""
-    from commonspace.data.load import BUILT_IN
+    from commonspace.datasets.load import BUILT_IN
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(BUILT_IN, "scenes", lambda seed: scenes(seed, per_class=10))

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from typer.testing import Result
 
-from commonspace.data import load_dataset
+from commonspace.datasets import load_dataset
 from commonspace.networks.vgg19 import VGG19
 
 Call = Callable[..., Result]

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commonspace.data import Dataset, Features, load_dataset, write_arrays
-from commonspace.data.npz import read_npz, write_npz
+from commonspace.data import Dataset, Features, write_arrays
+from commonspace.data.formats.npz import read_npz, write_npz
+from commonspace.datasets import load_dataset
 from commonspace.errors import DataError
 
 ENCODERS = {"image": {"spec": "vgg19", "name": "VGG-19, fc7 “after” its ReLU", "size": 3}}

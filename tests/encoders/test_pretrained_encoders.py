@@ -9,7 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from commonspace.data import Images, Texts, load_dataset
+from commonspace.data import Images, Texts
+from commonspace.datasets import load_dataset
 from commonspace.encoders import Encoder, input_from_config
 from commonspace.encoders.pretrained import image_encoder, text_encoder
 from commonspace.encoders.sentence_models import sentence_encoder

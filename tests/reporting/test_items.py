@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commonspace.data import Dataset, Features, Images, Texts, load_dataset
+from commonspace.data import Dataset, Features, Images, Texts
+from commonspace.datasets import load_dataset
 from commonspace.errors import DataError
 from commonspace.reporting.items import THUMBNAIL, Items, find_items
 

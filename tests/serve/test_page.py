@@ -18,7 +18,7 @@ from PIL import Image
 
 import commonspace as cs
 from commonspace.data import Images, Texts
-from commonspace.data.scenes import scenes
+from commonspace.datasets.scenes.scenes import scenes
 from commonspace.encoders import Encoder
 from commonspace.encoders.encoder import described
 from commonspace.methods import PosteriorMatching

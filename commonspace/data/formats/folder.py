@@ -13,8 +13,8 @@ from typing import Any
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Images, Texts
+from commonspace.data.formats.metadata import METADATA_NAMES, Record, read_records
 from commonspace.data.labels import labels_from_names
-from commonspace.data.metadata import METADATA_NAMES, Record, read_records
 from commonspace.data.problems import Problems
 from commonspace.data.splits import split_name
 from commonspace.errors import DataError, FileFormatError

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageDraw
 
-from commonspace.data.backdrops import BACKDROPS, backdrop
-from commonspace.data.captions import RELATIONS, Scene, caption
 from commonspace.data.columns import Images, Texts
 from commonspace.data.dataset import Dataset
-from commonspace.data.drawings import DRAWINGS, drawing
-from commonspace.data.pen import Colour, shades
+from commonspace.datasets.scenes.backdrops import BACKDROPS, backdrop
+from commonspace.datasets.scenes.captions import RELATIONS, Scene, caption
+from commonspace.datasets.scenes.drawings import DRAWINGS, drawing
+from commonspace.datasets.scenes.shapes import Colour, shades
 from commonspace.errors import SettingError
 
 __all__ = ["COLOURS", "SIDE", "scenes"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commonspace.data import Dataset, Images, Texts, load_dataset, nuswide
+from commonspace.data import Dataset, Images, Texts
+from commonspace.datasets import load_dataset, nuswide
 from commonspace.errors import DataError, FileFormatError
 
 COUNT = 600

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.arrays import table_from_arrays
 from commonspace.data.assemble import Table
-from commonspace.data.keys import canonical_key
-from commonspace.data.mat import read_mat
+from commonspace.data.formats.arrays import table_from_arrays
+from commonspace.data.formats.keys import canonical_key
+from commonspace.data.formats.mat import read_mat
 from commonspace.data.problems import Problems
 from commonspace.errors import FileFormatError
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.io import savemat
 
-from commonspace.data import Dataset, Features, Images, Texts, load_dataset
+from commonspace.data import Dataset, Features, Images, Texts
 from commonspace.data.write import WRITERS, write_arrays
+from commonspace.datasets import load_dataset
 from commonspace.errors import CommonspaceError, DataError, FileFormatError, OutputError
 
 SUFFIXES = tuple(WRITERS)

@@ -1,7 +1,7 @@
 """What the keys of a feature file mean: modality, label, split, and how many rows there are.
 
-The spellings are those of :mod:`commonspace.data.arrays`. This module sorts arrays by split, finds
-the number of rows that most of them have, and reports those that differ. It makes no columns.
+The spellings are those of :mod:`commonspace.data.formats.arrays`. This module sorts arrays by
+split, finds the number of rows that most of them have, and reports those that differ.
 """
 
 import re

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from commonspace.data.arrays import table_from_arrays
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Features, Texts
+from commonspace.data.formats.arrays import table_from_arrays
 from commonspace.data.problems import Problems
 from commonspace.errors import DataError
 

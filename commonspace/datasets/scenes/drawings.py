@@ -7,10 +7,10 @@ scenes: where a thing stands, how large it is and in what colour is for others t
 from collections.abc import Callable
 from functools import cache
 
-from commonspace.data import drawings_home as home
-from commonspace.data import drawings_nature as nature
-from commonspace.data import drawings_travel as travel
-from commonspace.data.pen import Patch
+from commonspace.datasets.scenes import drawings_home as home
+from commonspace.datasets.scenes import drawings_nature as nature
+from commonspace.datasets.scenes import drawings_travel as travel
+from commonspace.datasets.scenes.shapes import Patch
 
 __all__ = ["DRAWINGS", "drawing"]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Features, Texts
-from commonspace.data.keys import NUMBERS, ORIGIN, Part, canonical_key, kind_of, parts_of
+from commonspace.data.formats.keys import NUMBERS, ORIGIN, Part, canonical_key, kind_of, parts_of
 from commonspace.data.labels import decode_labels, no_labels
 from commonspace.data.problems import Problems
 from commonspace.data.strings import as_strings, is_strings

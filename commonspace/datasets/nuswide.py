@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
-from commonspace.data.benchmark import Paths, need_file, report_missing
 from commonspace.data.columns import Images, Texts
 from commonspace.data.files import reading
-from commonspace.data.mat_folder import is_mat_folder, read_mat_folder
+from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.problems import Problems
+from commonspace.datasets.benchmark import Paths, need_file, report_missing
 from commonspace.errors import DataError, FileFormatError
 
 __all__ = ["CLASSES", "PER_CLASS", "read_nuswide"]

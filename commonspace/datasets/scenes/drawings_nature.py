@@ -6,7 +6,7 @@ down. It knows no names and no scenes.
 
 import numpy as np
 
-from commonspace.data.pen import Patch, bar, box, oval, pair, path, ring
+from commonspace.datasets.scenes.shapes import Patch, bar, box, oval, pair, path, ring
 
 __all__ = ["apple", "butterfly", "cactus", "cat", "fish", "flower", "mushroom", "tree"]
 

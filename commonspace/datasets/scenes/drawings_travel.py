@@ -4,7 +4,7 @@ Each is a list of patches, from back to front, in the square from (-1, -1) to (1
 down. It knows no names and no scenes.
 """
 
-from commonspace.data.pen import Patch, bar, box, oval, pair, path
+from commonspace.datasets.scenes.shapes import Patch, bar, box, oval, pair, path
 
 __all__ = ["balloon", "boat", "car", "house", "lighthouse", "rocket", "tent", "train"]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commonspace.data import Features, Images, Texts, decode_image, load_dataset
+from commonspace.data import Features, Images, Texts, decode_image
+from commonspace.datasets import load_dataset
 from commonspace.errors import DataError
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.files import reading
-from commonspace.data.keys import ORIGIN, canonical_key
+from commonspace.data.formats.keys import ORIGIN, canonical_key
 from commonspace.data.problems import Problems
 from commonspace.errors import DataError
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.files import reading
-from commonspace.data.mat5 import check_mat5
+from commonspace.data.formats.mat5 import check_mat5
 
 __all__ = ["read_mat", "write_mat"]
 

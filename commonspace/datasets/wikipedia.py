@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.arrays import table_from_arrays
 from commonspace.data.assemble import Table
-from commonspace.data.benchmark import Paths, files_by_stem, need_file, report_missing
 from commonspace.data.columns import Images, Texts
 from commonspace.data.files import reading
+from commonspace.data.formats.arrays import table_from_arrays
+from commonspace.data.formats.mat import read_mat
+from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.labels import decode_labels
-from commonspace.data.mat import read_mat
-from commonspace.data.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.problems import Problems
+from commonspace.datasets.benchmark import Paths, files_by_stem, need_file, report_missing
 from commonspace.errors import DataError, FileFormatError
 
 __all__ = [

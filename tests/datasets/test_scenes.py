@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from commonspace.data.backdrops import BACKDROPS, backdrop
-from commonspace.data.captions import BACKDROP_PHRASES, NAMES, RELATIONS, Scene, caption
 from commonspace.data.columns import Images, Texts
 from commonspace.data.dataset import SPLITS, Dataset
-from commonspace.data.drawings import DRAWINGS, drawing
-from commonspace.data.pen import shades
-from commonspace.data.scenes import COLOURS, _places, scenes
+from commonspace.datasets.scenes.backdrops import BACKDROPS, backdrop
+from commonspace.datasets.scenes.captions import BACKDROP_PHRASES, NAMES, RELATIONS, Scene, caption
+from commonspace.datasets.scenes.drawings import DRAWINGS, drawing
+from commonspace.datasets.scenes.scenes import COLOURS, _places, scenes
+from commonspace.datasets.scenes.shapes import shades
 from commonspace.errors import SettingError
 
 KITE = Scene("kite", "red", "house", "blue", "above", "meadow")

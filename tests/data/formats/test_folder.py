@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from commonspace.data import Images, Texts, check_images, drop_unreadable_images, load_dataset
-from commonspace.data.metadata import read_records
+from commonspace.data import Images, Texts, check_images, drop_unreadable_images
+from commonspace.data.formats.metadata import read_records
 from commonspace.data.problems import Problems
+from commonspace.datasets import load_dataset
 from commonspace.errors import DataError, FileFormatError, SplitError
 
 Line = dict[str, Any]

@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from commonspace.data.arrays import table_from_arrays
 from commonspace.data.assemble import Table, assemble
-from commonspace.data.benchmark import Benchmark, paper_split
 from commonspace.data.dataset import Dataset
-from commonspace.data.folder import find_metadata, read_folder
-from commonspace.data.hdf5 import read_hdf5
-from commonspace.data.mat import read_mat
-from commonspace.data.mat_folder import is_mat_folder, read_mat_folder
-from commonspace.data.npz import read_npz
-from commonspace.data.nuswide import read_nuswide
-from commonspace.data.parquet import read_parquet
-from commonspace.data.pascal import read_pascal
+from commonspace.data.formats.arrays import table_from_arrays
+from commonspace.data.formats.folder import find_metadata, read_folder
+from commonspace.data.formats.hdf5 import read_hdf5
+from commonspace.data.formats.mat import read_mat
+from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
+from commonspace.data.formats.npz import read_npz
+from commonspace.data.formats.parquet import read_parquet
 from commonspace.data.problems import Problems
-from commonspace.data.wikipedia import (
+from commonspace.datasets.benchmark import Benchmark, paper_split
+from commonspace.datasets.nuswide import read_nuswide
+from commonspace.datasets.pascal import read_pascal
+from commonspace.datasets.wikipedia import (
     has_wikipedia_keys,
     is_wikipedia_folder,
     read_wikipedia,
     read_wikipedia_pairs,
 )
-from commonspace.data.xmedianet import read_xmedianet
+from commonspace.datasets.xmedianet import read_xmedianet
 from commonspace.errors import DataError, FileFormatError, SettingError
 
 __all__ = ["BENCHMARKS", "BUILT_IN", "FILES", "LAYOUTS", "Layout", "load_dataset"]
@@ -115,7 +115,9 @@ class Layout:
 
 
 def _scenes(seed: int) -> Dataset:
-    from commonspace.data.scenes import scenes  # drawn with Pillow: only for who asks for it
+    from commonspace.datasets.scenes.scenes import (
+        scenes,  # drawn with Pillow: only for who asks for it
+    )
 
     return scenes(seed)
 

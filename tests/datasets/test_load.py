@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from commonspace.data import Dataset, Features, load_dataset
-from commonspace.data.load import BUILT_IN
+from commonspace.data import Dataset, Features
 from commonspace.data.problems import Problems
-from commonspace.data.wikipedia import read_wikipedia
+from commonspace.datasets import load_dataset
+from commonspace.datasets.load import BUILT_IN
+from commonspace.datasets.wikipedia import read_wikipedia
 from commonspace.errors import DataError, FileFormatError, SettingError, SplitError
 
 GENERATOR = np.random.default_rng(0)

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from commonspace.data import Images, Texts, load_dataset
-from commonspace.data.pascal import read_sentence_page
+from commonspace.data import Images, Texts
+from commonspace.datasets import load_dataset
+from commonspace.datasets.pascal import read_sentence_page
 from commonspace.errors import DataError, FileFormatError
 
 CLASSES = ("aeroplane", "bicycle", "bird")

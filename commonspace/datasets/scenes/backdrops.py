@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from commonspace.data.pen import Colour
+from commonspace.datasets.scenes.shapes import Colour
 
 __all__ = ["BACKDROPS", "backdrop"]
 

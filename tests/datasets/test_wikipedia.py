@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from commonspace.data import Features, Images, Texts, decode_image, load_dataset
-from commonspace.data.benchmark import draw_sizes, stratified_draw
-from commonspace.data.wikipedia import read_article_text
+from commonspace.data import Features, Images, Texts, decode_image
+from commonspace.datasets import load_dataset
+from commonspace.datasets.benchmark import draw_sizes, stratified_draw
+from commonspace.datasets.wikipedia import read_article_text
 from commonspace.errors import DataError, FileFormatError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "wikipedia"

@@ -13,12 +13,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from commonspace.data.assemble import Table
-from commonspace.data.benchmark import files_by_stem
 from commonspace.data.columns import Images, Texts
 from commonspace.data.files import reading
+from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.labels import labels_from_names
-from commonspace.data.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.problems import Problems
+from commonspace.datasets.benchmark import files_by_stem
 from commonspace.errors import DataError
 
 __all__ = ["read_pascal", "read_sentence_page"]

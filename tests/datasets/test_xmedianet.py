@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commonspace.data import Features, Images, Texts, load_dataset
+from commonspace.data import Features, Images, Texts
+from commonspace.datasets import load_dataset
 from commonspace.errors import DataError, FileFormatError
 
 COUNTS = {"train": 24, "test": 12}

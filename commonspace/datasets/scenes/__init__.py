@@ -1,0 +1,1 @@
+"""Scenes: a built-in data set of drawn pictures with captions."""
