@@ -97,7 +97,7 @@ def _speed(name: str, encoder: Encoder, data: Dataset, turns: int) -> None:
     column = data.columns["image"]
     ready = encoder.input(column).split(BATCH)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
-        encoder.trunk(ready[0])  # first calls choose their kernels
+        encoder.backbone(ready[0])  # first calls choose their kernels
     rates: list[tuple[float, float, float]] = []
     for _ in range(turns):
         plain = _bare(encoder, ready)
@@ -119,7 +119,7 @@ def _bare(encoder: Encoder, ready: Sequence[torch.Tensor]) -> float:
     begun = time.perf_counter()
     with torch.inference_mode():
         for batch in ready:
-            encoder.trunk(batch)
+            encoder.backbone(batch)
     return time.perf_counter() - begun
 
 

@@ -5,7 +5,7 @@
 Each cell is a data set, a condition on the labels of training and validation, a method and a seed;
 the figure is the average mAP of the test part over all directions. Every method gets the same
 samples, as it stands: DSCMR and InfoNCE with 100 epochs and a patience of 20, posterior matching
-at three granularities, semantic matching with the probability. Finished cells are kept in a file.
+at three instance_weights, semantic matching with the probability. Finished cells are kept in a file.
 
     noise .2      that share of labels of training and validation is drawn anew from all classes
     5 labels      training has as many samples of each class, and no others
@@ -74,19 +74,21 @@ def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
 
 
 def measure(data: cs.Dataset, condition: str, asked: Method) -> dict[str, float]:
-    """Fit once; return the figure for each granularity, "" where there is none."""
+    """Fit once; return the figure for each instance_weight, "" where there is none."""
     space = asked.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
     test = data.part("test")
     vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
     figures = {}
-    for dial in (0.0, None, 1.0) if space.granular else (None,):
+    for dial in (0.0, None, 1.0) if space.has_instance_block else (None,):
         found = [
             average_precision(
                 space.as_queries(vectors[a], dial), vectors[b], test.labels, test.labels
             )
             for a, b in over_pairs(vectors)
         ]
-        name = "" if not space.granular else "standing" if dial is None else f"at {dial:g}"
+        name = (
+            "" if not space.has_instance_block else "standing" if dial is None else f"at {dial:g}"
+        )
         figures[name] = _average(np.mean(found, axis=0), test, by_class=condition == "long tail")
     return figures
 

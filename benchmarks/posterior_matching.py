@@ -2,7 +2,7 @@
 
     python benchmarks/posterior_matching.py ../shared/data [--noise 0.4] [--method infonce]
 
-Each cell is a data set and a seed: the mAP at several granularities, the recall of the very pair,
+Each cell is a data set and a seed: the mAP at several instance_weights, the recall of the very pair,
 the calibration error of the relevance, the mAP that small codes keep, and seconds. ``--noise``
 draws that share of the labels of training and validation at random, from all classes. In the place
 of posterior matching, ``--method dscmr`` measures DSCMR as released, 500 epochs, chosen on
@@ -90,7 +90,7 @@ def measure(data: cs.Dataset, method: Method, same: NDArray[np.intp]) -> dict[st
     directions, labels = over_pairs(vectors), test.labels
     alike, relevant = same[:, None] == same, labels.astype(int) @ labels.T.astype(int) > 0
     figures: dict[str, Any] = {"seconds": space.provenance["chosen"]["seconds"]}
-    for dial in DIALS if space.granular else (None,):
+    for dial in DIALS if space.has_instance_block else (None,):
         asked = {name: space.as_queries(one, dial) for name, one in vectors.items()}
         figures[f"map at {dial}"] = [
             mean_average_precision(asked[a], vectors[b], labels, labels) for a, b in directions
@@ -98,14 +98,14 @@ def measure(data: cs.Dataset, method: Method, same: NDArray[np.intp]) -> dict[st
         figures[f"r@10 at {dial}"] = [
             recall(asked[a], vectors[b], alike, 10) for a, b in directions
         ]
-    kind = 0.0 if space.granular else None
+    kind = 0.0 if space.has_instance_block else None
     scores = [(space.as_queries(vectors[a], kind) @ vectors[b].T).ravel() for a, b in directions]
     p = space.relevance(np.concatenate(scores))
     figures["ece"] = calibration_error(p, np.tile(relevant.ravel(), len(directions)))
     figures["ap"] = {
         name: np.round(one, 6).tolist() for name, one in average_precisions(space, test).items()
     }
-    if space.granular:
+    if space.has_instance_block:
         figures["codes"] = codes(space, data, vectors, directions)
     if isinstance(method, PosteriorMatching):
         figures["posteriors"] = space.provenance["posteriors"]

@@ -75,9 +75,9 @@ def fast(data: cs.Dataset, epochs: int, precision: Precision) -> list[float]:
     """Train with the project's own loop; return the loss of each epoch."""
     torch.manual_seed(0)
     sizes = {"image": IMAGE, "text": TEXT}
-    trunks = {name: {"kind": "vectors", "size": size} for name, size in sizes.items()}
+    backbones = {name: {"kind": "vectors", "size": size} for name, size in sizes.items()}
     network = DSCMRNetwork(
-        DSCMRConfig(trunks, CLASSES, relu_after_shared=False, classifier="affine")
+        DSCMRConfig(backbones, CLASSES, relu_after_shared=False, classifier="affine")
     )
     inputs = {name: Vectors(size) for name, size in sizes.items()}
     samples = Samples(data, inputs, torch.device("cpu"))

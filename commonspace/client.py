@@ -50,7 +50,7 @@ class Answer:
     """The best first."""
     total: int
     """Items that condition and modality leave to be found."""
-    granular: bool
+    has_instance_block: bool
     calibrated: bool
     seconds: float
     """That the service took."""
@@ -108,7 +108,7 @@ class Client:
         modality: str | None = None,
         modality_of_query: str | None = None,
         where: str | None = None,
-        granularity: float | None = None,
+        instance_weight: float | None = None,
         min_relevance: float | None = None,
     ) -> Answer:
         """Return the items that fit a query best.
@@ -122,7 +122,7 @@ class Client:
             modality: find items by this modality alone.
             modality_of_query: by which of its modalities ``id`` asks; None: by all.
             where: a condition: 'price < 50'.
-            granularity: from 0, "the same kind", to 1, "this very thing".
+            instance_weight: from 0, "the same kind", to 1, "this very thing".
             min_relevance: leave out, of the k, what is less probably relevant.
 
         Raises:
@@ -136,7 +136,7 @@ class Client:
             "modality": modality,
             "modality_of_query": modality_of_query,
             "where": where,
-            "granularity": granularity,
+            "instance_weight": instance_weight,
             "min_relevance": min_relevance,
         }
         asked = {name: value for name, value in fields.items() if value is not None}

@@ -17,7 +17,7 @@ from commonspace.encoders import Input
 from commonspace.encoders.heap import reused_heap
 from commonspace.errors import DataError, SettingError
 
-__all__ = ["EmbeddingNetwork", "GranularNetwork", "embed_items", "weigh_queries"]
+__all__ = ["EmbeddingNetwork", "InstanceWeightedNetwork", "embed_items", "weigh_queries"]
 
 PORTION = 512
 """Raw items that are turned into network input at a time."""
@@ -50,19 +50,19 @@ class EmbeddingNetwork(Protocol):
 
 
 @runtime_checkable
-class GranularNetwork(Protocol):
+class InstanceWeightedNetwork(Protocol):
     """What a network has besides whose vectors may hold several blocks, weighed by the query."""
 
     @property
-    def granular(self) -> bool:
+    def has_instance_block(self) -> bool:
         """Whether they do."""
 
-    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
-        """Return vectors whose inner product with those of items is the score at that granularity.
+    def as_queries(self, vectors: Tensor, instance_weight: float) -> Tensor:
+        """Return vectors whose inner product with those of items is the score at that instance_weight.
 
         Args:
             vectors: (n, d) float32, as it embeds, in the memory of the CPU.
-            granularity: from 0, "the same kind", to 1, "this very thing".
+            instance_weight: from 0, "the same kind", to 1, "this very thing".
 
         Returns:
             (n, d) float32.
@@ -104,20 +104,20 @@ def embed_items(
 
 
 def weigh_queries(
-    network: nn.Module, vectors: ArrayLike, granularity: float | None
+    network: nn.Module, vectors: ArrayLike, instance_weight: float | None
 ) -> NDArray[np.float32]:
-    """Return the vectors of queries, weighed for a granularity.
+    """Return the vectors of queries, weighed for a instance_weight.
 
     Args:
-        network: may be a ``GranularNetwork``.
+        network: may be a ``InstanceWeightedNetwork``.
         vectors: (n, d), as it embeds.
-        granularity: in [0, 1]; None leaves the vectors as they are.
+        instance_weight: in [0, 1]; None leaves the vectors as they are.
 
     Returns:
         (n, d) float32.
 
     Raises:
-        SettingError: the network knows no granularity, or it is not in [0, 1].
+        SettingError: the network knows no instance_weight, or it is not in [0, 1].
         DataError: the vectors are not of the network's size.
     """
     given, size = np.asarray(vectors, dtype=np.float32), network.dimension
@@ -128,23 +128,23 @@ def weigh_queries(
             found=f"{given.shape}",
             advice="embed the queries with this space first",
         )
-    if granularity is None:
+    if instance_weight is None:
         return given
-    if not (isinstance(network, GranularNetwork) and network.granular):
+    if not (isinstance(network, InstanceWeightedNetwork) and network.has_instance_block):
         raise SettingError(
-            "the space knows no granularity",
-            expected="no granularity, or a space that was fitted with an instance block",
-            found=repr(granularity),
+            "the space knows no instance_weight",
+            expected="no instance_weight, or a space that was fitted with an instance block",
+            found=repr(instance_weight),
             advice="leave it out, or fit the space with a method that has the dial",
         )
-    if not 0 <= granularity <= 1:
+    if not 0 <= instance_weight <= 1:
         raise SettingError(
-            "the granularity cannot work",
+            "the instance_weight cannot work",
             expected='from 0, "the same kind", to 1, "this very thing"',
-            found=repr(granularity),
+            found=repr(instance_weight),
             advice="leave it out to take the method's own",
         )
-    weighed: NDArray[np.float32] = network.as_queries(torch.tensor(given), granularity).numpy()
+    weighed: NDArray[np.float32] = network.as_queries(torch.tensor(given), instance_weight).numpy()
     return weighed
 
 

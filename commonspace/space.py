@@ -20,7 +20,7 @@ from torch import nn
 from commonspace.atomic import new_folder
 from commonspace.calibration import Calibration
 from commonspace.data.dataset import Dataset
-from commonspace.embedding import GranularNetwork, embed_items, weigh_queries
+from commonspace.embedding import InstanceWeightedNetwork, embed_items, weigh_queries
 from commonspace.encoders import Input, input_from_config
 from commonspace.errors import SettingError, SpaceError
 from commonspace.machine import choose_device
@@ -63,7 +63,7 @@ class CommonSpace:
         inputs: modality name -> what turns raw items, or features, into network input.
         class_names: the classes that the space was fitted on, in the order of its outputs.
         provenance: what it was fitted on and how: method, data fingerprint, seed, versions.
-        calibration: from scores, at granularity 0 where the space is granular, to the
+        calibration: from scores, at instance_weight 0 where the space is granular, to the
             probability of a shared class; None where that is not known.
     """
 
@@ -107,9 +107,9 @@ class CommonSpace:
         return fingerprint_of(self._description(), self.network.state_dict())
 
     @property
-    def granular(self) -> bool:
-        """Whether ``as_queries`` takes a granularity."""
-        return isinstance(self.network, GranularNetwork) and self.network.granular
+    def has_instance_block(self) -> bool:
+        """Whether ``as_queries`` takes a instance_weight."""
+        return isinstance(self.network, InstanceWeightedNetwork) and self.network.has_instance_block
 
     @property
     def calibrated(self) -> bool:
@@ -178,23 +178,23 @@ class CommonSpace:
         return embedded
 
     def as_queries(
-        self, vectors: ArrayLike, granularity: float | None = None
+        self, vectors: ArrayLike, instance_weight: float | None = None
     ) -> NDArray[np.float32]:
         """Return vectors to ask with: their inner product with those of ``embed`` is the score.
 
         Args:
             vectors: (n, d), what ``embed`` gave for the queries.
-            granularity: what is asked for, from 0, "the same kind", to 1, "this very thing"; None:
+            instance_weight: what is asked for, from 0, "the same kind", to 1, "this very thing"; None:
                 the method's own mixture, which leaves the vectors as they are.
 
         Returns:
             (n, d) float32.
 
         Raises:
-            SettingError: the space knows no granularity, or it is not in [0, 1].
+            SettingError: the space knows no instance_weight, or it is not in [0, 1].
             DataError: the vectors are not of this space's size.
         """
-        return weigh_queries(self.network, vectors, granularity)
+        return weigh_queries(self.network, vectors, instance_weight)
 
     def relevance(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Return how probable it is that query and item share a class, given their score.
@@ -202,7 +202,7 @@ class CommonSpace:
         The map was fitted on the validation part, between different modalities.
 
         Args:
-            scores: of any shape; at granularity 0 where the space is granular.
+            scores: of any shape; at instance_weight 0 where the space is granular.
 
         Returns:
             Probabilities in [0, 1], float64, of the same shape.

@@ -101,7 +101,7 @@ def test_vectors_have_length_one_and_do_not_depend_on_the_batch(
 
 
 def test_embedding_leaves_the_space_as_it_was(of_hues: cs.CommonSpace, hues: Dataset) -> None:
-    """Normalisation in its trunk must not go on learning, nor its dropout drop."""
+    """Normalisation in its backbone must not go on learning, nor its dropout drop."""
     before = {name: value.clone() for name, value in of_hues.network.state_dict().items()}
     first = of_hues.embed("image", hues.columns["image"])
     second = of_hues.embed("image", hues.columns["image"])

@@ -73,11 +73,11 @@ class Blocks(nn.Module):
     """Two blocks of one coordinate each, the second weighed by the dial."""
 
     dimension = 2
-    granular = True
+    has_instance_block = True
 
-    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
-        weights = torch.tensor([1 - granularity, granularity])
-        return vectors * weights + torch.tensor([0, granularity])
+    def as_queries(self, vectors: Tensor, instance_weight: float) -> Tensor:
+        weights = torch.tensor([1 - instance_weight, instance_weight])
+        return vectors * weights + torch.tensor([0, instance_weight])
 
 
 def test_queries_are_weighed_and_items_are_not() -> None:
@@ -88,15 +88,15 @@ def test_queries_are_weighed_and_items_are_not() -> None:
         np.testing.assert_allclose(weighed, expected)
     np.testing.assert_array_equal(weigh_queries(Blocks(), vectors, None), vectors)
     for dial in (-0.1, 1.1, float("nan")):
-        with pytest.raises(SettingError, match="granularity cannot work"):
+        with pytest.raises(SettingError, match="instance_weight cannot work"):
             weigh_queries(Blocks(), vectors, dial)
 
 
 def test_a_space_without_a_dial_leaves_queries_as_they_are(space: cs.CommonSpace) -> None:
-    assert not space.granular
+    assert not space.has_instance_block
     vectors = np.arange(8.0).reshape(2, 4)
     np.testing.assert_array_equal(space.as_queries(vectors), vectors.astype(np.float32))
-    with pytest.raises(SettingError, match="no granularity") as caught:
+    with pytest.raises(SettingError, match="no instance_weight") as caught:
         space.as_queries(vectors, 0.5)
     assert "leave it out" in caught.value.advice
     for wrong in (np.zeros(4), np.zeros((1, 3))):

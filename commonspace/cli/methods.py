@@ -47,7 +47,7 @@ class MethodOptions:
     encoders: Mapping[str, str] = field(default_factory=dict)
     several_texts: Literal["mean", "concatenate", "each"] = "concatenate"
     fine_tune: FineTune = "none"
-    trunk_learning_rate: float = 1e-5
+    backbone_learning_rate: float = 1e-5
     checkpoint_gradients: bool = False
 
 
@@ -85,7 +85,7 @@ def _from_raw(options: MethodOptions) -> "FromRaw":
         encoders=options.encoders,
         several_texts=options.several_texts,
         fine_tune=options.fine_tune,
-        trunk_learning_rate=options.trunk_learning_rate,
+        backbone_learning_rate=options.backbone_learning_rate,
         checkpoint_gradients=options.checkpoint_gradients,
     )
 

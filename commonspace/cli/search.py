@@ -50,7 +50,7 @@ def search(
             help="""Only items for which this holds: 'label = "Watches" and price < 50'.""",
         ),
     ] = None,
-    granularity: Annotated[
+    instance_weight: Annotated[
         float | None,
         typer.Option(
             metavar="0..1",
@@ -88,7 +88,7 @@ def search(
     from commonspace.retrieval import Index, Query, Search
 
     asked = _asked(words, image, queries)
-    how = Search(k, modality, where, granularity, min_relevance)
+    how = Search(k, modality, where, instance_weight, min_relevance)
     encoders = encoders_named(None, None, encoder)
     with Index.open(index, encoders=encoders, device=device) as opened:
         found = opened.search_many([Query(**one) for one in asked], how)

@@ -79,7 +79,7 @@ def train(
         ),
     ] = "none",
     several_texts: SeveralTextsOption = "concatenate",
-    trunk_learning_rate: Annotated[
+    backbone_learning_rate: Annotated[
         float,
         typer.Option(help="Of encoders that are trained along.", rich_help_panel=ENCODERS),
     ] = 1e-5,
@@ -116,7 +116,7 @@ def train(
         typer.Option(
             min=1,
             help="Samples in a step; by itself what suits the method, with dscmr 100, or 50 for"
-            " trunks that start from nothing.",
+            " backbones that start from nothing.",
             show_default=False,
             rich_help_panel=HOW_LONG,
         ),
@@ -124,7 +124,7 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Of Adam; by itself what suits the method, with dscmr 1e-4, or 5e-4 for trunks"
+            help="Of Adam; by itself what suits the method, with dscmr 1e-4, or 5e-4 for backbones"
             " that start from nothing.",
             show_default=False,
             rich_help_panel=HOW_LONG,
@@ -147,7 +147,7 @@ def train(
         float | None,
         typer.Option(
             min=0,
-            help="The factor of J3; by itself 1e-1, or 1e-2 for trunks that start from nothing.",
+            help="The factor of J3; by itself 1e-1, or 1e-2 for backbones that start from nothing.",
             show_default=False,
             rich_help_panel=OBJECTIVE,
         ),
@@ -221,7 +221,7 @@ def train(
         encoders=encoders_named(image, text, encoder),
         several_texts=several_texts,
         fine_tune=fine_tune,
-        trunk_learning_rate=trunk_learning_rate,
+        backbone_learning_rate=backbone_learning_rate,
         checkpoint_gradients=checkpoint_gradients,
     )
     record = RunRecord(data, split_seed, partial)

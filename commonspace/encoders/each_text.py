@@ -1,4 +1,4 @@
-"""Several texts for one sample, each read on its own: for trunks that average over them."""
+"""Several texts for one sample, each read on its own: for backbones that average over them."""
 
 from collections.abc import Sequence
 from typing import Any

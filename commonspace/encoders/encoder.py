@@ -1,6 +1,6 @@
 """An encoder: what turns raw items of one modality into feature vectors, and what it is.
 
-A pair of an input, which prepares items, and a trunk, the network that reads them, together with
+A pair of an input, which prepares items, and a backbone, the network that reads them, together with
 the facts that go wherever its features go. It knows nothing of data sets or of where weights come
 from.
 """
@@ -24,34 +24,34 @@ class Encoder:
     """Raw items -> feature vectors.
 
     Args:
-        input: prepares items for the trunk.
-        trunk: a module with a ``size``, in evaluation mode.
-        trunk_config: the description from which ``trunk_from_config`` builds the trunk again.
+        input: prepares items for the backbone.
+        backbone: a module with a ``size``, in evaluation mode.
+        backbone_config: the description from which ``backbone_from_config`` builds the backbone again.
         facts: what it is, fit for JSON; see ``described``.
     """
 
     input: Input
-    trunk: nn.Module
-    trunk_config: Mapping[str, Any]
+    backbone: nn.Module
+    backbone_config: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """The length of a feature vector."""
-        return int(self.trunk.size)  # type: ignore[arg-type]
+        return int(self.backbone.size)  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def __call__(self, items: Any) -> Tensor:  # noqa: ANN401 - what the input reads
         """Return the features of a few items: (n, size) float32, all in one batch."""
-        device = next(self.trunk.parameters()).device
-        features: Tensor = self.trunk(self.input(items).to(device))
+        device = next(self.backbone.parameters()).device
+        features: Tensor = self.backbone(self.input(items).to(device))
         return features.float().cpu()
 
 
 def described(
     input_: Input,
-    trunk: nn.Module,
-    trunk_config: Mapping[str, Any],
+    backbone: nn.Module,
+    backbone_config: Mapping[str, Any],
     *,
     spec: str,
     name: str,
@@ -63,27 +63,27 @@ def described(
 
     Args:
         input_: prepares items.
-        trunk: the network, with its weights.
-        trunk_config: its description.
+        backbone: the network, with its weights.
+        backbone_config: its description.
         spec: the text form that asked for it, without a path: "vgg19", "hf", "learnt".
         name: which network it is, for people.
         preprocessing: what happens to an item before, for people.
         fitted_on: "nothing", "train", or "other (…)" with what that was.
         more: further facts.
     """
-    weights = weights_sha256(trunk)
-    recipe = json.dumps([input_.to_config(), dict(trunk_config), weights], sort_keys=True)
+    weights = weights_sha256(backbone)
+    recipe = json.dumps([input_.to_config(), dict(backbone_config), weights], sort_keys=True)
     facts = {
         "spec": spec,
         "name": name,
-        "size": int(trunk.size),  # type: ignore[arg-type]
+        "size": int(backbone.size),  # type: ignore[arg-type]
         "preprocessing": preprocessing,
         "fitted_on": fitted_on,
         "weights_sha256": weights,
         "sha256": sha256(recipe.encode()).hexdigest(),  # weights, network and pre-processing
         **(more or {}),
     }
-    return Encoder(input_, trunk.eval(), dict(trunk_config), facts)
+    return Encoder(input_, backbone.eval(), dict(backbone_config), facts)
 
 
 def weights_sha256(module: nn.Module) -> str:

@@ -277,13 +277,13 @@ def _encoding(
 ) -> Callable[[torch.Tensor], NDArray[np.float32]]:
     """Return what turns network input into features, on the device and in the precision."""
     device = torch.device(settings.device)
-    trunk = encoder.trunk.to(device)
+    backbone = encoder.backbone.to(device)
     lower = settings.precision == "bfloat16"
 
     @torch.inference_mode()
     def encode(inputs: torch.Tensor) -> NDArray[np.float32]:
         with torch.autocast(device.type, torch.bfloat16, enabled=lower):
-            features: torch.Tensor = trunk(inputs.to(device))
+            features: torch.Tensor = backbone(inputs.to(device))
         values: NDArray[np.float32] = features.float().cpu().numpy()
         return values
 

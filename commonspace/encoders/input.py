@@ -1,4 +1,4 @@
-"""What turns the raw items of one modality into the tensor that its trunk reads.
+"""What turns the raw items of one modality into the tensor that its backbone reads.
 
 An input is pre-processing only: it is fixed before training and learns no weights. It knows
 nothing of networks, labels or splits. What it needs to be built again fits into a JSON object.

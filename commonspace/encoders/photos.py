@@ -1,7 +1,7 @@
 """Photos to a tensor of bytes, as networks trained on ImageNet expect them.
 
 The shorter side is scaled to one length and the centre is cut out. Values stay uint8 from 0 to 255;
-the trunk subtracts the mean. It knows nothing of file formats: decoding is the data room's.
+the backbone subtracts the mean. It knows nothing of file formats: decoding is the data room's.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Pictures to a tensor of bytes: decoded, cut to the centre square, scaled to one side.
 
-Values stay uint8 from 0 to 255, a quarter of the memory of float32; the trunk scales them. It
+Values stay uint8 from 0 to 255, a quarter of the memory of float32; the backbone scales them. It
 knows nothing of file formats: decoding is the data room's.
 """
 

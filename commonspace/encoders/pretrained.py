@@ -62,10 +62,10 @@ def image_encoder(source: str) -> Encoder:
     }
     pooling, size = _image_pooling(model, without_pooler, input_, config, source)
     config |= {"pooling": pooling, "size": size}
-    trunk = _around(PretrainedImages, config, model)
+    backbone = _around(PretrainedImages, config, model)
     return described(
         input_,
-        trunk,
+        backbone,
         {"kind": "pretrained_images", **config},
         spec="hf",
         name=f"{_short(source)} ({config['config']['model_type']}, {pooling})",
@@ -97,10 +97,10 @@ def text_encoder(source: str) -> Encoder:
         "size": _text_size(model, pooling),
         "padding": padding,
     }
-    trunk = _around(PretrainedTexts, config, model)
+    backbone = _around(PretrainedTexts, config, model)
     return described(
         input_,
-        trunk,
+        backbone,
         {"kind": "pretrained_texts", **config},
         spec="hf",
         name=f"{_short(source)} ({config['config']['model_type']}, {pooling})",
@@ -152,11 +152,11 @@ def tokens_input(source: str, model: nn.Module, longest: int | None = None) -> t
 
 
 def _around(build: Callable[..., nn.Module], config: dict[str, Any], model: nn.Module) -> nn.Module:
-    """Return a trunk that holds a model that is already loaded."""
+    """Return a backbone that holds a model that is already loaded."""
     with torch.device("meta"):  # its own weights are not needed
-        trunk = build(**config)
-    trunk.model = model
-    return trunk.eval()
+        backbone = build(**config)
+    backbone.model = model
+    return backbone.eval()
 
 
 def _image_pooling(
@@ -168,10 +168,10 @@ def _image_pooling(
     for name in names:
         if name == "pooler" and without_pooler:
             continue  # fresh weights would stand in its place
-        trunk = _around(PretrainedImages, {**config, "pooling": name, "size": 0}, model)
+        backbone = _around(PretrainedImages, {**config, "pooling": name, "size": 0}, model)
         try:
             with torch.inference_mode():
-                return name, int(trunk(blank).shape[1])
+                return name, int(backbone(blank).shape[1])
         except (AttributeError, TypeError, ValueError, RuntimeError) as exc:
             found = first_line(exc)
     raise DataError(

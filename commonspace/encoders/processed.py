@@ -1,7 +1,7 @@
 """Pictures to what a pretrained model reads, by the model's own image processor.
 
 The processor's settings are a JSON object, which a saved space carries. Where they end in the
-usual scaling and standardising, that part is left to the trunk, so that pictures travel as bytes,
+usual scaling and standardising, that part is left to the backbone, so that pictures travel as bytes,
 a quarter of the memory. It knows nothing of the model.
 """
 

@@ -61,13 +61,13 @@ def sentence_encoder(source: str) -> Encoder:
         "unit_length": unit_length,
     }
     with torch.device("meta"):  # its own weights are not needed
-        trunk = PretrainedTexts(**config)
-    trunk.model = model
-    _fill(trunk.dense, dense)
+        backbone = PretrainedTexts(**config)
+    backbone.model = model
+    _fill(backbone.dense, dense)
     name = folder.name if Path(source).is_dir() else source
     return described(
         input_,
-        trunk,
+        backbone,
         {"kind": "pretrained_texts", **config},
         spec="st",
         name=f"{name} ({config['pooling']}{', unit length' if unit_length else ''})",

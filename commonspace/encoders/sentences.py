@@ -106,20 +106,20 @@ def sentence_cnn(
     config: dict[str, Any] = {"vocabulary": words.size, "size": size, "word_size": word_size}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trunk = SentenceCNN(**config)
+        backbone = SentenceCNN(**config)
         with torch.no_grad():
-            table = trunk.words.weight
+            table = backbone.words.weight
             table[UNKNOWN:].uniform_(-UNSEEN_SPREAD, UNSEEN_SPREAD)
             if vectors is not None:
                 places = {word: row for row, word in enumerate(words.vocabulary, UNKNOWN + 1)}
                 known = [row for row, word in enumerate(vectors.words) if word in places]
                 rows = torch.tensor([places[vectors.words[row]] for row in known])
                 table[rows] = torch.from_numpy(vectors.vectors[known])
-    return trunk, {"kind": "sentence_cnn", **config}
+    return backbone, {"kind": "sentence_cnn", **config}
 
 
 def fit_sentence_cnn(
-    trunk: SentenceCNN,
+    backbone: SentenceCNN,
     words: Words,
     train: Dataset,
     validation: Dataset,
@@ -129,7 +129,7 @@ def fit_sentence_cnn(
     """Train the sentence CNN in place, with a softmax classifier that is dropped afterwards.
 
     Args:
-        trunk: fresh, with its word vectors, which are trained along.
+        backbone: fresh, with its word vectors, which are trained along.
         words: turns texts into its input.
         train: labelled samples; a sample with several classes counts for each in equal parts.
         validation: labelled samples on which the epoch is chosen.
@@ -146,38 +146,38 @@ def fit_sentence_cnn(
     held_tokens, held_targets = _labelled(words, validation, modality)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        head = nn.Linear(trunk.size, targets.shape[1])
-        parameters = [*trunk.parameters(), *head.parameters()]
+        head = nn.Linear(backbone.size, targets.shape[1])
+        parameters = [*backbone.parameters(), *head.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
         best = {"epoch": 0.0, "validation_loss": float("inf"), "validation_accuracy": 0.0}
         weights: dict[str, Tensor] = {}
         for epoch in range(1, settings.epochs + 1):
-            trunk.train()
+            backbone.train()
             for rows in torch.split(torch.randperm(len(targets)), settings.batch_size):
                 optimizer.zero_grad()
-                cross_entropy(head(trunk(tokens[rows]).relu()), targets[rows]).backward()  # type: ignore[no-untyped-call]
+                cross_entropy(head(backbone(tokens[rows]).relu()), targets[rows]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-            loss, accuracy = _held_out(trunk, head, held_tokens, held_targets)
+            loss, accuracy = _held_out(backbone, head, held_tokens, held_targets)
             if loss < best["validation_loss"]:
                 best = {
                     "epoch": float(epoch),
                     "validation_loss": loss,
                     "validation_accuracy": accuracy,
                 }
-                weights = deepcopy(trunk.state_dict())
+                weights = deepcopy(backbone.state_dict())
             elif epoch - best["epoch"] >= settings.patience:
                 break
-    trunk.load_state_dict(weights)
-    trunk.eval()
+    backbone.load_state_dict(weights)
+    backbone.eval()
     return best
 
 
 @torch.inference_mode()
 def _held_out(
-    trunk: SentenceCNN, head: nn.Linear, tokens: Tensor, targets: Tensor
+    backbone: SentenceCNN, head: nn.Linear, tokens: Tensor, targets: Tensor
 ) -> tuple[float, float]:
-    trunk.eval()
-    scores = torch.cat([head(trunk(part).relu()) for part in torch.split(tokens, 512)])
+    backbone.eval()
+    scores = torch.cat([head(backbone(part).relu()) for part in torch.split(tokens, 512)])
     right = targets.gather(1, scores.argmax(dim=1, keepdim=True)) > 0
     return float(cross_entropy(scores, targets)), float(right.float().mean())
 

@@ -139,8 +139,8 @@ def _averaging(encoder: Encoder) -> Encoder:
     facts = dict(encoder.facts)
     return described(
         EachText(encoder.input, fill),
-        MeanOfTexts(encoder.trunk),
-        {"kind": "mean_of_texts", "trunk": dict(encoder.trunk_config)},
+        MeanOfTexts(encoder.backbone),
+        {"kind": "mean_of_texts", "backbone": dict(encoder.backbone_config)},
         spec=facts["spec"],
         name=facts["name"],
         preprocessing=facts["preprocessing"],
@@ -182,14 +182,14 @@ def _texts(source: Source) -> Texts:
 
 
 def _sentences(source: Source, words: Words, vectors: WordVectors, spec: str, name: str) -> Encoder:
-    trunk, config = sentence_cnn(words, vectors, source.seed)
+    backbone, config = sentence_cnn(words, vectors, source.seed)
     how = "to be trained along"
     if source.train_now:
         train, validation = source.train, source.validation
         if source.several == "mean":  # it will read each text on its own
             train, validation = one_row_per_text(train), one_row_per_text(validation)
         settings = SentenceTraining(seed=source.seed)
-        best = fit_sentence_cnn(trunk, words, train, validation, source.modality, settings)
+        best = fit_sentence_cnn(backbone, words, train, validation, source.modality, settings)
         how = (
             f"by a softmax classifier, epoch {best['epoch']:.0f} by validation loss"
             f" (accuracy {best['validation_accuracy']:.3f})"
@@ -198,7 +198,7 @@ def _sentences(source: Source, words: Words, vectors: WordVectors, spec: str, na
     more = {"vectors_sha256": vectors.sha256} if vectors.sha256 else {}
     return described(
         words,
-        trunk,
+        backbone,
         config,
         spec=spec,
         name=f"sentence CNN over {name}",

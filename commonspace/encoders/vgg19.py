@@ -73,7 +73,7 @@ def vgg19_encoder(
         "size": 4096 if shown is None else len(shown),
     }
     name = "VGG-19" + (" with batch norms" if batch_norm else "")
-    trunk = load_weights(
+    backbone = load_weights(
         lambda: VGG19(**config),
         weights,
         path=path,
@@ -82,7 +82,7 @@ def vgg19_encoder(
     )
     return described(
         Photos(),
-        trunk,
+        backbone,
         {"kind": "vgg19", **config},
         spec="vgg19_bn" if batch_norm else "vgg19",
         name=f"{name}, fc7 {'before' if before_relu else 'after'} its ReLU",

@@ -67,7 +67,7 @@ def load_weights(
         weights: name -> tensor; floating-point ones become float32.
         path: where they come from, for messages.
         what: the architecture, for messages.
-        unused: beginnings of names that the network does without.
+        unused: build_backbones of names that the network does without.
 
     Raises:
         FileFormatError: the weights are those of another architecture.

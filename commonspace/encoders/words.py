@@ -1,6 +1,6 @@
 """Texts to word numbers, by a vocabulary from the training texts.
 
-It knows nothing of word meanings: vectors are the trunk's.
+It knows nothing of word meanings: vectors are the backbone's.
 """
 
 from collections import Counter

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from commonspace.data.dataset import Dataset
 from commonspace.losses import reversed_gradient, shares_class, triplet_loss
 from commonspace.methods.batches import labelled
-from commonspace.methods.descent import Descent, Plan, Trunks, descend
+from commonspace.methods.descent import Backbones, Descent, Plan, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -108,10 +108,10 @@ class ACMR(Descent):
         """
         return descend(self, self._plan, train, validation, run)
 
-    def _plan(self, trunks: Trunks, train: Dataset) -> Plan:
-        narrowing = [-(-self.common // 2), -(-self.common // 4), len(trunks)]
+    def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
+        narrowing = [-(-self.common // 2), -(-self.common // 4), len(backbones)]
         config = BranchesConfig(
-            trunks,
+            backbones,
             self.hidden,
             self.common,
             depth=2,

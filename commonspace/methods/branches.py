@@ -1,4 +1,4 @@
-"""From a column of the training part to the beginning of its branch: an input and a trunk."""
+"""From a column of the training part to the beginning of its branch: an input and a backbone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Input, Pixels, Vectors, Words
 from commonspace.errors import DataError
 
-__all__ = ["Beginning", "beginnings"]
+__all__ = ["Beginning", "build_backbones"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Beginning:
 
     input: Input
     """Turns the items of the column into network input."""
-    trunk: dict[str, Any]
-    """The description of the trunk that reads it."""
+    backbone: dict[str, Any]
+    """The description of the backbone that reads it."""
 
 
-def beginnings(
+def build_backbones(
     train: Dataset, encoders: Mapping[str, Encoder] | None = None
 ) -> dict[str, Beginning]:
     """Choose how each branch begins by what its column holds.
@@ -56,7 +56,7 @@ def beginnings(
                 advice="drop the column, or add training samples that have it",
             )
     given = {
-        name: Beginning(encoder.input, dict(encoder.trunk_config))
+        name: Beginning(encoder.input, dict(encoder.backbone_config))
         for name, encoder in (encoders or {}).items()
     }
     return {name: given.get(name) or _beginning(column) for name, column in train.columns.items()}

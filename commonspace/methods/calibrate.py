@@ -24,7 +24,7 @@ def calibrated(space: CommonSpace, validation: Dataset) -> CommonSpace:
 
     All pairs of samples in two different modalities count, in both roles, save for a sample with
     itself: who asks with something new does not find its other half in the index. Scores are those
-    at granularity 0 where the space is granular. A space stays without a map where all pairs are
+    at instance_weight 0 where the space is granular. A space stays without a map where all pairs are
     alike, such as when there is one class.
 
     Args:
@@ -41,7 +41,7 @@ def calibrated(space: CommonSpace, validation: Dataset) -> CommonSpace:
     relevant: list[NDArray[np.bool_]] = []
     for one, other in permutations(embedded, 2):
         (asking, rows), (items, columns) = embedded[one], embedded[other]
-        queries = space.as_queries(asking, 0.0 if space.granular else None)
+        queries = space.as_queries(asking, 0.0 if space.has_instance_block else None)
         strangers = rows[:, None] != columns[None, :]
         scores.append((queries @ items.T)[strangers])
         relevant.append((labels[rows] @ labels[columns].T > 0)[strangers])

@@ -13,7 +13,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
 from commonspace.losses import total_correlation, whitened_covariance
 from commonspace.methods.batches import nothing, paired
-from commonspace.methods.descent import Descent, Plan, Trunks, check_pairs, descend
+from commonspace.methods.descent import Backbones, Descent, Plan, check_pairs, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -95,18 +95,18 @@ class DCCA(Descent):
         """
         return descend(self, self._plan, train, validation, run)
 
-    def _plan(self, trunks: Trunks, train: Dataset) -> Plan:
-        if len(trunks) != 2:
+    def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
+        if len(backbones) != 2:
             raise DataError(
                 f"dcca cannot join the modalities of {train.name!r}",
                 expected="exactly 2",
-                found=f"{len(trunks)}: {', '.join(map(repr, trunks))}",
+                found=f"{len(backbones)}: {', '.join(map(repr, backbones))}",
                 advice="drop columns, or take a method for any number of them, such as mcca or"
                 " infonce",
             )
         check_pairs(train)
         config = BranchesConfig(
-            trunks, self.hidden, self.common, projected=self.dimension or self.common
+            backbones, self.hidden, self.common, projected=self.dimension or self.common
         )
 
         def settle(network: nn.Module, samples: Samples) -> None:

@@ -1,6 +1,6 @@
 """What the methods that train a plain network of branches have in common.
 
-A method says which network, from the trunks that the data asks for, and on which objective; here
+A method says which network, from the backbones that the data asks for, and on which objective; here
 its settings are checked, raw columns are met, and the rest is left to ``gradient.py``.
 """
 
@@ -15,7 +15,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder
 from commonspace.errors import DataError
 from commonspace.machine import Precision
-from commonspace.methods.branches import beginnings
+from commonspace.methods.branches import build_backbones
 from commonspace.methods.gradient import Recipe, fit_by_gradient
 from commonspace.methods.raw import FromRaw, learn_through, tuned
 from commonspace.methods.settings import check_setting
@@ -23,10 +23,10 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Objective, Run, Samples, TrainingSettings
 
-__all__ = ["Descent", "Plan", "Trunks", "check_pairs", "descend"]
+__all__ = ["Backbones", "Descent", "Plan", "check_pairs", "descend"]
 
-Trunks = Mapping[str, Mapping[str, Any]]
-"""Modality name -> description of the trunk that reads it."""
+Backbones = Mapping[str, Mapping[str, Any]]
+"""Modality name -> description of the backbone that reads it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Descent:
             seed=self.seed,
             device=self.device,
             precision=self.precision,
-            trunk_learning_rate=self.raw.trunk_learning_rate,
+            backbone_learning_rate=self.raw.backbone_learning_rate,
         )
 
 
@@ -108,7 +108,7 @@ class Plan:
 
 def descend(
     method: Descent,
-    plan: Callable[[Trunks, Dataset], Plan],
+    plan: Callable[[Backbones, Dataset], Plan],
     train: Dataset,
     validation: Dataset,
     run: Run | None,
@@ -117,7 +117,7 @@ def descend(
 
     Args:
         method: its settings.
-        plan: what it makes of the trunks and of the training part.
+        plan: what it makes of the backbones and of the training part.
         train: the samples to learn from.
         validation: labelled samples, on which the epoch is chosen.
         run: how to report, and where to keep a checkpoint.
@@ -131,8 +131,8 @@ def descend(
     def learn(
         train: Dataset, validation: Dataset, run: Run, encoders: Mapping[str, Encoder]
     ) -> CommonSpace:
-        branches = beginnings(train, encoders)
-        made = plan({name: branch.trunk for name, branch in branches.items()}, train)
+        branches = build_backbones(train, encoders)
+        made = plan({name: branch.backbone for name, branch in branches.items()}, train)
         recipe = Recipe(
             name=method.name,
             options=asdict(method),

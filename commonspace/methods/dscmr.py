@@ -12,7 +12,7 @@ from commonspace.encoders import Encoder
 from commonspace.errors import SettingError
 from commonspace.losses import Reduction
 from commonspace.machine import Precision
-from commonspace.methods.branches import beginnings
+from commonspace.methods.branches import build_backbones
 from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.methods.gradient import Recipe, fit_by_gradient
 from commonspace.methods.raw import FromRaw, learn_through, tuned
@@ -70,7 +70,7 @@ PACES: Mapping[str, Pace] = {
     "features": Pace(500, 100, 1e-4, 2048, 1024),  # as in the paper
     "encoders": Pace(60, 100, 1e-4, 2048, 1024),
     # Chosen on the validation parts of scenes and of real photos with descriptions: at the paper's
-    # size, a strong J3 holds trunks that know nothing yet at one point.
+    # size, a strong J3 holds backbones that know nothing yet at one point.
     "nothing": Pace(60, 50, 5e-4, 512, 256, eta=1e-2),
 }
 
@@ -88,7 +88,7 @@ class DSCMR:
 
     Options that are None take the value of the variant, or the one that suits the input, see
     ``PACES``: precomputed features are learnt from as in the paper; encoders that are trained
-    along, for fewer epochs; trunks that start from nothing, in smaller and quicker steps.
+    along, for fewer epochs; backbones that start from nothing, in smaller and quicker steps.
 
     Args:
         variant: "paper" or "released"; they differ in the items of ``Variant``.
@@ -195,9 +195,9 @@ class DSCMR:
         """Learn from features and raw items as they come; encoders are trained along."""
         input_ = _input_of(train, encoders)
         variant, pace = self._resolved(PACES[input_].eta), self._paced(input_)
-        branches = beginnings(train, encoders)
+        branches = build_backbones(train, encoders)
         config = DSCMRConfig(
-            trunks={name: branch.trunk for name, branch in branches.items()},
+            backbones={name: branch.backbone for name, branch in branches.items()},
             classes=len(train.class_names),
             hidden=pace.hidden,
             common=pace.common,
@@ -241,7 +241,7 @@ class DSCMR:
             seed=self.seed,
             device=self.device,
             precision=self.precision,
-            trunk_learning_rate=self.raw.trunk_learning_rate,
+            backbone_learning_rate=self.raw.backbone_learning_rate,
         )
 
 
@@ -251,7 +251,7 @@ def _input_of(train: Dataset, encoders: Mapping[str, Encoder]) -> str:
     trained = [
         name
         for name, encoder in encoders.items()
-        if any(isinstance(module, Tunable) for module in encoder.trunk.modules())
+        if any(isinstance(module, Tunable) for module in encoder.backbone.modules())
     ]
     if not raw:
         return "features"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from commonspace.data.dataset import Dataset
 from commonspace.losses import info_nce_loss
 from commonspace.methods.batches import nothing, paired
-from commonspace.methods.descent import Descent, Plan, Trunks, check_pairs, descend
+from commonspace.methods.descent import Backbones, Descent, Plan, check_pairs, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -83,14 +83,14 @@ class InfoNCE(Descent):
         """
         return descend(self, self._plan, train, validation, run)
 
-    def _plan(self, trunks: Trunks, train: Dataset) -> Plan:
+    def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
         check_pairs(train)
         heads: dict[str, Mapping[str, Any]] = (
             {"scale": {"kind": "scale", "temperature": self.temperature}}
             if self.learn_temperature
             else {}
         )
-        config = BranchesConfig(trunks, self.hidden, self.common, heads=heads)
+        config = BranchesConfig(backbones, self.hidden, self.common, heads=heads)
         return Plan(config, InfoNCEObjective(self.temperature), supervised=False)
 
 

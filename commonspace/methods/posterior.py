@@ -53,7 +53,7 @@ class PosteriorMatching(Descent):
     P(share a class) = 1 - prod_c (1 - p_c q_c).
 
     A second block of the same vectors tells items of one class apart. It is learnt by contrast
-    over pairs, in layers of its own. ``space.as_queries(vectors, granularity)`` weighs the two.
+    over pairs, in layers of its own. ``space.as_queries(vectors, instance_weight)`` weighs the two.
 
     Source: semantic matching is Rasiwasia et al.: A New Approach to Cross-Modal Multimedia
     Retrieval, ACM Multimedia 2010; the contrast, Radford et al.: Learning Transferable Visual
@@ -63,7 +63,7 @@ class PosteriorMatching(Descent):
     size, features or raw through encoders that are kept as they are.
 
     Args:
-        mixture: the weight of the second block where no granularity is asked for.
+        mixture: the weight of the second block where no instance_weight is asked for.
 
     The other settings are those of ``Descent``; ``hidden`` is the size of the network, and half
     that of the second block's, ``common`` the size of the second block, and ``batch_size`` the
@@ -156,7 +156,7 @@ class PosteriorMatching(Descent):
         present = np.stack([column.present for column in train.columns.values()])
         pairs = bool(((present.sum(axis=0) >= 2) & present).sum(axis=1).min() >= 2)
         return PosteriorConfig(
-            trunks={
+            backbones={
                 name: {"kind": "vectors", "size": len(machine.shift)}
                 for name, machine in kernels.machines.items()
             },

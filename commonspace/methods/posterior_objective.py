@@ -54,7 +54,7 @@ class PosteriorObjective:
             known = wanted.any(dim=1)
             if known.any():
                 kind = kind + _class_loss(found[known], wanted[known], network.config.several)
-        if not network.granular:
+        if not network.has_instance_block:
             return {"loss": kind, "kind": kind}
         z = {name: network.instance(name, x) for name, x in rescaled.items()}
         thing = nothing(z)

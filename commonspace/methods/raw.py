@@ -1,7 +1,7 @@
 """How a method begins with raw items: through which encoders, and how much of them it trains.
 
 Encoders that are kept as they are see each item once, before training; the method learns from
-their features, and the space gets both. Encoders that are trained along become its trunks. This
+their features, and the space gets both. Encoders that are trained along become its backbones. This
 module knows nothing of objectives.
 """
 
@@ -27,7 +27,7 @@ from commonspace.encoders import (
 from commonspace.encoders.cache import default_cache
 from commonspace.errors import check_settings
 from commonspace.machine import choose_device
-from commonspace.networks.trunked import Trunked
+from commonspace.networks.multi_branch import MultiBranchNetwork
 from commonspace.networks.tunable import FINE_TUNING, FineTuning, Tunable
 from commonspace.space import CommonSpace
 from commonspace.training import Run
@@ -38,7 +38,7 @@ __all__ = ["FromRaw", "Learn", "learn_through", "tuned"]
 Learn = Callable[[Dataset, Dataset, Run, Mapping[str, Encoder]], CommonSpace]
 """Learns from a training and a validation part as they come; the encoders are trained along."""
 
-T = TypeVar("T", bound=Trunked)
+T = TypeVar("T", bound=MultiBranchNetwork)
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class FromRaw:
         fine_tune: "none" keeps the encoders as they are, "top" trains their last block along,
             "all" trains them whole. Sentence CNNs of "word2vec" and "learnt" are trained by a
             classifier before under "none", and along with the space otherwise.
-        trunk_learning_rate: of trunks that come with trained weights.
-        checkpoint_gradients: whether trunks compute activations twice to save memory.
+        backbone_learning_rate: of backbones that come with trained weights.
+        checkpoint_gradients: whether backbones compute activations twice to save memory.
 
     Raises:
         SettingError: a value that cannot work.
@@ -62,7 +62,7 @@ class FromRaw:
     encoders: Mapping[str, str] = field(default_factory=dict)
     several_texts: SeveralTexts = "concatenate"
     fine_tune: FineTuning = "none"
-    trunk_learning_rate: float = 1e-5
+    backbone_learning_rate: float = 1e-5
     checkpoint_gradients: bool = False
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class FromRaw:
         checks = (
             ("fine_tune", self.fine_tune in FINE_TUNING, " or ".join(FINE_TUNING)),
             ("several_texts", self.several_texts in SEVERAL_TEXTS, " or ".join(SEVERAL_TEXTS)),
-            ("trunk_learning_rate", self.trunk_learning_rate > 0, "above 0"),
+            ("backbone_learning_rate", self.backbone_learning_rate > 0, "above 0"),
         )
         check_settings(self, checks)
 
@@ -149,10 +149,10 @@ def learn_through(
 
 
 def tuned(network: T, encoders: Mapping[str, Encoder], raw: FromRaw) -> T:
-    """Put the encoders' networks into a fresh network as its trunks, ready to be trained along."""
+    """Put the encoders' networks into a fresh network as its backbones, ready to be trained along."""
     for modality, encoder in encoders.items():
-        network.put_trunk(modality, encoder.trunk)
-        for module in encoder.trunk.modules():
+        network.put_backbone(modality, encoder.backbone)
+        for module in encoder.backbone.modules():
             if isinstance(module, Tunable):
                 module.tune(raw.fine_tune)
                 if raw.checkpoint_gradients:
@@ -189,22 +189,22 @@ def _joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
         encoders: modality -> encoder.
     """
     learnt = space.network
-    assert isinstance(learnt, Trunked)
-    trunks: dict[str, Any] = {
-        **learnt.config.trunks,
-        **{modality: dict(encoder.trunk_config) for modality, encoder in encoders.items()},
+    assert isinstance(learnt, MultiBranchNetwork)
+    backbones: dict[str, Any] = {
+        **learnt.config.backbones,
+        **{modality: dict(encoder.backbone_config) for modality, encoder in encoders.items()},
     }
     device = next(learnt.parameters()).device
     with torch.device("meta"):  # every weight comes from elsewhere
-        network = type(learnt)(replace(learnt.config, trunks=trunks))
+        network = type(learnt)(replace(learnt.config, backbones=backbones))
     for modality in network.modalities:
         encoder = encoders.get(modality)
-        trunk: nn.Module = learnt.trunk(modality) if encoder is None else encoder.trunk
-        network.put_trunk(modality, trunk.to(device))
+        backbone: nn.Module = learnt.backbone(modality) if encoder is None else encoder.backbone
+        network.put_backbone(modality, backbone.to(device))
     rest = {
         name: tensor
         for name, tensor in learnt.state_dict().items()
-        if not name.startswith("trunks.")
+        if not name.startswith("backbones.")
     }
     network.load_state_dict(rest, strict=False, assign=True)
     inputs = {**space.inputs, **{name: encoder.input for name, encoder in encoders.items()}}

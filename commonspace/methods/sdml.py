@@ -14,7 +14,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.errors import SettingError
 from commonspace.losses import label_space_loss, residual_norm, unit_rows
 from commonspace.methods.batches import labelled
-from commonspace.methods.descent import Descent, Plan, Trunks, descend
+from commonspace.methods.descent import Backbones, Descent, Plan, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -38,7 +38,7 @@ class SDML(Descent):
     are not squared, the length 1 and the sizes are those of its released code.
 
     The released code keeps for each modality the epoch with the least label error on validation;
-    here there is one epoch for all, by the validation mAP, as for every other method. Where a trunk
+    here there is one epoch for all, by the validation mAP, as for every other method. Where a backbone
     is trained along, its features are rebuilt as they are, without learning from that.
 
     Needs: labels; any number of modalities; neither pairs nor equal sizes. A sample may have
@@ -91,7 +91,7 @@ class SDML(Descent):
         """
         return descend(self, self._plan, train, validation, run)
 
-    def _plan(self, trunks: Trunks, train: Dataset) -> Plan:
+    def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
         classes = len(train.class_names)
         if self.common < classes:
             raise SettingError(
@@ -101,7 +101,7 @@ class SDML(Descent):
                 advice="choose a larger common space, or merge classes",
             )
         config = BranchesConfig(
-            trunks,
+            backbones,
             self.hidden,
             self.common,
             depth=2,
@@ -126,7 +126,7 @@ class SDMLObjective:
         assert isinstance(network, BranchesNetwork)
         classes, rebuilt = [], []
         for name, inputs in batch.inputs.items():
-            x = network.trunk(name)(inputs)
+            x = network.backbone(name)(inputs)
             u = unit_rows(network.project(name, x))
             decoded = network.decode(name, u) if network.decoders else None
             with torch.autocast(batch.labels.device.type, enabled=False):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from commonspace.data.dataset import Dataset
 from commonspace.losses import supervised_contrastive_loss
 from commonspace.methods.batches import labelled
-from commonspace.methods.descent import Descent, Plan, Trunks, descend
+from commonspace.methods.descent import Backbones, Descent, Plan, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -78,8 +78,8 @@ class SupervisedContrastive(Descent):
         """
         return descend(self, self._plan, train, validation, run)
 
-    def _plan(self, trunks: Trunks, _: Dataset) -> Plan:
-        config = BranchesConfig(trunks, self.hidden, self.common)
+    def _plan(self, backbones: Backbones, _: Dataset) -> Plan:
+        config = BranchesConfig(backbones, self.hidden, self.common)
         return Plan(config, SupervisedContrastiveObjective(self.temperature))
 
 

@@ -1,1 +1,1 @@
-"""The networks: trunks turn raw input into features, branches share their last layers."""
+"""The networks: backbones turn raw input into features, branches share their last layers."""

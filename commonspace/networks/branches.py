@@ -1,4 +1,4 @@
-"""A plain network of branches: a trunk and a few fully connected layers for each modality.
+"""A plain network of branches: a backbone and a few fully connected layers for each modality.
 
 What the methods add, a classifier, a decoder, a temperature, are heads that the space does not
 need. It knows nothing of losses, of training, or of where its input comes from.
@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from commonspace.networks.heads import ACTIVATIONS, Activation, head_from_config, layers
 from commonspace.networks.linear import FixedMap
-from commonspace.networks.trunked import Trunked
+from commonspace.networks.multi_branch import MultiBranchNetwork
 
 __all__ = ["BranchesConfig", "BranchesNetwork"]
 
@@ -23,20 +23,20 @@ class BranchesConfig:
     """All that is needed to build the network again.
 
     Args:
-        trunks: modality name -> description of its trunk, ``{"kind": ..., ...}``.
+        backbones: modality name -> description of its backbone, ``{"kind": ..., ...}``.
         hidden: the size of each hidden layer of a branch.
         common: d, the size of the last layer.
         depth: hidden layers in each branch, at least 1.
         activation: after each hidden layer.
         activate_last: whether it follows the last layer too.
         shared: whether the last layer is one and the same for all modalities.
-        decoded: whether each branch has a way back, from d to the features of its trunk.
+        decoded: whether each branch has a way back, from d to the features of its backbone.
         heads: name -> description of a head, ``{"kind": ..., ...}``.
         projected: k, the size of a map of each modality that follows and is set from outside: the
             space is then that of its results; None: there is none.
     """
 
-    trunks: Mapping[str, Mapping[str, Any]]
+    backbones: Mapping[str, Mapping[str, Any]]
     hidden: int = 1024
     common: int = 256
     depth: int = 1
@@ -48,15 +48,15 @@ class BranchesConfig:
     projected: int | None = None
 
 
-class BranchesNetwork(Trunked):
+class BranchesNetwork(MultiBranchNetwork):
     """A branch for each modality, with the last layer shared or not.
 
-        h = a(W_m f_m(x) + b_m), as often as there are hidden layers     f_m: the trunk
+        h = a(W_m f_m(x) + b_m), as often as there are hidden layers     f_m: the backbone
         u = V h + c                                                      the last layer
         embedded as u / ||u||, or as P_m'(u - n_m) at length 1           the map from outside
 
     Args:
-        config: sizes, trunks and options.
+        config: sizes, backbones and options.
     """
 
     kind = "branches"
@@ -67,7 +67,7 @@ class BranchesNetwork(Trunked):
         super().__init__(config)
         hidden = [config.hidden] * config.depth
         ends = hidden if config.shared else [*hidden, config.common]
-        sizes = [int(trunk.size) for trunk in self.trunks]  # type: ignore[arg-type]
+        sizes = [int(backbone.size) for backbone in self.backbones]  # type: ignore[arg-type]
         self.branches = nn.ModuleList(layers([size, *ends], config.activation) for size in sizes)
         between = ACTIVATIONS[config.activation]
         self.last = nn.Sequential(
@@ -94,7 +94,7 @@ class BranchesNetwork(Trunked):
         """Return the representations of each modality of a batch.
 
         Args:
-            inputs: modality name -> (n_m, ...) input of its trunk.
+            inputs: modality name -> (n_m, ...) input of its backbone.
 
         Returns:
             Modality name -> (n_m, d) float32, u.
@@ -103,10 +103,10 @@ class BranchesNetwork(Trunked):
 
     def represent(self, modality: str, inputs: Tensor) -> Tensor:
         """Return u for one modality: (n, d) float32, neither scaled nor shifted."""
-        return self.project(modality, self.trunk(modality)(inputs))
+        return self.project(modality, self.backbone(modality)(inputs))
 
     def project(self, modality: str, features: Tensor) -> Tensor:
-        """Return u for the features of a trunk.
+        """Return u for the features of a backbone.
 
         Args:
             modality: the branch.

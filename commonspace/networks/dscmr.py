@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.networks.trunked import Trunked
+from commonspace.networks.multi_branch import MultiBranchNetwork
 
 __all__ = ["Classifier", "DSCMRConfig", "DSCMRNetwork", "Outputs"]
 
@@ -23,7 +23,7 @@ class DSCMRConfig:
     """All that is needed to build the network again.
 
     Args:
-        trunks: modality name -> description of its trunk, ``{"kind": ..., ...}``.
+        backbones: modality name -> description of its backbone, ``{"kind": ..., ...}``.
         classes: c, the number of classes.
         hidden: the size of the fully connected layer of each branch.
         common: d, the size of the shared layer, which is that of the common space.
@@ -32,7 +32,7 @@ class DSCMRConfig:
             set from outside.
     """
 
-    trunks: Mapping[str, Mapping[str, Any]]
+    backbones: Mapping[str, Mapping[str, Any]]
     classes: int
     hidden: int = 2048
     common: int = 1024
@@ -49,17 +49,17 @@ class Outputs(NamedTuple):
     """(n, c) float32, the classifier's output for each of them."""
 
 
-class DSCMRNetwork(Trunked):
+class DSCMRNetwork(MultiBranchNetwork):
     """Branches with shared last layers, for two or more modalities.
 
-        branch m:     h = ReLU(W_m f_m(x) + b_m)       f_m: the trunk, W_m: hidden x features
+        branch m:     h = ReLU(W_m f_m(x) + b_m)       f_m: the backbone, W_m: hidden x features
         shared layer: u = W h + b                      followed by a ReLU in the paper
         classifier:   P'u                              with a bias in the released code
 
     Source: Zhen et al., Deep Supervised Cross-modal Retrieval, CVPR 2019, section 3.
 
     Args:
-        config: sizes, trunks and options.
+        config: sizes, backbones and options.
     """
 
     kind = "dscmr"
@@ -69,8 +69,8 @@ class DSCMRNetwork(Trunked):
         """Build the layers with fresh weights from torch's global generator."""
         super().__init__(config)
         self.hidden = nn.ModuleList(
-            nn.Linear(int(trunk.size), config.hidden)  # type: ignore[arg-type]
-            for trunk in self.trunks
+            nn.Linear(int(backbone.size), config.hidden)  # type: ignore[arg-type]
+            for backbone in self.backbones
         )
         self.shared = nn.Linear(config.hidden, config.common)
         self.classifier = nn.Linear(
@@ -88,7 +88,7 @@ class DSCMRNetwork(Trunked):
         """Return representation and prediction for each modality of a batch.
 
         Args:
-            inputs: modality name -> (n_m, ...) input of its trunk.
+            inputs: modality name -> (n_m, ...) input of its backbone.
 
         Returns:
             Modality name -> (n_m, d) and (n_m, c), both float32.
@@ -125,7 +125,7 @@ class DSCMRNetwork(Trunked):
 
     def _hidden(self, modality: str, inputs: Tensor) -> Tensor:
         number = self._numbers[modality]
-        return torch.relu(self.hidden[number](self.trunks[number](inputs)))
+        return torch.relu(self.hidden[number](self.backbones[number](inputs)))
 
     def _shared(self, hidden: Tensor) -> Tensor:
         u: Tensor = self.shared(hidden)

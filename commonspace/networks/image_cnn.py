@@ -1,4 +1,4 @@
-"""A small convolutional trunk for pictures, trained from nothing in seconds on a CPU.
+"""A small convolutional backbone for pictures, trained from nothing in seconds on a CPU.
 
 Four convolutions, each halving the side: the first by its stride, to be fast, the others by the
 maximum of 2 x 2; then the mean and the maximum over what is left. It takes pictures of at least
@@ -24,8 +24,8 @@ class ImageCNN(nn.Module):
         augment: whether pictures are varied while training.
 
     Example:
-        >>> trunk = ImageCNN(size=8, width=4).eval()
-        >>> trunk(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape
+        >>> backbone = ImageCNN(size=8, width=4).eval()
+        >>> backbone(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)).shape
         torch.Size([2, 8])
     """
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from commonspace.networks.kernel_machine import KernelMachine
-from commonspace.networks.trunked import Trunked
+from commonspace.networks.multi_branch import MultiBranchNetwork
 
 __all__ = ["DOUBT", "FINEST", "PosteriorConfig", "PosteriorNetwork", "Rescaled"]
 
 FINEST = 0.8
-"""The weight of the instance block at granularity 1: the very thing still is of its kind."""
+"""The weight of the instance block at instance_weight 1: the very thing still is of its kind."""
 
 DOUBT = 0.5
 """How much an item whose class is in doubt is forgiven where the very thing is asked for."""
@@ -29,7 +29,7 @@ class PosteriorConfig:
     """All that is needed to build the network again, save for its weights.
 
     Args:
-        trunks: modality name -> description of its trunk.
+        backbones: modality name -> description of its backbone.
         classes: c, the number of classes.
         landmarks: modality name -> points of its kernel machine.
         hidden: the size of the hidden layers.
@@ -38,7 +38,7 @@ class PosteriorConfig:
         mixture: the weight of the instance block in the vectors as they are, above 0.
     """
 
-    trunks: Mapping[str, Mapping[str, Any]]
+    backbones: Mapping[str, Mapping[str, Any]]
     classes: int
     landmarks: Mapping[str, int]
     hidden: int
@@ -47,7 +47,7 @@ class PosteriorConfig:
     mixture: float = 0.03
 
 
-class PosteriorNetwork(Trunked):
+class PosteriorNetwork(MultiBranchNetwork):
     """Class posteriors p, and unit vectors z that tell items of one class apart.
 
         p = (1 - s_m) a(kernel machine_m(x)) + s_m a(network_m(x) / t_m),   a: softmax, or sigmoid
@@ -76,7 +76,7 @@ class PosteriorNetwork(Trunked):
     def __init__(self, config: PosteriorConfig) -> None:
         """Build all layers, with fresh weights from torch's global generator."""
         super().__init__(config)
-        sizes = {name: int(self.trunk(name).size) for name in config.trunks}  # type: ignore[arg-type]
+        sizes = {name: int(self.backbone(name).size) for name in config.backbones}  # type: ignore[arg-type]
         self.scales = nn.ModuleList(Rescaled(size) for size in sizes.values())
         self.kernels = nn.ModuleList(
             KernelMachine(size, config.landmarks[name], config.classes)
@@ -99,10 +99,10 @@ class PosteriorNetwork(Trunked):
     @property
     def dimension(self) -> int:
         """The number of classes, and, behind, the size of the instance block and its doubt."""
-        return self.config.classes + (self.config.instance + 1 if self.granular else 0)
+        return self.config.classes + (self.config.instance + 1 if self.has_instance_block else 0)
 
     @property
-    def granular(self) -> bool:
+    def has_instance_block(self) -> bool:
         """Whether there is an instance block."""
         return self.config.instance > 0
 
@@ -120,7 +120,7 @@ class PosteriorNetwork(Trunked):
 
     def rescaled(self, modality: str, inputs: Tensor) -> Tensor:
         """Return (n, size) features of variance 1, each or on average: what all parts read."""
-        features: Tensor = self.scale(modality)(self.trunk(modality)(inputs).float())
+        features: Tensor = self.scale(modality)(self.backbone(modality)(inputs).float())
         return features
 
     def logits(self, modality: str, rescaled: Tensor) -> Tensor:
@@ -149,30 +149,30 @@ class PosteriorNetwork(Trunked):
 
         Args:
             modality: which branch.
-            inputs: (n, ...) input of its trunk.
+            inputs: (n, ...) input of its backbone.
         """
         rescaled = self.rescaled(modality, inputs)
         p = self.posterior(modality, rescaled)
-        if not self.granular:
+        if not self.has_instance_block:
             return p
         w = self.config.mixture
         doubt = (1 - p.norm(dim=1, keepdim=True)).clamp(min=0)
         thing = torch.cat([self.instance(modality, rescaled), doubt], dim=1)
         return torch.cat([sqrt(1 - w) * p, sqrt(w) * thing], dim=1)
 
-    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
-        """Return vectors whose inner product with those of items is the score at that granularity.
+    def as_queries(self, vectors: Tensor, instance_weight: float) -> Tensor:
+        """Return vectors whose inner product with those of items is the score at that instance_weight.
 
         At 0 the score is p'q, the probability of a shared class.
 
         Args:
             vectors: (n, d) float32, as ``embed`` gave them, on any device.
-            granularity: g, in [0, 1].
+            instance_weight: g, in [0, 1].
 
         Returns:
             (n, d) float32.
         """
-        w, standing = FINEST * granularity, self.config.mixture
+        w, standing = FINEST * instance_weight, self.config.mixture
         kind, thing = vectors[:, : self.config.classes], vectors[:, self.config.classes : -1]
         likeness = kind.square().sum(dim=1, keepdim=True) / (1 - standing)  # p'p
         share = w / sqrt(standing) * likeness

@@ -1,7 +1,7 @@
-"""Trunks that are models of the transformers library, pooled to one vector.
+"""Backbones that are models of the transformers library, pooled to one vector.
 
 The architecture is built from the model's own configuration, a JSON object, so that a space that
-holds such a trunk needs nothing beside its own files. Nothing is downloaded here, and no code
+holds such a backbone needs nothing beside its own files. Nothing is downloaded here, and no code
 that came with a checkpoint is ever run.
 """
 

@@ -31,8 +31,8 @@ class SentenceCNN(nn.Module):
         word_dropout: chance of a word to be read as unknown while training.
 
     Example:
-        >>> trunk = SentenceCNN(vocabulary=10, size=4).eval()
-        >>> trunk(torch.tensor([[2, 3, 4], [5, 0, 0]])).shape
+        >>> backbone = SentenceCNN(vocabulary=10, size=4).eval()
+        >>> backbone(torch.tensor([[2, 3, 4], [5, 0, 0]])).shape
         torch.Size([2, 4])
     """
 

@@ -9,26 +9,26 @@ NO_TEXT = -2
 
 
 class MeanOfTexts(nn.Module):
-    """The mean of a trunk's features over the texts of a sample.
+    """The mean of a backbone's features over the texts of a sample.
 
     Args:
-        trunk: the trunk that reads one text.
+        backbone: the backbone that reads one text.
 
     Example:
         >>> import torch
         >>> from commonspace.networks.sentence_cnn import SentenceCNN
-        >>> trunk = MeanOfTexts(SentenceCNN(vocabulary=10, size=4)).eval()
+        >>> backbone = MeanOfTexts(SentenceCNN(vocabulary=10, size=4)).eval()
         >>> one, two = torch.tensor([[5, 6, 7]]), torch.tensor([[5, 0, 0]])
-        >>> both = trunk(torch.stack([one, two], dim=1))
-        >>> torch.allclose(both, (trunk.trunk(one) + trunk.trunk(two)) / 2)
+        >>> both = backbone(torch.stack([one, two], dim=1))
+        >>> torch.allclose(both, (backbone.backbone(one) + backbone.backbone(two)) / 2)
         True
     """
 
-    def __init__(self, trunk: nn.Module) -> None:
-        """Keep the trunk; the length of its features stays."""
+    def __init__(self, backbone: nn.Module) -> None:
+        """Keep the backbone; the length of its features stays."""
         super().__init__()
-        self.trunk = trunk
-        self.size = int(trunk.size)  # type: ignore[arg-type]
+        self.backbone = backbone
+        self.size = int(backbone.size)  # type: ignore[arg-type]
 
     def forward(self, texts: Tensor) -> Tensor:
         """Return the mean features.
@@ -40,7 +40,7 @@ class MeanOfTexts(nn.Module):
             (n, size) floats; a sample without any text has zeros.
         """
         there = texts[:, :, 0] != NO_TEXT
-        features = self.trunk(texts[there])
+        features = self.backbone(texts[there])
         owners = there.nonzero()[:, 0]
         sums = features.new_zeros(len(texts), self.size).index_add(0, owners, features)
         means: Tensor = sums / there.sum(dim=1, keepdim=True).clamp(min=1)

@@ -1,4 +1,4 @@
-"""A trunk that comes with trained weights, and how much of it training may change.
+"""A backbone that comes with trained weights, and how much of it training may change.
 
 It knows nothing of optimisers: what must not change has ``requires_grad`` off and stays in
 evaluation mode, whatever mode the network around it is in.
@@ -21,7 +21,7 @@ FINE_TUNING: tuple[FineTuning, ...] = ("none", "top", "all")
 
 
 class Tunable(nn.Module):
-    """The base of trunks with trained weights.
+    """The base of backbones with trained weights.
 
     The running statistics of batch norm never change: those of the training images, which are
     many, beat those of a small batch. Its weights do change where their block learns.
@@ -47,7 +47,7 @@ class Tunable(nn.Module):
         """
         raise SettingError(
             f"{type(self).__name__} cannot trade time for memory",
-            expected="a trunk with gradient checkpointing, such as vgg19",
+            expected="a backbone with gradient checkpointing, such as vgg19",
             found="one without",
             advice="leave the option out and choose a smaller batch",
         )
@@ -60,7 +60,7 @@ class Tunable(nn.Module):
         """
         if part not in FINE_TUNING:
             raise SettingError(
-                "the part of the trunks to be trained is unknown",
+                "the part of the backbones to be trained is unknown",
                 expected=", ".join(map(repr, FINE_TUNING)),
                 found=repr(part),
                 advice="'none' keeps them as they are, 'all' trains them whole",

@@ -69,14 +69,14 @@ def _features(
     column = data.columns[modality].take(rows)
     if isinstance(column, Features):
         return column.values
-    trunk = getattr(space.network, "trunk", None)
-    if trunk is None or modality not in space.provenance.get("encoders", {}):
+    backbone = getattr(space.network, "backbone", None)
+    if backbone is None or modality not in space.provenance.get("encoders", {}):
         return None
     device = next(space.network.parameters()).device
     parts = []
     with torch.inference_mode():
         for start in range(0, len(rows), _BATCH):
             some = column.take(np.arange(start, min(start + _BATCH, len(rows))))
-            parts.append(trunk(modality)(space.inputs[modality](some).to(device)).float().cpu())
+            parts.append(backbone(modality)(space.inputs[modality](some).to(device)).float().cpu())
     features: NDArray[np.float32] = torch.cat(parts).numpy()
     return features

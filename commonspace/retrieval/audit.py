@@ -154,7 +154,7 @@ def _conflicts(
     if not len(items):
         return
     space = opened.embedder().space
-    asking = space.as_queries(left.values[at], 0.0 if space.granular else None)
+    asking = space.as_queries(left.values[at], 0.0 if space.has_instance_block else None)
     figures = np.einsum("nd,nd->n", asking, right.values[beside]).astype(np.float64)
     if space.calibrated:
         figures = space.relevance(figures)

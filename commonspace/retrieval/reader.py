@@ -156,7 +156,7 @@ class Reader:
         k: int = 10,
         modality: str | None = None,
         where: str | None = None,
-        granularity: float | None = None,
+        instance_weight: float | None = None,
         min_relevance: float | None = None,
     ) -> list[Found]:
         """Return the items that fit a query best, the best first; equal scores by age.
@@ -170,7 +170,7 @@ class Reader:
             modality: find items by this modality alone; None: by whichever fits best.
             where: only items that a condition on their fields holds for: 'price < 50'; see
                 ``commonspace.retrieval.where``.
-            granularity: from 0, "the same kind", to 1, "this very thing", for spaces that know it.
+            instance_weight: from 0, "the same kind", to 1, "this very thing", for spaces that know it.
             min_relevance: leave out, of the k, what is less probably relevant.
 
         Raises:
@@ -178,7 +178,7 @@ class Reader:
             DataError: the picture or vector cannot be used.
         """
         query = Query(text, image, vector)
-        search = Search(k, modality, where, granularity, min_relevance)
+        search = Search(k, modality, where, instance_weight, min_relevance)
         return self.search_many([query], search)[0]
 
     def search_many(

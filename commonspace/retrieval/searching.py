@@ -32,7 +32,7 @@ class Search:
         k: how many items for each query; all, where there are fewer.
         modality: only by this modality of the items; None: by whichever fits best.
         where: only items that this condition holds for; see ``retrieval.where``.
-        granularity: from 0, "the same kind", to 1, "this very thing"; None: the method's mixture.
+        instance_weight: from 0, "the same kind", to 1, "this very thing"; None: the method's mixture.
         min_relevance: only items that are at least so probably relevant.
 
     Raises:
@@ -42,17 +42,17 @@ class Search:
     k: int = 10
     modality: str | None = None
     where: str | None = None
-    granularity: float | None = None
+    instance_weight: float | None = None
     min_relevance: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        k, least, where, fine = self.k, self.min_relevance, self.where, self.granularity
+        k, least, where, fine = self.k, self.min_relevance, self.where, self.instance_weight
         checks = (
             ("k", type(k) is int and k >= 1, "a whole number from 1"),
             ("modality", isinstance(self.modality, str | None), "a name"),
             ("where", isinstance(where, str | None), "a condition, such as 'price < 50'"),
-            ("granularity", fine is None or _is_share(fine), "from 0 to 1"),
+            ("instance_weight", fine is None or _is_share(fine), "from 0 to 1"),
             ("min_relevance", least is None or _is_share(least), "from 0 to 1"),
         )
         check_settings(self, checks)
@@ -92,7 +92,7 @@ class Searcher:
             None where the index has meanwhile moved to another space.
 
         Raises:
-            SettingError: an unknown modality or field, a granularity or relevance that the space
+            SettingError: an unknown modality or field, a instance_weight or relevance that the space
                 does not know.
         """
         if search.min_relevance is not None and not space.calibrated:
@@ -102,7 +102,7 @@ class Searcher:
                 found=repr(space),
                 advice="leave min_relevance out and cut by the score",
             )
-        asked = space.as_queries(vectors, search.granularity)
+        asked = space.as_queries(vectors, search.instance_weight)
         for attempt in range(_TRIES):
             state, allowed = self._moment(search.where)
             if state.space != number:
@@ -177,11 +177,11 @@ class Searcher:
     def _relevance(
         self, space: CommonSpace, state: State, vectors: NDArray[np.float32], hits: Hits
     ) -> NDArray[np.float64] | None:
-        """Return (q, k), of scores at granularity 0 where the space is granular; None without."""
+        """Return (q, k), of scores at instance_weight 0 where the space is granular; None without."""
         if not space.calibrated:
             return None
         there = hits.entries >= 0
-        if not space.granular:  # then the scores at hand are those that were calibrated
+        if not space.has_instance_block:  # then the scores at hand are those that were calibrated
             return space.relevance(np.where(there, hits.scores, 0))
         asked = space.as_queries(vectors, 0.0)
         scores = np.zeros(hits.scores.shape, dtype=np.float32)

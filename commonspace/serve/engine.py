@@ -87,7 +87,7 @@ class Engine:
                         one.request.offset : one.request.offset + one.request.k
                     ],
                     total=total,
-                    granular=space.granular,
+                    has_instance_block=space.has_instance_block,
                     calibrated=space.calibrated,
                     seconds=time.perf_counter() - one.began,
                 )
@@ -163,7 +163,7 @@ class Engine:
                     )
                     for name, one in facts.fields.items()
                 },
-                granular=space.granular,
+                has_instance_block=space.has_instance_block,
                 calibrated=space.calibrated,
                 writable=self.writable,
                 languages=LANGUAGES,
@@ -253,7 +253,7 @@ def _search(request: SearchRequest) -> Search:
         request.offset + request.k + itself,
         request.modality,
         request.where,
-        request.granularity,
+        request.instance_weight,
         request.min_relevance,
     )
 

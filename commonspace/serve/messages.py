@@ -54,7 +54,7 @@ class SearchRequest(_Request):
     where: str | None = Field(
         None, max_length=20_000, description='A condition: label = "Watches" and price < 50.'
     )
-    granularity: Share | None = Field(
+    instance_weight: Share | None = Field(
         None, description="From 0, the same kind, to 1, this very thing; for granular spaces."
     )
     min_relevance: Share | None = Field(
@@ -104,7 +104,7 @@ class SearchAnswer(BaseModel):
 
     found: list[FoundItem]
     total: int = Field(description="Items that condition and modality leave to be found.")
-    granular: bool
+    has_instance_block: bool
     calibrated: bool
     seconds: float = Field(description="From the whole request to the answer.")
 
@@ -150,7 +150,7 @@ class AboutAnswer(BaseModel):
     modalities: list[str]
     classes: list[str]
     fields: dict[str, FieldAnswer]
-    granular: bool
+    has_instance_block: bool
     calibrated: bool
     writable: bool
     languages: list[str] = Field(description="Languages that the page speaks.")

@@ -30,7 +30,7 @@ def posterior_of(
     network = space.network
     if not isinstance(network, PosteriorNetwork):
         return None
-    scale = sqrt(1 - network.config.mixture) if network.granular else 1.0
+    scale = sqrt(1 - network.config.mixture) if network.has_instance_block else 1.0
     found = {}
     for modality, vector in vectors.items():
         shares = np.clip(vector[: network.config.classes] / scale, 0, 1)

@@ -216,7 +216,7 @@ def _claim(checkpoint: Path) -> None:
 
 
 def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
-    """Return what is to be trained; trunks with trained weights have a rate of their own."""
+    """Return what is to be trained; backbones with trained weights have a rate of their own."""
     trained = {
         id(parameter)
         for module in network.modules()
@@ -226,7 +226,7 @@ def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, An
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     fresh = [parameter for parameter in learning if id(parameter) not in trained]
     slow = [parameter for parameter in learning if id(parameter) in trained]
-    rate = settings.trunk_learning_rate or settings.learning_rate
+    rate = settings.backbone_learning_rate or settings.learning_rate
     return [{"params": fresh}, *([{"params": slow, "lr": rate}] if slow else [])]
 
 

@@ -30,7 +30,7 @@ class TrainingSettings:
         device: "auto", or what torch calls it: "cpu", "cuda", "cuda:1", "mps".
         precision: of the matrix products; the weights stay float32. "auto" takes bfloat16 where
             the hardware multiplies it natively.
-        trunk_learning_rate: of trunks that come with trained weights; None: that of the rest.
+        backbone_learning_rate: of backbones that come with trained weights; None: that of the rest.
         schedule: whether the rates are constant, or rise at first and then fall to 0 along half a
             cosine (Smith and Topin: Super-convergence, 2018), which is quicker where the number
             of epochs is known beforehand.
@@ -48,7 +48,7 @@ class TrainingSettings:
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
-    trunk_learning_rate: float | None = None
+    backbone_learning_rate: float | None = None
     schedule: Schedule = "constant"
 
     def __post_init__(self) -> None:

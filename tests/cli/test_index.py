@@ -169,7 +169,7 @@ def test_audit_writes_its_findings(call: Call, shop: Path, tmp_path: Path) -> No
         (("search", "red", "-k", "0"), "a whole number from 1"),
         (("search", "red", "--where", "prise < 4"), "did you mean price?"),
         (("search", "red", "--modality", "sound"), "'image' or 'text'"),
-        (("search", "red", "--granularity", "0.5"), "granularity"),
+        (("search", "red", "--instance-weight", "0.5"), "instance_weight"),
         (("search", "red", "--min-relevance", "2"), "from 0 to 1"),
         (("search", "--image", "absent.jpg"), "cannot be opened"),
         (("search", "--queries", "absent.txt"), "cannot be opened"),

@@ -98,8 +98,8 @@ def folder_data(folder: Path, n: int = 11) -> Dataset:
 
 def seen(encoder: Encoder) -> list[int]:
     """Return how many items the network saw in each of its batches."""
-    assert isinstance(encoder.trunk, Sums)
-    return encoder.trunk.seen
+    assert isinstance(encoder.backbone, Sums)
+    return encoder.backbone.seen
 
 
 def values(data: Dataset, name: str = "image") -> NDArray[np.float32]:
@@ -249,7 +249,7 @@ KILLED = """
                 print("three", flush=True)
                 time.sleep(60)
             return super().forward(images)
-    encoder = replace(tests.pictures(), trunk=Slow())
+    encoder = replace(tests.pictures(), backbone=Slow())
     settings = tests.Extraction(batch_size=2, workers=2, cache=folder / "cache")
     tests.extract(tests.folder_data(folder / "photos"), {"image": encoder}, settings)
 """

@@ -15,7 +15,7 @@ from commonspace.encoders import Encoder, input_from_config
 from commonspace.encoders.pretrained import image_encoder, text_encoder
 from commonspace.encoders.sentence_models import sentence_encoder
 from commonspace.errors import DataError, FileFormatError, MissingExtraError
-from commonspace.networks.trunks import trunk_from_config
+from commonspace.networks.backbones import backbone_from_config
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 MOBILENET = SHARED / "weights" / "mobilenet_v2_1.0_224"
@@ -45,10 +45,10 @@ def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.
 
 def rebuilt(encoder: Encoder) -> Encoder:
     """Build the same encoder from JSON and weights, as a saved space does."""
-    trunk = trunk_from_config(json.loads(json.dumps(dict(encoder.trunk_config))))
-    trunk.load_state_dict(encoder.trunk.state_dict())
+    backbone = backbone_from_config(json.loads(json.dumps(dict(encoder.backbone_config))))
+    backbone.load_state_dict(encoder.backbone.state_dict())
     input_ = input_from_config(json.loads(json.dumps(encoder.input.to_config())))
-    return Encoder(input_, trunk.eval(), encoder.trunk_config, encoder.facts)
+    return Encoder(input_, backbone.eval(), encoder.backbone_config, encoder.facts)
 
 
 @needs_shared
@@ -63,7 +63,7 @@ def test_mobilenet_agrees_with_the_given_features_and_is_built_again() -> None:
     assert cosines(found.numpy(), given).min() >= 0.999
     torch.testing.assert_close(rebuilt(encoder)(images), found)
     assert encoder.facts["name"] == "mobilenet_v2_1.0_224 (mobilenet_v2, pooler)"
-    assert str(SHARED) not in json.dumps([encoder.facts, dict(encoder.trunk_config)])
+    assert str(SHARED) not in json.dumps([encoder.facts, dict(encoder.backbone_config)])
 
 
 @needs_shared
@@ -276,7 +276,7 @@ def test_towers_of_saved_models_give_their_projections(family: str, tmp_path: Pa
     for encoder, items in ((image, PICTURES), (text, texts)):
         torch.testing.assert_close(rebuilt(encoder)(items), encoder(items))
     assert "image tower" in image.facts["name"]
-    assert str(tmp_path) not in json.dumps([image.facts, dict(image.trunk_config)])
+    assert str(tmp_path) not in json.dumps([image.facts, dict(image.backbone_config)])
 
 
 def test_a_pooler_without_weights_is_not_used(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def source(data: Dataset, **options: object) -> Source:
 def test_the_table_holds_the_given_vectors() -> None:
     words = Words(["red", "kite", "boat"])
     given = WordVectors(("boat", "sea", "red"), np.arange(12, dtype=np.float32).reshape(3, 4))
-    trunk, config = sentence_cnn(words, given, seed=0, size=7)
-    table = trunk.words.weight.detach()
+    backbone, config = sentence_cnn(words, given, seed=0, size=7)
+    table = backbone.words.weight.detach()
     assert config == {"kind": "sentence_cnn", "vocabulary": 5, "size": 7, "word_size": 4}
     assert table[PADDING].tolist() == [0, 0, 0, 0]
     assert table[2].tolist() == [8, 9, 10, 11]  # red
@@ -53,8 +53,8 @@ def test_the_table_holds_the_given_vectors() -> None:
         assert 0 < table[row].abs().max() <= 0.25
     again, _ = sentence_cnn(words, given, seed=0, size=7)
     other, _ = sentence_cnn(words, given, seed=1, size=7)
-    assert torch.equal(again.words.weight, trunk.words.weight)
-    assert not torch.equal(other.words.weight[3], trunk.words.weight[3])
+    assert torch.equal(again.words.weight, backbone.words.weight)
+    assert not torch.equal(other.words.weight[3], backbone.words.weight[3])
 
 
 def test_vectors_are_learnt_the_same_each_time_and_know_who_stands_with_whom() -> None:

@@ -23,10 +23,10 @@ SCALE = {"scale": {"kind": "scale", "temperature": 0.2}}
 
 
 def network(heads: dict[str, Any] | None = None) -> BranchesNetwork:
-    trunks = {name: {"kind": "vectors", "size": size} for name, size in SIZES.items()}
+    backbones = {name: {"kind": "vectors", "size": size} for name, size in SIZES.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return BranchesNetwork(BranchesConfig(trunks, hidden=8, common=4, heads=heads or {}))
+        return BranchesNetwork(BranchesConfig(backbones, hidden=8, common=4, heads=heads or {}))
 
 
 def batch(seed: int = 0, n: int = 9) -> Batch:

@@ -46,7 +46,7 @@ def test_every_option_of_the_command_line_arrives(name: str) -> None:
         "encoders": {"image": "vgg19"},
         "several_texts": "mean",
         "fine_tune": "top" if name in TRAINS_TRUNKS else "none",
-        "trunk_learning_rate": 1e-3,
+        "backbone_learning_rate": 1e-3,
         "checkpoint_gradients": True,
     }
     method: Any = method_named(name, MethodOptions(**given, **raw, patience=0))
@@ -95,7 +95,7 @@ def test_a_killed_training_ends_at_the_same_bits(
     assert whole.provenance["chosen"]["epoch"] == space.provenance["chosen"]["epoch"]
 
 
-def test_posterior_says_that_it_trains_no_trunks(hues: Dataset) -> None:
+def test_posterior_says_that_it_trains_no_backbones(hues: Dataset) -> None:
     with pytest.raises(SettingError, match="fine_tune of posterior cannot work"):
         tiny("posterior", raw=FromRaw(fine_tune="top"))
     with pytest.raises(DataError, match="'image' is raw") as caught:
@@ -105,7 +105,7 @@ def test_posterior_says_that_it_trains_no_trunks(hues: Dataset) -> None:
 
 @pytest.mark.parametrize("name", TRAINS_TRUNKS)
 def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -> None:
-    """Pictures and texts through trunks that start from nothing; a third is relevant."""
+    """Pictures and texts through backbones that start from nothing; a third is relevant."""
     method = tiny(name, epochs=12, batch_size=8, hidden=32, learning_rate=3e-3)
     space = method.fit(hues.part("train"), hues.part("validation"), QUIET)
     assert cs.evaluate(space, hues.part("validation"))["average"]["map"] > 0.6
@@ -145,7 +145,7 @@ def test_encoders_stand_before_the_branches(
     method = tiny("sdml", raw=raw, batch_size=8)
     space = method.fit(hues.part("train"), hues.part("validation"), QUIET)
     assert isinstance(space.network, BranchesNetwork)
-    assert space.network.config.trunks["text"]["kind"] == "sentence_cnn"
+    assert space.network.config.backbones["text"]["kind"] == "sentence_cnn"
     found = cs.evaluate(space, hues.part("validation"))["average"]["map"]
     assert found == pytest.approx(space.provenance["chosen"]["validation_map"], abs=1e-6)
     space.save(tmp_path / "space")

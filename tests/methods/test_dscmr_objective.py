@@ -42,9 +42,9 @@ CASES = {
 
 
 def network(case: Case) -> DSCMRNetwork:
-    trunks = {name: {"kind": "vectors", "size": SIZES[name]} for name in case.modalities}
+    backbones = {name: {"kind": "vectors", "size": SIZES[name]} for name in case.modalities}
     config = DSCMRConfig(
-        trunks,
+        backbones,
         classes=4,
         hidden=9,
         common=5,
@@ -223,10 +223,10 @@ def test_a_step_in_bfloat16_has_the_direction_of_one_in_float64(reduction: Reduc
     In float32 they agree to five digits.
     """
     sizes = {"image": 64, "text": 30}
-    trunks = {name: {"kind": "vectors", "size": size} for name, size in sizes.items()}
+    backbones = {name: {"kind": "vectors", "size": size} for name, size in sizes.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        built = DSCMRNetwork(DSCMRConfig(trunks, classes=5, hidden=48, common=24))
+        built = DSCMRNetwork(DSCMRConfig(backbones, classes=5, hidden=48, common=24))
     draw = np.random.default_rng(0)
     n = 60
     classes = draw.integers(5, size=n)

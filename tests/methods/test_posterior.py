@@ -132,10 +132,10 @@ def test_without_pairs_there_is_no_second_block(data: Dataset) -> None:
         for (name, column), mask in zip(data.columns.items(), (here, ~here), strict=True)
     }
     space = fitted(replace(data, columns=columns))
-    assert not space.granular
+    assert not space.has_instance_block
     assert space.dimension == 3
     assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.8
-    with pytest.raises(SettingError, match="no granularity"):
+    with pytest.raises(SettingError, match="no instance_weight"):
         space.as_queries(np.zeros((1, 3)), 0.0)
 
 
@@ -251,5 +251,5 @@ def test_raw_texts_are_read_through_an_encoder(hues: Dataset, tmp_path: Path) ->
     asked = space.embed("text", ["a red wall", "some blue door"])
     np.testing.assert_array_equal(loaded.embed("text", ["a red wall", "some blue door"]), asked)
     assert loaded.fingerprint == space.fingerprint
-    assert loaded.granular
+    assert loaded.has_instance_block
     assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.6

@@ -113,11 +113,11 @@ def test_none_gives_exactly_the_figures_of_precomputed_features(
 
 @pytest.mark.parametrize("part", ["top", "all"])
 def test_only_what_is_tuned_changes(part: str, photos: Dataset, weights: Path) -> None:
-    way = method(weights, fine_tune=part, trunk_learning_rate=1e-3)
+    way = method(weights, fine_tune=part, backbone_learning_rate=1e-3)
     space = fitted(photos, way)
     assert isinstance(space.network, DSCMRNetwork)
     before = torch.load(weights, weights_only=True)
-    after = space.network.trunk("image").state_dict()
+    after = space.network.backbone("image").state_dict()
     changed = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
     assert changed == ({"classifier"} if part == "top" else {"classifier", "features"})
     assert torch.equal(after["features.1.running_mean"], before["features.1.running_mean"])
@@ -128,18 +128,18 @@ def test_only_what_is_tuned_changes(part: str, photos: Dataset, weights: Path) -
         assert torch.equal(tensor, space.network.state_dict()[name])
 
 
-def test_trunks_learn_at_a_rate_of_their_own(photos: Dataset, weights: Path) -> None:
-    still = fitted(photos, method(weights, fine_tune="all", trunk_learning_rate=1e-30))
+def test_backbones_learn_at_a_rate_of_their_own(photos: Dataset, weights: Path) -> None:
+    still = fitted(photos, method(weights, fine_tune="all", backbone_learning_rate=1e-30))
     assert isinstance(still.network, DSCMRNetwork)
     before = torch.load(weights, weights_only=True)
-    after = still.network.trunk("image").state_dict()
+    after = still.network.backbone("image").state_dict()
     assert all((after[name] - before[name]).abs().max() < 1e-20 for name in after)
-    words = still.network.trunk("text").state_dict()["words.weight"]
+    words = still.network.backbone("text").state_dict()["words.weight"]
     fresh = encoder_from_spec(
         "learnt",
         Source(photos.part("train"), photos.part("validation"), "text", train_now=False),
     )
-    assert not torch.equal(words, fresh.trunk.state_dict()["words.weight"])
+    assert not torch.equal(words, fresh.backbone.state_dict()["words.weight"])
 
 
 def test_checkpointed_gradients_end_at_the_same_weights(photos: Dataset, weights: Path) -> None:
@@ -208,6 +208,6 @@ def test_features_of_another_encoder_are_refused_by_name(
 
 
 def test_options_that_cannot_work() -> None:
-    for bad in ({"fine_tune": "some"}, {"several_texts": "first"}, {"trunk_learning_rate": 0.0}):
+    for bad in ({"fine_tune": "some"}, {"several_texts": "first"}, {"backbone_learning_rate": 0.0}):
         with pytest.raises(SettingError, match=next(iter(bad))):
             FromRaw(**bad)

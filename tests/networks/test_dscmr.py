@@ -24,8 +24,8 @@ def network(config: DSCMRConfig = CONFIG) -> DSCMRNetwork:
 def inputs(n: int = 7) -> dict[str, Tensor]:
     draw = np.random.default_rng(1)
     return {
-        name: torch.from_numpy(draw.normal(size=(n, int(trunk["size"])))).float()  # type: ignore[call-overload]
-        for name, trunk in TRUNKS.items()
+        name: torch.from_numpy(draw.normal(size=(n, int(backbone["size"])))).float()  # type: ignore[call-overload]
+        for name, backbone in TRUNKS.items()
     }
 
 
@@ -142,8 +142,8 @@ def test_only_the_modalities_that_came_are_answered() -> None:
 @pytest.mark.parametrize("name", ["type", "values", "a.b", "forward", "0"])
 def test_a_modality_may_have_any_name(name: str) -> None:
     """Torch would refuse some of them as names of modules."""
-    trunks = {"image": TRUNKS["image"], name: TRUNKS["text"]}
-    built = network(replace(CONFIG, trunks=trunks))
+    backbones = {"image": TRUNKS["image"], name: TRUNKS["text"]}
+    built = network(replace(CONFIG, backbones=backbones))
     assert built.modalities == ("image", name)
     text = inputs()["text"]
     torch.testing.assert_close(built.embed(name, text), network().embed("text", text))

@@ -1,4 +1,4 @@
-"""The trunk for pictures against loops over pixels, and what varying them does."""
+"""The backbone for pictures against loops over pixels, and what varying them does."""
 
 from collections.abc import Callable
 
@@ -18,18 +18,18 @@ def _pictures(seed: int, count: int, side: int = 16) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=generator)
 
 
-def _trunk(*, augment: bool = True, width: int = 2, size: int = 3) -> ImageCNN:
-    """Return a trunk whose norms do something: statistics and weights as after training."""
+def _backbone(*, augment: bool = True, width: int = 2, size: int = 3) -> ImageCNN:
+    """Return a backbone whose norms do something: statistics and weights as after training."""
     torch.manual_seed(0)
-    trunk = ImageCNN(size=size, width=width, augment=augment)
-    for module in trunk.modules():
+    backbone = ImageCNN(size=size, width=width, augment=augment)
+    for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             for values in (module.running_mean, module.weight.data, module.bias.data):
                 assert values is not None
                 values.normal_()
             assert module.running_var is not None
             module.running_var.uniform_(0.5, 2)
-    return trunk
+    return backbone
 
 
 def _convolved(maps: Maps, weight: Maps, stride: int) -> Maps:
@@ -51,9 +51,9 @@ def _pooled(maps: Maps, pool: int) -> Maps:
     return out
 
 
-def _features(trunk: ImageCNN, picture: torch.Tensor) -> Maps:
+def _features(backbone: ImageCNN, picture: torch.Tensor) -> Maps:
     """Return the features of one picture in float64, by loops."""
-    state = {name: values.double().numpy() for name, values in trunk.state_dict().items()}
+    state = {name: values.double().numpy() for name, values in backbone.state_dict().items()}
     maps = picture.double().numpy() / 255 * 2 - 1
     for block, (stride, pool) in enumerate([(2, 1), (1, 2), (1, 2), (1, 2)]):
         maps = _pooled(_convolved(maps, state[f"layers.{block}.0.weight"], stride), pool)
@@ -68,27 +68,27 @@ def _features(trunk: ImageCNN, picture: torch.Tensor) -> Maps:
 
 
 def test_features_equal_loops_over_pixels() -> None:
-    trunk, pictures = _trunk().eval(), _pictures(1, 3)
-    expected = [_features(trunk, picture) for picture in pictures]
-    np.testing.assert_allclose(trunk(pictures).detach(), expected, rtol=1e-4, atol=1e-5)
+    backbone, pictures = _backbone().eval(), _pictures(1, 3)
+    expected = [_features(backbone, picture) for picture in pictures]
+    np.testing.assert_allclose(backbone(pictures).detach(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_bytes_and_floats_from_0_to_1_are_the_same_pictures() -> None:
-    trunk, pictures = _trunk().eval(), _pictures(2, 4, side=20)
-    torch.testing.assert_close(trunk(pictures), trunk(pictures.float() / 255))
+    backbone, pictures = _backbone().eval(), _pictures(2, 4, side=20)
+    torch.testing.assert_close(backbone(pictures), backbone(pictures.float() / 255))
 
 
-def test_a_trained_trunk_looks_at_each_picture_alone_and_does_not_vary_it() -> None:
-    trunk, pictures = _trunk().eval(), _pictures(3, 5)
-    together = trunk(pictures)
+def test_a_trained_backbone_looks_at_each_picture_alone_and_does_not_vary_it() -> None:
+    backbone, pictures = _backbone().eval(), _pictures(3, 5)
+    together = backbone(pictures)
     for row, picture in enumerate(pictures):
-        torch.testing.assert_close(trunk(picture[None])[0], together[row], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(backbone(picture[None])[0], together[row], rtol=1e-5, atol=1e-5)
 
 
 def _seen_with(seed: int, *, augment: bool) -> torch.Tensor:
-    trunk = _trunk(augment=augment).train()
+    backbone = _backbone(augment=augment).train()
     torch.manual_seed(seed)
-    features: torch.Tensor = trunk(_pictures(4, 6))
+    features: torch.Tensor = backbone(_pictures(4, 6))
     return features
 
 
@@ -143,23 +143,23 @@ def _varied_by(
         return (drawn + 1) / 2
 
     monkeypatch.setattr(torch, "rand", rand)
-    trunk = _trunk().train()
+    backbone = _backbone().train()
     seen: list[torch.Tensor] = []
-    trunk.layers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    trunk(pictures)
+    backbone.layers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    backbone(pictures)
     return (seen[0] + 1) / 2
 
 
 def test_bfloat16_stays_near_float32_and_gives_finite_gradients() -> None:
-    trunk, pictures = _trunk(width=8, size=16).eval(), _pictures(7, 8, side=32)
-    exact = trunk(pictures)
+    backbone, pictures = _backbone(width=8, size=16).eval(), _pictures(7, 8, side=32)
+    exact = backbone(pictures)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = trunk(pictures)
+        rough = backbone(pictures)
     assert rough.dtype == torch.bfloat16
     error = (rough.float() - exact).norm() / exact.norm()
     assert 0 < error < 0.02
     rough.float().square().sum().backward()
-    for name, weight in trunk.named_parameters():
+    for name, weight in backbone.named_parameters():
         assert weight.grad is not None, name
         assert torch.isfinite(weight.grad).all(), name
         assert weight.grad.abs().sum() > 0, name
@@ -179,11 +179,11 @@ def test_it_learns_what_colour_alone_does_not_tell() -> None:
         if label:
             picture.copy_(picture.mT.clone())
     torch.manual_seed(0)
-    trunk = ImageCNN(size=2, width=4)
-    optimiser = torch.optim.Adam(trunk.parameters(), lr=0.01)
+    backbone = ImageCNN(size=2, width=4)
+    optimiser = torch.optim.Adam(backbone.parameters(), lr=0.01)
     for _ in range(30):
         optimiser.zero_grad()
-        nn.functional.cross_entropy(trunk(pictures[:96]), labels[:96]).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(backbone(pictures[:96]), labels[:96]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    correct = trunk.eval()(pictures[96:]).argmax(dim=1) == labels[96:]
+    correct = backbone.eval()(pictures[96:]).argmax(dim=1) == labels[96:]
     assert correct.float().mean() > 0.9

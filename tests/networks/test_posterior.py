@@ -20,7 +20,7 @@ def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
     sizes = {"image": 5, "type": 3}
     config = PosteriorConfig(
         **{
-            "trunks": {name: {"kind": "vectors", "size": size} for name, size in sizes.items()},
+            "backbones": {name: {"kind": "vectors", "size": size} for name, size in sizes.items()},
             "classes": 4,
             "landmarks": dict.fromkeys(sizes, 6),
             "hidden": 8,
@@ -121,7 +121,7 @@ def test_both_blocks_count_alike_for_what_is_like_the_query() -> None:
 @torch.no_grad()
 def test_without_a_second_block_the_vectors_are_the_posteriors() -> None:
     made = network(instance=0)
-    assert not made.granular
+    assert not made.has_instance_block
     assert made.dimension == 4
     found = made.embed("image", INPUTS["image"])
     torch.testing.assert_close(found, made.posterior("image", INPUTS["image"]))

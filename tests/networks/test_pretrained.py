@@ -1,4 +1,4 @@
-"""Trunks of transformers: each pooling against the model itself, on small random models."""
+"""Backbones of transformers: each pooling against the model itself, on small random models."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.errors import SpaceError
+from commonspace.networks.backbones import backbone_from_config
 from commonspace.networks.pretrained import NO_TOKEN, PretrainedImages, PretrainedTexts
-from commonspace.networks.trunks import trunk_from_config
 
 VISION = {
     "hidden_size": 16,
@@ -43,15 +43,15 @@ TOKENS = torch.tensor([[2, 5, 6, 7, 29], [2, 8, 29, NO_TOKEN, NO_TOKEN]])
 def test_poolings_of_images() -> None:
     torch.manual_seed(0)
     for name in ("pooler", "mean"):
-        trunk = PretrainedImages(VIT, name, 16).eval()
-        output = trunk.model(pixel_values=IMAGES)
+        backbone = PretrainedImages(VIT, name, 16).eval()
+        output = backbone.model(pixel_values=IMAGES)
         expected = output.pooler_output if name == "pooler" else output.last_hidden_state.mean(1)
-        assert torch.equal(trunk(IMAGES), expected)
+        assert torch.equal(backbone(IMAGES), expected)
     bytes_ = torch.tensor([[0, 51, 255]], dtype=torch.uint8)[:, :, None, None].expand(1, 3, 8, 8)
-    trunk = PretrainedImages(VIT, "mean", 16, mean=[0.0, 0.2, 0.5], std=[1.0, 0.5, 0.25]).eval()
+    backbone = PretrainedImages(VIT, "mean", 16, mean=[0.0, 0.2, 0.5], std=[1.0, 0.5, 0.25]).eval()
     values = torch.tensor([0.0, 0.0, 2.0])[None, :, None, None].expand(1, 3, 8, 8)
-    expected = trunk.model(pixel_values=values).last_hidden_state.mean(1)
-    torch.testing.assert_close(trunk(bytes_), expected)
+    expected = backbone.model(pixel_values=values).last_hidden_state.mean(1)
+    torch.testing.assert_close(backbone(bytes_), expected)
 
 
 @torch.inference_mode()
@@ -64,22 +64,24 @@ def test_poolings_of_texts_see_real_tokens_alone() -> None:
         "lasttoken": lambda hidden: hidden[:, -1],
     }
     for name, pool in ways.items():
-        trunk = PretrainedTexts(BERT, name, 16).eval()
-        found = trunk(TOKENS)
+        backbone = PretrainedTexts(BERT, name, 16).eval()
+        found = backbone(TOKENS)
         for row, length in ((0, 5), (1, 3)):
-            hidden = trunk.model(input_ids=TOKENS[row : row + 1, :length]).last_hidden_state
+            hidden = backbone.model(input_ids=TOKENS[row : row + 1, :length]).last_hidden_state
             torch.testing.assert_close(found[row : row + 1], pool(hidden))
 
 
 @torch.inference_mode()
 def test_dense_layers_and_unit_length() -> None:
     torch.manual_seed(0)
-    trunk = PretrainedTexts(BERT, "mean", 4, dense=[(16, 4, True, "Tanh")], unit_length=True).eval()
+    backbone = PretrainedTexts(
+        BERT, "mean", 4, dense=[(16, 4, True, "Tanh")], unit_length=True
+    ).eval()
     plain = PretrainedTexts(BERT, "mean", 16).eval()
-    plain.model.load_state_dict(trunk.model.state_dict())
-    layer = trunk.dense[0][0]  # type: ignore[index]
+    plain.model.load_state_dict(backbone.model.state_dict())
+    layer = backbone.dense[0][0]  # type: ignore[index]
     expected = (plain(TOKENS) @ layer.weight.T + layer.bias).tanh()
-    torch.testing.assert_close(trunk(TOKENS), expected / expected.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(backbone(TOKENS), expected / expected.norm(dim=1, keepdim=True))
 
 
 @torch.inference_mode()
@@ -90,11 +92,11 @@ def test_towers_keep_their_half_and_give_its_projection() -> None:
     whole = CLIPModel(CLIPConfig(**{k: v for k, v in CLIP.items() if k != "model_type"})).eval()
     images = PretrainedImages(CLIP, "image tower", 10).eval()
     texts = PretrainedTexts(CLIP, "text tower", 10).eval()
-    for trunk, other in ((images, "text"), (texts, "vision")):
-        names = set(trunk.model.state_dict())
+    for backbone, other in ((images, "text"), (texts, "vision")):
+        names = set(backbone.model.state_dict())
         assert names < set(whole.state_dict())
         assert not any(name.startswith(other) for name in names)
-        trunk.model.load_state_dict({name: whole.state_dict()[name] for name in names})
+        backbone.model.load_state_dict({name: whole.state_dict()[name] for name in names})
     expected = whole.get_image_features(pixel_values=IMAGES).pooler_output
     torch.testing.assert_close(images(IMAGES), expected)
     mask = (TOKENS != NO_TOKEN).long()
@@ -116,15 +118,15 @@ def test_gradients_are_checkpointed_without_changing_them() -> None:
     found = []
     for checkpointed in (False, True):
         torch.manual_seed(3)
-        trunk = PretrainedTexts(
+        backbone = PretrainedTexts(
             {**BERT, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}, "mean", 16
         )
         if checkpointed:
-            trunk.checkpoint_gradients()
-        trunk.train()
-        trunk(TOKENS).square().sum().backward()
+            backbone.checkpoint_gradients()
+        backbone.train()
+        backbone(TOKENS).square().sum().backward()
         found.append(
-            {name: one.grad for name, one in trunk.named_parameters() if one.grad is not None}
+            {name: one.grad for name, one in backbone.named_parameters() if one.grad is not None}
         )
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
@@ -142,12 +144,12 @@ def test_unknown_architectures_and_poolings_are_refused() -> None:
         {"kind": "pretrained_images", "config": VIT, "pooling": "no-such", "size": 4},
     ):
         with pytest.raises(SpaceError):
-            trunk_from_config(config)
+            backbone_from_config(config)
 
 
-def test_a_trunk_is_built_again_from_its_description() -> None:
+def test_a_backbone_is_built_again_from_its_description() -> None:
     config = {"kind": "pretrained_texts", "config": BERT, "pooling": "mean", "size": 16}
-    one, other = trunk_from_config(config).eval(), trunk_from_config(config).eval()
+    one, other = backbone_from_config(config).eval(), backbone_from_config(config).eval()
     other.load_state_dict(one.state_dict())
     assert isinstance(other, nn.Module)
     with torch.inference_mode():

@@ -12,18 +12,18 @@ from commonspace.networks.sentence_cnn import SentenceCNN
 VOCABULARY = 12
 
 
-def _trunk(*, word_dropout: float = 0.0, windows: tuple[int, ...] = (3, 4, 5)) -> SentenceCNN:
+def _backbone(*, word_dropout: float = 0.0, windows: tuple[int, ...] = (3, 4, 5)) -> SentenceCNN:
     torch.manual_seed(0)
     return SentenceCNN(
         VOCABULARY, size=4, word_size=6, windows=windows, maps=5, word_dropout=word_dropout
     )
 
 
-def _features(trunk: SentenceCNN, sentence: list[int]) -> NDArray[np.float64]:
+def _features(backbone: SentenceCNN, sentence: list[int]) -> NDArray[np.float64]:
     """Return the features of one sentence without padding in float64, one window at a time."""
-    state = {name: values.double().numpy() for name, values in trunk.state_dict().items()}
+    state = {name: values.double().numpy() for name, values in backbone.state_dict().items()}
     maps = []
-    for index in range(len(trunk.windows)):
+    for index in range(len(backbone.windows)):
         weight, bias = state[f"windows.{index}.weight"], state[f"windows.{index}.bias"]
         for map_weight, map_bias in zip(weight, bias, strict=True):
             largest = 0.0
@@ -47,42 +47,42 @@ sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=9)
 def test_features_equal_loops_however_much_padding_follows(
     sentence: list[int], padding: int, windows: tuple[int, ...]
 ) -> None:
-    trunk = _trunk(windows=windows).eval()
+    backbone = _backbone(windows=windows).eval()
     words = torch.tensor([sentence + [0] * max(padding, 1 - len(sentence))])
-    expected = _features(trunk, sentence)
-    np.testing.assert_allclose(trunk(words)[0].detach(), expected, rtol=1e-4, atol=1e-5)
+    expected = _features(backbone, sentence)
+    np.testing.assert_allclose(backbone(words)[0].detach(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_padding_may_not_win_where_every_word_answers_below_zero() -> None:
-    trunk = _trunk().eval()
+    backbone = _backbone().eval()
     with torch.no_grad():
-        for window in trunk.windows:
+        for window in backbone.windows:
             assert isinstance(window.bias, torch.Tensor)
             window.bias.fill_(3)  # what padding alone would answer
             assert isinstance(window.weight, torch.Tensor)
             window.weight.fill_(-1)
-        trunk.words.weight[1:].fill_(1)
+        backbone.words.weight[1:].fill_(1)
     short, long = torch.tensor([[2, 3]]), torch.tensor([[2, 3, 0, 0, 0, 0, 0, 0, 0, 0]])
-    torch.testing.assert_close(trunk(long), trunk(short))
+    torch.testing.assert_close(backbone(long), backbone(short))
 
 
 def test_a_sentence_without_words_has_the_features_of_no_response() -> None:
-    trunk = _trunk().eval()
-    empty = trunk(torch.zeros(2, 3, dtype=torch.int64))
-    torch.testing.assert_close(empty, trunk.out.bias.expand(2, -1))
+    backbone = _backbone().eval()
+    empty = backbone(torch.zeros(2, 3, dtype=torch.int64))
+    torch.testing.assert_close(empty, backbone.out.bias.expand(2, -1))
 
 
 def test_padding_keeps_the_zero_vector_while_learning() -> None:
-    trunk = _trunk()
-    optimiser = torch.optim.Adam(trunk.parameters(), lr=0.1)
-    trunk(torch.tensor([[2, 3, 0, 0], [4, 0, 0, 0]])).square().sum().backward()
+    backbone = _backbone()
+    optimiser = torch.optim.Adam(backbone.parameters(), lr=0.1)
+    backbone(torch.tensor([[2, 3, 0, 0], [4, 0, 0, 0]])).square().sum().backward()
     optimiser.step()
-    assert not trunk.words.weight[0].any()
+    assert not backbone.words.weight[0].any()
 
 
 def test_the_order_of_the_words_counts() -> None:
-    trunk = _trunk().eval()
-    one, other = trunk(torch.tensor([[2, 3, 4], [4, 3, 2]]))
+    backbone = _backbone().eval()
+    one, other = backbone(torch.tensor([[2, 3, 4], [4, 3, 2]]))
     assert (one - other).abs().max() > 1e-3
 
 
@@ -90,29 +90,29 @@ def test_the_order_of_the_words_counts() -> None:
 def test_hidden_words_are_read_as_unknown_and_padding_is_not(
     chance: float, read_as_unknown: bool
 ) -> None:
-    trunk = _trunk(word_dropout=chance).train()
-    trunk.dropout.p = 0.0
+    backbone = _backbone(word_dropout=chance).train()
+    backbone.dropout.p = 0.0
     words = torch.tensor([[2, 3, 4, 0, 0]])
     unknown = torch.tensor([[1, 1, 1, 0, 0]])
-    seen = trunk(words)
-    trunk.eval()
-    torch.testing.assert_close(seen, trunk(unknown if read_as_unknown else words))
+    seen = backbone(words)
+    backbone.eval()
+    torch.testing.assert_close(seen, backbone(unknown if read_as_unknown else words))
 
 
 def test_word_dropout_hides_the_share_that_was_asked_for() -> None:
-    trunk = _trunk(word_dropout=0.3).train()
+    backbone = _backbone(word_dropout=0.3).train()
     seen: list[torch.Tensor] = []
-    trunk.words.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    trunk(torch.full((100, 50), 7))
+    backbone.words.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    backbone(torch.full((100, 50), 7))
     assert (seen[0] == 1).float().mean().item() == pytest.approx(0.3, abs=0.03)
 
 
 def test_bfloat16_stays_near_float32() -> None:
-    trunk = _trunk().eval()
+    backbone = _backbone().eval()
     words = torch.randint(0, VOCABULARY, (20, 8), generator=torch.Generator().manual_seed(0))
-    exact = trunk(words)
+    exact = backbone(words)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = trunk(words)
+        rough = backbone(words)
     assert (rough.float() - exact).norm() / exact.norm() < 0.02
 
 
@@ -123,11 +123,11 @@ def test_it_learns_who_comes_first_which_word_counts_cannot_tell() -> None:
     labels, others = torch.randint(0, 6, (2, 400), generator=generator)
     words[:, 2], words[:, 3], words[:, 5] = labels + 3, 2, others + 3
     torch.manual_seed(0)
-    trunk = SentenceCNN(VOCABULARY, size=6, word_size=16, maps=20)
-    optimiser = torch.optim.Adam(trunk.parameters(), lr=0.01)
+    backbone = SentenceCNN(VOCABULARY, size=6, word_size=16, maps=20)
+    optimiser = torch.optim.Adam(backbone.parameters(), lr=0.01)
     for _ in range(40):
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(trunk(words[:300]), labels[:300]).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.cross_entropy(backbone(words[:300]), labels[:300]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    correct = trunk.eval()(words[300:]).argmax(dim=1) == labels[300:]
+    correct = backbone.eval()(words[300:]).argmax(dim=1) == labels[300:]
     assert correct.float().mean() > 0.95

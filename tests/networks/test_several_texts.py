@@ -8,8 +8,8 @@ from commonspace.networks.several_texts import NO_TEXT, MeanOfTexts
 
 def test_the_mean_equals_a_loop_and_ignores_empty_places() -> None:
     torch.manual_seed(0)
-    trunk = SentenceCNN(vocabulary=20, size=5, word_size=6, maps=4).eval()
-    network = MeanOfTexts(trunk).eval()
+    backbone = SentenceCNN(vocabulary=20, size=5, word_size=6, maps=4).eval()
+    network = MeanOfTexts(backbone).eval()
     samples = [[[3, 4, 5], [6, 0, 0]], [[7, 8, 0]], [], [[9, 9, 9], [2, 0, 0], [4, 4, 0]]]
     table = torch.full((4, 4, 3), NO_TEXT)
     for row, texts in enumerate(samples):
@@ -18,7 +18,7 @@ def test_the_mean_equals_a_loop_and_ignores_empty_places() -> None:
     with torch.inference_mode():
         found = network(table)
         for row, texts in enumerate(samples):
-            each = [trunk(torch.tensor([text]))[0] for text in texts]
+            each = [backbone(torch.tensor([text]))[0] for text in texts]
             expected = torch.stack(each).mean(0) if each else torch.zeros(5)
             torch.testing.assert_close(found[row], expected)
         torch.testing.assert_close(

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from commonspace.networks.trunks import trunk_from_config
+from commonspace.networks.backbones import backbone_from_config
 from commonspace.networks.vgg19 import IMAGENET_MEAN, IMAGENET_STD, VGG19
 
 PLAIN = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
@@ -140,7 +140,7 @@ def test_what_may_learn(part: str, learning: set[str]) -> None:
 
 def test_it_is_built_again_from_its_description() -> None:
     config = {"kind": "vgg19", "batch_norm": True, "width": 2, "size": 8}
-    twin = trunk_from_config(config)
+    twin = backbone_from_config(config)
     twin.load_state_dict(small().state_dict())
     images = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8)
     with torch.inference_mode():

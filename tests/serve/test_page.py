@@ -23,7 +23,7 @@ from commonspace.encoders import Encoder
 from commonspace.encoders.encoder import described
 from commonspace.methods import PosteriorMatching
 from commonspace.methods.raw import FromRaw
-from commonspace.networks.trunked import Trunked
+from commonspace.networks.multi_branch import MultiBranchNetwork
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -76,20 +76,20 @@ def few_scenes() -> cs.Dataset:
     )
 
 
-def granular_space(data: cs.Dataset) -> cs.CommonSpace:
-    """Return a space that knows kinds and things: posterior matching over trunks of DSCMR."""
+def instance_space(data: cs.Dataset) -> cs.CommonSpace:
+    """Return a space that knows kinds and things: posterior matching over backbones of DSCMR."""
     parts = data.part("train"), data.part("validation")
     first = cs.DSCMR(epochs=8, device="cpu").fit(*parts)
     network = first.network
-    assert isinstance(network, Trunked)
+    assert isinstance(network, MultiBranchNetwork)
     Held.encoders_held = {
         name: described(
             input_,
-            network.trunk(name),
-            network.config.trunks[name],
+            network.backbone(name),
+            network.config.backbones[name],
             spec="held",
-            name="a trunk of DSCMR",
-            preprocessing="that of the trunk",
+            name="a backbone of DSCMR",
+            preprocessing="that of the backbone",
             fitted_on="train",
         )
         for name, input_ in first.inputs.items()
@@ -111,7 +111,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     place, data = tmp_path_factory.mktemp("page") / "index", few_scenes()
-    with cs.Index.create(place, granular_space(data), data) as index:
+    with cs.Index.create(place, instance_space(data), data) as index:
         make_map(index)
         app = build_app(place, ServiceSettings(name="scenes", rate=0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
@@ -210,7 +210,7 @@ def test_words_find_and_the_address_keeps_them(visit: Visit, service: Service) -
     page.fill("#words", "a green boat")
     page.press("#words", "Enter")
     for modality in ("image", "text"):
-        asked = {"text": "a green boat", "modality": modality, "granularity": 0}
+        asked = {"text": "a green boat", "modality": modality, "instance_weight": 0}
         wait_for(page, service.ids(**asked), modality)
     assert page.inner_text("#status").startswith("48 results in ")
     first = page.locator("[data-modality=image] .card").first
@@ -220,14 +220,14 @@ def test_words_find_and_the_address_keeps_them(visit: Visit, service: Service) -
     page.go_back()
     page.wait_for_selector(".empty")
     page.go_forward()
-    wait_for(page, service.ids(text="a green boat", modality="image", granularity=0))
+    wait_for(page, service.ids(text="a green boat", modality="image", instance_weight=0))
     assert page.input_value("#words") == "a green boat"
 
 
 def test_more_is_shown_without_gaps(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat&modality=image")
     page.click(".more")
-    found = service.index.search(text="a green boat", modality="image", granularity=0, k=48)
+    found = service.index.search(text="a green boat", modality="image", instance_weight=0, k=48)
     wait_for(page, [one.id for one in found])
 
 
@@ -237,14 +237,14 @@ def test_a_chosen_photo_asks(visit: Visit, service: Service, tmp_path: Path) -> 
     file.write_bytes(photo_of(service, row))
     page = visit()
     page.set_input_files("#file", file)
-    wait_for(page, service.ids(image=file, modality="image", granularity=0))
+    wait_for(page, service.ids(image=file, modality="image", instance_weight=0))
     assert page.is_visible("#asked canvas")
     page.fill("#words", "a red car")
     page.press("#words", "Enter")
-    both = service.ids(image=file, text="a red car", modality="text", granularity=0)
+    both = service.ids(image=file, text="a red car", modality="text", instance_weight=0)
     wait_for(page, both, "text")
     page.click("#asked button")
-    wait_for(page, service.ids(text="a red car", modality="image", granularity=0))
+    wait_for(page, service.ids(text="a red car", modality="image", instance_weight=0))
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
@@ -263,7 +263,7 @@ def test_a_dropped_or_pasted_photo_asks(visit: Visit, service: Service, way: str
         [way, list(content)],
     )
     pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-    wait_for(page, service.ids(image=pixels, modality="image", granularity=0))
+    wait_for(page, service.ids(image=pixels, modality="image", instance_weight=0))
 
 
 def test_what_is_no_photo_is_refused_in_words(visit: Visit, tmp_path: Path) -> None:
@@ -277,19 +277,19 @@ def test_what_is_no_photo_is_refused_in_words(visit: Visit, tmp_path: Path) -> N
 
 def test_the_dial_ranks_anew(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat&modality=image")
-    wait_for(page, service.ids(text="a green boat", modality="image", granularity=0))
+    wait_for(page, service.ids(text="a green boat", modality="image", instance_weight=0))
     kind = shown(page)
-    page.locator("#granularity").press("End")
-    wait_for(page, service.ids(text="a green boat", modality="image", granularity=1))
+    page.locator("#instance_weight").press("End")
+    wait_for(page, service.ids(text="a green boat", modality="image", instance_weight=1))
     assert shown(page) != kind
-    assert page.get_attribute("#granularity", "aria-valuetext") == "this very thing"
+    assert page.get_attribute("#instance_weight", "aria-valuetext") == "this very thing"
     assert "g=1" in page.url
 
 
 def test_filters_narrow_and_are_kept_in_the_address(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat&modality=image", viewport={"width": 1280, "height": 900})
     page.click(".chip:text-is('green')")
-    asked = {"text": "a green boat", "modality": "image", "granularity": 0}
+    asked = {"text": "a green boat", "modality": "image", "instance_weight": 0}
     wait_for(page, service.ids(**asked, where='colour = "green"'))
     page.click(".chip:text-is('no')")
     page.click(".filters summary:text-is('price')")
@@ -305,7 +305,7 @@ def test_filters_narrow_and_are_kept_in_the_address(visit: Visit, service: Servi
 
 def test_an_item_opens_and_closes(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat")
-    first = service.ids(text="a green boat", modality="image", granularity=0)[0]
+    first = service.ids(text="a green boat", modality="image", instance_weight=0)[0]
     card = page.locator(f"[data-modality=image] [data-id={first}] .open")
     card.click()
     page.wait_for_selector("#item .posterior")
@@ -334,7 +334,7 @@ def test_more_like_this_asks_across_modalities(visit: Visit, service: Service) -
 
 
 def test_where_nothing_matches_the_page_says_so(visit: Visit, service: Service) -> None:
-    asked = {"text": "a red car", "granularity": 0, "where": 'label = "balloon"'}
+    asked = {"text": "a red car", "instance_weight": 0, "where": 'label = "balloon"'}
     best = max(found.relevance or 0 for found in service.index.search(k=1, **asked))  # type: ignore[arg-type]
     assert best < 0.5
     page = visit("?q=a+red+car&is:label=balloon")
@@ -374,7 +374,7 @@ def test_errors_are_told_with_what_to_do(visit: Visit, service: Service) -> None
     assert "does not answer" in page.inner_text("#notice")
     page.unroute("**/search")
     page.click("#notice button")
-    wait_for(page, service.ids(text="boat", modality="image", granularity=0))
+    wait_for(page, service.ids(text="boat", modality="image", instance_weight=0))
     assert page.is_hidden("#notice")
 
 

@@ -32,7 +32,7 @@ def test_words_find_what_the_index_finds(client: TestClient, index: Path) -> Non
             assert one["fields"] == dict(right.fields)
             assert (one["labels"], one["text"]) == (list(right.labels), right.texts[0])
             assert one["has_image"] is True
-        assert (said["granular"], said["calibrated"]) == (False, True)
+        assert (said["has_instance_block"], said["calibrated"]) == (False, True)
 
 
 def test_a_picture_finds_what_its_pixels_find(
@@ -116,8 +116,8 @@ def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
         ({"text": "x", "where": "price < 5 and " * 10_000 + "price < 5"}, 422, "where"),
         ({"text": "x", "where": " or ".join(["id = ''"] * 1500)}, 400, "condition"),
         ({"text": "x", "modality": "sound"}, 400, "no such modality"),
-        ({"text": "x", "granularity": 0.5}, 400, "granularity"),
-        ({"text": "x", "granularity": 1.5}, 422, "granularity"),
+        ({"text": "x", "instance_weight": 0.5}, 400, "instance_weight"),
+        ({"text": "x", "instance_weight": 1.5}, 422, "instance_weight"),
         ({"text": "x", "k": 0}, 422, "k"),
         ({"text": "x", "k": 10**9}, 422, "k"),
         ({"text": "x", "colour": "red"}, 422, "colour"),

@@ -44,7 +44,7 @@ export const photo = (id) => `items/${encodeURIComponent(id)}/image`;
  * Search.
  *
  * @param {{text: string|null, id: string|null, image: Blob|null, modality: string|null,
- *   where: string|null, granularity: number|null, k: number, offset: number}} query
+ *   where: string|null, instance_weight: number|null, k: number, offset: number}} query
  * @param {AbortSignal} signal
  */
 export function search(query, signal) {

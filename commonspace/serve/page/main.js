@@ -150,7 +150,7 @@ function query(modality, offset) {
     image: state.photo ? photos.get(state.photo) : null,
     modality,
     where: condition(state, fields),
-    granularity: about.granular ? (state.g ?? 0) : null,
+    instance_weight: about.has_instance_block ? (state.g ?? 0) : null,
     k: PAGE,
     offset,
   };
@@ -176,8 +176,8 @@ function showControls() {
       ),
     ),
   );
-  at("dial").hidden = !about.granular;
-  const dial = at("granularity");
+  at("dial").hidden = !about.has_instance_block;
+  const dial = at("instance_weight");
   const g = state.g ?? 0;
   if (Number(dial.value) !== g) dial.value = String(g);
   dial.setAttribute("aria-valuetext", grain(g));
@@ -216,7 +216,7 @@ function listenToPage() {
     change((next) => Object.assign(next, read("")));
   });
   const turn = calm((g) => change((next) => (next.g = g), "replace"), 40);
-  at("granularity").addEventListener("input", (event) => {
+  at("instance_weight").addEventListener("input", (event) => {
     event.target.setAttribute("aria-valuetext", grain(Number(event.target.value)));
     turn(Number(event.target.value));
   });

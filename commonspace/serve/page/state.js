@@ -6,7 +6,7 @@
  * @property {string} q words
  * @property {string|null} like the item that asks, for "more like this"
  * @property {string|null} photo the key of a photo in `photos`: a photo itself is not part of a link
- * @property {number|null} g granularity, from 0, the same kind, to 1, this very thing
+ * @property {number|null} g instance_weight, from 0, the same kind, to 1, this very thing
  * @property {string|null} modality what to find; null for all
  * @property {Map<string, Set<string>>} is field -> values of which one must hold
  * @property {Map<string, {min: number|null, max: number|null}>} range field -> bounds

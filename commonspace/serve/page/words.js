@@ -20,7 +20,7 @@ export const WORDS = {
     everything: "Everything",
     image: "Photos",
     text: "Texts",
-    granularity: "How alike: from the same kind to this very thing",
+    instance_weight: "How alike: from the same kind to this very thing",
     sameKind: "same kind",
     veryThing: "this very thing",
     grains: ["the same kind", "rather the same kind", "between kind and thing", "rather this thing", "this very thing"],
@@ -111,7 +111,7 @@ export const WORDS = {
     everything: "全部",
     image: "照片",
     text: "文字",
-    granularity: "相似程度：从同一类到就是这一件",
+    instance_weight: "相似程度：从同一类到就是这一件",
     sameKind: "同一类",
     veryThing: "就是这一件",
     grains: ["同一类", "偏向同一类", "介于两者之间", "偏向这一件", "就是这一件"],
@@ -221,7 +221,7 @@ export function t(key, values = {}) {
   return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
-/** Return the words for a granularity in [0, 1]. */
+/** Return the words for a instance_weight in [0, 1]. */
 export function grain(g) {
   const names = WORDS[language].grains;
   return names[Math.round(g * (names.length - 1))];

@@ -1,6 +1,6 @@
-"""From a description to a trunk: the part of a branch that turns network input into features.
+"""From a description to a backbone: the part of a branch that turns network input into features.
 
-A trunk is a module with a ``size``: input of its own kind in, (n, size) features out. Which trunk a
+A backbone is a module with a ``size``: input of its own kind in, (n, size) features out. Which backbone a
 space uses stands in its config file, as a kind and plain numbers.
 """
 
@@ -16,10 +16,10 @@ from commonspace.networks.sentence_cnn import SentenceCNN
 from commonspace.networks.several_texts import MeanOfTexts
 from commonspace.networks.vgg19 import VGG19
 
-__all__ = ["TRUNKS", "VectorTrunk", "trunk_from_config"]
+__all__ = ["TRUNKS", "VectorBackbone", "backbone_from_config"]
 
 
-class VectorTrunk(nn.Module):
+class VectorBackbone(nn.Module):
     """Features that were computed before: they pass unchanged, as in the paper.
 
     Args:
@@ -37,18 +37,18 @@ class VectorTrunk(nn.Module):
 
 
 TRUNKS: dict[str, Callable[..., nn.Module]] = {
-    "vectors": VectorTrunk,
+    "vectors": VectorBackbone,
     "image_cnn": ImageCNN,
     "sentence_cnn": SentenceCNN,
     "vgg19": VGG19,
     "pretrained_images": PretrainedImages,
     "pretrained_texts": PretrainedTexts,
-    "mean_of_texts": lambda trunk: MeanOfTexts(trunk_from_config(trunk)),
+    "mean_of_texts": lambda backbone: MeanOfTexts(backbone_from_config(backbone)),
 }
 
 
-def trunk_from_config(config: Mapping[str, Any]) -> nn.Module:
-    """Build a trunk with fresh weights.
+def backbone_from_config(config: Mapping[str, Any]) -> nn.Module:
+    """Build a backbone with fresh weights.
 
     Args:
         config: ``{"kind": name in TRUNKS, ...}``, the rest being its arguments.
@@ -60,7 +60,7 @@ def trunk_from_config(config: Mapping[str, Any]) -> nn.Module:
     kind = settings.pop("kind", None)
     if kind not in TRUNKS:
         raise SpaceError(
-            "the description of a network names an unknown trunk",
+            "the description of a network names an unknown backbone",
             expected=", ".join(TRUNKS),
             found=repr(kind),
             advice="the space may come from a newer version of commonspace: update it",
@@ -69,7 +69,7 @@ def trunk_from_config(config: Mapping[str, Any]) -> nn.Module:
         return TRUNKS[kind](**settings)
     except (TypeError, ValueError, KeyError) as exc:
         raise SpaceError(
-            f"the description of the trunk {kind!r} does not fit",
+            f"the description of the backbone {kind!r} does not fit",
             found=f"{settings} ({exc})",
             advice="the space may come from another version of commonspace",
         ) from exc

@@ -1,37 +1,37 @@
-"""From a description to a trunk."""
+"""From a description to a backbone."""
 
 import pytest
 import torch
 
 from commonspace.errors import SpaceError
+from commonspace.networks.backbones import TRUNKS, VectorBackbone, backbone_from_config
 from commonspace.networks.image_cnn import ImageCNN
 from commonspace.networks.sentence_cnn import SentenceCNN
-from commonspace.networks.trunks import TRUNKS, VectorTrunk, trunk_from_config
 
 DESCRIPTIONS = {
-    "vectors": ({"size": 7}, VectorTrunk, 7),
+    "vectors": ({"size": 7}, VectorBackbone, 7),
     "image_cnn": ({"size": 9, "width": 2}, ImageCNN, 9),
     "sentence_cnn": ({"vocabulary": 5, "size": 6, "word_size": 4, "maps": 2}, SentenceCNN, 6),
 }
 
 
 @pytest.mark.parametrize("kind", DESCRIPTIONS)
-def test_a_description_makes_the_trunk_that_it_names(kind: str) -> None:
+def test_a_description_makes_the_backbone_that_it_names(kind: str) -> None:
     arguments, expected, size = DESCRIPTIONS[kind]
     with torch.random.fork_rng(devices=[]):
-        trunk = trunk_from_config({"kind": kind, **arguments})
-    assert type(trunk) is expected
-    assert trunk.size == size
+        backbone = backbone_from_config({"kind": kind, **arguments})
+    assert type(backbone) is expected
+    assert backbone.size == size
 
 
 def test_features_pass_unchanged() -> None:
     vectors = torch.tensor([[1.5, -2.0]])
-    assert torch.equal(trunk_from_config({"kind": "vectors", "size": 2})(vectors), vectors)
+    assert torch.equal(backbone_from_config({"kind": "vectors", "size": 2})(vectors), vectors)
 
 
 def test_an_unknown_kind_is_named_beside_the_known_ones() -> None:
     with pytest.raises(SpaceError) as caught:
-        trunk_from_config({"kind": "transformer"})
+        backbone_from_config({"kind": "transformer"})
     assert caught.value.found == "'transformer'"
     assert all(kind in caught.value.expected for kind in TRUNKS)
     assert "update" in caught.value.advice
@@ -39,11 +39,11 @@ def test_an_unknown_kind_is_named_beside_the_known_ones() -> None:
 
 def test_a_description_without_a_kind_is_refused() -> None:
     with pytest.raises(SpaceError, match="None"):
-        trunk_from_config({"size": 3})
+        backbone_from_config({"size": 3})
 
 
 @pytest.mark.parametrize("arguments", [{"size": 7, "depth": 3}, {}])
 def test_arguments_of_another_version_are_named(arguments: dict[str, int]) -> None:
     with pytest.raises(SpaceError, match=r"depth|size") as caught:
-        trunk_from_config({"kind": "vectors", **arguments})
+        backbone_from_config({"kind": "vectors", **arguments})
     assert isinstance(caught.value.__cause__, TypeError)

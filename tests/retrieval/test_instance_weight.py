@@ -1,4 +1,4 @@
-"""Granularity ranks, relevance does not follow it: it is that of granularity 0."""
+"""Instance weight ranks, relevance does not follow it: it is that of instance_weight 0."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ class Blocks(nn.Module):
     kind: ClassVar[str] = "blocks"
     modalities = ("image",)
     dimension = 4
-    granular = True
+    has_instance_block = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,8 +29,8 @@ class Blocks(nn.Module):
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         return inputs
 
-    def as_queries(self, vectors: Tensor, granularity: float) -> Tensor:
-        return vectors * tensor([1 - granularity] * 2 + [granularity] * 2)
+    def as_queries(self, vectors: Tensor, instance_weight: float) -> Tensor:
+        return vectors * tensor([1 - instance_weight] * 2 + [instance_weight] * 2)
 
     def to_config(self) -> dict[str, Any]:
         return {}
@@ -47,7 +47,7 @@ def space(monkeypatch: pytest.MonkeyPatch) -> CommonSpace:
     return CommonSpace(Blocks(), {"image": Vectors(4)}, ("a",), {}, calibration)
 
 
-def test_relevance_is_that_of_granularity_0(space: CommonSpace, tmp_path: Path) -> None:
+def test_relevance_is_that_of_instance_weight_0(space: CommonSpace, tmp_path: Path) -> None:
     rows = np.random.default_rng(0).uniform(-0.5, 0.5, (30, 4)).astype(np.float32)
     data = Dataset(
         name="blocks",
@@ -60,17 +60,17 @@ def test_relevance_is_that_of_granularity_0(space: CommonSpace, tmp_path: Path) 
     query = np.array([1.0, 0.5, -0.7, 0.2], dtype=np.float32)
     kind, identity = rows[:, :2] @ query[:2], rows[:, 2:] @ query[2:]
     with Index.create(tmp_path / "index", space, data) as index:
-        for granularity, scores in (
+        for instance_weight, scores in (
             (None, kind + identity),
             (0.0, kind),
             (1.0, identity),
             (0.25, 0.75 * kind + 0.25 * identity),
         ):
-            found = index.search(vector=query, k=30, granularity=granularity)
+            found = index.search(vector=query, k=30, instance_weight=instance_weight)
             assert [int(one.id) for one in found] == np.argsort(-scores).tolist()
             assert [one.score for one in found] == pytest.approx(np.sort(scores)[::-1], abs=1e-6)
             expected = space.relevance(kind[[int(one.id) for one in found]])
             assert [one.relevance for one in found] == pytest.approx(expected, abs=1e-6)
-        likely = index.search(vector=query, k=30, granularity=1.0, min_relevance=0.5)
+        likely = index.search(vector=query, k=30, instance_weight=1.0, min_relevance=0.5)
         best = [int(one) for one in np.argsort(-identity) if space.relevance(kind[one]) >= 0.5]
         assert [int(one.id) for one in likely] == best
