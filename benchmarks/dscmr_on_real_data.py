@@ -60,11 +60,11 @@ class TestWatcher:
 
 def measure(data: cs.Dataset, variant: str, seed: int, epochs: int) -> dict[str, object]:
     """Train once, for the full number of epochs as in the paper, and return the cell's figures."""
-    watcher = TestWatcher(data.part("test"))
+    watcher = TestWatcher(data.split("test"))
     method = cs.DSCMR(variant=variant, seed=seed, epochs=epochs, patience=None)  # type: ignore[arg-type]
     run = cs.Run(observers=(ProgressBar(), watcher))
-    space = method.fit(data.part("train"), data.part("validation"), run)
-    honest = cs.evaluate(space, data.part("test"))
+    space = method.fit(data.split("train"), data.split("validation"), run)
+    honest = cs.evaluate(space, data.split("test"))
     chosen = space.provenance["chosen"]
     return {
         "chosen on validation": [honest[name]["map"] for name in DIRECTIONS],

@@ -89,7 +89,7 @@ def _photos(data: Dataset, count: int) -> Dataset:
         columns={"image": part.columns["image"]},
         labels=part.labels,
         class_names=part.class_names,
-        split=part.split,
+        splits=part.splits,
     )
 
 

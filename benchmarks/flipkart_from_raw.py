@@ -64,8 +64,8 @@ def _ways(shared: Path) -> dict[str, dict[str, str]]:
 
 def _measure(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str, Any]:
     method = cs.DSCMR(seed=seed, raw=cs.FromRaw(encoders=encoders))
-    space = method.fit(data.part("train"), data.part("validation"))
-    report = cs.evaluate(space, data.part("test"))
+    space = method.fit(data.split("train"), data.split("validation"))
+    report = cs.evaluate(space, data.split("test"))
     chosen = space.provenance["chosen"]
     cell = {
         "space": [report[name]["map"] for name in DIRECTIONS],
@@ -76,13 +76,13 @@ def _measure(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str,
 
 
 def _baselines(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str, list[float]]:
-    train, validation = data.part("train"), data.part("validation")
+    train, validation = data.split("train"), data.split("validation")
     built = {
         name: encoder_from_spec(spec, Source(train, validation, name, seed=seed))
         for name, spec in encoders.items()
     }
     features = extract(data, built, Extraction(cache=default_cache()))
-    parts = {split: features.part(split) for split in ("train", "test")}
+    parts = {split: features.split(split) for split in ("train", "test")}
     labels = {split: part.labels.argmax(1) for split, part in parts.items()}
     alone, posteriors = [], {}
     for name in encoders:

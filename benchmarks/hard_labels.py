@@ -60,11 +60,11 @@ def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
     if kind == "noise":
         return wrong(data, float(share), seed)
     draw = np.random.default_rng(seed)
-    classes, train = data.labels.argmax(axis=1), data.split == "train"
+    classes, train = data.labels.argmax(axis=1), data.splits == "train"
     c = len(data.class_names)
     kept = np.ones(len(data), dtype=bool)
     if kind == "unseen":
-        kept = (classes % 3 == 2) == (data.split == "test")
+        kept = (classes % 3 == 2) == (data.splits == "test")
     elif condition != "clean":
         for number in range(c):
             rows = draw.permutation(np.flatnonzero(train & (classes == number)))
@@ -75,8 +75,8 @@ def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
 
 def measure(data: cs.Dataset, condition: str, asked: Method) -> dict[str, float]:
     """Fit once; return the figure for each instance_weight, "" where there is none."""
-    space = asked.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
-    test = data.part("test")
+    space = asked.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    test = data.split("test")
     vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
     figures = {}
     for dial in (0.0, None, 1.0) if space.has_instance_block else (None,):

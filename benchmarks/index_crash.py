@@ -49,7 +49,7 @@ def articles(numbers: Sequence[int], version: int) -> Dataset:
         columns={"image": Features(values[:, 0]), "text": Features(values[:, 1])},
         labels=np.eye(4, dtype=bool)[[number % 4 for number in numbers]],
         class_names=("a", "b", "c", "d"),
-        split=np.array(["train", "validation"])[[number % 2 for number in numbers]],
+        splits=np.array(["train", "validation"])[[number % 2 for number in numbers]],
         fields={"version": [version] * len(numbers)},
     )
 
@@ -57,8 +57,8 @@ def articles(numbers: Sequence[int], version: int) -> Dataset:
 def spaces() -> tuple[CommonSpace, CommonSpace]:
     """Return two spaces that embed the same features differently."""
     data = articles(range(64), 0)
-    one = RawFeatures().fit(data.part("train"), data.part("validation"))
-    return one, CCA(dimension=SIZE // 2).fit(data.part("train"), data.part("validation"))
+    one = RawFeatures().fit(data.split("train"), data.split("validation"))
+    return one, CCA(dimension=SIZE // 2).fit(data.split("train"), data.split("validation"))
 
 
 @dataclass

@@ -45,7 +45,7 @@ def items(rows: NDArray[np.float32], first: int, modalities: tuple[str, ...] = (
         columns={name: Features(rows) for name in modalities},
         labels=np.eye(CLASSES, dtype=bool)[numbers % CLASSES],
         class_names=tuple(f"class {number}" for number in range(CLASSES)),
-        split=np.array(["train", "validation"])[numbers % 2],
+        splits=np.array(["train", "validation"])[numbers % 2],
         fields={"price": (numbers % 1000).tolist()},
     )
 
@@ -56,7 +56,7 @@ def build(count: int, size: int, folder: Path) -> dict[str, Any]:
     from commonspace.retrieval import Index
 
     few = items(vectors(400, size, seed=1), 0, ("image", "text"))
-    space = RawFeatures().fit(few.part("train"), few.part("validation"))
+    space = RawFeatures().fit(few.split("train"), few.split("validation"))
     data = items(vectors(count, size, seed=0), 0)
     begun = time.perf_counter()
     with Index.create(folder, space, data) as index:

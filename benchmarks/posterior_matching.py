@@ -49,13 +49,13 @@ def wrong(data: cs.Dataset, share: float, seed: int) -> cs.Dataset:
     draw = np.random.default_rng(seed)
     c = len(data.class_names)
     drawn = np.eye(c, dtype=bool)[draw.integers(0, c, len(data))]
-    changed = (draw.random(len(data)) < share) & (data.split != "test")
+    changed = (draw.random(len(data)) < share) & (data.splits != "test")
     return replace(data, labels=np.where(changed[:, None], drawn, data.labels))
 
 
 def things(folder: Path, data: cs.Dataset) -> NDArray[np.intp]:
     """Return a number for each test sample, equal where texts are equal word for word."""
-    test = data.split == "test"
+    test = data.splits == "test"
     described = folder / "metadata.jsonl"
     if not described.exists():
         return np.arange(int(test.sum()))
@@ -84,8 +84,8 @@ def over_pairs(vectors: Vectors) -> list[tuple[str, str]]:
 
 def measure(data: cs.Dataset, method: Method, same: NDArray[np.intp]) -> dict[str, Any]:
     """Fit once and return the figures of the test part."""
-    space = method.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
-    test = data.part("test")
+    space = method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    test = data.split("test")
     vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
     directions, labels = over_pairs(vectors), test.labels
     alike, relevant = same[:, None] == same, labels.astype(int) @ labels.T.astype(int) > 0
@@ -120,7 +120,7 @@ def codes(
     Codes are fitted on the items that they store, as an index does it; that takes no labels.
     """
     known = np.concatenate(list(vectors.values()))
-    labels, c, d = data.part("test").labels, len(space.class_names), space.dimension
+    labels, c, d = data.split("test").labels, len(space.class_names), space.dimension
     found: dict[str, Any] = {}
     coders: dict[str, tuple[Coder, int]] = {
         "float16": (HalfPrecision(d), d),

@@ -56,13 +56,13 @@ class Copies:
 
 def quality(space: cs.CommonSpace, data: cs.Dataset) -> float:
     """Return the average mAP over all directions of the test part."""
-    found = average_precisions(space, data.part("test"))
+    found = average_precisions(space, data.split("test"))
     return float(np.mean([one.mean() for one in found.values()]))
 
 
 def compare(name: str, data: cs.Dataset, seed: int) -> str:
     """Train both and return a row of the table."""
-    train, validation = data.part("train"), data.part("validation")
+    train, validation = data.split("train"), data.split("validation")
     begun = time.monotonic()
     slow = DSCMR(variant="released", epochs=EPOCHS, patience=None, seed=seed)
     goal = quality(_timed := slow.fit(train, validation, cs.Run(observers=())), data)

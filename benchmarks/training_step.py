@@ -46,7 +46,7 @@ def pascal_shapes(seed: int) -> cs.Dataset:
         columns=columns,
         labels=np.eye(CLASSES, dtype=bool)[classes],
         class_names=tuple(map(str, range(CLASSES))),
-        split=np.full(SAMPLES, "train"),
+        splits=np.full(SAMPLES, "train"),
     )
 
 

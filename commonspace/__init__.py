@@ -3,8 +3,8 @@
     import commonspace as cs
 
     data = cs.load_dataset("scenes")
-    space = cs.DSCMR(seed=0).fit(data.part("train"), data.part("validation"))
-    print(cs.evaluate(space, data.part("test")))
+    space = cs.DSCMR(seed=0).fit(data.split("train"), data.split("validation"))
+    print(cs.evaluate(space, data.split("test")))
     space.save("run")
     vectors = cs.load("run").embed("text", ["a red kite above a house"])
 

@@ -28,7 +28,7 @@ def evaluate(space: CommonSpace, data: Dataset, *, k: Sequence[int] = ()) -> dic
 
     Args:
         space: the common space.
-        data: the samples to measure on, such as ``dataset.part("test")``.
+        data: the samples to measure on, such as ``dataset.split("test")``.
         k: cut-offs at which the mAP is given beside that of the whole ranking.
 
     Returns:

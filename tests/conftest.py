@@ -50,7 +50,7 @@ def features_data(
         },
         labels=np.eye(len(CLASSES), dtype=bool)[classes],
         class_names=CLASSES,
-        split=_splits(train, validation, test),
+        splits=_splits(train, validation, test),
     )
 
 
@@ -76,7 +76,7 @@ def raw_data(*, train: int = 16, validation: int = 12, test: int = 8) -> Dataset
         },
         labels=np.eye(3, dtype=bool)[classes],
         class_names=("red", "green", "blue"),
-        split=_splits(train, validation, test),
+        splits=_splits(train, validation, test),
     )
 
 

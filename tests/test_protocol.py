@@ -18,7 +18,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 @pytest.fixture(scope="module")
 def space(three: Dataset) -> cs.CommonSpace:
     method = cs.DSCMR(hidden=16, common=8, epochs=3)
-    return method.fit(three.part("train"), three.part("validation"), cs.Run(observers=()))
+    return method.fit(three.split("train"), three.split("validation"), cs.Run(observers=()))
 
 
 def with_gaps(part: Dataset) -> Dataset:
@@ -50,7 +50,7 @@ def naive_map(
 
 
 def test_every_direction_equals_the_definition(space: cs.CommonSpace, three: Dataset) -> None:
-    part = with_gaps(three.part("test"))
+    part = with_gaps(three.split("test"))
     figures = cs.evaluate(space, part)
     expected = {}
     for source in part.modalities:
@@ -77,7 +77,7 @@ def test_every_direction_equals_the_definition(space: cs.CommonSpace, three: Dat
 
 
 def test_cut_offs_are_given_beside_the_whole(space: cs.CommonSpace, three: Dataset) -> None:
-    figures = cs.evaluate(space, three.part("test"), k=[5, 1000])
+    figures = cs.evaluate(space, three.split("test"), k=[5, 1000])
     for direction in figures.values():
         assert direction["map@1000"] == pytest.approx(direction["map"])
         assert direction["map@5"] != direction["map"]
@@ -86,7 +86,7 @@ def test_cut_offs_are_given_beside_the_whole(space: cs.CommonSpace, three: Datas
 def test_two_of_the_modalities_are_enough_and_one_is_not(
     space: cs.CommonSpace, three: Dataset
 ) -> None:
-    part = three.part("test")
+    part = three.split("test")
     two = replace(part, columns={name: part.columns[name] for name in ("image", "type")})
     whole = cs.evaluate(space, part)
     figures = cs.evaluate(space, two)
@@ -101,7 +101,7 @@ def test_two_of_the_modalities_are_enough_and_one_is_not(
 
 
 def test_features_of_another_size_are_refused(space: cs.CommonSpace, three: Dataset) -> None:
-    part = three.part("test")
+    part = three.split("test")
     wider = {**part.columns, "image": Features(np.zeros((len(part), 9)))}
     with pytest.raises(DataError, match="6 numbers"):
         cs.evaluate(space, replace(part, columns=wider))
@@ -114,8 +114,8 @@ def test_wikipedia_is_learnt_well_above_chance() -> None:
         pytest.skip("the shared Wikipedia features are not beside the project")
     data = cs.load_dataset(path)
     method = cs.DSCMR(epochs=20, hidden=512, common=128, learning_rate=3e-3)
-    space = method.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
-    test = data.part("test")
+    space = method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    test = data.split("test")
     figures = cs.evaluate(space, test)
     shares = test.labels.mean(axis=0)
     chance = float((shares**2).sum())  # a random ranking finds each class at its share
@@ -129,7 +129,7 @@ def test_wikipedia_is_learnt_well_above_chance() -> None:
 def test_the_precision_of_each_query_is_what_the_figures_are_the_mean_of(
     space: cs.CommonSpace, three: Dataset
 ) -> None:
-    part = with_gaps(three.part("test"))
+    part = with_gaps(three.split("test"))
     figures, values = cs.evaluate(space, part), average_precisions(space, part)
     assert list(values) == [name for name in figures if name != "average"]
     for direction, precisions in values.items():

@@ -23,7 +23,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 def fitted(data: Dataset, **options: Any) -> cs.CommonSpace:  # noqa: ANN401
     method = cs.DSCMR(**{"hidden": 16, "common": 8, "epochs": 1, **options})
-    return method.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
+    return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_data_set_is_embedded_where_it_is_present(
     gappy = Dataset(
         **{
             **{name: getattr(points, name) for name in ("name", "ids", "labels", "class_names")},
-            "split": points.split,
+            "split": points.splits,
             "columns": {
                 "text": points.columns["text"],
                 "image": Features(image.values, there),
@@ -170,7 +170,7 @@ def test_modalities_that_it_does_not_know_are_refused(
         columns={"photo": other.columns["image"]},
         labels=other.labels,
         class_names=other.class_names,
-        split=other.split,
+        splits=other.splits,
     )
     with pytest.raises(SettingError, match="no modality in common") as caught:
         of_points.embed_dataset(renamed)

@@ -21,7 +21,7 @@ QUIET = cs.Run(observers=())
 
 
 def fitted(data: Dataset) -> cs.CommonSpace:
-    return LinearProbe().fit(data.part("train"), data.part("validation"), QUIET)
+    return LinearProbe().fit(data.split("train"), data.split("validation"), QUIET)
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_space_without_a_dial_leaves_queries_as_they_are(space: cs.CommonSpace
 
 def test_every_fitted_space_is_calibrated_on_validation(points: Dataset) -> None:
     """The mean probability over all pairs of different samples is about the rate of relevance."""
-    space, part = fitted(points), points.part("validation")
+    space, part = fitted(points), points.split("validation")
     assert space.calibrated
     one, other = (each.vectors for each in space.embed_dataset(part).values())
     probabilities = space.relevance(one @ other.T)

@@ -138,7 +138,7 @@ def compare(
     measured = [name for name, cells in outcome.cells.items() if cells]
     chosen = against or (measured or [rows[0].name])[0]
     lines = summarise(outcome, chosen)
-    title = f"{dataset.name}: {len(dataset.part('test'))} test samples"
+    title = f"{dataset.name}: {len(dataset.split('test'))} test samples"
     write_tables(out, lines, chosen, title)
     _show(title, lines, chosen, out)
     if not measured:

@@ -62,10 +62,11 @@ def described(dataset: "Dataset") -> dict[str, Any]:
             "several": int((labels_each > 1).sum()),
             "none": int((labels_each == 0).sum()),
         },
-        "splits": {split: int((dataset.split == split).sum()) for split in SPLITS},
+        "splits": {split: int((dataset.splits == split).sum()) for split in SPLITS},
         "classes": {
             name: {
-                split: int(dataset.labels[dataset.split == split, number].sum()) for split in SPLITS
+                split: int(dataset.labels[dataset.splits == split, number].sum())
+                for split in SPLITS
             }
             for number, name in enumerate(dataset.class_names)
         },

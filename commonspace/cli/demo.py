@@ -93,7 +93,7 @@ def demo(
     except KeyboardInterrupt as exc:
         typer.echo("stopped; to start again: commonspace demo", err=True)
         raise typer.Exit(INTERRUPTED) from exc
-    test = data.part("test")
+    test = data.split("test")
     print_report(f"mAP on the test split of {DATA}", evaluate(space, test), test)
     _search(space, test, out / SEARCHES, query_row=random.Random(seed).randrange(len(test)))
     typer.echo(NEXT.format(out=out))

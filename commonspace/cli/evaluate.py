@@ -60,7 +60,7 @@ def evaluate(
     dataset = data_of(run, data, split_seed, partial=partial)
     if data is None:
         _warn_if_changed(space, dataset)
-    part = dataset.part(split)
+    part = dataset.split(split)
     report = measure(space, part, k=k or ())
     if as_json:
         typer.echo(json.dumps(report, indent=2))
@@ -79,7 +79,7 @@ def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:
     """
     facts = space.provenance.get("data", {})
     fingerprint = facts.get("given_fingerprint", facts.get("fingerprint"))
-    return bool(dataset.take(dataset.split == "train").fingerprint == fingerprint)
+    return bool(dataset.take(dataset.splits == "train").fingerprint == fingerprint)
 
 
 def _warn_if_changed(space: "CommonSpace", dataset: "Dataset") -> None:

@@ -109,7 +109,7 @@ def extract(
         dataset = one_row_per_text(dataset)
     specs = encoders_named(image, text, encoder)
     _check_all_named(dataset, specs)
-    train, validation = dataset.part("train"), dataset.part("validation")
+    train, validation = dataset.split("train"), dataset.split("validation")
     with _tidy_end(place):
         encoders = {
             name: encoder_from_spec(spec, Source(train, validation, name, several_texts, seed))

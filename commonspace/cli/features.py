@@ -33,7 +33,7 @@ def extracted(
     from commonspace.machine import choose_device
 
     data = one_row_per_text(data) if several_texts == "each" else data
-    train, validation = data.part("train"), data.part("validation")
+    train, validation = data.split("train"), data.split("validation")
     encoders = {
         name: encoder_from_spec(spec, Source(train, validation, name, several_texts))
         for name, spec in specs.items()

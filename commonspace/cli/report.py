@@ -85,7 +85,7 @@ def report(
     subject = Subject(
         name=run.resolve().name,
         space=space,
-        data=dataset.part(split),
+        data=dataset.split(split),
         split=split,
         run=run,
         source=Path(named) if named and Path(named).is_file() else None,

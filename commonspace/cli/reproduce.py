@@ -121,7 +121,7 @@ def reproduce(
         )
         outcome = run_grid(grid, ComparisonBar())
     lines = summarise(outcome, "dscmr" if outcome.cells["dscmr"] else None)
-    title = f"{dataset.name}: {len(dataset.part('test'))} test samples"
+    title = f"{dataset.name}: {len(dataset.split('test'))} test samples"
     write_tables(folder, lines, "dscmr", title)
     head, cells = beside(lines, published)
     write_reproduction(folder, f"{title}, beside the published figures", head, cells)

@@ -253,7 +253,7 @@ def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -
     history = History()
     observers = (ProgressBar(), TensorBoard(folder / "events"), history)
     run = Run(folder, resume, observers, ExtractionBar(), PreparationBar())
-    space = method.fit(data.part("train"), data.part("validation"), run)
+    space = method.fit(data.split("train"), data.split("validation"), run)
     history.write(folder / "history.jsonl")
     space.write(folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -130,7 +130,7 @@ def run_grid(grid: Grid, watcher: GridWatcher | None = None) -> Outcome:
         TrainingError: a worker was killed, as when memory ran out.
         KeyboardInterrupt: somebody asked to stop; what is done is kept.
     """
-    parts = Parts(*(grid.data.part(name) for name in ("train", "validation", "test")))
+    parts = Parts(*(grid.data.split(name) for name in ("train", "validation", "test")))
     with _claimed(grid.folder):
         _begin(grid, parts)
         cells = grid.folder / CELLS
@@ -157,7 +157,7 @@ def read_grid(grid: Grid) -> Outcome:
         SplitError: a split is empty.
         SettingError: the folder holds another grid, or none.
     """
-    parts = Parts(*(grid.data.part(name) for name in ("train", "validation", "test")))
+    parts = Parts(*(grid.data.split(name) for name in ("train", "validation", "test")))
     _check_same(grid, parts)
     return _outcome(plans_of(grid.rows, grid.budget, grid.seeds, grid.folder / CELLS))
 

@@ -30,13 +30,13 @@ class Table:
         columns: modality -> column of n entries.
         labels: (n, c) bool.
         class_names: c names.
-        split: n names of splits in any usual spelling ("" where a row has none), or None where the
+        splits: n names of splits in any usual spelling ("" where a row has none), or None where the
             source gives no splits at all.
         groups: n values that must not be divided between splits, or None.
         fields: further facts, name -> n values.
         declared: splits that the source has a place for, even an empty one.
         origin: what the source itself says about where it came from.
-        drawn: how ``split`` came about, where it is not simply as the source gives it.
+        drawn: how ``splits`` came about, where it is not simply as the source gives it.
     """
 
     source: str
@@ -44,7 +44,7 @@ class Table:
     columns: Mapping[str, Column]
     labels: NDArray[np.bool_]
     class_names: tuple[str, ...]
-    split: Sequence[str] | None = None
+    splits: Sequence[str] | None = None
     groups: Sequence[Any] | None = None
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     declared: frozenset[str] = frozenset()
@@ -60,7 +60,7 @@ class Table:
             columns={name: column.take(rows) for name, column in self.columns.items()},
             labels=self.labels[rows],
             class_names=self.class_names,
-            split=None if self.split is None else [self.split[row] for row in index],
+            splits=None if self.splits is None else [self.splits[row] for row in index],
             groups=None if self.groups is None else [self.groups[row] for row in index],
             fields={name: [values[row] for row in index] for name, values in self.fields.items()},
             declared=self.declared,
@@ -87,7 +87,7 @@ def assemble(
         DataError: rows without any modality, repeated ids, or what :class:`Dataset` refuses.
     """
     table = _with_content(table, problems)
-    if table.split is None:
+    if table.splits is None:
         _check_drawable(table, problems)
         split = draw_splits(table.labels, table.groups, seed=seed)
         grouped = "" if table.groups is None else ", grouped"
@@ -106,7 +106,7 @@ def assemble(
         columns=table.columns,
         labels=table.labels,
         class_names=table.class_names,
-        split=split,
+        splits=split,
         fields=table.fields,
         origin={**_earlier(table.origin), **origin, "split": how},
         problems=tuple(problems.sentences),
@@ -165,11 +165,11 @@ def _check_drawable(table: Table, problems: Problems) -> None:
 
 
 def _as_given(table: Table, problems: Problems) -> tuple[Table, NDArray[np.str_]]:
-    assert table.split is not None
-    known = {spelling: split_name(spelling) for spelling in set(table.split)}
+    assert table.splits is not None
+    known = {spelling: split_name(spelling) for spelling in set(table.splits)}
     unknown = sorted(spelling for spelling, name in known.items() if name is None)
     if unknown:
-        rows = [row for row, spelling in enumerate(table.split) if known[spelling] is None]
+        rows = [row for row, spelling in enumerate(table.splits) if known[spelling] is None]
         problems.meet(
             SplitError(
                 f"{table.source} has {_count(len(rows), 'row')} of no known split",
@@ -181,7 +181,7 @@ def _as_given(table: Table, problems: Problems) -> tuple[Table, NDArray[np.str_]
         )
         keep = np.setdiff1d(np.arange(len(table.ids)), rows)
         return _as_given(_with_content(table.take(keep), problems), problems)
-    split = np.array([known[spelling] for spelling in table.split], dtype="<U10")
+    split = np.array([known[spelling] for spelling in table.splits], dtype="<U10")
     counts = {name: int((split == name).sum()) for name in SPLITS}
     declared = {split_name(spelling) for spelling in table.declared}
     empty = [name for name in SPLITS if name in declared and not counts[name]]

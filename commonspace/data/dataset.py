@@ -34,7 +34,7 @@ class Dataset:
         labels: (n, c) bool; row i marks the classes of sample i. One mark is the usual case,
             several are allowed, and none means that the sample is not labelled.
         class_names: c distinct names, in the order of the columns of ``labels``.
-        split: (n,) str, each "train", "validation" or "test".
+        splits: (n,) str, each "train", "validation" or "test".
         fields: further facts about each sample, as the source gave them: name -> n values.
         origin: where it came from and how it was split, for the record of what was fitted on it.
         problems: what a reader left out or found odd, in sentences for a person.
@@ -53,9 +53,9 @@ class Dataset:
         ...     },
         ...     labels=np.eye(2, dtype=bool),
         ...     class_names=("cat", "dog"),
-        ...     split=np.array(["train", "test"]),
+        ...     splits=np.array(["train", "test"]),
         ... )
-        >>> data.part("test").ids
+        >>> data.split("test").ids
         ('b',)
     """
 
@@ -64,7 +64,7 @@ class Dataset:
     columns: Mapping[str, Column]
     labels: NDArray[np.bool_]
     class_names: tuple[str, ...]
-    split: NDArray[np.str_]
+    splits: NDArray[np.str_]
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -107,11 +107,11 @@ class Dataset:
             ids=tuple(self.ids[i] for i in index),
             columns={name: column.take(index) for name, column in self.columns.items()},
             labels=self.labels[index],
-            split=self.split[index],
+            splits=self.splits[index],
             fields={name: [values[i] for i in index] for name, values in self.fields.items()},
         )
 
-    def part(self, split: str) -> "Dataset":
+    def split(self, split: str) -> "Dataset":
         """Return the samples of one split.
 
         Args:
@@ -120,9 +120,9 @@ class Dataset:
         Raises:
             SplitError: there is no such split, or it is empty.
         """
-        rows = np.flatnonzero(self.split == split)
+        rows = np.flatnonzero(self.splits == split)
         if split not in SPLITS or rows.size == 0:
-            counts = {name: int((self.split == name).sum()) for name in SPLITS}
+            counts = {name: int((self.splits == name).sum()) for name in SPLITS}
             raise SplitError(
                 f"the split {split!r} of {self.name!r} is empty",
                 expected=f"samples in {split!r}",
@@ -139,7 +139,7 @@ class Dataset:
         Two data sets with the same fingerprint hold the same samples in the same order.
         """
         digest = sha256()
-        for texts in (self.ids, self.class_names, tuple(self.split)):
+        for texts in (self.ids, self.class_names, tuple(self.splits)):
             for text in texts:
                 encoded = text.encode(errors="surrogatepass")
                 digest.update(len(encoded).to_bytes(8, "little") + encoded)
@@ -181,7 +181,7 @@ def _check_names(data: Dataset) -> None:
 def _check_rows(data: Dataset) -> None:
     n = len(data.ids)
     lengths = {f"column {name!r}": len(column) for name, column in data.columns.items()}
-    lengths |= {"labels": len(data.labels), "split": len(data.split)}
+    lengths |= {"labels": len(data.labels), "split": len(data.splits)}
     lengths |= {f"field {name!r}": len(values) for name, values in data.fields.items()}
     for what, length in lengths.items():
         if length != n:
@@ -210,7 +210,7 @@ def _check_values(data: Dataset) -> None:
             found=f"{data.labels.dtype} of shape {data.labels.shape}",
             advice="give one column for each class name",
         )
-    unknown = sorted(set(data.split.tolist()) - set(SPLITS))
+    unknown = sorted(set(data.splits.tolist()) - set(SPLITS))
     if unknown:
         raise SplitError(
             f"{data.name!r} has a split of an unknown name",

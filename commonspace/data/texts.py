@@ -37,7 +37,7 @@ def one_row_per_text(data: Dataset) -> Dataset:
         ...     },
         ...     labels=np.eye(2, dtype=bool),
         ...     class_names=("cat", "dog"),
-        ...     split=np.array(["train", "train"]),
+        ...     splits=np.array(["train", "train"]),
         ... )
         >>> each = one_row_per_text(data)
         >>> each.ids, each.columns["image"].values[:, 0].tolist()
@@ -67,7 +67,7 @@ def one_row_per_text(data: Dataset) -> Dataset:
         ids=tuple(ids),
         columns={key: column.take(rows) for key, column in data.columns.items()} | {name: single},
         labels=data.labels[rows],
-        split=data.split[rows],
+        splits=data.splits[rows],
         fields={key: [values[row] for row in rows.tolist()] for key, values in data.fields.items()}
         | {"sample": [data.ids[row] for row in rows.tolist()]},
         origin={**data.origin, "several_texts": "each"},

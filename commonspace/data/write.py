@@ -59,7 +59,7 @@ def write_arrays(dataset: Dataset, path: str | Path) -> None:
         ...     columns={"image": Features(np.eye(3))},
         ...     labels=np.ones((3, 1), bool),
         ...     class_names=("cat",),
-        ...     split=np.array(["train", "validation", "test"]),
+        ...     splits=np.array(["train", "validation", "test"]),
         ... )
         >>> with TemporaryDirectory() as folder:
         ...     write_arrays(data, f"{folder}/few.npz")
@@ -122,7 +122,7 @@ def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:
             arrays[f"{name}_present"] = column.present
     arrays["label"] = _labels_of(dataset)
     arrays["class_names"] = np.array(dataset.class_names, dtype=str)
-    arrays["split"] = np.array(dataset.split, dtype=str)
+    arrays["split"] = np.array(dataset.splits, dtype=str)
     arrays["id"] = np.array(dataset.ids, dtype=str)
     if "group" in dataset.fields:
         groups = ["" if group is None else str(group) for group in dataset.fields["group"]]

@@ -66,14 +66,14 @@ def paper_split(table: Table, benchmark: Benchmark, *, seed: int, problems: Prob
     """
     classes = np.column_stack([table.labels, ~table.labels.any(axis=1)]).argmax(axis=1)
     sizes = "/".join(map(str, benchmark.pairs))
-    if table.split is None:
+    if table.splits is None:
         split = np.array(SPLITS)[draw_sizes(classes, benchmark.pairs, seed=seed)]
         how = f"the paper's {sizes}, drawn: stratified, seed {seed}"
-        table = replace(table, split=split.tolist(), drawn=how)
+        table = replace(table, splits=split.tolist(), drawn=how)
     else:
         table = _divided_test(table, benchmark, classes, seed)
-    assert table.split is not None
-    names = [split_name(spelling) for spelling in table.split]
+    assert table.splits is not None
+    names = [split_name(spelling) for spelling in table.splits]
     counts = tuple(names.count(split) for split in SPLITS)
     if counts != benchmark.pairs:
         problems.note(
@@ -200,15 +200,15 @@ def _divided_test(
     table: Table, benchmark: Benchmark, classes: NDArray[np.intp], seed: int
 ) -> Table:
     """Divide test into validation and test where the papers do, and nobody has done it yet."""
-    assert table.split is not None
-    names = np.array([split_name(spelling) or "" for spelling in table.split])
+    assert table.splits is not None
+    names = np.array([split_name(spelling) or "" for spelling in table.splits])
     test = np.flatnonzero(names == "test")
     done = (names == "validation").any() or len(test) == benchmark.pairs[2]
     if done or not benchmark.divides_test or len(test) < 2:
         return table
     _, validation, rest = benchmark.pairs
     parts = draw_sizes(classes[test], (validation, rest), seed=seed)
-    split = list(table.split)
+    split = list(table.splits)
     for row in test[parts == 0].tolist():
         split[row] = "validation"
     drawn = int((parts == 0).sum())
@@ -216,4 +216,4 @@ def _divided_test(
         f"as given; of the {len(test)} pairs of the test list {drawn} are validation, as in the"
         f" paper ({validation} and {rest}); which, it does not say: drawn, stratified, seed {seed}"
     )
-    return replace(table, split=split, drawn=how)
+    return replace(table, splits=split, drawn=how)

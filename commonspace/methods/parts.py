@@ -69,5 +69,5 @@ def _strangers(expected: str, found: str) -> DataError:
         "the training and the validation part do not belong together",
         expected=f"{expected}, as in training",
         found=found,
-        advice='take both from one data set: data.part("train"), data.part("validation")',
+        advice='take both from one data set: data.split("train"), data.split("validation")',
     )

@@ -280,5 +280,5 @@ def _data_of(modality: str, column: Column) -> Dataset:
         columns={modality: column},
         labels=np.zeros((count, 0), dtype=bool),
         class_names=(),
-        split=np.full(count, "train"),
+        splits=np.full(count, "train"),
     )

@@ -53,7 +53,7 @@ class Index(Reader):
         ...     },
         ...     labels=np.eye(2, dtype=bool),
         ...     class_names=("hats", "socks"),
-        ...     split=np.array(["train", "train"]),
+        ...     splits=np.array(["train", "train"]),
         ...     fields={"price": [20, 5]},
         ... )
         >>> space = RawFeatures().fit(data, data)

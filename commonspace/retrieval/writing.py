@@ -165,7 +165,7 @@ class _Batch:
         data = self.data
         return Item(
             data.ids[row],
-            str(data.split[row]),
+            str(data.splits[row]),
             tuple(data.class_names[place] for place in np.flatnonzero(data.labels[row])),
             {name: values[row] for name, values in self.fields.items()},
             entries,

@@ -299,6 +299,6 @@ def _data_of(new: NewItem, image: NDArray[np.uint8] | None, index: Index) -> Dat
         columns=columns,
         labels=np.ones((1, len(labels)), dtype=bool),
         class_names=tuple(labels),
-        split=np.array(["test"]),  # no space was fitted on it
+        splits=np.array(["test"]),  # no space was fitted on it
         fields={name: [value] for name, value in new.fields.items()},
     )

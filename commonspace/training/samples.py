@@ -47,7 +47,7 @@ class Samples:
     """A part of a data set, on one device.
 
     Args:
-        data: the part, such as ``dataset.part("train")``.
+        data: the part, such as ``dataset.split("train")``.
         inputs: modality name -> what turns its items into network input.
         device: where the tensors should live.
         memory: bytes that the pictures of one modality may fill.

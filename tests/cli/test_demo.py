@@ -31,7 +31,7 @@ def test_the_demo_measures_searches_saves_and_may_be_run_again(call: Call, tmp_p
     out = tmp_path / "demo"
     result = call("demo", "--out", out)
     assert result.exit_code == 0, result.stderr
-    test = scenes(0, per_class=10).part("test")
+    test = scenes(0, per_class=10).split("test")
     space = cs.load(out)
     report = cs.evaluate(space, test)
     for direction, figures in report.items():

@@ -24,7 +24,7 @@ def test_the_file_is_the_data_set_in_the_common_space(
     assert vectors.ids == data.ids
     assert vectors.class_names == data.class_names
     np.testing.assert_array_equal(vectors.labels, data.labels)
-    np.testing.assert_array_equal(vectors.split, data.split)
+    np.testing.assert_array_equal(vectors.splits, data.splits)
     space = cs.load(run_folder)
     for name in ("image", "text"):
         column = vectors.columns[name]
@@ -37,7 +37,7 @@ def test_the_mean_average_precision_of_the_file_is_that_of_the_run(
     call: Call, run_folder: Path, tmp_path: Path
 ) -> None:
     assert call("embed", run_folder, "--out", tmp_path / "v.npz").exit_code == 0
-    test = cs.load_dataset(tmp_path / "v.npz").part("test")
+    test = cs.load_dataset(tmp_path / "v.npz").split("test")
     image, text = (test.columns[name].values for name in ("image", "text"))  # type: ignore[attr-defined]
     report = json.loads(call("evaluate", run_folder, "--json").stdout)
     assert cs.mean_average_precision(image, text, test.labels, test.labels) == pytest.approx(

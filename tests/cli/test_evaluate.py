@@ -21,7 +21,7 @@ def test_json_is_what_the_package_measures(
 ) -> None:
     result = call("evaluate", run_folder, "--split", split, "--json", "--k", 5, "--k", 10)
     assert result.exit_code == 0, result.stderr
-    part = cs.load_dataset(points_file).part(split)
+    part = cs.load_dataset(points_file).split(split)
     expected = cs.evaluate(cs.load(run_folder), part, k=(5, 10))
     report = json.loads(result.stdout)
     assert report == expected
@@ -46,9 +46,9 @@ def test_another_data_set(call: Call, run_folder: Path, points_file: Path, tmp_p
     report = json.loads(
         call("evaluate", run_folder, "--data", tmp_path / "other.npz", "--json").stdout
     )
-    part = cs.load_dataset(tmp_path / "other.npz").part("test")
+    part = cs.load_dataset(tmp_path / "other.npz").split("test")
     assert report == cs.evaluate(cs.load(run_folder), part)
-    assert report != cs.evaluate(cs.load(run_folder), cs.load_dataset(points_file).part("test"))
+    assert report != cs.evaluate(cs.load(run_folder), cs.load_dataset(points_file).split("test"))
 
 
 def test_drawn_splits_are_those_of_the_training(
@@ -63,13 +63,13 @@ def test_drawn_splits_are_those_of_the_training(
     result = call("evaluate", out, "--json")
     space = cs.load(out)
     assert json.loads(result.stdout) == cs.evaluate(
-        space, cs.load_dataset(data, seed=3).part("test")
+        space, cs.load_dataset(data, seed=3).split("test")
     )
     assert result.stderr == ""
     named = call("evaluate", out, "--data", data, "--json")
     assert named.stdout == result.stdout
     other = json.loads(call("evaluate", out, "--split-seed", 4, "--json").stdout)
-    assert other == cs.evaluate(space, cs.load_dataset(data, seed=4).part("test"))
+    assert other == cs.evaluate(space, cs.load_dataset(data, seed=4).split("test"))
 
 
 def test_data_that_changed_since_the_training_is_noted(

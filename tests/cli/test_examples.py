@@ -22,7 +22,7 @@ def space() -> cs.CommonSpace:
     data = scenes(0, per_class=10)
     # The released variant: without the last ReLU no two vectors are the same after so few steps.
     method = cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu")
-    return method.fit(data.part("train"), data.part("validation"), cs.Run(observers=()))
+    return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def example() -> ModuleType:
 def test_a_sentence_finds_the_pictures_with_the_largest_inner_products(
     space: cs.CommonSpace, example: ModuleType
 ) -> None:
-    test = scenes(0, per_class=10).part("test")
+    test = scenes(0, per_class=10).split("test")
     images = test.columns["image"]
     assert isinstance(images, Images)
     query = space.embed("text", ["a boat at sea"])[0]
@@ -55,7 +55,7 @@ def test_a_sentence_finds_the_pictures_with_the_largest_inner_products(
 def test_a_picture_file_finds_texts(
     space: cs.CommonSpace, example: ModuleType, tmp_path: Path
 ) -> None:
-    test = scenes(0, per_class=10).part("test")
+    test = scenes(0, per_class=10).split("test")
     images, texts = test.columns["image"], test.columns["text"]
     assert isinstance(images, Images)
     assert isinstance(texts, Texts)

@@ -24,7 +24,7 @@ def test_each_figure_is_that_of_a_training(points: Dataset, tmp_path: Path) -> N
     assert (found["lambda"], found["eta"], found["split"]) == ([0.0, 1.0], [0.1, 2.0], "validation")
     single = cs.DSCMR(
         hidden=8, common=4, epochs=2, patience=2, learning_rate=1e-2, lambda_=1.0, eta=0.1
-    ).fit(points.part("train"), points.part("validation"), cs.Run(observers=()))
+    ).fit(points.split("train"), points.split("validation"), cs.Run(observers=()))
     assert found["map"][1][0] == pytest.approx(single.provenance["chosen"]["validation_map"])
     assert len({figure for row in found["map"] for figure in row}) > 1
 

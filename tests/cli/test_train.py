@@ -41,7 +41,7 @@ def test_a_finished_run_holds_the_space_and_its_records(run_folder: Path) -> Non
 
 def test_the_chosen_epoch_is_what_validation_gives(run_folder: Path, points_file: Path) -> None:
     space = cs.load(run_folder)
-    report = cs.evaluate(space, cs.load_dataset(points_file).part("validation"))
+    report = cs.evaluate(space, cs.load_dataset(points_file).split("validation"))
     assert report["average"]["map"] == pytest.approx(
         space.provenance["chosen"]["validation_map"], rel=1e-6
     )

@@ -25,7 +25,7 @@ def toy(name: str = "Toy") -> Method:
 
 
 def parts_of(data: Dataset) -> Parts:
-    return Parts(data.part("train"), data.part("validation"), data.part("test"))
+    return Parts(data.split("train"), data.split("validation"), data.split("test"))
 
 
 def task(method: Method, kind: Literal["trial", "seed"] = "seed") -> Task:
@@ -58,7 +58,7 @@ def test_a_trial_holds_no_figure_of_the_test_part(points: Dataset, tmp_path: Pat
 
 def poisoned(data: Dataset) -> Dataset:
     """Return the data with other features and labels in the test part."""
-    here = data.split == "test"
+    here = data.splits == "test"
     columns = {
         name: Features(np.where(here[:, None], -column.values, column.values))  # type: ignore[attr-defined]
         for name, column in data.columns.items()

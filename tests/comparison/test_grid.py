@@ -115,8 +115,8 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
     assert outcome.cells["half"][1]["map"] == outcome.cells["toy"][1]["map"]
     for seed, cell in outcome.cells["toy"].items():
         method = replace(toy().method, **best, seed=seed, epochs=2)  # type: ignore[type-var]
-        space = method.fit(points.part("train"), points.part("validation"), cs.Run(observers=()))
-        expected = cs.evaluate(space, points.part("test"))
+        space = method.fit(points.split("train"), points.split("validation"), cs.Run(observers=()))
+        expected = cs.evaluate(space, points.split("test"))
         for direction, value in cell["map"].items():
             assert value == pytest.approx(expected[direction]["map"], abs=1e-12)
     assert "nothing is good enough" in outcome.failed["picky"]
@@ -224,7 +224,7 @@ def test_the_choice_does_not_depend_on_the_test_part(
     rows = (toy(), Row("dscmr", DSCMR(hidden=8, common=4)))
     clean = run_grid(grid(*rows))
     shuffled = points.labels.copy()
-    test = np.flatnonzero(points.split == "test")
+    test = np.flatnonzero(points.splits == "test")
     shuffled[test] = shuffled[np.random.default_rng(1).permutation(test)]
     poisoned = replace(points, labels=shuffled)
     outcome = run_grid(replace(grid(*rows, folder=tmp_path / "other"), data=poisoned))
@@ -351,6 +351,6 @@ def test_what_cannot_be_compared_is_refused(
             grid(*rows, **options)
     with pytest.raises(DataError, match="features alone"):
         Grid(hues, (toy(),), grid(toy()).folder, protocol="as-published")
-    bare = points.take(points.split != "validation")
+    bare = points.take(points.splits != "validation")
     with pytest.raises(SplitError, match="validation"):
         run_grid(replace(grid(toy()), data=bare))

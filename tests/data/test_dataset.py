@@ -14,7 +14,7 @@ def test_it_reaches_another_process_whole() -> None:
         columns={"image": Features(np.eye(2)), "text": Texts([("one",), ()])},
         labels=np.eye(2, dtype=bool),
         class_names=("x", "y"),
-        split=np.array(["train", "test"]),
+        splits=np.array(["train", "test"]),
         origin={"file": "somewhere"},
     )
     again = pickle.loads(pickle.dumps(data))

@@ -20,7 +20,7 @@ def extracted() -> Dataset:
         columns={"image": Features(np.eye(3)), "text": Features(np.ones((3, 2)))},
         labels=np.ones((3, 1), bool),
         class_names=("cat",),
-        split=np.array(["train", "validation", "test"]),
+        splits=np.array(["train", "validation", "test"]),
         origin={
             "source": "photos",
             "format": "imagefolder",

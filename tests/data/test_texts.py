@@ -25,7 +25,7 @@ def test_each_text_keeps_its_sample(texts: list[list[str]]) -> None:
         },
         labels=np.arange(n)[:, None] % 2 == 0,
         class_names=("even",),
-        split=np.array(["train", "test"])[np.arange(n) % 2],
+        splits=np.array(["train", "test"])[np.arange(n) % 2],
         fields={"number": list(range(n))},
         origin={"source": "here"},
     )
@@ -41,7 +41,7 @@ def test_each_text_keeps_its_sample(texts: list[list[str]]) -> None:
     assert each.fields["number"] == [k for k, _ in expected]
     assert each.fields["sample"] == [f"s{k}" for k, _ in expected]
     assert each.labels[:, 0].tolist() == [k % 2 == 0 for k, _ in expected]
-    assert each.split.tolist() == [["train", "test"][k % 2] for k, _ in expected]
+    assert each.splits.tolist() == [["train", "test"][k % 2] for k, _ in expected]
     assert each.origin == {"source": "here", "several_texts": "each"}
     assert [name.split("#")[0] for name in each.ids] == [f"s{k}" for k, _ in expected]
     again = one_row_per_text(each)
@@ -57,7 +57,7 @@ def test_two_columns_of_texts_are_refused() -> None:
             columns=columns,
             labels=np.ones((1, 1), bool),
             class_names=("c",),
-            split=np.array(["train"]),
+            splits=np.array(["train"]),
         )
         with pytest.raises(DataError, match="one sample for each text"):
             one_row_per_text(data)

@@ -66,11 +66,11 @@ def test_six_files(tmp_path: Path) -> None:
     data = load_dataset(save_six(tmp_path / "six"))
     assert data.modalities == ("image", "text")
     assert data.class_names == ("0", "1")
-    assert [(data.split == name).sum() for name in ("train", "validation", "test")] == [18, 2, 6]
+    assert [(data.splits == name).sum() for name in ("train", "validation", "test")] == [18, 2, 6]
     assert data.labels.argmax(axis=1).tolist() == [row % 2 for row in (*range(20), *range(6))]
     assert data.origin["format"] == "six-files"
     with_validation = load_dataset(save_six(tmp_path / "nine", ("train", "valid", "test")))
-    assert (with_validation.split == "validation").sum() == 6
+    assert (with_validation.splits == "validation").sum() == 6
     assert with_validation.origin["split"] == "as given"
 
 
@@ -92,7 +92,7 @@ def test_six_files_of_which_one_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"train_txt\.mat is corrupt, cut short"):
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
-    assert not data.columns["text"].present[data.split != "test"].any()
+    assert not data.columns["text"].present[data.splits != "test"].any()
     assert len(data.problems) == 2
 
 
@@ -191,7 +191,7 @@ def test_drawn_splits_say_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", image=np.eye(20), label=np.arange(20) % 2)
     data = load_dataset(tmp_path / "x.npz", seed=5)
     assert data.origin["split"] == "drawn: stratified, seed 5"
-    assert [(data.split == name).sum() for name in ("train", "validation", "test")] == [14, 2, 4]
+    assert [(data.splits == name).sum() for name in ("train", "validation", "test")] == [14, 2, 4]
 
 
 def test_the_same_file_in_another_place_is_the_same_data(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_as_many_of_each_class_as_the_benchmark_has(
     data = load_dataset(f"nuswide10k:{folder}", seed=4)
     assert data.labels.sum(axis=0).tolist() == [10] * 10
     for split, each in (("train", 8), ("validation", 1), ("test", 1)):
-        assert data.labels[data.split == split].sum(axis=0).tolist() == [each] * 10
+        assert data.labels[data.splits == split].sum(axis=0).tolist() == [each] * 10
     assert {row_of(data, place) for place in range(100)} <= set(eligible(marks, largest_ten(marks)))
     assert data.origin["split"] == "the paper's 8000/1000/1000, drawn: stratified, seed 4"
     assert "drawn: seed 4" in data.origin["pairs"]
@@ -150,7 +150,7 @@ def test_missing_images_do_not_change_which_pairs_are_drawn(tmp_path: Path) -> N
         load_dataset(f"nuswide10k:{folder}")
     data = load_dataset(f"nuswide10k:{folder}", partial=True)
     assert data.ids == whole.ids
-    assert data.split.tolist() == whole.split.tolist()
+    assert data.splits.tolist() == whole.splits.tolist()
     assert np.flatnonzero(~data.columns["image"].present).tolist() == [4]
 
 

@@ -81,7 +81,7 @@ def test_the_split_of_the_paper_is_drawn_in_each_class(tmp_path: Path) -> None:
     folder = save_page(save_images(tmp_path))
     data = load_dataset(f"pascal:{folder}", seed=2)
     for k in range(len(CLASSES)):
-        own = data.split[data.labels[:, k]].tolist()
+        own = data.splits[data.labels[:, k]].tolist()
         assert [own.count(name) for name in ("train", "validation", "test")] == [16, 2, 2]
     assert data.origin["split"] == "the paper's 800/100/100, drawn: stratified, seed 2"
     assert any("48/6/6 pairs" in problem for problem in data.problems)
@@ -98,7 +98,7 @@ def test_the_whole_benchmark_has_forty_five_five_and_no_problem(tmp_path: Path) 
     data = load_dataset(f"pascal:{tmp_path}")
     assert data.problems == ()
     for split, each in (("train", 40), ("validation", 5), ("test", 5)):
-        assert data.labels[data.split == split].sum(axis=0).tolist() == [each] * 20
+        assert data.labels[data.splits == split].sum(axis=0).tolist() == [each] * 20
 
 
 def test_another_number_of_sentences_is_noted(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def save_features(folder: Path, splits: tuple[str, ...]) -> Path:
 
 def test_feature_files_keep_their_splits(tmp_path: Path) -> None:
     data = load_dataset(f"pascal:{save_features(tmp_path, ('train', 'val', 'test'))}")
-    assert [(data.split == s).sum() for s in ("train", "validation", "test")] == [80, 10, 10]
+    assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [80, 10, 10]
     assert data.origin["split"] == "as given"
 
 
@@ -176,7 +176,7 @@ def test_feature_files_without_validation_leave_test_alone(tmp_path: Path) -> No
     folder = save_features(tmp_path, ("train", "test"))
     data = load_dataset(f"pascal:{folder}")
     assert data.origin["split"] == "as given; validation carved from train, seed 0"
-    assert (data.split == "test").sum() == 10
+    assert (data.splits == "test").sum() == 10
     assert data.fingerprint == load_dataset(folder).fingerprint
     (folder / "train_img.mat").unlink()
     with pytest.raises(DataError, match=r"train_img\.mat is missing"):

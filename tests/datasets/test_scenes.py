@@ -51,8 +51,8 @@ def _score(train: NDArray[np.float32], test: NDArray[np.float32], c: float) -> f
     model = LogisticRegression(C=c, max_iter=40)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on pixels it stops before it has converged
-        model.fit(train, labels[data.split == "train"])
-    return float(model.score(test, labels[data.split == "test"]))
+        model.fit(train, labels[data.splits == "train"])
+    return float(model.score(test, labels[data.splits == "test"]))
 
 
 def test_it_is_as_large_as_promised_and_split_within_each_class() -> None:
@@ -61,7 +61,7 @@ def test_it_is_as_large_as_promised_and_split_within_each_class() -> None:
     assert len(data.class_names) >= 20
     assert _pictures(data).shape[1:] == (64, 64, 3)
     for label in range(len(data.class_names)):
-        of_class = data.split[data.labels[:, label]]
+        of_class = data.splits[data.labels[:, label]]
         counts = {split: int((of_class == split).sum()) for split in SPLITS}
         assert counts == {"train": 84, "validation": 12, "test": 24}
     assert (data.labels.sum(axis=1) == 1).all()
@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_data_and_another_seed_other_data() -> None
 
 
 def test_too_few_samples_for_three_splits_are_refused() -> None:
-    assert set(scenes(per_class=6).split) == set(SPLITS)
+    assert set(scenes(per_class=6).splits) == set(SPLITS)
     with pytest.raises(SettingError, match="at least 6 samples"):
         scenes(per_class=5)
 
@@ -86,14 +86,14 @@ def test_too_few_samples_for_three_splits_are_refused() -> None:
 @pytest.mark.parametrize("c", [0.001, 0.1])
 def test_logistic_regression_on_raw_pixels_stays_under_a_half(c: float) -> None:
     pixels = _pictures(_scenes()).reshape(len(_scenes()), -1).astype(np.float32) / 255
-    split = _scenes().split
+    split = _scenes().splits
     score = _score(pixels[split == "train"], pixels[split == "test"], c)
     assert 1 / 24 < score < 0.5
 
 
 @pytest.mark.parametrize("c", [0.1, 1.0, 10.0])
 def test_logistic_regression_on_word_counts_stays_under_nine_tenths(c: float) -> None:
-    captions, split = np.array(_captions(_scenes())), _scenes().split
+    captions, split = np.array(_captions(_scenes())), _scenes().splits
     counter = CountVectorizer(token_pattern=r"\b\w+\b")
     train = counter.fit_transform(captions[split == "train"])
     score = _score(train, counter.transform(captions[split == "test"]), c)

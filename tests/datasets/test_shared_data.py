@@ -28,7 +28,7 @@ COUNTS = {
 def test_counts(name: str) -> None:
     data = load_dataset(DATA / name)
     *counts, classes = COUNTS[name]
-    assert [(data.split == s).sum() for s in ("train", "validation", "test")] == counts
+    assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == counts
     assert len(data.class_names) == classes
     assert (data.labels.sum(axis=1) == 1).all()
     assert all(column.present.all() for column in data.columns.values())
@@ -47,10 +47,10 @@ def test_wikipedia_is_the_same_in_both_files() -> None:
 def test_carved_validation_is_stratified_and_test_is_whole() -> None:
     data = load_dataset(DATA / "wikipedia/wikipedia.npz")
     with np.load(DATA / "wikipedia/wikipedia.npz") as raw:
-        assert data.part("test").labels.argmax(axis=1).tolist() == raw["label_test"].tolist()
-        assert data.part("test").ids == tuple(raw["text_id_test"].tolist())
-    carved = data.part("validation").labels.sum(axis=0)
-    train = data.part("train").labels.sum(axis=0)
+        assert data.split("test").labels.argmax(axis=1).tolist() == raw["label_test"].tolist()
+        assert data.split("test").ids == tuple(raw["text_id_test"].tolist())
+    carved = data.split("validation").labels.sum(axis=0)
+    train = data.split("train").labels.sum(axis=0)
     assert np.abs(carved - 0.1 * (carved + train)).max() <= 1
 
 
@@ -66,7 +66,7 @@ def test_raw_and_features_agree(name: str) -> None:
     assert raw.ids == features.ids
     assert raw.class_names == features.class_names
     assert (raw.labels == features.labels).all()
-    assert (raw.split == features.split).all()
+    assert (raw.splits == features.splits).all()
     image, text = raw.columns["image"], raw.columns["text"]
     assert isinstance(image, Images)
     assert isinstance(text, Texts)
@@ -78,7 +78,7 @@ def test_flipkart_groups_are_respected() -> None:
     data = load_dataset(DATA / "flipkart")
     groups = data.fields["group"]
     assert len(set(groups)) == 869
-    assert len(set(zip(groups, data.split.tolist(), strict=True))) == 869
+    assert len(set(zip(groups, data.splits.tolist(), strict=True))) == 869
 
 
 def test_pascal_says_which_file_is_missing_and_loads_the_rest() -> None:
@@ -92,6 +92,6 @@ def test_pascal_says_which_file_is_missing_and_loads_the_rest() -> None:
     assert isinstance(text, Features)
     assert (image.size, text.size) == (4096, 300)
     assert text.present.all()
-    assert (image.present == (data.split == "test")).all()
-    counts = [data.labels[data.split == s].sum(axis=0).tolist() for s in ("train", "test")]
+    assert (image.present == (data.splits == "test")).all()
+    counts = [data.labels[data.splits == s].sum(axis=0).tolist() for s in ("train", "test")]
     assert counts == [[36] * 20, [5] * 20]

@@ -61,9 +61,9 @@ def test_raw_files_in_their_published_layout(tmp_path: Path) -> None:
 def test_the_test_list_is_divided_one_to_two_and_train_is_whole(tmp_path: Path) -> None:
     folder = save_raw(tmp_path)
     data = load_dataset(f"wikipedia:{folder}", seed=3)
-    assert (data.split[:TRAIN] == "train").all()
+    assert (data.splits[:TRAIN] == "train").all()
     for k in range(2):
-        own = data.split[TRAIN:][data.labels[TRAIN:, k]].tolist()
+        own = data.splits[TRAIN:][data.labels[TRAIN:, k]].tolist()
         assert (own.count("validation"), own.count("test")) == (2, 4)
     assert "4 are validation, as in the paper (231 and 462)" in data.origin["split"]
     assert data.origin["split"].endswith("seed 3")
@@ -76,9 +76,9 @@ def test_the_test_list_is_divided_one_to_two_and_train_is_whole(tmp_path: Path) 
 def test_without_the_name_validation_is_never_taken_from_test(tmp_path: Path) -> None:
     folder = save_features(tmp_path)
     plain, named = load_dataset(folder), load_dataset(f"wikipedia:{folder}")
-    assert (plain.split[TRAIN:] == "test").all()
-    assert (named.split[:TRAIN] == "train").all()
-    assert (named.split == "validation").sum() == 4
+    assert (plain.splits[TRAIN:] == "test").all()
+    assert (named.splits[:TRAIN] == "train").all()
+    assert (named.splits == "validation").sum() == 4
     assert named.ids == plain.ids
 
 
@@ -102,7 +102,7 @@ def test_a_feature_file_after_the_name_gets_the_split_of_the_paper(tmp_path: Pat
     assert isinstance(raw.columns["image"], Images)
     assert isinstance(features.columns["image"], Features)
     assert raw.ids == features.ids
-    assert raw.split.tolist() == features.split.tolist()
+    assert raw.splits.tolist() == features.splits.tolist()
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,14 @@ def test_the_real_lists_give_the_sizes_of_the_paper() -> None:
     data = load_dataset(f"wikipedia:{SHARED}")
     plain = load_dataset(SHARED)
     npz = load_dataset(f"wikipedia:{SHARED / 'wikipedia.npz'}")
-    counts = [(data.split == name).sum() for name in ("train", "validation", "test")]
+    counts = [(data.splits == name).sum() for name in ("train", "validation", "test")]
     assert counts == [2173, 231, 462]
     assert data.problems == ()
     assert data.ids == plain.ids
-    assert ((data.split == "train") == (plain.split != "test")).all()
+    assert ((data.splits == "train") == (plain.splits != "test")).all()
     assert npz.fingerprint == data.fingerprint
-    share = data.labels[data.split == "validation"].sum(axis=0)
-    assert np.abs(share - data.labels[data.split != "train"].sum(axis=0) / 3).max() < 1
+    share = data.labels[data.splits == "validation"].sum(axis=0)
+    assert np.abs(share - data.labels[data.splits != "train"].sum(axis=0) / 3).max() < 1
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -65,9 +65,9 @@ def test_raw_files(bases: tuple[str, str], tmp_path: Path) -> None:
 
 def test_half_of_the_test_list_is_validation(tmp_path: Path) -> None:
     data = load_dataset(f"xmedianet:{save_files(save_lists(tmp_path))}", seed=1)
-    assert (data.split[:24] == "train").all()
+    assert (data.splits[:24] == "train").all()
     for k in range(3):
-        own = data.split[24:][data.labels[24:, k]].tolist()
+        own = data.splits[24:][data.labels[24:, k]].tolist()
         assert own.count("validation") == own.count("test") == 2
     assert "as in the paper (4000 and 4000)" in data.origin["split"]
 
@@ -77,14 +77,14 @@ def test_a_list_of_validation_is_kept(spelt: str, tmp_path: Path) -> None:
     counts = {"train": 24, spelt: 6, "test": 12}
     arrays = save_features(save_lists(tmp_path, counts), counts)
     data = load_dataset(f"xmedianet:{tmp_path}")
-    assert [(data.split == s).sum() for s in ("train", "validation", "test")] == [24, 6, 12]
+    assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [24, 6, 12]
     assert data.origin["split"] == "as given"
     image, text = data.columns["image"], data.columns["text"]
     assert isinstance(image, Features)
     assert isinstance(text, Features)
-    validation = data.split == "validation"
+    validation = data.splits == "validation"
     np.testing.assert_allclose(image.values[validation], arrays[f"img_{spelt}"], rtol=1e-6)
-    np.testing.assert_allclose(text.values[data.split == "test"], arrays["txt_test"], rtol=1e-6)
+    np.testing.assert_allclose(text.values[data.splits == "test"], arrays["txt_test"], rtol=1e-6)
 
 
 def test_raw_files_and_features_are_split_alike(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_raw_files_and_features_are_split_alike(tmp_path: Path) -> None:
     assert isinstance(first.columns["image"], Images)
     assert isinstance(second.columns["image"], Features)
     assert first.ids == second.ids
-    assert first.split.tolist() == second.split.tolist()
+    assert first.splits.tolist() == second.splits.tolist()
 
 
 def test_an_image_of_several_pairs(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def folder_data(folder: Path, n: int = 11) -> Dataset:
         columns={"image": Images(items), "text": Texts(texts)},
         labels=np.ones((n, 1), bool),
         class_names=("any",),
-        split=np.array(["train"] * n),
+        splits=np.array(["train"] * n),
     )
 
 
@@ -303,7 +303,7 @@ def test_settings_that_cannot_work_and_columns_that_are_done() -> None:
         columns={"image": Features([[1.0]])},
         labels=np.ones((1, 1), bool),
         class_names=("any",),
-        split=np.array(["train"]),
+        splits=np.array(["train"]),
     )
     for name in ("image", "text"):
         with pytest.raises(DataError, match="nothing to extract"):

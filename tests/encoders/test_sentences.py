@@ -32,12 +32,12 @@ def coloured(n: int = 90, seed: int = 0, *, labelled: bool = True) -> Dataset:
         columns={"text": Texts(texts)},
         labels=np.eye(3, dtype=bool)[classes] & labelled,
         class_names=COLOURS,
-        split=np.repeat(["train", "validation", "test"], n // 3),
+        splits=np.repeat(["train", "validation", "test"], n // 3),
     )
 
 
 def source(data: Dataset, **options: object) -> Source:
-    return replace(Source(data.part("train"), data.part("validation"), "text"), **options)  # type: ignore[arg-type]
+    return replace(Source(data.split("train"), data.split("validation"), "text"), **options)  # type: ignore[arg-type]
 
 
 def test_the_table_holds_the_given_vectors() -> None:
@@ -76,11 +76,11 @@ def test_vectors_are_learnt_the_same_each_time_and_know_who_stands_with_whom() -
 def test_learnt_separates_classes_of_unseen_texts_and_repeats_to_the_bit() -> None:
     data = coloured()
     encoder = encoder_from_spec("learnt", source(data))
-    features = encoder(data.part("test").columns["text"]).numpy()
+    features = encoder(data.split("test").columns["text"]).numpy()
     assert features.shape == (30, 300)
-    labels = data.part("test").labels.argmax(1)
-    seen = encoder(data.part("train").columns["text"]).numpy()
-    centres = np.stack([seen[data.part("train").labels[:, k]].mean(0) for k in range(3)])
+    labels = data.split("test").labels.argmax(1)
+    seen = encoder(data.split("train").columns["text"]).numpy()
+    centres = np.stack([seen[data.split("train").labels[:, k]].mean(0) for k in range(3)])
     nearest = ((features[:, None] - centres) ** 2).sum(2).argmin(1)
     assert (nearest == labels).mean() > 0.9
     assert encoder.facts["fitted_on"] == "train"
@@ -90,7 +90,7 @@ def test_learnt_separates_classes_of_unseen_texts_and_repeats_to_the_bit() -> No
 
 def test_the_test_part_is_out_of_reach() -> None:
     data = coloured()
-    poisoned = data.part("test").columns["text"].take(np.arange(30))
+    poisoned = data.split("test").columns["text"].take(np.arange(30))
     items = [*data.columns["text"].items[:60], *(("poison poison",) for _ in poisoned.items)]  # type: ignore[attr-defined]
     other = replace(data, columns={"text": Texts(items)})
     found = [encoder_from_spec("learnt", source(one)).facts["sha256"] for one in (data, other)]

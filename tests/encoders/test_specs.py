@@ -20,9 +20,9 @@ def source(modality: str) -> Source:
         columns={"image": Images(pictures), "text": Texts([("red",), ("blue",)] * 2)},
         labels=np.eye(2, dtype=bool)[[0, 1, 0, 1]],
         class_names=("red", "blue"),
-        split=np.array(["train", "train", "validation", "validation"]),
+        splits=np.array(["train", "train", "validation", "validation"]),
     )
-    return Source(data.part("train"), data.part("validation"), modality)
+    return Source(data.split("train"), data.split("validation"), modality)
 
 
 @pytest.mark.parametrize(

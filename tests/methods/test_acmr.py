@@ -131,7 +131,7 @@ def test_the_adversary_makes_modalities_harder_to_tell(
         still = ACMR(**options, alpha=0.0, beta=0.0, weights=0.0, patience=None)
         method = replace(still, adversary=adversary)
         watcher = witness()
-        method.fit(points.part("train"), points.part("validation"), Run(observers=(watcher,)))
+        method.fit(points.split("train"), points.split("validation"), Run(observers=(watcher,)))
         told[adversary] = float(np.mean([one.losses["L_adv"] for one in watcher.records[-20:]]))
     assert told[0.0] < 0.2
     assert told[1.0] > 0.5

@@ -27,7 +27,7 @@ def dataset(train: Array, other: Array, validation: int = 12) -> Dataset:
         columns={"one": Features(train), "two": Features(other)},
         labels=np.eye(3, dtype=bool)[np.arange(n) % 3],
         class_names=("a", "b", "c"),
-        split=np.repeat(["train", "validation"], [n - validation, validation]),
+        splits=np.repeat(["train", "validation"], [n - validation, validation]),
     )
 
 
@@ -62,9 +62,9 @@ def test_the_space_is_that_of_the_latent_pairs() -> None:
     x, y, X, Y = known()
     data = dataset(X, Y)
     train = slice(0, 48)
-    space = CCA(dimension=3).fit(data.part("train"), data.part("validation"), QUIET)
+    space = CCA(dimension=3).fit(data.split("train"), data.split("validation"), QUIET)
     latent = dataset(x, y)
-    same = CCA(dimension=3).fit(latent.part("train"), latent.part("validation"), QUIET)
+    same = CCA(dimension=3).fit(latent.split("train"), latent.split("validation"), QUIET)
     scores = space.embed("one", X[train]) @ space.embed("two", Y[train]).T
     expected = same.embed("one", x[train]) @ same.embed("two", y[train]).T
     np.testing.assert_allclose(scores, expected, atol=1e-4)
@@ -92,14 +92,14 @@ def test_projections_equal_those_of_the_eigenproblem_in_features(r: float) -> No
     Y = X[:, :3] @ draw.normal(size=(3, 6)) + draw.normal(size=(50, 6))
     X, Y = X.astype(np.float32).astype(np.float64), Y.astype(np.float32).astype(np.float64)
     rho, a, b = oracle(X[:38], Y[:38], r)
-    views = paired_views(dataset(X, Y).part("train"))
+    views = paired_views(dataset(X, Y).split("train"))
     np.testing.assert_allclose(
         canonical_directions(views["one"], views["two"], r)[2], rho, atol=1e-8
     )
     data = dataset(X, Y)
     for d in (1, 3):
         space = CCA(regularisation=r, dimension=d).fit(
-            data.part("train"), data.part("validation"), QUIET
+            data.split("train"), data.split("validation"), QUIET
         )
         u, v = ((Z - Z[:38].mean(axis=0)) @ W[:, :d] for Z, W in ((X, a), (Y, b)))
         u, v = (w / np.linalg.norm(w, axis=1, keepdims=True) for w in (u, v))
@@ -128,12 +128,12 @@ def changed(data: Dataset, X: Array) -> Dataset:
         columns={**data.columns, "one": Features(X)},
         labels=data.labels,
         class_names=data.class_names,
-        split=data.split,
+        splits=data.splits,
     )
 
 
 def scores(data: Dataset, method: CCA) -> NDArray[np.float32]:
-    space = method.fit(data.part("train"), data.part("validation"), QUIET)
+    space = method.fit(data.split("train"), data.split("validation"), QUIET)
     embedded = space.embed_dataset(data)
     return embedded["one"].vectors @ embedded["two"].vectors.T
 
@@ -174,4 +174,4 @@ def test_more_dimensions_than_directions_are_refused() -> None:
     _, _, X, Y = known()
     data = dataset(X, Y)
     with pytest.raises(SettingError, match="at most 3"):
-        CCA(dimension=4).fit(data.part("train"), data.part("validation"), QUIET)
+        CCA(dimension=4).fit(data.split("train"), data.split("validation"), QUIET)

@@ -58,11 +58,11 @@ class Listener:
 
 
 def test_the_first_of_the_best_is_chosen_and_all_are_recorded(labelled: Dataset) -> None:
-    fitting = Fitting("turned", labelled.part("train"), labelled.part("validation"))
+    fitting = Fitting("turned", labelled.split("train"), labelled.split("validation"))
     candidates = [Turned(1), Turned(4), Turned(0), Turned(2)]
     listener = Listener()
     space = fitting.choose(Turned(-1), candidates, build, cs.Run(observers=(listener,)))
-    assert cs.evaluate(space, labelled.part("test"))["average"]["map"] == 1.0
+    assert cs.evaluate(space, labelled.split("test"))["average"]["map"] == 1.0
     record = space.provenance
     assert record["method"] == {"name": "turned", "options": {"turn": -1}}
     assert record["chosen"]["settings"] == {"turn": 4}
@@ -72,7 +72,7 @@ def test_the_first_of_the_best_is_chosen_and_all_are_recorded(labelled: Dataset)
     figures = [one["validation_map"] for one in record["tried"]]
     assert figures[1] == figures[2] == 1.0
     assert max(figures[0], figures[3]) < 0.5
-    assert record["data"]["fingerprint"] == labelled.part("train").fingerprint
+    assert record["data"]["fingerprint"] == labelled.split("train").fingerprint
     assert record["validation"]["samples"] == 24
     trials: list[object] = []
     for number, figure in enumerate(figures, 1):
@@ -81,8 +81,8 @@ def test_the_first_of_the_best_is_chosen_and_all_are_recorded(labelled: Dataset)
 
 
 def test_the_figure_is_the_mean_over_all_directions(labelled: Dataset) -> None:
-    validation = labelled.part("validation")
-    space = Fitting("turned", labelled.part("train"), validation).choose(
+    validation = labelled.split("validation")
+    space = Fitting("turned", labelled.split("train"), validation).choose(
         Turned(1), [Turned(1)], build, cs.Run(observers=())
     )
     expected = cs.evaluate(space, validation)["average"]["map"]
@@ -94,7 +94,7 @@ def test_observers_hear_the_end_of_a_fitting_that_fails(labelled: Dataset) -> No
         raise SettingError("this one cannot work")
 
     listener = Listener()
-    fitting = Fitting("turned", labelled.part("train"), labelled.part("validation"))
+    fitting = Fitting("turned", labelled.split("train"), labelled.split("validation"))
     with pytest.raises(SettingError, match="this one"):
         fitting.choose(Turned(0), [Turned(0)], broken, cs.Run(observers=(listener,)))
     assert listener.heard == [("started", 1, 1, ()), "ended"]
@@ -112,15 +112,15 @@ def refused(train: Dataset, validation: Dataset, **options: object) -> DataError
 def test_what_no_method_in_closed_form_can_take_is_refused(
     points: Dataset, hues: Dataset, three: Dataset
 ) -> None:
-    train, validation = points.part("train"), points.part("validation")
-    raw = refused(hues.part("train"), hues.part("validation"))
+    train, validation = points.split("train"), points.split("validation")
+    raw = refused(hues.split("train"), hues.split("validation"))
     assert "'image' is raw" in raw.problem
     assert "commonspace extract" in raw.advice
     words = replace(train, columns={**train.columns, "text": Texts([("word",)] * len(train))})
     assert "'text' is raw" in refused(words, validation).problem
     alone = replace(train, columns={"image": train.columns["image"]})
     assert refused(alone, validation).found == "1: 'image'"
-    many = refused(three.part("train"), three.part("validation"), exactly=2)
+    many = refused(three.split("train"), three.split("validation"), exactly=2)
     assert many.expected == "exactly 2"
     assert many.found == "3: 'image', 'type', 'sound.wav'"
     empty = np.zeros(len(train), dtype=bool)
@@ -131,7 +131,7 @@ def test_what_no_method_in_closed_form_can_take_is_refused(
 
 
 def test_labels_are_asked_for_where_they_are_needed(points: Dataset) -> None:
-    train, validation = points.part("train"), points.part("validation")
+    train, validation = points.split("train"), points.split("validation")
     bare = replace(train, labels=np.zeros_like(train.labels))
     assert "training part" in refused(bare, validation).problem
     Fitting("turned", bare, validation, supervised=False)

@@ -74,7 +74,7 @@ def with_needs(**wanted: bool) -> list[str]:
 
 
 def fit(name: str, data: Dataset) -> CommonSpace:
-    return ALL[name].fit(data.part("train"), data.part("validation"), QUIET)
+    return ALL[name].fit(data.split("train"), data.split("validation"), QUIET)
 
 
 @pytest.fixture(scope="session")
@@ -127,12 +127,12 @@ def test_a_space_of_the_modalities_and_the_record_of_it_come_back(
         record["method"]["name"]
         == name.removesuffix("-released").split("-without")[0].split("-j1")[0]
     )
-    assert record["data"]["fingerprint"] == two.part("train").fingerprint
-    assert record["validation"]["fingerprint"] == two.part("validation").fingerprint
+    assert record["data"]["fingerprint"] == two.split("train").fingerprint
+    assert record["validation"]["fingerprint"] == two.split("validation").fingerprint
     assert record["versions"]["commonspace"]
     by = "the end of the cycle" if name == "posterior" else "validation mAP, the mean over all"
     assert record["chosen"]["by"].startswith(by)
-    measured = cs.evaluate(space, two.part("validation"))["average"]["map"]
+    measured = cs.evaluate(space, two.split("validation"))["average"]["map"]
     assert record["chosen"]["validation_map"] == pytest.approx(measured, abs=1e-6)
 
 
@@ -174,7 +174,7 @@ def test_the_test_part_is_out_of_reach(
     name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
 ) -> None:
     """Other features, labels and ids of the test part leave every bit of the space as it was."""
-    poison = two.split == "test"
+    poison = two.splits == "test"
     columns = {
         modality: Features(np.where(poison[:, None], 1e6, column.values))  # type: ignore[attr-defined]
         for modality, column in two.columns.items()
@@ -196,14 +196,14 @@ def test_classes_are_found_better_than_by_chance(
     name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
 ) -> None:
     """A quarter is relevant. The two that are left out learn nothing of classes."""
-    assert cs.evaluate(space_of(name), two.part("test"))["average"]["map"] > 0.5
+    assert cs.evaluate(space_of(name), two.split("test"))["average"]["map"] > 0.5
 
 
 @pytest.mark.parametrize("name", with_needs(two=False, equal_sizes=False))
 def test_three_modalities_of_several_sizes_are_joined(name: str, three: Dataset) -> None:
     space = fit(name, three)
     assert space.modalities == three.modalities
-    figures = cs.evaluate(space, three.part("test"))
+    figures = cs.evaluate(space, three.split("test"))
     assert len(figures) == 7
 
 
@@ -218,7 +218,7 @@ def test_three_modalities_are_refused_where_two_are_meant(name: str, three: Data
 def test_labels_of_training_are_not_looked_at(
     name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
 ) -> None:
-    known = two.split == "train"
+    known = two.splits == "train"
     labels = np.where(known[:, None], False, two.labels)
     bare, space = fit(name, replace(two, labels=labels)), space_of(name)
     for key, tensor in space.network.state_dict().items():
@@ -227,7 +227,7 @@ def test_labels_of_training_are_not_looked_at(
 
 @pytest.mark.parametrize("name", with_needs(labels=True))
 def test_labels_of_training_are_asked_for(name: str, two: Dataset) -> None:
-    labels = np.where((two.split == "train")[:, None], False, two.labels)
+    labels = np.where((two.splits == "train")[:, None], False, two.labels)
     with pytest.raises(DataError, match="the training part of 'points' has no labels"):
         fit(name, replace(two, labels=labels))
 
@@ -235,7 +235,7 @@ def test_labels_of_training_are_asked_for(name: str, two: Dataset) -> None:
 def split_apart(data: Dataset) -> Dataset:
     """Return the data with each training sample in one modality or the other, never in both."""
     here = np.arange(len(data)) // 4 % 2 == 0
-    free = data.split != "train"
+    free = data.splits != "train"
     columns = {
         name: Features(column.values, mask | free)  # type: ignore[attr-defined]
         for (name, column), mask in zip(data.columns.items(), (here, ~here), strict=True)
@@ -259,7 +259,7 @@ def test_pairs_are_asked_for(name: str, two: Dataset) -> None:
 def test_gaps_several_labels_and_none_are_learnt_from(name: str, two: Dataset) -> None:
     """A row of a missing entry is never looked at, whatever numbers stand in it."""
     labels = two.labels.copy()
-    train = two.split == "train"
+    train = two.splits == "train"
     labels[train & (np.arange(len(two)) % 5 == 1)] = False
     labels[train & (np.arange(len(two)) % 7 == 2), 0] = True
     there = ~train | (np.arange(len(two)) % 6 != 0)
@@ -276,7 +276,7 @@ def test_gaps_several_labels_and_none_are_learnt_from(name: str, two: Dataset) -
 
 @every
 def test_parts_that_do_not_belong_together_are_refused(name: str, two: Dataset) -> None:
-    train, validation = two.part("train"), two.part("validation")
+    train, validation = two.split("train"), two.split("validation")
     wider = {**validation.columns, "text": Features(np.zeros((len(validation), 9)))}
     for other in (
         replace(validation, columns=wider),
@@ -315,7 +315,7 @@ def test_wikipedia_is_learnt_above_chance(name: str) -> None:
     if not path.exists():
         pytest.skip("the shared Wikipedia features are not beside the project")
     data = cs.load_dataset(path)
-    figures = cs.evaluate(fit(name, data), data.part("test"))
+    figures = cs.evaluate(fit(name, data), data.split("test"))
     for direction in ("image->text", "text->image"):
         assert figures[direction]["map"] > 0.111 + 0.05
     assert figures["average"]["map"] > 0.111 + 0.08

@@ -98,7 +98,7 @@ def two_views(n: int = 400) -> Dataset:
         columns={name: Features(view) for name, view in zip(("a", "b"), views, strict=True)},
         labels=np.eye(8, dtype=bool)[octant],
         class_names=tuple(map(str, range(8))),
-        split=np.repeat(["train", "validation", "test"], [n - 200, 100, 100]),
+        splits=np.repeat(["train", "validation", "test"], [n - 200, 100, 100]),
     )
 
 
@@ -107,8 +107,8 @@ SETTINGS: dict[str, Any] = {"hidden": 64, "common": 16, "learning_rate": 2e-3, "
 
 def test_infonce_finds_the_very_pair_without_a_label() -> None:
     data = two_views()
-    space = InfoNCE(**SETTINGS).fit(data.part("train"), data.part("validation"), QUIET)
-    test = data.part("test")
+    space = InfoNCE(**SETTINGS).fit(data.split("train"), data.split("validation"), QUIET)
+    test = data.split("test")
     scores = space.embed("a", test.columns["a"]) @ space.embed("b", test.columns["b"]).T
     own = np.arange(len(test))
     assert np.mean(scores.argmax(axis=1) == own) > 0.9  # chance is .01
@@ -117,7 +117,7 @@ def test_infonce_finds_the_very_pair_without_a_label() -> None:
 
 def test_the_temperature_is_learnt_unless_it_is_held() -> None:
     data = two_views(300)
-    parts = data.part("train"), data.part("validation")
+    parts = data.split("train"), data.split("validation")
     options: dict[str, Any] = {**SETTINGS, "epochs": 20, "temperature": 0.5}
     learnt = InfoNCE(**options).fit(*parts, QUIET)
     held = InfoNCE(**options, learn_temperature=False).fit(*parts, QUIET)
@@ -128,9 +128,9 @@ def test_the_temperature_is_learnt_unless_it_is_held() -> None:
 
 def test_supervised_contrast_draws_classes_together_in_all_modalities() -> None:
     data = two_views()
-    train = data.part("train")
+    train = data.split("train")
     method = SupervisedContrastive(**SETTINGS, temperature=0.5)
-    space = method.fit(train, data.part("validation"), QUIET)
+    space = method.fit(train, data.split("validation"), QUIET)
     vectors = np.concatenate([space.embed(name, train.columns[name]) for name in ("a", "b")])
     classes = np.tile(train.labels.argmax(axis=1), 2)
     alike = classes[:, None] == classes

@@ -39,7 +39,7 @@ def views(first: NDArray[np.float64], second: NDArray[np.float64]) -> Dataset:
         columns={"a": Features(first), "b": Features(second)},
         labels=np.eye(2, dtype=bool)[classes],
         class_names=("below", "above"),
-        split=np.repeat(["train", "validation", "test"], [n - n // 4 - 30, 30, n // 4]),
+        splits=np.repeat(["train", "validation", "test"], [n - n // 4 - 30, 30, n // 4]),
     )
 
 
@@ -65,7 +65,7 @@ def test_the_maps_are_linear_cca() -> None:
     np.testing.assert_allclose(np.cov(v.T), np.eye(3), atol=1e-6)
     np.testing.assert_allclose(u.T @ v / 199, np.diag(S), atol=1e-6)
     data = views(*H)
-    first, second = paired_views(replace(data, split=np.full(200, "train"))).values()
+    first, second = paired_views(replace(data, splits=np.full(200, "train"))).values()
     np.testing.assert_allclose(S, canonical_directions(first, second, 0.0)[2][:3], rtol=1e-4)
 
 
@@ -79,8 +79,8 @@ def test_canonical_correlations_come_near_the_true_ones() -> None:
     w = 0.9 * z + np.sqrt(1 - 0.9**2) * draw.normal(size=(4000, 1))
     data = views(z * [1.0, 0.5, -1.0], w * [2.0, -1.0])
     method = DCCA(**{**SETTINGS, "common": 2, "epochs": 40})
-    space = method.fit(data.part("train"), data.part("validation"), QUIET)
-    np.testing.assert_allclose(correlations(space, data.part("test")), [0.9, 0.81], atol=0.05)
+    space = method.fit(data.split("train"), data.split("validation"), QUIET)
+    np.testing.assert_allclose(correlations(space, data.split("test")), [0.9, 0.81], atol=0.05)
 
 
 def test_what_is_only_related_by_a_curve_is_found() -> None:
@@ -90,7 +90,7 @@ def test_what_is_only_related_by_a_curve_is_found() -> None:
     first = z + 0.01 * draw.normal(size=(2000, 3))
     second = np.abs(z) + 0.01 * draw.normal(size=(2000, 3))
     data = views(first, second)
-    train, validation, test = (data.part(name) for name in ("train", "validation", "test"))
+    train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
     space = DCCA(**{**SETTINGS, "common": 2, "epochs": 40}).fit(train, validation, QUIET)
     assert correlations(space, test)[0] > 0.9
     linear = CCA(regularisation=0.01, dimension=1).fit(train, validation, QUIET)  # signs alone
@@ -107,14 +107,14 @@ def test_collinear_constant_and_few_features_are_learnt_from() -> None:
     second = weights / weights.sum(axis=1, keepdims=True)
     data = views(first, second)
     method = DCCA(**{**SETTINGS, "common": 8, "ridge": 1e-8})
-    space = method.fit(data.part("train"), data.part("validation"), QUIET)
+    space = method.fit(data.split("train"), data.split("validation"), QUIET)
     for key, tensor in space.network.state_dict().items():
         assert torch.isfinite(tensor).all(), key
-    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.7
+    assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.7
 
 
 def test_only_the_first_directions_are_kept(points: Dataset) -> None:
-    parts = points.part("train"), points.part("validation")
+    parts = points.split("train"), points.split("validation")
     options: dict[str, Any] = {**SETTINGS, "hidden": 8, "epochs": 2}
     space = DCCA(**options, dimension=2).fit(*parts, QUIET)
     assert space.dimension == 2
@@ -126,5 +126,5 @@ def test_only_the_first_directions_are_kept(points: Dataset) -> None:
 def test_batches_are_of_equal_size(points: Dataset, given: int, expected: int) -> None:
     """Of 40 samples; a remainder of one sample would be a batch that says nothing."""
     method = DCCA(**{**SETTINGS, "hidden": 8, "epochs": 1, "batch_size": given})
-    space = method.fit(points.part("train"), points.part("validation"), QUIET)
+    space = method.fit(points.split("train"), points.split("validation"), QUIET)
     assert space.provenance["training"]["batch_size"] == expected

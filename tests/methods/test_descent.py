@@ -82,7 +82,7 @@ def test_a_killed_training_ends_at_the_same_bits(
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)  # tiny epochs are shorter than writing one
     method = tiny(name, batch_size=16)
-    train, validation = points.part("train"), points.part("validation")
+    train, validation = points.split("train"), points.split("validation")
     whole = method.fit(train, validation, QUIET)
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -99,7 +99,7 @@ def test_posterior_says_that_it_trains_no_backbones(hues: Dataset) -> None:
     with pytest.raises(SettingError, match="fine_tune of posterior cannot work"):
         tiny("posterior", raw=FromRaw(fine_tune="top"))
     with pytest.raises(DataError, match="'image' is raw") as caught:
-        tiny("posterior").fit(hues.part("train"), hues.part("validation"), QUIET)
+        tiny("posterior").fit(hues.split("train"), hues.split("validation"), QUIET)
     assert "extract" in caught.value.advice
 
 
@@ -107,8 +107,8 @@ def test_posterior_says_that_it_trains_no_backbones(hues: Dataset) -> None:
 def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -> None:
     """Pictures and texts through backbones that start from nothing; a third is relevant."""
     method = tiny(name, epochs=12, batch_size=8, hidden=32, learning_rate=3e-3)
-    space = method.fit(hues.part("train"), hues.part("validation"), QUIET)
-    assert cs.evaluate(space, hues.part("validation"))["average"]["map"] > 0.6
+    space = method.fit(hues.split("train"), hues.split("validation"), QUIET)
+    assert cs.evaluate(space, hues.split("validation"))["average"]["map"] > 0.6
     space.save(tmp_path / "space")
     loaded = cs.load(tmp_path / "space")
     sentence = ["some red wall"]
@@ -124,7 +124,7 @@ def test_products_in_bfloat16_leave_weights_and_losses_exact(
     for precision in ("float32", "bfloat16"):
         watcher = witness()
         method = tiny(name, precision=precision, epochs=3, learning_rate=1e-3)
-        parts = points.part("train"), points.part("validation")
+        parts = points.split("train"), points.split("validation")
         space = method.fit(*parts, Run(observers=(watcher,)))
         assert all(one.dtype == torch.float32 for one in space.network.state_dict().values())
         seen.append([one.losses["loss"] for one in watcher.records])
@@ -143,10 +143,10 @@ def test_encoders_stand_before_the_branches(
     monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
     raw = FromRaw(encoders={"text": "learnt"}, fine_tune=fine_tune)
     method = tiny("sdml", raw=raw, batch_size=8)
-    space = method.fit(hues.part("train"), hues.part("validation"), QUIET)
+    space = method.fit(hues.split("train"), hues.split("validation"), QUIET)
     assert isinstance(space.network, BranchesNetwork)
     assert space.network.config.backbones["text"]["kind"] == "sentence_cnn"
-    found = cs.evaluate(space, hues.part("validation"))["average"]["map"]
+    found = cs.evaluate(space, hues.split("validation"))["average"]["map"]
     assert found == pytest.approx(space.provenance["chosen"]["validation_map"], abs=1e-6)
     space.save(tmp_path / "space")
     loaded = cs.load(tmp_path / "space")
@@ -156,25 +156,25 @@ def test_encoders_stand_before_the_branches(
 
 @pytest.mark.parametrize("name", ["infonce", "dcca"])
 def test_a_modality_without_partners_is_named(name: str, points: Dataset) -> None:
-    train = points.part("train")
+    train = points.split("train")
     there = np.zeros(len(train), dtype=bool)
     there[0] = True
     text = Features(train.columns["text"].values, there)  # type: ignore[attr-defined]
     alone = replace(train, columns={"image": train.columns["image"], "text": text})
     with pytest.raises(DataError, match="too few complete samples to learn 'image' from") as caught:
-        tiny(name).fit(alone, points.part("validation"), QUIET)
+        tiny(name).fit(alone, points.split("validation"), QUIET)
     assert caught.value.found == "1 of 40"
 
 
 def test_a_sample_of_three_modalities_needs_only_two_of_them_for_infonce(three: Dataset) -> None:
     """Each sample lacks one modality in turn: no sample is complete, and all have a pair."""
-    train = three.part("train")
+    train = three.split("train")
     turn = np.arange(len(train)) % 3
     columns = {
         name: Features(column.values, turn != place)  # type: ignore[attr-defined]
         for place, (name, column) in enumerate(train.columns.items())
     }
-    space = tiny("infonce").fit(replace(train, columns=columns), three.part("validation"), QUIET)
+    space = tiny("infonce").fit(replace(train, columns=columns), three.split("validation"), QUIET)
     assert space.modalities == three.modalities
 
 

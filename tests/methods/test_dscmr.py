@@ -44,7 +44,7 @@ def recipe_of(points: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[[DSC
     monkeypatch.setattr(raw, "_recorded", lambda space, given: space)
 
     def run(method: DSCMR) -> Recipe:
-        method.fit(points.part("train"), points.part("validation"))
+        method.fit(points.split("train"), points.split("validation"))
         return caught[-1]
 
     return run
@@ -107,7 +107,7 @@ def test_each_item_can_be_chosen_alone(
 
 def test_raw_items_have_their_own_length_and_rate(hues: Dataset) -> None:
     record = DSCMR(hidden=8, common=4, patience=1).fit(
-        hues.part("train"), hues.part("validation"), QUIET
+        hues.split("train"), hues.split("validation"), QUIET
     )
     training = record.provenance["training"]
     assert (training["epochs"], training["learning_rate"], training["batch_size"]) == (60, 5e-4, 50)
@@ -146,7 +146,7 @@ def test_an_option_that_cannot_work_is_refused_at_once(option: dict[str, Any]) -
 
 def test_an_unknown_device_is_refused_before_training(points: Dataset) -> None:
     with pytest.raises(SettingError, match="abacus"):
-        DSCMR(**TINY, device="abacus").fit(points.part("train"), points.part("validation"), QUIET)
+        DSCMR(**TINY, device="abacus").fit(points.split("train"), points.split("validation"), QUIET)
 
 
 def without_labels(part: Dataset) -> Dataset:
@@ -200,7 +200,7 @@ def test_a_validation_part_that_does_not_fit_is_refused(
     change: Change, message: str, points: Dataset
 ) -> None:
     with pytest.raises(DataError) as caught:
-        DSCMR(**TINY).fit(points.part("train"), change(points.part("validation")), QUIET)
+        DSCMR(**TINY).fit(points.split("train"), change(points.split("validation")), QUIET)
     assert message in str(caught.value)
     assert caught.value.advice
 
@@ -217,7 +217,7 @@ def test_a_training_part_that_teaches_nothing_is_refused(
     change: Change, message: str, points: Dataset
 ) -> None:
     with pytest.raises(DataError) as caught:
-        DSCMR(**TINY).fit(change(points.part("train")), points.part("validation"), QUIET)
+        DSCMR(**TINY).fit(change(points.split("train")), points.split("validation"), QUIET)
     assert message in str(caught.value)
     assert caught.value.advice
 
@@ -228,7 +228,7 @@ def weights(space: CommonSpace) -> dict[str, torch.Tensor]:
 
 def test_the_test_part_is_out_of_reach(points: Dataset) -> None:
     """Other test samples, labels and ids altogether leave every bit of the result as it was."""
-    poison = np.flatnonzero(points.split == "test")
+    poison = np.flatnonzero(points.splits == "test")
     labels = points.labels.copy()
     labels[poison] = np.roll(labels[poison], 1, axis=1)
     columns = {}
@@ -241,7 +241,7 @@ def test_the_test_part_is_out_of_reach(points: Dataset) -> None:
     poisoned = replace(points, columns=columns, labels=labels, ids=ids)
     assert poisoned.fingerprint != points.fingerprint
     first, second = (
-        DSCMR(**TINY).fit(data.part("train"), data.part("validation"), QUIET)
+        DSCMR(**TINY).fit(data.split("train"), data.split("validation"), QUIET)
         for data in (points, poisoned)
     )
     for name, tensor in weights(first).items():
@@ -254,7 +254,7 @@ def test_the_test_part_is_out_of_reach(points: Dataset) -> None:
 def test_three_modalities_gaps_and_unlabelled_samples_are_learnt_from(three: Dataset) -> None:
     """A sample without image is one without image: its row of numbers is never looked at."""
     assert three.modalities == ("image", "type", "sound.wav")
-    part = three.part("train")
+    part = three.split("train")
     labels = part.labels.copy()
     labels[::5] = False
     there = np.arange(len(part)) % 4 != 0
@@ -264,8 +264,8 @@ def test_three_modalities_gaps_and_unlabelled_samples_are_learnt_from(three: Dat
     for filling in (0.0, np.nan):
         values = np.where(there[:, None], image.values, filling)
         gappy = replace(with_column(part, "image", Features(values, there)), labels=labels)
-        spaces.append(DSCMR(**TINY).fit(gappy, three.part("validation"), QUIET))
+        spaces.append(DSCMR(**TINY).fit(gappy, three.split("validation"), QUIET))
     for name, tensor in weights(spaces[0]).items():
         assert torch.equal(tensor, weights(spaces[1])[name])
-    whole = DSCMR(**TINY).fit(replace(part, labels=labels), three.part("validation"), QUIET)
+    whole = DSCMR(**TINY).fit(replace(part, labels=labels), three.split("validation"), QUIET)
     assert not torch.equal(weights(whole)["hidden.0.weight"], weights(spaces[0])["hidden.0.weight"])

@@ -18,7 +18,7 @@ def test_raw_features_are_compared_by_their_cosine(points: Dataset) -> None:
     values = points.columns["text"].values  # type: ignore[attr-defined]
     columns = {"image": Features(points.columns["image"].values[:, :5]), "text": Features(values)}  # type: ignore[attr-defined]
     data = replace(points, columns=columns)
-    space = RawFeatures().fit(data.part("train"), data.part("validation"), QUIET)
+    space = RawFeatures().fit(data.split("train"), data.split("validation"), QUIET)
     embedded = space.embed_dataset(data)
     for name, column in columns.items():
         expected = column.values / np.linalg.norm(column.values, axis=1, keepdims=True)
@@ -27,19 +27,19 @@ def test_raw_features_are_compared_by_their_cosine(points: Dataset) -> None:
 
 def test_raw_features_of_different_sizes_are_refused(points: Dataset) -> None:
     with pytest.raises(DataError, match="cannot be compared") as caught:
-        RawFeatures().fit(points.part("train"), points.part("validation"), QUIET)
+        RawFeatures().fit(points.split("train"), points.split("validation"), QUIET)
     assert caught.value.found == "'image': 6, 'text': 5"
 
 
 @pytest.mark.parametrize("r", [0.001, 0.3])
 def test_the_probe_is_ridge_regression(r: float, three: Dataset) -> None:
     """(1 - r) C + r t I is, up to a factor that the cosine drops, C + r t / (1 - r) I."""
-    part = three.part("train")
+    part = three.split("train")
     labels = part.labels.copy()
     labels[::5] = False
     labels[1::5, 2] = True
     part = replace(part, labels=labels)
-    space = LinearProbe(regularisation=r).fit(part, three.part("validation"), QUIET)
+    space = LinearProbe(regularisation=r).fit(part, three.split("validation"), QUIET)
     known = labels.any(axis=1)
     for name, column in three.columns.items():
         X = part.columns[name].values[known].astype(np.float64)  # type: ignore[attr-defined]

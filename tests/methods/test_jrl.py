@@ -48,7 +48,7 @@ def slow_rows(X: Array, k: int) -> Array:
 
 def gappy(three: Dataset) -> Dataset:
     """Return the training part with gaps, and with samples that have no label or two."""
-    part = three.part("train")
+    part = three.split("train")
     rows = np.arange(len(part))
     columns = {
         name: Features(column.values, rows % 7 != place)  # type: ignore[attr-defined]
@@ -153,7 +153,7 @@ def test_without_sparsity_it_is_least_squares() -> None:
 
 
 def test_unlabelled_samples_take_part_through_the_graph(three: Dataset) -> None:
-    part, validation = gappy(three), three.part("validation")
+    part, validation = gappy(three), three.split("validation")
     moved = part.columns["image"].values.copy()  # type: ignore[attr-defined]
     moved[0] *= -3  # neither labelled nor, having no image, paired
     assert not part.labels[8].any()
@@ -171,7 +171,7 @@ def test_the_space_is_the_solution(three: Dataset) -> None:
     """Each vector is P'z of the standardised features, of unit length."""
     part = gappy(three)
     method = JRL(sparsity=0.05, graph=0.5, neighbours=3)
-    space = method.fit(part, three.part("validation"), QUIET)
+    space = method.fit(part, three.split("validation"), QUIET)
     columns = {
         name: standardised(part, name, np.flatnonzero(column.present))
         for name, column in part.columns.items()

@@ -29,7 +29,7 @@ def drawn(n: int = 120, noise: int = 20, size: float = 1.0) -> Dataset:
         columns={"one": Features(values)},
         labels=np.eye(CLASSES, dtype=bool)[classes],
         class_names=tuple("abcd"),
-        split=np.full(n, "train"),
+        splits=np.full(n, "train"),
     )
 
 

@@ -25,7 +25,7 @@ def scores(space: cs.CommonSpace, data: Dataset, one: str, other: str) -> NDArra
 
 @pytest.mark.parametrize("r", [0.0, 0.4])
 def test_of_two_modalities_it_is_cca(r: float, points: Dataset) -> None:
-    train, validation = points.part("train"), points.part("validation")
+    train, validation = points.split("train"), points.split("validation")
     views = paired_views(train)
     _, rho = multiset_directions(views, r)
     _, _, S = canonical_directions(views["image"], views["text"], r)
@@ -39,7 +39,7 @@ def test_of_two_modalities_it_is_cca(r: float, points: Dataset) -> None:
 
 @pytest.mark.parametrize("r", [0.0, 0.25])
 def test_of_three_it_solves_the_eigenproblem_in_features(r: float, three: Dataset) -> None:
-    train = three.part("train")
+    train = three.split("train")
     columns = [column.values.astype(np.float64) for column in train.columns.values()]  # type: ignore[attr-defined]
     means = [X.mean(axis=0) for X in columns]
     centred = [X - mean for X, mean in zip(columns, means, strict=True)]
@@ -61,7 +61,7 @@ def test_of_three_it_solves_the_eigenproblem_in_features(r: float, three: Datase
 
     found = multiset_directions(paired_views(train), r)[1]
     np.testing.assert_allclose(found, rho[::-1][: len(found)], atol=1e-6)
-    space = MCCA(regularisation=r, dimension=3).fit(train, three.part("validation"), QUIET)
+    space = MCCA(regularisation=r, dimension=3).fit(train, three.split("validation"), QUIET)
     expected, start = {}, 0
     for name, X, mean in zip(three.modalities, columns, means, strict=True):
         u = (X - mean) @ A[start : start + X.shape[1]]
@@ -80,7 +80,7 @@ def test_the_order_of_modalities_does_not_matter(three: Dataset) -> None:
     )
     first, second = (
         MCCA(regularisation=0.1, dimension=3).fit(
-            data.part("train"), data.part("validation"), QUIET
+            data.split("train"), data.split("validation"), QUIET
         )
         for data in (three, turned)
     )

@@ -40,7 +40,7 @@ def unpaired(data: Dataset, *, several: bool) -> Dataset:
 @pytest.mark.parametrize("several", [False, True])
 def test_scatters_equal_the_definition(several: bool, three: Dataset) -> None:
     """The form w'Sw is the scatter of projections, over the samples of all modalities."""
-    views = labelled_views(unpaired(three.part("train"), several=several))
+    views = labelled_views(unpaired(three.split("train"), several=several))
     S_W, H = multiview_scatters(views)
     assert len({len(view.values) for view in views.values()}) == 1
     draw = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def test_directions_solve_the_eigenproblem() -> None:
 
 
 def test_the_space_has_a_dimension_less_than_classes(three: Dataset) -> None:
-    space = MvDA().fit(three.part("train"), three.part("validation"), QUIET)
+    space = MvDA().fit(three.split("train"), three.split("validation"), QUIET)
     assert space.dimension == len(three.class_names) - 1
 
 
@@ -94,7 +94,7 @@ def slow_penalty(views: dict[str, View], w: Array) -> float:
 
 
 def test_consistency_equals_the_definition(three: Dataset) -> None:
-    views = paired_views(three.part("train"))
+    views = paired_views(three.split("train"))
     M = consistency_penalty(views)
     draw = np.random.default_rng(2)
     for _ in range(3):
@@ -107,9 +107,9 @@ def test_consistency_equals_the_definition(three: Dataset) -> None:
 
 
 def test_the_eigenproblem_has_the_penalty_below(three: Dataset) -> None:
-    train = three.part("train")
+    train = three.split("train")
     method = MvDA(consistency=0.01, regularisation=0.2)
-    space = method.fit(train, three.part("validation"), QUIET)
+    space = method.fit(train, three.split("validation"), QUIET)
     views = paired_views(train)
     S_W, H = multiview_scatters(views)
     below = shrunk(S_W, 0.2) + 0.01 * consistency_penalty(views)
@@ -131,7 +131,7 @@ def test_the_eigenproblem_has_the_penalty_below(three: Dataset) -> None:
 
 def test_consistency_takes_complete_samples_and_plain_mvda_takes_all(three: Dataset) -> None:
     """Changing a sample that lacks a modality changes the one and not the other."""
-    train, validation = three.part("train"), three.part("validation")
+    train, validation = three.split("train"), three.split("validation")
     rows = np.arange(len(train))
     spaces = []
     for shift in (0.0, 5.0):
@@ -171,25 +171,25 @@ def test_classes_that_can_be_told_apart_are() -> None:
         columns=columns,
         labels=np.eye(3, dtype=bool)[classes],
         class_names=("a", "b", "c"),
-        split=np.array(["train", "validation", "test"])[np.arange(n) // 3 % 3],
+        splits=np.array(["train", "validation", "test"])[np.arange(n) // 3 % 3],
     )
-    space = MvDA(regularisation=0.0).fit(data.part("train"), data.part("validation"), QUIET)
-    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.99
+    space = MvDA(regularisation=0.0).fit(data.split("train"), data.split("validation"), QUIET)
+    assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.99
 
 
 def test_one_class_is_refused(points: Dataset) -> None:
-    train = points.part("train")
+    train = points.split("train")
     labels = np.zeros_like(train.labels)
     labels[:, 2] = True
     with pytest.raises(DataError, match="nothing to tell apart"):
-        MvDA().fit(replace(train, labels=labels), points.part("validation"), QUIET)
+        MvDA().fit(replace(train, labels=labels), points.split("validation"), QUIET)
 
 
 def test_fewer_samples_than_features_need_regularisation(points: Dataset) -> None:
-    few = points.part("train").take(np.arange(6))
+    few = points.split("train").take(np.arange(6))
     with pytest.raises(SettingError, match="singular"):
-        MvDA(regularisation=0.0).fit(few, points.part("validation"), QUIET)
-    MvDA(regularisation=0.1).fit(few, points.part("validation"), QUIET)
+        MvDA(regularisation=0.0).fit(few, points.split("validation"), QUIET)
+    MvDA(regularisation=0.1).fit(few, points.split("validation"), QUIET)
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,13 @@ def drawn(n: int = 600, c: int = 3, seed: int = 0) -> Dataset:
         },
         labels=np.eye(c, dtype=bool)[classes],
         class_names=tuple("abcdefgh"[:c]),
-        split=np.repeat(["train", "validation", "test"], [n // 3] * 3),
+        splits=np.repeat(["train", "validation", "test"], [n // 3] * 3),
     )
 
 
 def fitted(data: Dataset, **options: Any) -> cs.CommonSpace:  # noqa: ANN401
     method = PosteriorMatching(**{**SMALL, **options})
-    return method.fit(data.part("train"), data.part("validation"), QUIET)
+    return method.fit(data.split("train"), data.split("validation"), QUIET)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_the_score_is_the_probability_of_a_shared_class(
     space: cs.CommonSpace, data: Dataset
 ) -> None:
     """On test, pairs of a score about s share a class in about s of the cases."""
-    test = data.part("test")
+    test = data.split("test")
     scores = scores_of(space, test, 0.0)
     relevant = test.labels.astype(int) @ test.labels.T.astype(int) > 0
     np.testing.assert_allclose(space.relevance(scores), scores, atol=1e-6)
@@ -84,7 +84,7 @@ def test_the_score_is_the_probability_of_a_shared_class(
 def test_the_dial_leads_from_the_kind_to_the_very_thing(
     space: cs.CommonSpace, data: Dataset
 ) -> None:
-    test = data.part("test")
+    test = data.split("test")
     relevant = test.labels.astype(int) @ test.labels.T.astype(int) > 0
     first, kinds = [], []
     for dial in (0.0, 0.5, 1.0):
@@ -99,20 +99,20 @@ def test_the_dial_leads_from_the_kind_to_the_very_thing(
 def test_wrong_labels_do_little_harm(data: Dataset) -> None:
     """At two of five wrong, in validation too, the loss of mAP is a small part of what it was."""
     draw = np.random.default_rng(1)
-    changed = (draw.random(len(data)) < 0.4) & (data.split != "test")
+    changed = (draw.random(len(data)) < 0.4) & (data.splits != "test")
     random = np.eye(3, dtype=bool)[draw.integers(0, 3, len(data))]
     noisy = replace(data, labels=np.where(changed[:, None], random, data.labels))
     space = fitted(noisy)
-    clean = cs.evaluate(fitted(data), data.part("test"))["average"]["map"]
-    found = cs.evaluate(space, data.part("test"))["average"]["map"]
+    clean = cs.evaluate(fitted(data), data.split("test"))["average"]["map"]
+    found = cs.evaluate(space, data.split("test"))["average"]["map"]
     assert space.provenance["posteriors"]["label_noise"] == pytest.approx(0.4, abs=0.12)
     assert found > clean - 0.05
 
 
 def test_labels_that_are_right_are_taken_as_they_are(data: Dataset) -> None:
-    found = fit_kernel_posteriors(data.part("train"), several=False, seed=0)
+    found = fit_kernel_posteriors(data.split("train"), several=False, seed=0)
     assert found.noise == 0
-    np.testing.assert_array_equal(found.beliefs, data.part("train").labels)
+    np.testing.assert_array_equal(found.beliefs, data.split("train").labels)
 
 
 def test_one_label_a_class_is_enough_to_begin(data: Dataset) -> None:
@@ -121,12 +121,12 @@ def test_one_label_a_class_is_enough_to_begin(data: Dataset) -> None:
     labels[3:200] = False
     space = fitted(replace(data, labels=labels))
     assert space.provenance["posteriors"]["label_noise"] == 0
-    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.6
+    assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.6
 
 
 def test_without_pairs_there_is_no_second_block(data: Dataset) -> None:
     here = np.arange(len(data)) % 2 == 0
-    free = data.split != "train"
+    free = data.splits != "train"
     columns = {
         name: Features(column.values, mask | free)  # type: ignore[attr-defined]
         for (name, column), mask in zip(data.columns.items(), (here, ~here), strict=True)
@@ -134,7 +134,7 @@ def test_without_pairs_there_is_no_second_block(data: Dataset) -> None:
     space = fitted(replace(data, columns=columns))
     assert not space.has_instance_block
     assert space.dimension == 3
-    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.8
+    assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.8
     with pytest.raises(SettingError, match="no instance_weight"):
         space.as_queries(np.zeros((1, 3)), 0.0)
 
@@ -144,13 +144,13 @@ def test_several_labels_a_sample_are_probabilities_of_their_own(data: Dataset) -
     labels[::2] |= np.roll(labels[::2], 1, axis=1)
     several = replace(data, labels=labels)
     space = fitted(several)
-    p = space.embed("image", several.part("test").columns["image"])[:, :3] / np.sqrt(0.97)
+    p = space.embed("image", several.split("test").columns["image"])[:, :3] / np.sqrt(0.97)
     assert p.sum(axis=1).max() > 1.2
     assert ((p >= 0) & (p <= 1 + 1e-6)).all()
     assert space.calibrated
     np.testing.assert_allclose(
-        space.relevance(scores_of(space, several.part("test"), 0.0)).mean(),
-        (several.part("test").labels.astype(int) @ several.part("test").labels.T > 0).mean(),
+        space.relevance(scores_of(space, several.split("test"), 0.0)).mean(),
+        (several.split("test").labels.astype(int) @ several.split("test").labels.T > 0).mean(),
         atol=0.05,
     )
 
@@ -158,7 +158,7 @@ def test_several_labels_a_sample_are_probabilities_of_their_own(data: Dataset) -
 def test_a_resumed_fitting_gives_the_same_bits(data: Dataset, tmp_path: Path, witness: Any) -> None:  # noqa: ANN401
     whole = fitted(data)
     method = PosteriorMatching(**SMALL)
-    parts = data.part("train"), data.part("validation")
+    parts = data.split("train"), data.split("validation")
     with pytest.raises(KeyboardInterrupt):
         method.fit(*parts, cs.Run(folder=tmp_path, observers=(witness(dies_in=3),)))
     resumed = method.fit(*parts, cs.Run(folder=tmp_path, resume=True, observers=()))
@@ -204,7 +204,7 @@ def test_things_that_are_equal_in_any_modality_are_one(data: Dataset) -> None:
 
 def test_classes_and_things_share_no_weights(data: Dataset, space: cs.CommonSpace) -> None:
     """The gradient of either part of the objective reaches none of the other's layers."""
-    part = data.part("train")
+    part = data.split("train")
     samples = samples_of(part)
     objective = PosteriorObjective(torch.from_numpy(part.labels).float(), same_things(samples))
     network = PosteriorNetwork.from_config(space.network.to_config())  # type: ignore[operator]
@@ -224,7 +224,7 @@ def test_the_share_of_the_network_is_the_most_likely_one(
     data: Dataset, space: cs.CommonSpace
 ) -> None:
     """No other share on a grid makes the labels of validation more likely."""
-    network, part = space.network, data.part("validation")
+    network, part = space.network, data.split("validation")
     assert isinstance(network, PosteriorNetwork)
     samples = samples_of(part)
     Weighing(samples)(network, samples)
@@ -252,4 +252,4 @@ def test_raw_texts_are_read_through_an_encoder(hues: Dataset, tmp_path: Path) ->
     np.testing.assert_array_equal(loaded.embed("text", ["a red wall", "some blue door"]), asked)
     assert loaded.fingerprint == space.fingerprint
     assert loaded.has_instance_block
-    assert cs.evaluate(space, data.part("test"))["average"]["map"] > 0.6
+    assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.6

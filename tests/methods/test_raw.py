@@ -60,7 +60,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         columns={"image": Images(paths), "text": Texts(texts)},
         labels=np.eye(3, dtype=bool)[classes],
         class_names=("red", "green", "blue"),
-        split=np.repeat(["train", "validation", "test"], n // 3),
+        splits=np.repeat(["train", "validation", "test"], n // 3),
     )
 
 
@@ -71,7 +71,7 @@ def method(weights: Path, **raw: object) -> DSCMR:
 
 
 def fitted(data: Dataset, way: DSCMR) -> cs.CommonSpace:
-    return way.fit(data.part("train"), data.part("validation"), QUIET)
+    return way.fit(data.split("train"), data.split("validation"), QUIET)
 
 
 def test_none_gives_exactly_the_figures_of_precomputed_features(
@@ -81,7 +81,7 @@ def test_none_gives_exactly_the_figures_of_precomputed_features(
     space = fitted(photos, way)
     encoders = {
         name: encoder_from_spec(
-            spec, Source(photos.part("train"), photos.part("validation"), name, several="mean")
+            spec, Source(photos.split("train"), photos.split("validation"), name, several="mean")
         )
         for name, spec in way.raw.encoders.items()
     }
@@ -95,11 +95,11 @@ def test_none_gives_exactly_the_figures_of_precomputed_features(
     state, other = space.network.state_dict(), plain.network.state_dict()
     for name in other:
         assert torch.equal(state[name], other[name])
-    test = photos.part("test")
+    test = photos.split("test")
     for name in ("image", "text"):
-        direct = plain.embed(name, read.part("test").columns[name])
+        direct = plain.embed(name, read.split("test").columns[name])
         np.testing.assert_allclose(space.embed(name, test.columns[name]), direct, atol=1e-5)
-    found, expected = cs.evaluate(space, test), cs.evaluate(plain, read.part("test"))
+    found, expected = cs.evaluate(space, test), cs.evaluate(plain, read.split("test"))
     assert found["average"]["map"] == pytest.approx(expected["average"]["map"], abs=1e-9)
     assert space.provenance["encoders"]["image"]["fitted_on"] == "other (narrow.pth)"
     assert space.provenance["encoders"]["text"]["fitted_on"] == "train"
@@ -122,7 +122,7 @@ def test_only_what_is_tuned_changes(part: str, photos: Dataset, weights: Path) -
     assert changed == ({"classifier"} if part == "top" else {"classifier", "features"})
     assert torch.equal(after["features.1.running_mean"], before["features.1.running_mean"])
     assert space.provenance["method"]["options"]["raw"]["fine_tune"] == part
-    assert cs.evaluate(space, photos.part("test"))["average"]["map"] > 0.3
+    assert cs.evaluate(space, photos.split("test"))["average"]["map"] > 0.3
     again = fitted(photos, way)
     for name, tensor in again.network.state_dict().items():
         assert torch.equal(tensor, space.network.state_dict()[name])
@@ -137,7 +137,7 @@ def test_backbones_learn_at_a_rate_of_their_own(photos: Dataset, weights: Path) 
     words = still.network.backbone("text").state_dict()["words.weight"]
     fresh = encoder_from_spec(
         "learnt",
-        Source(photos.part("train"), photos.part("validation"), "text", train_now=False),
+        Source(photos.split("train"), photos.split("validation"), "text", train_now=False),
     )
     assert not torch.equal(words, fresh.backbone.state_dict()["words.weight"])
 
@@ -152,7 +152,7 @@ def test_checkpointed_gradients_end_at_the_same_weights(photos: Dataset, weights
 
 
 def test_photos_decoded_batch_by_batch_are_the_same(photos: Dataset) -> None:
-    part = photos.part("train")
+    part = photos.split("train")
     gaps = list(part.columns["image"].items)  # type: ignore[attr-defined]
     gaps[2] = gaps[7] = None
     part = replace(part, columns={**part.columns, "image": Images(gaps)})
@@ -178,7 +178,7 @@ def test_each_text_is_a_sample_in_training_and_in_evaluation(
 ) -> None:
     space = fitted(photos, method(weights, several_texts="each"))
     assert space.provenance["data"]["samples"] == 18  # of 12, every other with two texts
-    figures = cs.evaluate(space, photos.part("test"))
+    figures = cs.evaluate(space, photos.split("test"))
     assert figures["text->image"]["queries"] == 18
 
 
@@ -186,24 +186,24 @@ def test_features_of_another_encoder_are_refused_by_name(
     photos: Dataset, weights: Path, tmp_path: Path
 ) -> None:
     def features(spec: str) -> Dataset:
-        source = Source(photos.part("train"), photos.part("validation"), "image")
+        source = Source(photos.split("train"), photos.split("validation"), "image")
         encoder = encoder_from_spec(f"{spec}:{weights}", source)
         return extract(photos, {"image": encoder}, Extraction(workers=0))
 
     after, before = features("vgg19_bn"), features("vgg19_bn-before-relu")
     space = fitted(after, DSCMR(hidden=16, common=8, epochs=1, batch_size=6, device="cpu"))
-    assert cs.evaluate(space, after.part("test"))["average"]["map"] > 0
+    assert cs.evaluate(space, after.split("test"))["average"]["map"] > 0
     with pytest.raises(DataError) as caught:
-        cs.evaluate(space, before.part("test"))
+        cs.evaluate(space, before.split("test"))
     assert "fc7 after its ReLU" in caught.value.expected
     assert "fc7 before its ReLU" in caught.value.found
     with pytest.raises(DataError, match="another form"):
-        cs.evaluate(space, photos.part("test"))
+        cs.evaluate(space, photos.split("test"))
     raw = fitted(photos, method(weights, encoders={"image": f"vgg19_bn:{weights}"}))
     with pytest.raises(DataError, match="another form"):
-        cs.evaluate(raw, after.part("test"))
+        cs.evaluate(raw, after.split("test"))
     unknown = replace(before, origin={})  # who made them is not known: the size must do
-    assert cs.evaluate(space, unknown.part("test"))["average"]["map"] > 0
+    assert cs.evaluate(space, unknown.split("test"))["average"]["map"] > 0
     assert isinstance(space.inputs["image"], Vectors)
 
 

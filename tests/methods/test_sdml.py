@@ -67,7 +67,7 @@ def test_the_projection_is_orthonormal_drawn_from_the_seed_and_stays(
     for seed in (0, 0, 1):
         watcher = witness()
         method = SDML(**TINY, seed=seed)
-        method.fit(points.part("train"), points.part("validation"), Run(observers=(watcher,)))
+        method.fit(points.split("train"), points.split("validation"), Run(observers=(watcher,)))
         matrices = [one["heads.classes.matrix"] for one in watcher.weights.values()]
         assert len(matrices) == 5
         assert all(torch.equal(matrix, matrices[0]) for matrix in matrices)
@@ -85,7 +85,7 @@ def test_a_modality_is_learnt_as_if_the_other_were_not_there(
     for data in (points, replace(points, columns={**points.columns, "text": _other(points)})):
         watcher = witness()
         method = SDML(**TINY, batch_size=16)
-        method.fit(data.part("train"), data.part("validation"), Run(observers=(watcher,)))
+        method.fit(data.split("train"), data.split("validation"), Run(observers=(watcher,)))
         seen.append(watcher.weights)
     for first, second in zip(seen[0].values(), seen[1].values(), strict=True):
         changed = {name for name in first if not torch.equal(first[name], second[name])}
@@ -99,8 +99,8 @@ def _other(data: Dataset) -> Features:
 
 def test_classes_end_along_their_columns(points: Dataset) -> None:
     method = SDML(**{**TINY, "epochs": 80, "reconstruction": 0.1, "patience": None})
-    train = points.part("train")
-    space = method.fit(train, points.part("validation"), QUIET)
+    train = points.split("train")
+    space = method.fit(train, points.split("validation"), QUIET)
     P = space.network.state_dict()["heads.classes.matrix"].numpy()
     for name, column in train.columns.items():
         told = (space.embed(name, column) @ P).argmax(axis=1)
@@ -109,5 +109,5 @@ def test_classes_end_along_their_columns(points: Dataset) -> None:
 
 def test_fewer_dimensions_than_classes_are_refused(points: Dataset) -> None:
     with pytest.raises(SettingError, match="too small for the classes") as caught:
-        SDML(**{**TINY, "common": 3}).fit(points.part("train"), points.part("validation"), QUIET)
+        SDML(**{**TINY, "common": 3}).fit(points.split("train"), points.split("validation"), QUIET)
     assert caught.value.expected.startswith("at least 4")

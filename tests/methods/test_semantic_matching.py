@@ -78,7 +78,7 @@ def test_where_the_search_begins_does_not_matter() -> None:
 def by_hand(data: Dataset, name: str, C: float) -> Array:
     """Standardise on the training part, fit there, and return the posteriors of all samples."""
     values = data.columns[name].values.astype(np.float64)  # type: ignore[attr-defined]
-    train = data.split == "train"
+    train = data.splits == "train"
     Z = (values - values[train].mean(axis=0)) / values[train].std(axis=0)
     model = Theirs(C=C, tol=1e-10, max_iter=5000)
     model.fit(Z[train], data.labels[train].argmax(axis=1))
@@ -89,7 +89,7 @@ def by_hand(data: Dataset, name: str, C: float) -> Array:
 @pytest.mark.parametrize("similarity", ["correlation", "probability"])
 def test_sm_compares_the_posteriors(similarity: Similarity, three: Dataset) -> None:
     method = SemanticMatching(C=0.3, similarity=similarity)
-    space = method.fit(three.part("train"), three.part("validation"), QUIET)
+    space = method.fit(three.split("train"), three.split("validation"), QUIET)
     for name, part in space.embed_dataset(three).items():
         p = by_hand(three, name, 0.3)
         if similarity == "correlation":
@@ -100,7 +100,7 @@ def test_sm_compares_the_posteriors(similarity: Similarity, three: Dataset) -> N
 def test_the_probability_is_one_of_a_shared_class(points: Dataset) -> None:
     """The inner product is the share of draws, one from each posterior, that agree."""
     method = SemanticMatching(C=0.3, similarity="probability")
-    space = method.fit(points.part("train"), points.part("validation"), QUIET)
+    space = method.fit(points.split("train"), points.split("validation"), QUIET)
     u, v = (part.vectors[3].astype(np.float64) for part in space.embed_dataset(points).values())
     assert u.sum() == pytest.approx(1)
     draw = np.random.default_rng(0)
@@ -110,16 +110,18 @@ def test_the_probability_is_one_of_a_shared_class(points: Dataset) -> None:
 
 def test_scm_is_cca_and_then_sm(points: Dataset) -> None:
     """Projections of CCA on a data set of their own, through SM there: the same posteriors."""
-    train, validation = points.part("train"), points.part("validation")
+    train, validation = points.split("train"), points.split("validation")
     correlated = cs.Dataset(
         name="projections",
         ids=points.ids,
         columns=projections(points),
         labels=points.labels,
         class_names=points.class_names,
-        split=points.split,
+        splits=points.splits,
     )
-    sm = SemanticMatching(C=0.3).fit(correlated.part("train"), correlated.part("validation"), QUIET)
+    sm = SemanticMatching(C=0.3).fit(
+        correlated.split("train"), correlated.split("validation"), QUIET
+    )
     scm = SemanticMatching(canonical=True, C=0.3, regularisation=0.0).fit(train, validation, QUIET)
     expected, found = sm.embed_dataset(correlated), scm.embed_dataset(points)
     for name in points.modalities:
@@ -128,7 +130,7 @@ def test_scm_is_cca_and_then_sm(points: Dataset) -> None:
 
 def projections(data: Dataset) -> dict[str, Features]:
     """Return the canonical variates of the training part by QR and SVD (Bjorck and Golub 1973)."""
-    train = data.split == "train"
+    train = data.splits == "train"
     columns = [column.values.astype(np.float64) for column in data.columns.values()]  # type: ignore[attr-defined]
     centred = [X - X[train].mean(axis=0) for X in columns]
     (Q1, R1), (Q2, R2) = (np.linalg.qr(X[train]) for X in centred)
@@ -140,14 +142,14 @@ def projections(data: Dataset) -> dict[str, Features]:
 
 
 def test_labels_without_pairs_are_enough_for_sm(points: Dataset) -> None:
-    train, validation = points.part("train"), points.part("validation")
+    train, validation = points.split("train"), points.split("validation")
     half = np.arange(len(train)) // 4 % 2 == 0
     columns = {
         name: Features(column.values, mask)  # type: ignore[attr-defined]
         for (name, column), mask in zip(train.columns.items(), (half, ~half), strict=True)
     }
     space = SemanticMatching().fit(replace(train, columns=columns), validation, QUIET)
-    figures = cs.evaluate(space, points.part("test"))
+    figures = cs.evaluate(space, points.split("test"))
     assert figures["average"]["map"] > 0.4  # chance is 0.25
 
 

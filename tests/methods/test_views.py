@@ -30,7 +30,7 @@ def data_of(**columns: NDArray[np.float64] | Features) -> Dataset:
         columns={k: v if isinstance(v, Features) else Features(v) for k, v in columns.items()},
         labels=np.eye(2, dtype=bool)[np.arange(n) % 2],
         class_names=("a", "b"),
-        split=np.repeat(["train"], n),
+        splits=np.repeat(["train"], n),
     )
 
 

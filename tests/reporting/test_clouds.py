@@ -18,7 +18,7 @@ MakeSpace = Callable[[Dataset], CommonSpace]
 def test_few_of_many_are_drawn_the_same_for_each_modality(
     points: Dataset, space_of: MakeSpace
 ) -> None:
-    found = embeddings(space_of(points), points.part("train"))
+    found = embeddings(space_of(points), points.split("train"))
     drawn = clouds_of(space_of(points), found, most=8, seed=0)
     assert drawn.counts == {"image": (8, 40), "text": (8, 40)}
     assert drawn.unit
@@ -28,13 +28,13 @@ def test_few_of_many_are_drawn_the_same_for_each_modality(
     rows = [
         int(np.flatnonzero((found.vectors["image"] == v).all(axis=1))[0]) for v in image.vectors
     ]
-    column = points.part("train").columns["image"]
+    column = points.split("train").columns["image"]
     assert isinstance(column, Features)
     np.testing.assert_array_equal(image.features, column.values[rows])
 
 
 def test_unlabelled_samples_and_absent_modalities(points: Dataset, space_of: MakeSpace) -> None:
-    part = points.part("test")
+    part = points.split("test")
     bare = replace(
         part,
         labels=np.zeros_like(part.labels),
@@ -51,14 +51,14 @@ def test_a_space_with_an_encoder_shows_its_features(hues: Dataset) -> None:
 
     raw = FromRaw(encoders={"text": "learnt"})
     method = DSCMR(epochs=1, hidden=16, common=8, device="cpu", raw=raw)
-    train, validation = hues.part("train"), hues.part("validation")
+    train, validation = hues.split("train"), hues.split("validation")
     space = method.fit(train, validation, cs.Run(observers=()))
-    drawn = clouds_of(space, embeddings(space, hues.part("test")), most=99, seed=0)
+    drawn = clouds_of(space, embeddings(space, hues.split("test")), most=99, seed=0)
     image, text = drawn.clouds
     assert image.features is None
     assert drawn.features_called == {"text": "features of the encoder"}
     source = Source(train, validation, "text", several="concatenate", seed=0, train_now=True)
     encoder = encoder_from_spec("learnt", source)
-    expected = encoder(hues.part("test").columns["text"]).numpy()
+    expected = encoder(hues.split("test").columns["text"]).numpy()
     assert text.features is not None
     np.testing.assert_allclose(text.features, expected, rtol=1e-4, atol=1e-5)

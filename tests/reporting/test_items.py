@@ -38,7 +38,7 @@ def write_features(path: Path, labels: tuple[str, ...] = ("cat", "dog", "cat", "
         text=np.eye(4),
         label=np.array(labels),
         id=np.array(["a", "b", "c", "d"]),
-        split=np.array(["train", "validation", "test", "train"]),
+        splits=np.array(["train", "validation", "test", "train"]),
     )
     return load_dataset(path)
 

@@ -18,7 +18,7 @@ MakeSpace = Callable[[Dataset], CommonSpace]
 def test_each_direction_has_the_figures_of_the_package(
     points: Dataset, space_of: MakeSpace
 ) -> None:
-    space, part = space_of(points), points.part("test")
+    space, part = space_of(points), points.split("test")
     found = embeddings(space, part)
     measured = {one.name: one for one in measure(found)}
     expected = cs.evaluate(space, part)
@@ -34,7 +34,7 @@ def test_each_direction_has_the_figures_of_the_package(
 
 
 def test_what_is_found_first_is_what_a_sort_finds(points: Dataset, space_of: MakeSpace) -> None:
-    found = embeddings(space_of(points), points.part("test"))
+    found = embeddings(space_of(points), points.split("test"))
     one = next(measure(found))
     scores = found.vectors["image"].astype(float) @ found.vectors["text"].astype(float).T
     order = np.argsort(-scores, axis=1, kind="stable")
@@ -51,7 +51,7 @@ def test_what_is_found_first_is_what_a_sort_finds(points: Dataset, space_of: Mak
 def test_one_text_of_several_finds_the_sample_that_it_was_taken_from(
     points: Dataset, space_of: MakeSpace
 ) -> None:
-    part = points.part("test")
+    part = points.split("test")
     divided = replace(
         part,
         fields={"sample": [f"s{number // 2}" for number in range(16)]},
@@ -68,7 +68,7 @@ def test_one_text_of_several_finds_the_sample_that_it_was_taken_from(
 def test_a_missing_modality_and_missing_labels_are_reasons(
     points: Dataset, space_of: MakeSpace
 ) -> None:
-    part = points.part("test")
+    part = points.split("test")
     bare = replace(
         part, columns={**part.columns, "text": Features(np.zeros((16, 5)), np.zeros(16))}
     )

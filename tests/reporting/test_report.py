@@ -41,7 +41,7 @@ def written(
 ) -> tuple[Path, Heard, list[str]]:
     """Write one report that several tests look at."""
     folder, heard = tmp_path_factory.mktemp("reports") / "report", Heard()
-    subject = Subject("run", space_of(points), points.part("test"))
+    subject = Subject("run", space_of(points), points.split("test"))
     return folder, heard, write_report(subject, folder, QUICK, heard)
 
 
@@ -53,7 +53,7 @@ def test_a_report_holds_the_figures_of_the_package(
                 "queries-image-text", "queries-text-image"}  # fmt: skip
     assert names(folder) == {f"{one}.svg" for one in pictures} | {PAGE, "report.json"}
     numbers = json.loads((folder / "report.json").read_text("utf-8"))
-    expected = cs.evaluate(space_of(points), points.part("test"))
+    expected = cs.evaluate(space_of(points), points.split("test"))
     page = (folder / PAGE).read_text("utf-8")
     for direction in ("image->text", "text->image"):
         figures = numbers["directions"][direction]
@@ -83,7 +83,7 @@ def test_the_same_report_has_the_same_bytes(
     written: tuple[Path, Heard, list[str]],
     tmp_path: Path,
 ) -> None:
-    subject = Subject("run", space_of(points), points.part("test"))
+    subject = Subject("run", space_of(points), points.split("test"))
     write_report(subject, tmp_path / "again", QUICK)
     for name in names(written[0]):
         assert (tmp_path / "again" / name).read_bytes() == (written[0] / name).read_bytes(), name
@@ -91,7 +91,7 @@ def test_the_same_report_has_the_same_bytes(
 
 def odd(three: Dataset) -> Dataset:
     """Return samples with every oddity: hostile names, gaps, no labels, several, absent classes."""
-    part = three.part("test")
+    part = three.split("test")
     labels = part.labels.copy()
     labels[:, 3] = False  # nobody is a dog; those who were have no label
     labels[0, :2] = True
@@ -130,7 +130,7 @@ def test_odd_samples_are_reported_in_words(
 def test_a_direction_that_cannot_be_judged_says_why(
     points: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
-    part = points.part("test")
+    part = points.split("test")
     text = part.columns["text"]
     assert isinstance(text, Features)
     unlabelled = np.arange(16) < 8
@@ -147,7 +147,7 @@ def test_a_direction_that_cannot_be_judged_says_why(
 def test_where_nothing_can_be_judged_there_is_no_report(
     points: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
-    part = points.part("test")
+    part = points.split("test")
     data = replace(part, labels=np.zeros_like(part.labels))
     with pytest.raises(DataError, match="nothing can be judged"):
         write_report(Subject("run", space_of(points), data), tmp_path / "report", QUICK)
@@ -168,7 +168,7 @@ def test_what_is_broken_off_leaves_nothing(
 
     monkeypatch.setattr(module, "draw_space", broken)
     with pytest.raises(type(stop)):
-        write_report(Subject("run", space_of(points), points.part("test")), tmp_path / "r", QUICK)
+        write_report(Subject("run", space_of(points), points.split("test")), tmp_path / "r", QUICK)
     assert names(tmp_path) == set()
 
 

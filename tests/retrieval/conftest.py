@@ -32,7 +32,7 @@ def shop_of(numbers: Sequence[int], *, seed: int = 0, version: int = 0) -> Datas
         },
         labels=np.eye(len(CLASSES), dtype=bool)[[number % len(CLASSES) for number in numbers]],
         class_names=CLASSES,
-        split=np.array([("train", "validation", "test")[number % 3] for number in numbers]),
+        splits=np.array([("train", "validation", "test")[number % 3] for number in numbers]),
         fields={
             "price": [number * 10 + version for number in numbers],
             "brand": ["Acme" if number % 2 else None for number in numbers],
@@ -50,8 +50,8 @@ def make() -> Make:
 def space(make: Make) -> CommonSpace:
     """Return a space that gives each vector its unit length."""
     data = make(range(1000, 1040))
-    whole = replace(data, split=np.array(["train", "validation"] * 20))
-    return RawFeatures().fit(whole.part("train"), whole.part("validation"))
+    whole = replace(data, splits=np.array(["train", "validation"] * 20))
+    return RawFeatures().fit(whole.split("train"), whole.split("validation"))
 
 
 @pytest.fixture(scope="session")

@@ -30,13 +30,13 @@ def clean() -> Dataset:
         },
         labels=np.eye(3, dtype=bool)[classes],
         class_names=CLASSES,
-        split=np.array(["train", "validation"] * (COUNT // 2)),
+        splits=np.array(["train", "validation"] * (COUNT // 2)),
     )
 
 
 @pytest.fixture(scope="module")
 def space(clean: Dataset) -> CommonSpace:
-    return RawFeatures().fit(clean.part("train"), clean.part("validation"))
+    return RawFeatures().fit(clean.split("train"), clean.split("validation"))
 
 
 def planted(clean: Dataset) -> Dataset:

@@ -68,7 +68,7 @@ def test_what_is_found_carries_what_was_put_in(index: Index, make: Make) -> None
     for row, name in enumerate(data.ids):
         one = found[name]
         assert one.labels == (data.class_names[row % 3],)
-        assert one.split == data.split[row]
+        assert one.split == data.splits[row]
         assert one.fields == {"price": row * 10} | ({"brand": "Acme"} if row % 2 else {})
         assert one.texts == ()
         assert one.photo is None
@@ -203,7 +203,7 @@ def _joined(parts: list[Dataset]) -> Dataset:
         columns={name: stacked(name) for name in ("image", "text")},
         labels=np.concatenate([part.labels for part in parts]),
         class_names=parts[0].class_names,
-        split=np.concatenate([part.split for part in parts]),
+        splits=np.concatenate([part.splits for part in parts]),
         fields={name: [part.fields[name][0] for part in parts] for name in ("price", "brand")},
     )
 
@@ -399,8 +399,8 @@ def test_another_space_is_refused(
     from commonspace.methods import CCA
 
     data = make(range(100, 160))
-    data = replace(data, split=np.array(["train", "validation"] * 30))
-    other = CCA(dimension=3).fit(data.part("train"), data.part("validation"))
+    data = replace(data, splits=np.array(["train", "validation"] * 30))
+    other = CCA(dimension=3).fit(data.split("train"), data.split("validation"))
     with pytest.raises(StoreError, match="another space"):
         Index.open(index.path, space=other)
     for file in (index.path / "spaces" / "1").iterdir():

@@ -55,7 +55,7 @@ def test_relevance_is_that_of_instance_weight_0(space: CommonSpace, tmp_path: Pa
         columns={"image": Features(rows)},
         labels=np.ones((30, 1), dtype=bool),
         class_names=("a",),
-        split=np.full(30, "train"),
+        splits=np.full(30, "train"),
     )
     query = np.array([1.0, 0.5, -0.7, 0.2], dtype=np.float32)
     kind, identity = rows[:, :2] @ query[:2], rows[:, 2:] @ query[2:]

@@ -23,8 +23,8 @@ QUERY = np.arange(1, 7, dtype=np.float32)
 def other(make: Make) -> CommonSpace:
     """Return another space of the same features, of another dimension."""
     data = make(range(200, 260))
-    data = replace(data, split=np.array(["train", "validation"] * 30))
-    return CCA(dimension=3).fit(data.part("train"), data.part("validation"))
+    data = replace(data, splits=np.array(["train", "validation"] * 30))
+    return CCA(dimension=3).fit(data.split("train"), data.split("validation"))
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def test_broken_off_it_may_go_elsewhere(
     with pytest.raises(KeyboardInterrupt):
         index.migrate(other, progress=stop)
     data = make(range(300, 360))
-    data = replace(data, split=np.array(["train", "validation"] * 30))
-    third = LinearProbe().fit(data.part("train"), data.part("validation"))
+    data = replace(data, splits=np.array(["train", "validation"] * 30))
+    third = LinearProbe().fit(data.split("train"), data.split("validation"))
     assert index.migrate(third) == 72
     assert index.verify().notes == ()
     assert [place.name for place in (index.path / "spaces").iterdir()] == ["3"]
@@ -120,7 +120,7 @@ def test_broken_off_it_may_be_given_up(
 
 
 def test_a_space_without_a_modality_of_the_items_is_refused(index: Index, three: Dataset) -> None:
-    lacking = LinearProbe().fit(three.part("train"), three.part("validation"))
+    lacking = LinearProbe().fit(three.split("train"), three.split("validation"))
     with pytest.raises(SettingError, match="does not know 'text'"):
         index.migrate(lacking)
     assert answers(index, 6)
@@ -130,7 +130,7 @@ def test_readers_ask_on_while_the_index_moves(hues: Dataset, tmp_path: Path) -> 
     """Between spaces of different sizes, no search may meet vectors of the other one."""
     spaces = [
         cs.DSCMR(variant="released", epochs=1, hidden=16, common=size, device="cpu").fit(
-            hues.part("train"), hues.part("validation"), cs.Run(observers=())
+            hues.split("train"), hues.split("validation"), cs.Run(observers=())
         )
         for size in (8, 5)
     ]
@@ -160,7 +160,7 @@ def test_readers_ask_on_while_the_index_moves(hues: Dataset, tmp_path: Path) -> 
 def test_raw_items_are_embedded_anew(hues: Dataset, tmp_path: Path, space: CommonSpace) -> None:
     one, other = (
         cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu", seed=seed).fit(
-            hues.part("train"), hues.part("validation"), cs.Run(observers=())
+            hues.split("train"), hues.split("validation"), cs.Run(observers=())
         )
         for seed in (0, 1)
     )
@@ -174,7 +174,7 @@ def test_raw_items_are_embedded_anew(hues: Dataset, tmp_path: Path, space: Commo
         strange = replace(
             hues, columns={name: Features(np.eye(len(hues))) for name in hues.columns}
         )
-        features = LinearProbe().fit(strange.part("train"), strange.part("validation"))
+        features = LinearProbe().fit(strange.split("train"), strange.split("validation"))
         with pytest.raises(SettingError, match="encoder of 'image' is not known"):
             index.migrate(features)
         with Index.create(tmp_path / "features", features, strange) as bare:

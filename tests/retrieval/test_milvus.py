@@ -102,8 +102,8 @@ def test_a_collection_that_is_lost_is_made_anew(
 
 def test_moving_away_leaves_no_collections_behind(pair: tuple[Index, Index], make: Make) -> None:
     data = make(range(200, 260))
-    data = replace(data, split=np.array(["train", "validation"] * 30))
-    other = CCA(dimension=6).fit(data.part("train"), data.part("validation"))
+    data = replace(data, splits=np.array(["train", "validation"] * 30))
+    other = CCA(dimension=6).fit(data.split("train"), data.split("validation"))
     for index in pair:
         index.migrate(other)
         index.add(make(range(300, 340)))

@@ -21,7 +21,7 @@ from commonspace.retrieval import Change, Index, Query
 def raw_space(hues: Dataset) -> CommonSpace:
     """Return a space of raw pictures and texts."""
     method = cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu")
-    return method.fit(hues.part("train"), hues.part("validation"), cs.Run(observers=()))
+    return method.fit(hues.split("train"), hues.split("validation"), cs.Run(observers=()))
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def worded() -> Dataset:
         },
         labels=np.eye(3, dtype=bool)[classes],
         class_names=things,
-        split=np.repeat(["train", "validation"], [24, 12]),
+        splits=np.repeat(["train", "validation"], [24, 12]),
     )
 
 
@@ -183,7 +183,7 @@ def encoded(worded: Dataset, minilm: str) -> Dataset:
 
 @pytest.fixture(scope="module")
 def feature_space(encoded: Dataset) -> CommonSpace:
-    return LinearProbe().fit(encoded.part("train"), encoded.part("validation"))
+    return LinearProbe().fit(encoded.split("train"), encoded.split("validation"))
 
 
 def test_a_space_of_features_reads_words_by_the_encoder_that_made_them(

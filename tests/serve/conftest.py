@@ -36,7 +36,7 @@ def shop(hues: Dataset) -> Dataset:
         columns=hues.columns,
         labels=hues.labels,
         class_names=hues.class_names,
-        split=hues.split,
+        splits=hues.splits,
         fields={"price": prices, "brand": brands},
     )
 
@@ -45,7 +45,7 @@ def shop(hues: Dataset) -> Dataset:
 def shop_space(shop: Dataset) -> CommonSpace:
     """A space of raw pictures and words, trained for a moment."""
     method = cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu")
-    return method.fit(shop.part("train"), shop.part("validation"), cs.Run(observers=()))
+    return method.fit(shop.split("train"), shop.split("validation"), cs.Run(observers=()))
 
 
 @pytest.fixture(scope="session")

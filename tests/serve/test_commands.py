@@ -54,7 +54,7 @@ def test_the_command_makes_a_map_of_every_vector(index: Path, tmp_path: Path) ->
 
 def test_the_posterior_is_that_of_the_network(points: Dataset) -> None:
     method = PosteriorMatching(epochs=1, hidden=8, device="cpu")
-    space = method.fit(points.part("train"), points.part("validation"), cs.Run(observers=()))
+    space = method.fit(points.split("train"), points.split("validation"), cs.Run(observers=()))
     network = space.network
     assert isinstance(network, PosteriorNetwork)
     item = points.columns["image"].take(np.array([3]))

@@ -67,7 +67,7 @@ def few_scenes() -> cs.Dataset:
         columns={name: column.take(rows) for name, column in drawn.columns.items()},
         labels=drawn.labels[rows, :CLASSES],
         class_names=drawn.class_names[:CLASSES],
-        split=drawn.split[rows],
+        splits=drawn.splits[rows],
         fields={
             "colour": drawn.fields["colour"][: len(rows)],
             "sale": [bool(row % 3) for row in rows],
@@ -78,7 +78,7 @@ def few_scenes() -> cs.Dataset:
 
 def instance_space(data: cs.Dataset) -> cs.CommonSpace:
     """Return a space that knows kinds and things: posterior matching over backbones of DSCMR."""
-    parts = data.part("train"), data.part("validation")
+    parts = data.split("train"), data.split("validation")
     first = cs.DSCMR(epochs=8, device="cpu").fit(*parts)
     network = first.network
     assert isinstance(network, MultiBranchNetwork)

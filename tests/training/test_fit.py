@@ -29,7 +29,7 @@ def _save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fit(method: DSCMR, data: Dataset, *observers: Any, **run: Any) -> CommonSpace:  # noqa: ANN401
-    parts = data.part("train"), data.part("validation")
+    parts = data.split("train"), data.split("validation")
     return method.fit(*parts, Run(observers=observers, **run))
 
 
@@ -117,7 +117,7 @@ def test_the_weights_are_those_of_the_best_epoch(
     assert space.provenance["chosen"]["epoch"] == best
     assert equal(space.network.state_dict(), watcher.weights[best])
     assert not equal(space.network.state_dict(), watcher.weights[len(scores)])
-    part = points.part("validation")
+    part = points.split("validation")
     vectors = {name: space.embed(name, column) for name, column in part.columns.items()}
     labels = dict.fromkeys(vectors, part.labels)
     figure = evaluate_retrieval(vectors, labels)["average"]["map"]
@@ -263,8 +263,8 @@ def test_the_space_carries_the_record_of_its_fitting(points: Dataset) -> None:
     record = fit(method, points).provenance
     assert record["method"] == {"name": "dscmr", "options": asdict(method)}
     assert record["training"]["seed"] == 3
-    assert record["data"]["fingerprint"] == points.part("train").fingerprint
-    assert record["validation"]["fingerprint"] == points.part("validation").fingerprint
+    assert record["data"]["fingerprint"] == points.split("train").fingerprint
+    assert record["validation"]["fingerprint"] == points.split("validation").fingerprint
     assert (record["data"]["samples"], record["validation"]["samples"]) == (40, 24)
     assert record["versions"]["torch"] == torch.__version__
     assert set(record["versions"]) >= {"python", "numpy", "commonspace"}

@@ -28,7 +28,7 @@ QUIET = Run(observers=())
 
 def samples(data: Dataset) -> Samples:
     inputs = {"image": Vectors(6), "text": Vectors(5)}
-    return Samples(data.part("train"), inputs, CPU)
+    return Samples(data.split("train"), inputs, CPU)
 
 
 class Slope(nn.Module):

@@ -75,7 +75,7 @@ def table_from_arrays(
         columns=columns,
         labels=labels,
         class_names=names,
-        split=_split(parts, bases),
+        splits=_split(parts, bases),
         groups=fields.get("group"),
         fields=fields,
         declared=frozenset(part.split for part in parts if part.split),

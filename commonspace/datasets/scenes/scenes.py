@@ -75,7 +75,7 @@ def scenes(seed: int = 0, per_class: int = 120) -> Dataset:
         columns={"image": Images(pictures), "text": Texts(texts)},
         labels=labels[:, None] == np.arange(len(classes)),
         class_names=classes,
-        split=np.array(splits * len(classes)),
+        splits=np.array(splits * len(classes)),
         fields={fact: [getattr(plan, fact) for plan in plans] for fact in facts},
         origin={
             "source": "drawn by code",

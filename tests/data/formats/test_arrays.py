@@ -51,7 +51,7 @@ def test_plain_keys() -> None:
     assert values(table, "text") == TEXT.tolist()
     assert table.labels.argmax(axis=1).tolist() == LABEL.tolist()
     assert table.class_names == ("cat", "dog")
-    assert table.split == ["train", "val", "test", "train"]
+    assert table.splits == ["train", "val", "test", "train"]
     assert table.ids == ["a", "b", "c", "d"]
     assert table.groups == [7, 7, 8, 9]
     assert dict(table.fields) == {
@@ -86,7 +86,7 @@ def test_a_file_of_splits_is_the_same_as_one_with_a_split_key() -> None:
             LABEL[2:, None],
         ]
         table, _ = read(**dict(zip(keys, parts, strict=True)))
-        assert table.split == whole.split
+        assert table.splits == whole.splits
         assert list(table.columns) == ["image", "text"]
         assert values(table, "image") == values(whole, "image")
         assert values(table, "text") == values(whole, "text")
@@ -97,7 +97,7 @@ def test_a_file_of_splits_is_the_same_as_one_with_a_split_key() -> None:
 def test_any_number_of_modalities_in_the_order_of_the_file() -> None:
     table, _ = read(zebra=IMAGE, audio=TEXT, image=IMAGE)
     assert list(table.columns) == ["zebra", "audio", "image"]
-    assert table.split is None
+    assert table.splits is None
     assert table.labels.shape == (4, 0)
 
 

@@ -57,7 +57,7 @@ def datasets(draw: st.DrawFn) -> Dataset:
         columns=columns,
         labels=labels,
         class_names=tuple(class_names),
-        split=np.array(split),
+        splits=np.array(split),
     )
 
 
@@ -72,7 +72,7 @@ def example(count: int = 30) -> Dataset:
         },
         labels=np.eye(3, dtype=bool)[np.arange(count) % 3],
         class_names=("b", "a", "c"),
-        split=np.repeat(["train", "validation", "test"], count // 3),
+        splits=np.repeat(["train", "validation", "test"], count // 3),
         fields={"group": [row // 2 for row in range(count)]},
     )
 
@@ -241,7 +241,7 @@ def test_hdf5_groups_are_prefixes(tmp_path: Path) -> None:
             file[f"{split}/label"] = np.arange(count) % 2
     read = load_dataset(path)
     assert read.modalities == ("image",)
-    assert [(read.split == name).sum() for name in ("train", "validation", "test")] == [18, 2, 5]
+    assert [(read.splits == name).sum() for name in ("train", "validation", "test")] == [18, 2, 5]
     assert read.origin["split"] == "as given; validation carved from train, seed 0"
 
 
@@ -308,7 +308,7 @@ def test_matlab_lists_cells_and_character_matrices(tmp_path: Path) -> None:
     read = load_dataset(path)
     assert read.class_names == ("a cat", "a dog")
     assert read.labels.argmax(axis=1).tolist() == [0, 1, 0, 1]
-    assert read.split.tolist() == ["train", "train", "validation", "test"]
+    assert read.splits.tolist() == ["train", "train", "validation", "test"]
 
 
 def test_matlab_version_73(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_matlab_version_73(tmp_path: Path) -> None:
     assert (image.values == features).all()
     assert read.class_names == ("cat", "Übel")
     assert read.labels.argmax(axis=1).tolist() == [0, 1, 0, 1]
-    assert read.split.tolist() == ["train", "train", "validation", "test"]
+    assert read.splits.tolist() == ["train", "train", "validation", "test"]
 
 
 def test_reading_keeps_the_metadata_of_the_parquet_schema(tmp_path: Path) -> None:

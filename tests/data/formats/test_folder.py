@@ -59,7 +59,7 @@ def test_every_column_of_the_convention(tmp_path: Path) -> None:
     assert text.items == (("a cat",), ("a dog", "it barks"), (), ("a cat",), ())
     assert data.class_names == ("cat", "dog")
     assert data.labels.astype(int).tolist() == [[1, 0], [0, 1], [0, 1], [1, 1], [0, 0]]
-    assert data.split.tolist() == ["train", "train", "validation", "test", "test"]
+    assert data.splits.tolist() == ["train", "train", "validation", "test", "test"]
     assert dict(data.fields) == {"price": [1.5, None, 3, None, None]}
     assert dict(data.origin) == {"source": "pets", "format": "imagefolder", "split": "as given"}
     assert data.problems == ()
@@ -127,14 +127,14 @@ def test_splits_by_folder_with_metadata_in_each(tmp_path: Path) -> None:
     make(tmp_path / "test", [{"file_name": "1.png", "text": "y", "label": "a"}])
     data = load_dataset(tmp_path)
     assert data.ids == ("test/1.png", "train/1.png")
-    assert data.split.tolist() == ["test", "train"]
+    assert data.splits.tolist() == ["test", "train"]
 
 
 def test_splits_by_folder_with_one_metadata_file(tmp_path: Path) -> None:
     names = ("train/1.png", "train/2.png", "val/1.png", "test/1.png")
     lines = [{"file_name": name, "text": "x", "label": "a"} for name in names]
     data = load_dataset(make(tmp_path, lines))
-    assert data.split.tolist() == ["train", "train", "validation", "test"]
+    assert data.splits.tolist() == ["train", "train", "validation", "test"]
 
 
 def test_without_splits_they_are_drawn_and_groups_stay_whole(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_without_splits_they_are_drawn_and_groups_stay_whole(tmp_path: Path) -> 
     data = load_dataset(folder, seed=3)
     assert data.origin["split"] == "drawn: stratified, grouped, seed 3"
     for start in range(0, 80, 4):
-        assert len(set(data.split[start : start + 4].tolist())) == 1
-    assert [(data.split == s).sum() for s in ("train", "validation", "test")] == [56, 8, 16]
+        assert len(set(data.splits[start : start + 4].tolist())) == 1
+    assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [56, 8, 16]
     assert load_dataset(folder, seed=3).fingerprint == data.fingerprint
     assert load_dataset(folder, seed=4).fingerprint != data.fingerprint
 
@@ -236,7 +236,7 @@ def test_a_class_of_one_sample_cannot_be_divided(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match=r"'owl' .* cannot be divided\n.*\n  found:    one sample"):
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
-    assert data.split[10] == "train"
+    assert data.splits[10] == "train"
     assert "in train only" in data.problems[0]
 
 
@@ -255,9 +255,9 @@ def test_train_and_validation_alone_leave_test_empty(tmp_path: Path) -> None:
         for row in range(10)
     ]
     data = load_dataset(make(tmp_path, lines))
-    assert (data.split == "train").sum() == 9
+    assert (data.splits == "train").sum() == 9
     with pytest.raises(SplitError, match="'test'"):
-        data.part("test")
+        data.split("test")
 
 
 def test_a_split_of_unknown_name_is_named(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_any_json_comes_back_or_is_refused_politely(
             data = load_dataset(path, partial=partial)
         except DataError:
             continue
-        assert np.isin(data.split, ["train", "validation", "test"]).all()
+        assert np.isin(data.splits, ["train", "validation", "test"]).all()
 
 
 @given(rows=st.lists(st.lists(st.text("ab ,\"'\r\nä\u2028", max_size=6), min_size=3, max_size=3)))
