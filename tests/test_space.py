@@ -141,7 +141,7 @@ def test_a_data_set_is_embedded_where_it_is_present(
     gappy = Dataset(
         **{
             **{name: getattr(points, name) for name in ("name", "ids", "labels", "class_names")},
-            "split": points.splits,
+            "splits": points.splits,
             "columns": {
                 "text": points.columns["text"],
                 "image": Features(image.values, there),

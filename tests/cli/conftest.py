@@ -33,7 +33,7 @@ def points_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=draw.normal(size=(3, 7))[label] + 0.6 * draw.normal(size=(120, 7)),
         label=label,
         class_names=np.array(["ant", "bee", "cat"]),
-        splits=np.repeat(["train", "validation", "test"], [72, 24, 24]),
+        split=np.repeat(["train", "validation", "test"], [72, 24, 24]),
     )
     return path
 

@@ -123,7 +123,7 @@ def _sample(record: Record, where: str, parent: Path, folder: str) -> _Sample:
         image=parent / name if name else None,
         texts=_texts(record.get("text"), where),
         label=_label(record.get("label"), where),
-        splits=split or folder or None,
+        split=split or folder or None,
         rest={key: value for key, value in record.items() if key not in _KNOWN},
         id=None if record.get("id") is None else str(record["id"]),
     )
