@@ -118,7 +118,7 @@ def _check_encoder(space: CommonSpace, data: Dataset, modality: str) -> None:
     """Refuse what another encoder made than the space was fitted on, as far as both are known."""
     column = data.columns[modality]
     fitted = space.provenance.get("encoders", {}).get(modality, {})
-    given = data.origin.get("encoders", {}).get(modality, {})
+    given = data.provenance.get("encoders", {}).get(modality, {})
     reads_features = isinstance(space.inputs[modality], Vectors)
     if reads_features != (column.kind == "features"):
         wanted = (

@@ -120,7 +120,7 @@ def compare(
             advice="name it with --methods too",
         )
     dataset = open_data(data, split_seed, partial=partial)
-    for problem in dataset.problems:
+    for problem in dataset.warnings:
         typer.echo(f"note: {problem}", err=True)
     specs = encoders_named(image, text, encoder)
     with same_command_goes_on(f"the cells that are done are kept in {out}"):

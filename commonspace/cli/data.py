@@ -47,7 +47,7 @@ def described(dataset: "Dataset") -> dict[str, Any]:
     return {
         "name": dataset.name,
         "samples": len(dataset),
-        "origin": dict(dataset.origin),
+        "provenance": dict(dataset.provenance),
         "modalities": {
             name: {
                 "kind": column.kind,
@@ -71,7 +71,7 @@ def described(dataset: "Dataset") -> dict[str, Any]:
             for number, name in enumerate(dataset.class_names)
         },
         "fields": list(dataset.fields),
-        "problems": list(dataset.problems),
+        "problems": list(dataset.warnings),
     }
 
 
@@ -83,7 +83,7 @@ def _print(facts: dict[str, Any]) -> None:
     typer.echo(
         f"{facts['name']}: {facts['samples']} samples, {len(facts['classes'])} classes\n"
         f"labels: {labels}\n"
-        f"splits: {facts['origin'].get('split', 'as given')}\n"
+        f"splits: {facts['provenance'].get('split', 'as given')}\n"
         f"fields: {', '.join(facts['fields']) or 'none'}\n"
     )
     print_table(

@@ -58,7 +58,7 @@ def embed(
     writer_of(out)  # what could not be written in the end is refused before the work
     space = load(run, device=device)
     dataset = data_of(run, data, split_seed, partial=partial)
-    for problem in dataset.problems:
+    for problem in dataset.warnings:
         typer.echo(f"note: {problem}", err=True)
     vectors = embedded(space, dataset)
     if left_out := len(dataset) - len(vectors):
@@ -93,5 +93,5 @@ def embedded(space: "CommonSpace", dataset: "Dataset") -> "Dataset":
     return replace(
         dataset.take(rows),
         columns={name: column.take(rows) for name, column in columns.items()},
-        origin={key: value for key, value in dataset.origin.items() if key != "encoders"},
+        provenance={key: value for key, value in dataset.provenance.items() if key != "encoders"},
     )

@@ -120,9 +120,11 @@ def extract(
             typer.echo(f"{out} is up to date: the same items through the same encoders")
             return
         features = run(dataset, encoders, settings, ExtractionBar())
-    for problem in features.problems:
+    for problem in features.warnings:
         typer.echo(f"note: {problem}", err=True)
-    write_arrays(replace(features, origin={**features.origin, "recipe_sha256": recipe}), out)
+    write_arrays(
+        replace(features, provenance={**features.provenance, "recipe_sha256": recipe}), out
+    )
     for name, one in encoders.items():
         facts = one.facts
         typer.echo(f"{name}: {facts['name']}, {facts['size']}-d, fitted on {facts['fitted_on']}")
@@ -172,7 +174,7 @@ def _is_there(out: Path, recipe: str) -> bool:
     if not out.exists():
         return False
     try:
-        same = load_dataset(out, partial=True).origin.get("recipe_sha256") == recipe
+        same = load_dataset(out, partial=True).provenance.get("recipe_sha256") == recipe
     except DataError:
         same = False
     if not same:

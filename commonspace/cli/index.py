@@ -250,7 +250,7 @@ def _opened(path: Path, device: str) -> "Index":
 
 def _opened_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
     dataset = open_data(data, split_seed, partial=partial)
-    for problem in dataset.problems:
+    for problem in dataset.warnings:
         typer.echo(f"note: {problem}", err=True)
     return dataset
 

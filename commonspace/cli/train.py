@@ -262,7 +262,7 @@ def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -
 
 def _open(data: str, split_seed: int, partial: bool) -> "Dataset":
     dataset = open_data(data, split_seed, partial=partial)
-    for problem in dataset.problems:
+    for problem in dataset.warnings:
         typer.echo(f"note: {problem}", err=True)
     return dataset
 

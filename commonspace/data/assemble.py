@@ -35,7 +35,7 @@ class Table:
         groups: n values that must not be divided between splits, or None.
         fields: further facts, name -> n values.
         declared: splits that the source has a place for, even an empty one.
-        origin: what the source itself says about where it came from.
+        provenance: what the source says about where its content comes from.
         drawn: how ``splits`` came about, where it is not simply as the source gives it.
     """
 
@@ -48,7 +48,7 @@ class Table:
     groups: Sequence[Any] | None = None
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     declared: frozenset[str] = frozenset()
-    origin: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     drawn: str = ""
 
     def take(self, rows: NDArray[np.intp]) -> "Table":
@@ -64,20 +64,20 @@ class Table:
             groups=None if self.groups is None else [self.groups[row] for row in index],
             fields={name: [values[row] for row in index] for name, values in self.fields.items()},
             declared=self.declared,
-            origin=self.origin,
+            provenance=self.provenance,
             drawn=self.drawn,
         )
 
 
 def assemble(
-    table: Table, *, name: str, origin: Mapping[str, Any], seed: int, problems: Problems
+    table: Table, *, name: str, provenance: Mapping[str, Any], seed: int, problems: Problems
 ) -> Dataset:
     """Give every row its split, check what can only be checked now, and make the data set.
 
     Args:
         table: what the reader found.
         name: what to call the data set.
-        origin: where it came from; "split" is added to it.
+        provenance: where it came from; "split" is added to it.
         seed: for splits that are drawn or carved.
         problems: raises or records what is wrong.
 
@@ -108,8 +108,8 @@ def assemble(
         class_names=table.class_names,
         splits=split,
         fields=table.fields,
-        origin={**_earlier(table.origin), **origin, "split": how},
-        problems=tuple(problems.sentences),
+        provenance={**_earlier(table.provenance), **provenance, "split": how},
+        warnings=tuple(problems.sentences),
     )
 
 

@@ -36,8 +36,8 @@ class Dataset:
         class_names: c distinct names, in the order of the columns of ``labels``.
         splits: (n,) str, each "train", "validation" or "test".
         fields: further facts about each sample, as the source gave them: name -> n values.
-        origin: where it came from and how it was split, for the record of what was fitted on it.
-        problems: what a reader left out or found odd, in sentences for a person.
+        provenance: source, format, encoders and how the splits were made.
+        warnings: what a reader left out or found odd, one sentence each.
 
     Raises:
         DataError: rows do not match, names repeat, or a sample has no modality at all.
@@ -66,14 +66,14 @@ class Dataset:
     class_names: tuple[str, ...]
     splits: NDArray[np.str_]
     fields: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    origin: Mapping[str, Any] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check everything that a row of another length or a wrong name could break later."""
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
-        object.__setattr__(self, "origin", MappingProxyType(dict(self.origin)))
+        object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
         _check_names(self)
         _check_rows(self)
         _check_values(self)

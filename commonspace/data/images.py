@@ -111,12 +111,12 @@ def drop_unreadable_images(dataset: Dataset) -> Dataset:
 
     Returns:
         The same data set, where such samples have no image and samples without any modality are
-        left out; a sentence in ``problems`` says so of each.
+        left out; a sentence in ``warnings`` says so of each.
     """
     unreadable = {name: found for name, found in _unreadable(dataset).items() if found}
     if not unreadable:
         return dataset
-    columns, problems = dict(dataset.columns), list(dataset.problems)
+    columns, problems = dict(dataset.columns), list(dataset.warnings)
     for name, found in unreadable.items():
         items = (None if row in found else item for row, item in enumerate(_items(columns[name])))
         columns[name] = Images(list(items))
@@ -126,7 +126,7 @@ def drop_unreadable_images(dataset: Dataset) -> Dataset:
         problems.append(f"samples left without any modality: {int((~some).sum())}, left out")
     rows = np.flatnonzero(some)
     columns = {name: column.take(rows) for name, column in columns.items()}
-    return replace(dataset.take(rows), columns=columns, problems=tuple(problems))
+    return replace(dataset.take(rows), columns=columns, warnings=tuple(problems))
 
 
 def _unreadable(dataset: Dataset) -> dict[str, dict[int, str]]:

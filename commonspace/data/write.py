@@ -16,7 +16,7 @@ from commonspace.atomic import replacing
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.formats.hdf5 import write_hdf5
-from commonspace.data.formats.keys import ORIGIN, canonical_key, kind_of
+from commonspace.data.formats.keys import PROVENANCE, canonical_key, kind_of
 from commonspace.data.formats.mat import write_mat
 from commonspace.data.formats.npz import write_npz
 from commonspace.data.formats.parquet import write_parquet
@@ -127,8 +127,8 @@ def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:
     if "group" in dataset.fields:
         groups = ["" if group is None else str(group) for group in dataset.fields["group"]]
         arrays["group"] = np.array(groups, dtype=str)
-    if "encoders" in dataset.origin:
-        arrays[ORIGIN] = np.array([json.dumps(dict(dataset.origin), ensure_ascii=False)])
+    if "encoders" in dataset.provenance:
+        arrays[PROVENANCE] = np.array([json.dumps(dict(dataset.provenance), ensure_ascii=False)])
     return arrays
 
 

@@ -1,7 +1,7 @@
 """What the benchmarks of the papers share: their sizes, their splits, files that are missing.
 
 A published folder gives fewer splits than the papers report: a test list that holds validation and
-test, or no list at all. What is missing is drawn here, by seed, and said in the origin. Knows
+test, or no list at all. What is missing is drawn here, by seed, and recorded in the provenance. Knows
 nothing of any one benchmark's files.
 """
 

@@ -49,7 +49,7 @@ def load_dataset(path: str | Path, *, seed: int = 0, partial: bool = False) -> D
         seed: for splits that are drawn where the source gives none (70 % train, 10 % validation,
             20 % test, stratified by class, groups undivided), and for the tenth of train that
             becomes validation where the source gives none; also the seed of built-in data.
-        partial: True loads what can be loaded, and writes a sentence into ``Dataset.problems`` for
+        partial: True loads what can be loaded, and writes a sentence into ``Dataset.warnings`` for
             each thing left out. False raises at the first one.
 
     Raises:
@@ -93,7 +93,7 @@ def load_dataset(path: str | Path, *, seed: int = 0, partial: bool = False) -> D
     return assemble(
         table,
         name=resolved.name if place.is_dir() else resolved.stem,
-        origin={"source": resolved.name, "format": kind},
+        provenance={"source": resolved.name, "format": kind},
         seed=seed,
         problems=problems,
     )

@@ -90,7 +90,7 @@ def read_nuswide(folder: Path, problems: Problems, seed: int) -> Table:
         },
         labels=np.ascontiguousarray(marks[chosen][:, rows].T),
         class_names=classes,
-        origin={
+        provenance={
             "files": "lists, tags and images",
             "classes": how,
             "pairs": f"at most {PER_CLASS} a class that carry one of the classes only and have a"

@@ -77,7 +77,7 @@ def read_pascal(folder: Path, problems: Problems, seed: int) -> Table:
         },
         labels=labels,
         class_names=class_names,
-        origin={"files": "images and sentences"},
+        provenance={"files": "images and sentences"},
     )
 
 

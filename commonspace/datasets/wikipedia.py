@@ -201,7 +201,7 @@ def _read_raw(folder: Path, problems: Problems) -> Table:
         splits=[split for split in splits for _ in range(len(lists[f"label_{split}"]))],
         fields={"text_id": text_ids.tolist(), "image_id": image_ids.tolist()},
         declared=frozenset(("train", "test")),
-        origin={"files": "images/ and texts/"},
+        provenance={"files": "images/ and texts/"},
     )
 
 

@@ -82,7 +82,7 @@ def read_xmedianet(folder: Path, problems: Problems, seed: int) -> Table:
         splits=[split for split, (_, count) in lists.splits.items() for _ in range(count)],
         fields={f"{name}_file": paths for name, paths in lists.paths.items()},
         declared=frozenset(lists.splits),
-        origin={"files": files},
+        provenance={"files": files},
     )
 
 

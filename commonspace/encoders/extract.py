@@ -96,8 +96,8 @@ def extract(
 
     Returns:
         The same samples in the same order, with the facts of each encoder in
-        ``origin["encoders"]``. Items that cannot be read are missing, samples with nothing left
-        are left out, and ``problems`` says so of each.
+        ``provenance["encoders"]``. Items that cannot be read are missing, samples with nothing left
+        are left out, and ``warnings`` names each.
 
     Raises:
         DataError: an item cannot be read and ``on_error`` is "stop"; or no sample is left.
@@ -132,12 +132,12 @@ def extract(
         modality: {**encoder.facts, "precision": settings.precision}
         for modality, encoder in encoders.items()
     }
-    earlier = data.origin.get("encoders", {})
+    earlier = data.provenance.get("encoders", {})
     return replace(
         whole,
         columns=columns if left.all() else kept,
-        origin={**data.origin, "encoders": {**earlier, **facts}},
-        problems=(*data.problems, *problems),
+        provenance={**data.provenance, "encoders": {**earlier, **facts}},
+        warnings=(*data.warnings, *problems),
     )
 
 

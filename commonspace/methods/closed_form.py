@@ -135,7 +135,7 @@ class Fitting:
             "method": {"name": self.name, "options": asdict(method)},
             "data": facts_of(self.train),
             "validation": facts_of(self.validation),
-            "encoders": dict(self.train.origin.get("encoders", {})),
+            "encoders": dict(self.train.provenance.get("encoders", {})),
             "versions": versions(),
             "tried": tried,
             "chosen": {

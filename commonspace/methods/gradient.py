@@ -90,7 +90,7 @@ def fit_by_gradient(
         "training": asdict(recipe.settings),
         "data": facts_of(train_part),
         "validation": facts_of(validation),
-        "encoders": {**train_part.origin.get("encoders", {}), **recipe.encoders},
+        "encoders": {**train_part.provenance.get("encoders", {}), **recipe.encoders},
         "versions": versions(),
     }
     samples = Samples(train_part, recipe.inputs, device)

@@ -53,14 +53,14 @@ def check_parts(train: Dataset, validation: Dataset, *, supervised: bool = True)
 
 
 def facts_of(part: Dataset) -> dict[str, Any]:
-    """Return what the record of a space says of a part: name, sizes, fingerprint, origin."""
+    """Return what the record of a space says of a part: name, sizes, fingerprint, provenance."""
     return {
         "name": part.name,
         "samples": len(part),
         "modalities": {name: repr(column) for name, column in part.columns.items()},
         "classes": len(part.class_names),
         "fingerprint": part.fingerprint,
-        "origin": dict(part.origin),
+        "provenance": dict(part.provenance),
     }
 
 

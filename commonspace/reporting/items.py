@@ -122,7 +122,7 @@ def find_items(data: Dataset, named: str | None, beside: Path | None) -> tuple[D
 def _candidates(data: Dataset, beside: Path | None) -> Iterator[Path]:
     if beside is None or not beside.is_file():
         return
-    source = str(data.origin.get("made_from", {}).get("source", ""))
+    source = str(data.provenance.get("made_from", {}).get("source", ""))
     for folder in (beside.parent / source if source else None, beside.parent):
         if folder is not None and folder.is_dir():
             yield folder

@@ -143,7 +143,7 @@ class _Report:
     ) -> None:
         self._subject, self._folder, self._options = subject, folder, options
         self._watcher = watcher
-        self._notes = [*subject.notes, *subject.data.problems]
+        self._notes = [*subject.notes, *subject.data.warnings]
         self._pictures: list[Picture] = []
         self._strange: dict[str, None] = {}
         self._done, self._whole = 0.0, 1.0

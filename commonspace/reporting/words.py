@@ -37,7 +37,7 @@ def facts(space: Mapping[str, Any], dimension: int) -> list[Fact]:
     if data:
         said.append(Fact("learnt from", _part(data)))
         said.append(Fact("fingerprint", str(data.get("fingerprint", "not recorded"))))
-        split = data.get("origin", {}).get("split")
+        split = data.get("provenance", {}).get("split")
         said += [Fact("split", str(split))] if split else []
     if space.get("validation"):
         said.append(Fact("validated on", _part(space["validation"])))

@@ -231,7 +231,7 @@ class Embedder:
     def _check_origin(self, data: Dataset, modality: str) -> None:
         """Refuse features of another encoder, as far as both are known."""
         fitted = self.space.provenance.get("encoders", {}).get(modality, {}).get("sha256")
-        given = data.origin.get("encoders", {}).get(modality, {}).get("sha256")
+        given = data.provenance.get("encoders", {}).get(modality, {}).get("sha256")
         if fitted and given and fitted != given:
             raise DataError(
                 f"the features {modality!r} of {data.name!r} come from another encoder",

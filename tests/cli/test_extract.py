@@ -61,7 +61,7 @@ def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_pat
     assert done.exit_code == 0, done.stderr
     assert "image: VGG-19, fc7 after its ReLU, 12-d" in done.stdout
     data = load_dataset(out)
-    assert data.origin["encoders"]["text"]["fitted_on"] == "train"
+    assert data.provenance["encoders"]["text"]["fitted_on"] == "train"
     assert data.ids == load_dataset(photos).ids
     written = out.stat().st_mtime_ns
     again = call(*words)

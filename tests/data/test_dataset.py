@@ -15,9 +15,9 @@ def test_it_reaches_another_process_whole() -> None:
         labels=np.eye(2, dtype=bool),
         class_names=("x", "y"),
         splits=np.array(["train", "test"]),
-        origin={"file": "somewhere"},
+        provenance={"file": "somewhere"},
     )
     again = pickle.loads(pickle.dumps(data))
     assert again.fingerprint == data.fingerprint
-    assert again.origin == data.origin
+    assert again.provenance == data.provenance
     np.testing.assert_array_equal(again.columns["text"].present, [True, False])

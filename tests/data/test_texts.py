@@ -27,7 +27,7 @@ def test_each_text_keeps_its_sample(texts: list[list[str]]) -> None:
         class_names=("even",),
         splits=np.array(["train", "test"])[np.arange(n) % 2],
         fields={"number": list(range(n))},
-        origin={"source": "here"},
+        provenance={"source": "here"},
     )
     each = one_row_per_text(data)
     rows = [(k, (text,)) for k, several in enumerate(texts) for text in several]
@@ -42,7 +42,7 @@ def test_each_text_keeps_its_sample(texts: list[list[str]]) -> None:
     assert each.fields["sample"] == [f"s{k}" for k, _ in expected]
     assert each.labels[:, 0].tolist() == [k % 2 == 0 for k, _ in expected]
     assert each.splits.tolist() == [["train", "test"][k % 2] for k, _ in expected]
-    assert each.origin == {"source": "here", "several_texts": "each"}
+    assert each.provenance == {"source": "here", "several_texts": "each"}
     assert [name.split("#")[0] for name in each.ids] == [f"s{k}" for k, _ in expected]
     again = one_row_per_text(each)
     assert again.ids == each.ids

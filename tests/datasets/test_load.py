@@ -68,10 +68,10 @@ def test_six_files(tmp_path: Path) -> None:
     assert data.class_names == ("0", "1")
     assert [(data.splits == name).sum() for name in ("train", "validation", "test")] == [18, 2, 6]
     assert data.labels.argmax(axis=1).tolist() == [row % 2 for row in (*range(20), *range(6))]
-    assert data.origin["format"] == "six-files"
+    assert data.provenance["format"] == "six-files"
     with_validation = load_dataset(save_six(tmp_path / "nine", ("train", "valid", "test")))
     assert (with_validation.splits == "validation").sum() == 6
-    assert with_validation.origin["split"] == "as given"
+    assert with_validation.provenance["split"] == "as given"
 
 
 @pytest.mark.parametrize("missing", ["train_img.mat", "test_txt.mat", "test_img_lab.mat"])
@@ -82,7 +82,7 @@ def test_six_files_of_which_one_is_missing(tmp_path: Path, missing: str) -> None
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
     assert len(data) == 26
-    assert [missing in problem for problem in data.problems] == [True]
+    assert [missing in problem for problem in data.warnings] == [True]
 
 
 def test_six_files_of_which_one_is_damaged(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_six_files_of_which_one_is_damaged(tmp_path: Path) -> None:
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
     assert not data.columns["text"].present[data.splits != "test"].any()
-    assert len(data.problems) == 2
+    assert len(data.warnings) == 2
 
 
 def test_six_files_need_the_variable_of_their_name(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_split_declared_but_empty(tmp_path: Path) -> None:
 def test_drawn_splits_say_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", image=np.eye(20), label=np.arange(20) % 2)
     data = load_dataset(tmp_path / "x.npz", seed=5)
-    assert data.origin["split"] == "drawn: stratified, seed 5"
+    assert data.provenance["split"] == "drawn: stratified, seed 5"
     assert [(data.splits == name).sum() for name in ("train", "validation", "test")] == [14, 2, 4]
 
 
@@ -200,7 +200,7 @@ def test_the_same_file_in_another_place_is_the_same_data(tmp_path: Path) -> None
     shutil.copy(tmp_path / "x.npz", tmp_path / "deep")
     first, second = load_dataset(tmp_path / "x.npz"), load_dataset(tmp_path / "deep" / "x.npz")
     assert first.fingerprint == second.fingerprint
-    assert dict(first.origin) == dict(second.origin)
+    assert dict(first.provenance) == dict(second.provenance)
     image = first.columns["image"]
     assert isinstance(image, Features)
     assert (image.values == np.eye(20)).all()

@@ -82,8 +82,8 @@ def test_all_candidates_where_no_class_is_large(tmp_path: Path) -> None:
     assert isinstance(text, Texts)
     assert [t for (t,) in text.items] == [" ".join(tags_of(row)) for row in sorted(expected)]
     assert [str(f) for f in image.items] == [str(tmp_path / "Flickr" / name) for name in data.ids]
-    assert data.origin["classes"] == "the 10 with the most images"
-    assert sum("images, not 1000" in problem for problem in data.problems) == 10
+    assert data.provenance["classes"] == "the 10 with the most images"
+    assert sum("images, not 1000" in problem for problem in data.warnings) == 10
 
 
 def test_as_many_of_each_class_as_the_benchmark_has(
@@ -97,8 +97,8 @@ def test_as_many_of_each_class_as_the_benchmark_has(
     for split, each in (("train", 8), ("validation", 1), ("test", 1)):
         assert data.labels[data.splits == split].sum(axis=0).tolist() == [each] * 10
     assert {row_of(data, place) for place in range(100)} <= set(eligible(marks, largest_ten(marks)))
-    assert data.origin["split"] == "the paper's 8000/1000/1000, drawn: stratified, seed 4"
-    assert "drawn: seed 4" in data.origin["pairs"]
+    assert data.provenance["split"] == "the paper's 8000/1000/1000, drawn: stratified, seed 4"
+    assert "drawn: seed 4" in data.provenance["pairs"]
     assert load_dataset(f"nuswide10k:{folder}", seed=4).fingerprint == data.fingerprint
     assert set(load_dataset(f"nuswide10k:{folder}", seed=5).ids) != set(data.ids)
 
@@ -108,7 +108,7 @@ def test_the_classes_of_the_published_subset_come_before_larger_ones(tmp_path: P
     order = [*nuswide.CLASSES, "lake", "buildings"]  # the last one is the largest of all
     data = load_dataset(f"nuswide10k:{save(tmp_path, marks, order)}")
     assert data.class_names == nuswide.CLASSES
-    assert data.origin["classes"] == "those of NUS-WIDE-10k"
+    assert data.provenance["classes"] == "those of NUS-WIDE-10k"
     expected = eligible(marks, list(range(10)))
     assert {row_of(data, n): int(data.labels[n].argmax()) for n in range(len(data))} == expected
 

@@ -83,8 +83,8 @@ def test_the_split_of_the_paper_is_drawn_in_each_class(tmp_path: Path) -> None:
     for k in range(len(CLASSES)):
         own = data.splits[data.labels[:, k]].tolist()
         assert [own.count(name) for name in ("train", "validation", "test")] == [16, 2, 2]
-    assert data.origin["split"] == "the paper's 800/100/100, drawn: stratified, seed 2"
-    assert any("48/6/6 pairs" in problem for problem in data.problems)
+    assert data.provenance["split"] == "the paper's 800/100/100, drawn: stratified, seed 2"
+    assert any("48/6/6 pairs" in problem for problem in data.warnings)
     assert load_dataset(f"pascal:{folder}", seed=2).fingerprint == data.fingerprint
     assert load_dataset(f"pascal:{folder}", seed=1).fingerprint != data.fingerprint
 
@@ -96,7 +96,7 @@ def test_the_whole_benchmark_has_forty_five_five_and_no_problem(tmp_path: Path) 
         (tmp_path / f"{name}.jpg").touch()
         (tmp_path / f"{name}.txt").write_text("a\nb\nc\nd\ne\n")
     data = load_dataset(f"pascal:{tmp_path}")
-    assert data.problems == ()
+    assert data.warnings == ()
     for split, each in (("train", 40), ("validation", 5), ("test", 5)):
         assert data.labels[data.splits == split].sum(axis=0).tolist() == [each] * 20
 
@@ -105,7 +105,7 @@ def test_another_number_of_sentences_is_noted(tmp_path: Path) -> None:
     folder = save_texts(save_images(tmp_path), "sentence")
     (folder / "sentence" / "bird" / "2008_200003.txt").write_text("One.\n\nTwo.\n")
     data = load_dataset(f"pascal:{folder}")
-    assert f"{folder}: images with 2 sentences instead of 5: 1" in data.problems
+    assert f"{folder}: images with 2 sentences instead of 5: 1" in data.warnings
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -169,13 +169,13 @@ def save_features(folder: Path, splits: tuple[str, ...]) -> Path:
 def test_feature_files_keep_their_splits(tmp_path: Path) -> None:
     data = load_dataset(f"pascal:{save_features(tmp_path, ('train', 'val', 'test'))}")
     assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [80, 10, 10]
-    assert data.origin["split"] == "as given"
+    assert data.provenance["split"] == "as given"
 
 
 def test_feature_files_without_validation_leave_test_alone(tmp_path: Path) -> None:
     folder = save_features(tmp_path, ("train", "test"))
     data = load_dataset(f"pascal:{folder}")
-    assert data.origin["split"] == "as given; validation carved from train, seed 0"
+    assert data.provenance["split"] == "as given; validation carved from train, seed 0"
     assert (data.splits == "test").sum() == 10
     assert data.fingerprint == load_dataset(folder).fingerprint
     (folder / "train_img.mat").unlink()

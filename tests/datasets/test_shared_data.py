@@ -32,7 +32,7 @@ def test_counts(name: str) -> None:
     assert len(data.class_names) == classes
     assert (data.labels.sum(axis=1) == 1).all()
     assert all(column.present.all() for column in data.columns.values())
-    assert data.problems == ()
+    assert data.warnings == ()
 
 
 def test_wikipedia_is_the_same_in_both_files() -> None:
@@ -85,8 +85,8 @@ def test_pascal_says_which_file_is_missing_and_loads_the_rest() -> None:
     with pytest.raises(DataError, match=r"train_img\.mat is missing"):
         load_dataset(DATA / "pascal-partial")
     data = load_dataset(DATA / "pascal-partial", partial=True)
-    assert len(data.problems) == 1
-    assert "train_img.mat" in data.problems[0]
+    assert len(data.warnings) == 1
+    assert "train_img.mat" in data.warnings[0]
     image, text = data.columns["image"], data.columns["text"]
     assert isinstance(image, Features)
     assert isinstance(text, Features)

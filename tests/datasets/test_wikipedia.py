@@ -54,8 +54,8 @@ def test_raw_files_in_their_published_layout(tmp_path: Path) -> None:
         assert file.stem == data.fields["image_id"][row]
         assert file.parent.name == CLASSES[int(data.labels[row].argmax())]
     assert decode_image(image.items[1]).shape == (8, 8, 3)  # type: ignore[arg-type]
-    assert data.origin["format"] == "wikipedia"
-    assert data.origin["files"] == "images/ and texts/"
+    assert data.provenance["format"] == "wikipedia"
+    assert data.provenance["files"] == "images/ and texts/"
 
 
 def test_the_test_list_is_divided_one_to_two_and_train_is_whole(tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_the_test_list_is_divided_one_to_two_and_train_is_whole(tmp_path: Path) 
     for k in range(2):
         own = data.splits[TRAIN:][data.labels[TRAIN:, k]].tolist()
         assert (own.count("validation"), own.count("test")) == (2, 4)
-    assert "4 are validation, as in the paper (231 and 462)" in data.origin["split"]
-    assert data.origin["split"].endswith("seed 3")
-    assert "20/4/8 pairs" in data.problems[0]
+    assert "4 are validation, as in the paper (231 and 462)" in data.provenance["split"]
+    assert data.provenance["split"].endswith("seed 3")
+    assert "20/4/8 pairs" in data.warnings[0]
     assert load_dataset(f"wikipedia:{folder}", seed=3).fingerprint == data.fingerprint
     others = [load_dataset(f"wikipedia:{folder}", seed=seed).fingerprint for seed in range(4, 8)]
     assert any(other != data.fingerprint for other in others)
@@ -176,7 +176,7 @@ def test_the_real_lists_give_the_sizes_of_the_paper() -> None:
     npz = load_dataset(f"wikipedia:{SHARED / 'wikipedia.npz'}")
     counts = [(data.splits == name).sum() for name in ("train", "validation", "test")]
     assert counts == [2173, 231, 462]
-    assert data.problems == ()
+    assert data.warnings == ()
     assert data.ids == plain.ids
     assert ((data.splits == "train") == (plain.splits != "test")).all()
     assert npz.fingerprint == data.fingerprint

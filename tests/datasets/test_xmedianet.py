@@ -60,7 +60,7 @@ def test_raw_files(bases: tuple[str, str], tmp_path: Path) -> None:
     ]
     assert data.labels.argmax(axis=1).tolist() == [row % 3 for _, row in rows]
     assert data.class_names == ("0", "1", "2")
-    assert data.origin["files"] == "images and texts"
+    assert data.provenance["files"] == "images and texts"
 
 
 def test_half_of_the_test_list_is_validation(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_half_of_the_test_list_is_validation(tmp_path: Path) -> None:
     for k in range(3):
         own = data.splits[24:][data.labels[24:, k]].tolist()
         assert own.count("validation") == own.count("test") == 2
-    assert "as in the paper (4000 and 4000)" in data.origin["split"]
+    assert "as in the paper (4000 and 4000)" in data.provenance["split"]
 
 
 @pytest.mark.parametrize("spelt", ["val", "valid", "validation"])
@@ -78,7 +78,7 @@ def test_a_list_of_validation_is_kept(spelt: str, tmp_path: Path) -> None:
     arrays = save_features(save_lists(tmp_path, counts), counts)
     data = load_dataset(f"xmedianet:{tmp_path}")
     assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [24, 6, 12]
-    assert data.origin["split"] == "as given"
+    assert data.provenance["split"] == "as given"
     image, text = data.columns["image"], data.columns["text"]
     assert isinstance(image, Features)
     assert isinstance(text, Features)

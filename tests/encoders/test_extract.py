@@ -129,8 +129,8 @@ def test_it_equals_a_loop(batch_size: int, workers: int, tmp_path: Path) -> None
         expected = loop(encoder, data.columns[name])
         np.testing.assert_allclose(values(found, name), expected, atol=1e-5)
     assert found.ids == data.ids
-    assert found.problems == ()
-    assert found.origin["encoders"]["image"]["sha256"] == encoders["image"].facts["sha256"]
+    assert found.warnings == ()
+    assert found.provenance["encoders"]["image"]["sha256"] == encoders["image"].facts["sha256"]
 
 
 def test_bfloat16_is_close_and_named(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_bfloat16_is_close_and_named(tmp_path: Path) -> None:
     one, other = values(exact, "text"), values(coarse, "text")
     np.testing.assert_allclose(one, other, atol=0.02)
     assert not np.array_equal(one, other)
-    assert coarse.origin["encoders"]["text"]["precision"] == "bfloat16"
+    assert coarse.provenance["encoders"]["text"]["precision"] == "bfloat16"
 
 
 def test_a_second_run_computes_nothing_and_a_changed_item_alone_is_new(tmp_path: Path) -> None:
@@ -190,14 +190,14 @@ def test_broken_items_are_listed_and_left_out(workers: int, tmp_path: Path) -> N
     settings = Extraction(batch_size=4, workers=workers, on_error="skip")
     found = extract(data, {"image": pictures(), "text": sentences()}, settings)
     assert found.columns["image"].present.tolist() == [k not in (0, 5, 6, 7, 8) for k in range(11)]
-    named = [text.split(",")[0] for text in found.problems]
+    named = [text.split(",")[0] for text in found.warnings]
     assert named == [f"sample 'p{number}'" for number in (0, 5, 6, 8)]
-    assert "too many pixels" in found.problems[3]
+    assert "too many pixels" in found.warnings[3]
     some = data.take(np.array([0, 1, 5]))
     images = replace(some, columns={"image": some.columns["image"]})
     alone = extract(images, {"image": pictures()}, settings)
     assert alone.ids == ("p1",)
-    assert "sample 'p0' is left out: nothing of it could be read" in alone.problems
+    assert "sample 'p0' is left out: nothing of it could be read" in alone.warnings
     with pytest.raises(DataError, match="no sample"):
         extract(images.take(np.array([0, 2])), {"image": pictures()}, settings)
 

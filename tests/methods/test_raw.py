@@ -202,7 +202,7 @@ def test_features_of_another_encoder_are_refused_by_name(
     raw = fitted(photos, method(weights, encoders={"image": f"vgg19_bn:{weights}"}))
     with pytest.raises(DataError, match="another form"):
         cs.evaluate(raw, after.split("test"))
-    unknown = replace(before, origin={})  # who made them is not known: the size must do
+    unknown = replace(before, provenance={})  # who made them is not known: the size must do
     assert cs.evaluate(space, unknown.split("test"))["average"]["map"] > 0
     assert isinstance(space.inputs["image"], Vectors)
 

@@ -76,7 +76,7 @@ def test_the_named_source_beside_the_file_is_found(folder: Path) -> None:
     data = write_features(place / "features.npz")
     (place / "photos").symlink_to(folder)
     assert find_items(data, None, place / "features.npz")[0] is None
-    made = replace(data, origin={**data.origin, "made_from": {"source": "photos"}})
+    made = replace(data, provenance={**data.provenance, "made_from": {"source": "photos"}})
     assert find_items(made, None, place / "features.npz")[0] is not None
     assert find_items(made, None, None)[0] is None
 

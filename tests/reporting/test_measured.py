@@ -55,7 +55,7 @@ def test_one_text_of_several_finds_the_sample_that_it_was_taken_from(
     divided = replace(
         part,
         fields={"sample": [f"s{number // 2}" for number in range(16)]},
-        origin={"several_texts": "each"},
+        provenance={"several_texts": "each"},
     )
     one = next(measure(embeddings(space_of(points), divided)))
     assert one.pairs is not None

@@ -230,7 +230,7 @@ def test_another_encoder_is_refused(
         Index.create(tmp_path / "index", feature_space, encoded, encoders={"text": "learnt"})
     with pytest.raises(SettingError, match="cannot be compared"):
         Index.create(tmp_path / "index", feature_space, encoded, encoders={"image": "vgg19"})
-    facts = {**encoded.origin["encoders"]["text"], "sha256": "0" * 64}
-    strange = replace(encoded, origin={"encoders": {"text": facts}})
+    facts = {**encoded.provenance["encoders"]["text"], "sha256": "0" * 64}
+    strange = replace(encoded, provenance={"encoders": {"text": facts}})
     with pytest.raises(DataError, match="come from another encoder"):
         Index.create(tmp_path / "index", feature_space, strange)

@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Features, Texts
-from commonspace.data.formats.keys import NUMBERS, ORIGIN, Part, canonical_key, kind_of, parts_of
+from commonspace.data.formats.keys import (
+    NUMBERS,
+    PROVENANCE,
+    Part,
+    canonical_key,
+    kind_of,
+    parts_of,
+)
 from commonspace.data.labels import decode_labels, no_labels
 from commonspace.data.problems import Problems
 from commonspace.data.strings import as_strings, is_strings
@@ -79,22 +86,22 @@ def table_from_arrays(
         groups=fields.get("group"),
         fields=fields,
         declared=frozenset(part.split for part in parts if part.split),
-        origin=_origin(arrays, source),
+        provenance=_provenance(arrays, source),
     )
 
 
-def _origin(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, Any]:
-    if ORIGIN not in arrays:
+def _provenance(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, Any]:
+    if PROVENANCE not in arrays:
         return {}
     try:
-        stored = json.loads("".join(as_strings(arrays[ORIGIN].reshape(-1)[:1]).tolist()))
+        stored = json.loads("".join(as_strings(arrays[PROVENANCE].reshape(-1)[:1]).tolist()))
         if isinstance(stored, dict):
             return stored
         found = type(stored).__name__
     except ValueError as exc:
         found = str(exc)
     raise DataError(
-        f"the key {ORIGIN!r} of {source} cannot be read",
+        f"the key {PROVENANCE!r} of {source} cannot be read",
         expected="a JSON object, as this package writes it",
         found=found,
         advice="remove the key: the features are whole without it",

@@ -17,7 +17,7 @@ from commonspace.data.problems import Problems
 from commonspace.data.splits import split_name
 from commonspace.errors import DataError
 
-__all__ = ["KEY_ALIASES", "NUMBERS", "ORIGIN", "Part", "canonical_key", "kind_of", "parts_of"]
+__all__ = ["KEY_ALIASES", "NUMBERS", "PROVENANCE", "Part", "canonical_key", "kind_of", "parts_of"]
 
 KEY_ALIASES = {
     "img": "image",
@@ -37,7 +37,7 @@ _RESERVED = frozenset({"label", "class_names", "split", "id", "group"})
 _SPLIT_WORDS = "train|training|validation|valid|val|dev|test"
 _SUFFIX = re.compile(rf"(.+)_({_SPLIT_WORDS})")
 _PREFIX = re.compile(rf"({_SPLIT_WORDS})_(.+)")
-ORIGIN = "commonspace_origin"  # where features come from, as one string of JSON
+PROVENANCE = "commonspace_provenance"  # where features come from, as one string of JSON
 NUMBERS = "biuf"  # the kinds of dtype that can be features
 
 
@@ -114,7 +114,7 @@ def _by_split(
     keys: dict[tuple[str, str], str] = {}
     for key, values in arrays.items():
         base, split = canonical_key(key)
-        if base in ("class_names", ORIGIN):
+        if base in ("class_names", PROVENANCE):
             continue
         part = found.setdefault(split, {})
         if base in part and not np.array_equal(part[base], values):

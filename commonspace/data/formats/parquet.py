@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.files import reading
-from commonspace.data.formats.keys import ORIGIN, canonical_key
+from commonspace.data.formats.keys import PROVENANCE, canonical_key
 from commonspace.data.problems import Problems
 from commonspace.errors import DataError
 
 __all__ = ["read_parquet", "write_parquet"]
 
 _METADATA_KEY = b"commonspace"
-_WITHOUT_ROWS = ("class_names", ORIGIN)  # kept in the metadata of the schema
+_WITHOUT_ROWS = ("class_names", PROVENANCE)  # kept in the metadata of the schema
 
 
 def read_parquet(path: Path, problems: Problems) -> dict[str, NDArray[Any]]:

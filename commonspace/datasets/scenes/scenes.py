@@ -77,7 +77,7 @@ def scenes(seed: int = 0, per_class: int = 120) -> Dataset:
         class_names=classes,
         splits=np.array(splits * len(classes)),
         fields={fact: [getattr(plan, fact) for plan in plans] for fact in facts},
-        origin={
+        provenance={
             "source": "drawn by code",
             "format": "scenes",
             "seed": seed,

@@ -90,7 +90,7 @@ def test_what_is_written_is_read_back(
     assert read.ids == dataset.ids
     assert read.class_names == dataset.class_names
     assert read.modalities == dataset.modalities
-    assert read.problems == ()
+    assert read.warnings == ()
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
@@ -100,7 +100,7 @@ def test_groups_are_kept_and_origin_says_the_format(suffix: str, tmp_path: Path)
     write_arrays(example(), path)
     read = load_dataset(path)
     assert read.fields["group"] == [str(row // 2) for row in range(30)]
-    assert dict(read.origin) == {
+    assert dict(read.provenance) == {
         "source": path.name,
         "format": suffix[1:],
         "split": "as given",
@@ -242,7 +242,7 @@ def test_hdf5_groups_are_prefixes(tmp_path: Path) -> None:
     read = load_dataset(path)
     assert read.modalities == ("image",)
     assert [(read.splits == name).sum() for name in ("train", "validation", "test")] == [18, 2, 5]
-    assert read.origin["split"] == "as given; validation carved from train, seed 0"
+    assert read.provenance["split"] == "as given; validation carved from train, seed 0"
 
 
 def test_parquet_as_others_write_it(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_parquet_as_others_write_it(tmp_path: Path) -> None:
     assert read.class_names == ("cat", "dog")
     assert read.labels.astype(int).tolist() == [[1, 0], [0, 1], [0, 0], [1, 0]]
     assert dict(read.fields) == {"price": [1, None, 3, 4], "shop": ["x", None, "y", "z"]}
-    assert read.problems == (f"{path}: column 'when' of type timestamp[ms] is not used",)
+    assert read.warnings == (f"{path}: column 'when' of type timestamp[ms] is not used",)
 
 
 def test_parquet_lists_that_differ_in_length_name_the_row(tmp_path: Path) -> None:

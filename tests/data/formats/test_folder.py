@@ -61,8 +61,8 @@ def test_every_column_of_the_convention(tmp_path: Path) -> None:
     assert data.labels.astype(int).tolist() == [[1, 0], [0, 1], [0, 1], [1, 1], [0, 0]]
     assert data.splits.tolist() == ["train", "train", "validation", "test", "test"]
     assert dict(data.fields) == {"price": [1.5, None, 3, None, None]}
-    assert dict(data.origin) == {"source": "pets", "format": "imagefolder", "split": "as given"}
-    assert data.problems == ()
+    assert dict(data.provenance) == {"source": "pets", "format": "imagefolder", "split": "as given"}
+    assert data.warnings == ()
 
 
 def test_lines_of_one_image_are_one_sample(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_lines_of_one_image_are_one_sample(tmp_path: Path) -> None:
     assert isinstance(text, Texts)
     assert text.items == (("one", "three"), ("two",))
     assert data.ids == ("a.png", "k")
-    assert data.problems == (
+    assert data.warnings == (
         "the field 'n' differs between lines of one image: the first was kept",
     )
 
@@ -96,7 +96,7 @@ def test_lines_of_one_image_that_contradict(tmp_path: Path, change: Line, messag
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
     assert len(data) == 2
-    assert "line left out" in data.problems[0]
+    assert "line left out" in data.warnings[0]
 
 
 def test_numbers_are_labels_and_csv_is_typed(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_without_splits_they_are_drawn_and_groups_stay_whole(tmp_path: Path) -> 
     ]
     folder = make(tmp_path, lines)
     data = load_dataset(folder, seed=3)
-    assert data.origin["split"] == "drawn: stratified, grouped, seed 3"
+    assert data.provenance["split"] == "drawn: stratified, grouped, seed 3"
     for start in range(0, 80, 4):
         assert len(set(data.splits[start : start + 4].tolist())) == 1
     assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [56, 8, 16]
@@ -159,11 +159,11 @@ def test_a_missing_image_is_named_with_its_line(tmp_path: Path) -> None:
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
     assert data.columns["image"].present.tolist() == [True, False, True, False, True]
-    assert "b.png" in data.problems[0]
+    assert "b.png" in data.warnings[0]
     (folder / "e.png").unlink()  # this one has no text either: nothing is left of the sample
     data = load_dataset(folder, partial=True)
     assert data.ids == ("a.png", "b.png", "c.png", "line-4")
-    assert "1 sample left out" in data.problems[1]
+    assert "1 sample left out" in data.warnings[1]
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str, found: str) -> None:
     assert caught.match(f"found:    {found}")
     data = load_dataset(folder, partial=True)
     assert len(data) == 5
-    assert len(data.problems) == 1
-    assert "line left out" in data.problems[0]
+    assert len(data.warnings) == 1
+    assert "line left out" in data.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_label_that_train_lacks_is_named(tmp_path: Path) -> None:
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
     assert len(data) == 6
-    assert "'owl'" in data.problems[0]
+    assert "'owl'" in data.warnings[0]
 
 
 def test_a_class_of_one_sample_cannot_be_divided(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_class_of_one_sample_cannot_be_divided(tmp_path: Path) -> None:
         load_dataset(folder)
     data = load_dataset(folder, partial=True)
     assert data.splits[10] == "train"
-    assert "in train only" in data.problems[0]
+    assert "in train only" in data.warnings[0]
 
 
 @pytest.mark.parametrize(("split", "empty"), [("train", "test"), ("test", "train")])
@@ -270,7 +270,7 @@ def test_a_split_of_unknown_name_is_named(tmp_path: Path) -> None:
 def test_given_splits_that_divide_a_group_are_noted(tmp_path: Path) -> None:
     lines = [{**line, "group": 1} for line in LINES]
     data = load_dataset(make(tmp_path, lines))
-    assert "1 group of" in data.problems[0]
+    assert "1 group of" in data.warnings[0]
 
 
 def test_unreadable_images_are_listed(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_unreadable_images_are_dropped_and_named(tmp_path: Path) -> None:
     assert kept.columns["image"].present.tolist() == [True, False, True, False, True]
     assert kept.columns["text"].present.tolist() == [True, True, False, True, False]
     assert kept.labels.tolist() == given.labels[:5].tolist()
-    named, also, left_out = kept.problems
+    named, also, left_out = kept.warnings
     assert "b.png is corrupt" in named
     assert named.endswith("it has no image")
     assert "f.png is corrupt" in also
@@ -366,7 +366,7 @@ def test_a_key_of_another_name_is_noted(tmp_path: Path) -> None:
         for n in range(6)
     ]
     folder = make(tmp_path / "set", lines)
-    (note,) = load_dataset(folder).problems
+    (note,) = load_dataset(folder).warnings
     assert note == f"{folder}: no line has 'text', but 'caption': rename it if meant so"
     lines[0]["text"] = "a cat"
-    assert load_dataset(make(folder, lines)).problems == ()
+    assert load_dataset(make(folder, lines)).warnings == ()

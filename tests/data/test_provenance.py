@@ -21,7 +21,7 @@ def extracted() -> Dataset:
         labels=np.ones((3, 1), bool),
         class_names=("cat",),
         splits=np.array(["train", "validation", "test"]),
-        origin={
+        provenance={
             "source": "photos",
             "format": "imagefolder",
             "split": "drawn",
@@ -35,30 +35,30 @@ def test_origin_round_trip(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"features{suffix}"
     write_arrays(extracted(), path)
     read = load_dataset(path)
-    assert read.origin["encoders"] == ENCODERS
-    assert read.origin["made_from"] == {
+    assert read.provenance["encoders"] == ENCODERS
+    assert read.provenance["made_from"] == {
         "source": "photos",
         "format": "imagefolder",
         "split": "drawn",
     }
-    assert read.origin["source"] == path.name
-    assert read.origin["split"] == "as given"
+    assert read.provenance["source"] == path.name
+    assert read.provenance["split"] == "as given"
     assert read.fingerprint == extracted().fingerprint
-    assert read.problems == ()
+    assert read.warnings == ()
 
 
 def test_origin_survives_a_second_writing(tmp_path: Path) -> None:
     write_arrays(extracted(), tmp_path / "first.npz")
     write_arrays(load_dataset(tmp_path / "first.npz"), tmp_path / "second.npz")
-    assert load_dataset(tmp_path / "second.npz").origin["encoders"] == ENCODERS
+    assert load_dataset(tmp_path / "second.npz").provenance["encoders"] == ENCODERS
 
 
 def test_a_damaged_origin_is_named(tmp_path: Path) -> None:
     write_arrays(extracted(), tmp_path / "good.npz")
     arrays = read_npz(tmp_path / "good.npz")
     for broken in ("{", "[1]"):
-        arrays["commonspace_origin"] = np.array([broken])
+        arrays["commonspace_provenance"] = np.array([broken])
         path = tmp_path / f"broken{len(broken)}.npz"
         write_npz(path, arrays)
-        with pytest.raises(DataError, match="commonspace_origin"):
+        with pytest.raises(DataError, match="commonspace_provenance"):
             load_dataset(path)
