@@ -17,7 +17,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 @pytest.fixture(scope="module")
 def space(three: Dataset) -> cs.CommonSpace:
-    method = cs.DSCMR(hidden=16, common=8, epochs=3)
+    method = cs.DSCMR(hidden_dim=16, embedding_dim=8, epochs=3)
     return method.fit(three.split("train"), three.split("validation"), cs.Run(observers=()))
 
 
@@ -113,7 +113,7 @@ def test_wikipedia_is_learnt_well_above_chance() -> None:
     if not path.exists():
         pytest.skip("the shared Wikipedia features are not beside the project")
     data = cs.load_dataset(path)
-    method = cs.DSCMR(epochs=20, hidden=512, common=128, learning_rate=3e-3)
+    method = cs.DSCMR(epochs=20, hidden_dim=512, embedding_dim=128, learning_rate=3e-3)
     space = method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
     test = data.split("test")
     figures = cs.evaluate(space, test)

@@ -22,7 +22,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def fitted(data: Dataset, **options: Any) -> cs.CommonSpace:  # noqa: ANN401
-    method = cs.DSCMR(**{"hidden": 16, "common": 8, "epochs": 1, **options})
+    method = cs.DSCMR(**{"hidden_dim": 16, "embedding_dim": 8, "epochs": 1, **options})
     return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
 
 
@@ -375,7 +375,7 @@ def test_a_space_of_a_newer_version_is_refused_with_advice(
 
 def test_a_network_of_another_size_than_its_weights_is_refused(saved: Path) -> None:
     network = json.loads((saved / CONFIG).read_text("utf-8"))["network"]
-    network["config"]["common"] = 9
+    network["config"]["embedding_dim"] = 9
     rewrite(saved, network=network)
     with pytest.raises(SpaceError, match="cannot build again"):
         cs.load(saved)

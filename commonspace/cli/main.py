@@ -152,7 +152,7 @@ class Group(_PlainFlags, TyperGroup):
                     "the memory does not suffice",
                     expected="room for the data, the network and a batch",
                     found=(str(exc).splitlines() or ["none left"])[0],
-                    advice="take smaller sizes (--batch-size, --hidden, --common), or less data",
+                    advice="take smaller sizes (--batch-size, --hidden-dim, --embedding-dim), or less data",
                 )
             )
             raise typer.Exit(2) from exc

@@ -40,8 +40,8 @@ class MethodOptions:
     lambda_: float | None = None
     eta: float | None = None
     classifier: Classifier | None = None
-    hidden: int | None = None
-    common: int | None = None
+    hidden_dim: int | None = None
+    embedding_dim: int | None = None
     device: str = "auto"
     precision: Precision = "auto"
     encoders: Mapping[str, str] = field(default_factory=dict)
@@ -65,8 +65,8 @@ def _dscmr(options: MethodOptions) -> "Method":
         patience=_patience(options, DSCMR.patience),
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
-        hidden=options.hidden,
-        common=options.common,
+        hidden_dim=options.hidden_dim,
+        embedding_dim=options.embedding_dim,
         device=options.device,
         precision=options.precision,
         raw=_from_raw(options),
@@ -108,7 +108,7 @@ def _by_descent(name: str, options: MethodOptions) -> "Method":
     _refuse(name, options, OF_DSCMR, "none of the options of dscmr alone", "leave them out")
     sizes = {
         option: getattr(options, option)
-        for option in ("epochs", "batch_size", "learning_rate", "hidden", "common")
+        for option in ("epochs", "batch_size", "learning_rate", "hidden_dim", "embedding_dim")
         if getattr(options, option) is not None
     }
     kind = getattr(import_module("commonspace.methods"), BY_DESCENT[name])

@@ -161,7 +161,7 @@ def train(
             rich_help_panel=OBJECTIVE,
         ),
     ] = None,
-    hidden: Annotated[
+    hidden_dim: Annotated[
         int | None,
         typer.Option(
             min=1,
@@ -171,7 +171,7 @@ def train(
             rich_help_panel=OBJECTIVE,
         ),
     ] = None,
-    common: Annotated[
+    embedding_dim: Annotated[
         int | None,
         typer.Option(
             min=1,
@@ -214,8 +214,8 @@ def train(
         lambda_=lambda_,
         eta=eta,
         classifier=classifier,
-        hidden=hidden,
-        common=common,
+        hidden_dim=hidden_dim,
+        embedding_dim=embedding_dim,
         device=device,
         precision=precision,
         encoders=encoders_named(image, text, encoder),

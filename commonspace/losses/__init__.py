@@ -5,7 +5,7 @@ from commonspace.losses.gradient_reversal import reversed_gradient
 from commonspace.losses.info_nce import info_nce_loss
 from commonspace.losses.label_space import Reduction, label_space_loss, residual_norm
 from commonspace.losses.modality_invariance import modality_invariance_loss
-from commonspace.losses.same_thing import same_thing_loss
+from commonspace.losses.multi_positive_info_nce import multi_positive_info_nce_loss
 from commonspace.losses.supervised_contrastive import supervised_contrastive_loss
 from commonspace.losses.total_correlation import total_correlation, whitened_covariance
 from commonspace.losses.triplet import distances, triplet_loss
@@ -18,9 +18,9 @@ __all__ = [
     "info_nce_loss",
     "label_space_loss",
     "modality_invariance_loss",
+    "multi_positive_info_nce_loss",
     "residual_norm",
     "reversed_gradient",
-    "same_thing_loss",
     "shares_class",
     "supervised_contrastive_loss",
     "total_correlation",

@@ -109,11 +109,11 @@ class ACMR(Descent):
         return descend(self, self._plan, train, validation, run)
 
     def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
-        narrowing = [-(-self.common // 2), -(-self.common // 4), len(backbones)]
+        narrowing = [-(-self.embedding_dim // 2), -(-self.embedding_dim // 4), len(backbones)]
         config = BranchesConfig(
             backbones,
-            self.hidden,
-            self.common,
+            self.hidden_dim,
+            self.embedding_dim,
             depth=2,
             activation="tanh",
             heads={

@@ -49,7 +49,7 @@ class DCCA(Descent):
     Args:
         ridge: r, above 0, in the unit of the outputs squared.
         dimension: how many canonical directions the space keeps, those that correlate most; None:
-            all, which is ``common``, the number of outputs.
+            all, which is ``embedding_dim``, the number of outputs.
 
     The other settings are those of ``Descent``. Defaults were chosen on the validation parts of
     Wikipedia (shallow features) and of Flipkart products.
@@ -63,12 +63,12 @@ class DCCA(Descent):
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((400, 800, 1600)),
         "ridge": Between(1e-4, 10.0),
-        "common": OneOf((8, 16, 32, 64)),
+        "embedding_dim": OneOf((8, 16, 32, 64)),
     }
 
     batch_size: int = 1000
     learning_rate: float = 1e-3
-    common: int = 16
+    embedding_dim: int = 16
     ridge: float = 0.1
     dimension: int | None = None
 
@@ -77,8 +77,10 @@ class DCCA(Descent):
         super().__post_init__()
         r, k = self.ridge, self.dimension
         check_setting("dcca", "ridge", r, 0 < r < float("inf"), "above 0")
-        fine = k is None or 1 <= k <= self.common
-        check_setting("dcca", "dimension", k, fine, f"from 1 to common, {self.common}")
+        fine = k is None or 1 <= k <= self.embedding_dim
+        check_setting(
+            "dcca", "dimension", k, fine, f"from 1 to embedding_dim, {self.embedding_dim}"
+        )
 
     def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
         """Learn the common space of the training pairs; the epoch is chosen on validation.
@@ -106,7 +108,10 @@ class DCCA(Descent):
             )
         check_pairs(train)
         config = BranchesConfig(
-            backbones, self.hidden, self.common, projected=self.dimension or self.common
+            backbones,
+            self.hidden_dim,
+            self.embedding_dim,
+            projected=self.dimension or self.embedding_dim,
         )
 
         def settle(network: nn.Module, samples: Samples) -> None:

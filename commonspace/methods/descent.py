@@ -39,8 +39,8 @@ class Descent:
         patience: epochs without a better validation mAP after which to stop; None: never.
         batch_size: samples in a step.
         learning_rate: of Adam.
-        hidden: the size of each hidden layer.
-        common: the size of the common space.
+        hidden_dim: the size of each hidden layer.
+        embedding_dim: the size of the common space.
         device: "auto" or what torch calls it.
         precision: of the matrix products: "auto", "float32" or "bfloat16".
         raw: the encoders of raw columns, and how much of them is trained.
@@ -57,16 +57,18 @@ class Descent:
     patience: int | None = 20
     batch_size: int = 100
     learning_rate: float = 1e-4
-    hidden: int = 1024
-    common: int = 256
+    hidden_dim: int = 1024
+    embedding_dim: int = 256
     device: str = "auto"
     precision: Precision = "auto"
     raw: FromRaw = field(default_factory=FromRaw)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""
-        check_setting(self.name, "hidden", self.hidden, self.hidden >= 1, "at least 1")
-        check_setting(self.name, "common", self.common, self.common >= 1, "at least 1")
+        check_setting(self.name, "hidden_dim", self.hidden_dim, self.hidden_dim >= 1, "at least 1")
+        check_setting(
+            self.name, "embedding_dim", self.embedding_dim, self.embedding_dim >= 1, "at least 1"
+        )
         self.training(self.batch_size)  # which refuses values of its own
 
     def training(self, batch_size: int) -> TrainingSettings:

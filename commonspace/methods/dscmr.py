@@ -60,8 +60,8 @@ class Pace:
     """At most."""
     batch_size: int
     learning_rate: float
-    hidden: int
-    common: int
+    hidden_dim: int
+    embedding_dim: int
     eta: float | None = None
     """None leaves it to the variant."""
 
@@ -106,8 +106,8 @@ class DSCMR:
         patience: epochs without a better validation mAP after which to stop; None: never.
         batch_size: samples in a step.
         learning_rate: of Adam.
-        hidden: the size of the first fully connected layer of each branch.
-        common: the size of the common space.
+        hidden_dim: the size of the first fully connected layer of each branch.
+        embedding_dim: the size of the common space.
         device: "auto" or what torch calls it.
         precision: of the matrix products: "auto", "float32" or "bfloat16".
         raw: the encoders of raw columns, and how much of them is trained.
@@ -137,8 +137,8 @@ class DSCMR:
     patience: int | None = 100
     batch_size: int | None = None
     learning_rate: float | None = None
-    hidden: int | None = None
-    common: int | None = None
+    hidden_dim: int | None = None
+    embedding_dim: int | None = None
     device: str = "auto"
     precision: Precision = "auto"
     raw: FromRaw = field(default_factory=FromRaw)
@@ -161,7 +161,7 @@ class DSCMR:
         ):
             if not 0 <= factor < float("inf"):
                 raise _unworkable(name, "0, which leaves the term out, or more", factor)
-        for name, size in (("hidden", self.hidden), ("common", self.common)):
+        for name, size in (("hidden_dim", self.hidden_dim), ("embedding_dim", self.embedding_dim)):
             if size is not None and size < 1:
                 raise _unworkable(name, "at least 1", size)
         self._settings(variant, self._paced("features"))  # which refuses values of its own
@@ -199,8 +199,8 @@ class DSCMR:
         config = DSCMRConfig(
             backbones={name: branch.backbone for name, branch in branches.items()},
             classes=len(train.class_names),
-            hidden=pace.hidden,
-            common=pace.common,
+            hidden_dim=pace.hidden_dim,
+            embedding_dim=pace.embedding_dim,
             relu_after_shared=variant.relu_after_shared,
             classifier=variant.classifier,
         )

@@ -90,7 +90,7 @@ class InfoNCE(Descent):
             if self.learn_temperature
             else {}
         )
-        config = BranchesConfig(backbones, self.hidden, self.common, heads=heads)
+        config = BranchesConfig(backbones, self.hidden_dim, self.embedding_dim, heads=heads)
         return Plan(config, InfoNCEObjective(self.temperature), supervised=False)
 
 

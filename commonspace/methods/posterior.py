@@ -65,8 +65,8 @@ class PosteriorMatching(Descent):
     Args:
         mixture: the weight of the second block where no instance_weight is asked for.
 
-    The other settings are those of ``Descent``; ``hidden`` is the size of the network, and half
-    that of the second block's, ``common`` the size of the second block, and ``batch_size`` the
+    The other settings are those of ``Descent``; ``hidden_dim`` is the size of the network, and half
+    that of the second block's, ``embedding_dim`` the size of the second block, and ``batch_size`` the
     largest: small data has smaller batches.
 
     Raises:
@@ -79,8 +79,8 @@ class PosteriorMatching(Descent):
     patience: int | None = None
     batch_size: int = 256
     learning_rate: float = 2e-3
-    hidden: int = 512
-    common: int = 64
+    hidden_dim: int = 512
+    embedding_dim: int = 64
     mixture: float = 0.03
 
     def __post_init__(self) -> None:
@@ -162,8 +162,8 @@ class PosteriorMatching(Descent):
             },
             classes=len(train.class_names),
             landmarks={name: len(one.landmarks) for name, one in kernels.machines.items()},
-            hidden=self.hidden,
-            instance=self.common if pairs else 0,
+            hidden_dim=self.hidden_dim,
+            instance=self.embedding_dim if pairs else 0,
             several=several,
             mixture=self.mixture,
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from commonspace.losses import same_thing_loss
+from commonspace.losses import multi_positive_info_nce_loss
 from commonspace.methods.batches import nothing, paired
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Batch, Samples
@@ -31,7 +31,7 @@ class PosteriorObjective:
         J = sum_m CE(beliefs, network_m) + sum_(m < k) L(instance_m, instance_k)
 
     with CE the cross-entropy (binary for each class where there may be several) and L
-    ``same_thing_loss``.
+    ``multi_positive_info_nce_loss``.
 
     Args:
         beliefs: (N, c) float32, for each sample of the part; a row of zeros where it is unlabelled.
@@ -62,7 +62,7 @@ class PosteriorObjective:
         for one, other in combinations(z, 2):
             numbers = things[batch.present[one] & batch.present[other]]
             same = numbers[:, None] == numbers[None, :]
-            thing = thing + same_thing_loss(*paired(z, batch, one, other), same, scale)
+            thing = thing + multi_positive_info_nce_loss(*paired(z, batch, one, other), same, scale)
         return {"loss": kind + thing, "kind": kind, "thing": thing}
 
 

@@ -66,7 +66,7 @@ class SDML(Descent):
         "reconstruction": Between(1e-3, 0.9),
     }
 
-    common: int = 512
+    embedding_dim: int = 512
     reconstruction: float = 0.5
 
     def __post_init__(self) -> None:
@@ -93,17 +93,17 @@ class SDML(Descent):
 
     def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
         classes = len(train.class_names)
-        if self.common < classes:
+        if self.embedding_dim < classes:
             raise SettingError(
                 "the common space of sdml is too small for the classes",
                 expected=f"at least {classes}: each class has a direction at right angles to all",
-                found=f"common = {self.common}",
+                found=f"embedding_dim = {self.embedding_dim}",
                 advice="choose a larger common space, or merge classes",
             )
         config = BranchesConfig(
             backbones,
-            self.hidden,
-            self.common,
+            self.hidden_dim,
+            self.embedding_dim,
             depth=2,
             decoded=self.reconstruction > 0,
             heads={"classes": {"kind": "orthonormal", "columns": classes}},

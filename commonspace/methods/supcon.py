@@ -79,7 +79,7 @@ class SupervisedContrastive(Descent):
         return descend(self, self._plan, train, validation, run)
 
     def _plan(self, backbones: Backbones, _: Dataset) -> Plan:
-        config = BranchesConfig(backbones, self.hidden, self.common)
+        config = BranchesConfig(backbones, self.hidden_dim, self.embedding_dim)
         return Plan(config, SupervisedContrastiveObjective(self.temperature))
 
 

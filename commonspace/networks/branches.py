@@ -24,8 +24,8 @@ class BranchesConfig:
 
     Args:
         backbones: modality name -> description of its backbone, ``{"kind": ..., ...}``.
-        hidden: the size of each hidden layer of a branch.
-        common: d, the size of the last layer.
+        hidden_dim: the size of each hidden layer of a branch.
+        embedding_dim: d, the size of the last layer.
         depth: hidden layers in each branch, at least 1.
         activation: after each hidden layer.
         activate_last: whether it follows the last layer too.
@@ -37,8 +37,8 @@ class BranchesConfig:
     """
 
     backbones: Mapping[str, Mapping[str, Any]]
-    hidden: int = 1024
-    common: int = 256
+    hidden_dim: int = 1024
+    embedding_dim: int = 256
     depth: int = 1
     activation: Activation = "relu"
     activate_last: bool = False
@@ -65,30 +65,37 @@ class BranchesNetwork(MultiBranchNetwork):
     def __init__(self, config: BranchesConfig) -> None:
         """Build the layers with fresh weights from torch's global generator."""
         super().__init__(config)
-        hidden = [config.hidden] * config.depth
-        ends = hidden if config.shared else [*hidden, config.common]
+        hidden = [config.hidden_dim] * config.depth
+        ends = hidden if config.shared else [*hidden, config.embedding_dim]
         sizes = [int(backbone.size) for backbone in self.backbones]  # type: ignore[arg-type]
         self.branches = nn.ModuleList(layers([size, *ends], config.activation) for size in sizes)
         between = ACTIVATIONS[config.activation]
         self.last = nn.Sequential(
-            *([between(), nn.Linear(config.hidden, config.common)] if config.shared else []),
+            *(
+                [between(), nn.Linear(config.hidden_dim, config.embedding_dim)]
+                if config.shared
+                else []
+            ),
             *([between()] if config.activate_last else []),
         )
         self.decoders = nn.ModuleList(
-            layers([config.common, *hidden, size], config.activation)
+            layers([config.embedding_dim, *hidden, size], config.activation)
             for size in (sizes if config.decoded else [])
         )
         self.heads = nn.ModuleDict(
-            {name: head_from_config(one, config.common) for name, one in config.heads.items()}
+            {
+                name: head_from_config(one, config.embedding_dim)
+                for name, one in config.heads.items()
+            }
         )
         self.maps = nn.ModuleList()
         if config.projected is not None:
-            self.maps.extend(FixedMap(config.common, config.projected) for _ in sizes)
+            self.maps.extend(FixedMap(config.embedding_dim, config.projected) for _ in sizes)
 
     @property
     def dimension(self) -> int:
         """The size of the common space."""
-        return self.config.common if self.config.projected is None else self.config.projected
+        return self.config.embedding_dim if self.config.projected is None else self.config.projected
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the representations of each modality of a batch.

@@ -25,8 +25,8 @@ class DSCMRConfig:
     Args:
         backbones: modality name -> description of its backbone, ``{"kind": ..., ...}``.
         classes: c, the number of classes.
-        hidden: the size of the fully connected layer of each branch.
-        common: d, the size of the shared layer, which is that of the common space.
+        hidden_dim: the size of the fully connected layer of each branch.
+        embedding_dim: d, the size of the shared layer, which is that of the common space.
         relu_after_shared: whether a ReLU follows the shared layer (the paper) or not (its code).
         classifier: "linear" is P'u, learnt; "affine" adds a bias; "closed_form" is P'u with P
             set from outside.
@@ -34,8 +34,8 @@ class DSCMRConfig:
 
     backbones: Mapping[str, Mapping[str, Any]]
     classes: int
-    hidden: int = 2048
-    common: int = 1024
+    hidden_dim: int = 2048
+    embedding_dim: int = 1024
     relu_after_shared: bool = True
     classifier: Classifier = "linear"
 
@@ -69,12 +69,12 @@ class DSCMRNetwork(MultiBranchNetwork):
         """Build the layers with fresh weights from torch's global generator."""
         super().__init__(config)
         self.hidden = nn.ModuleList(
-            nn.Linear(int(backbone.size), config.hidden)  # type: ignore[arg-type]
+            nn.Linear(int(backbone.size), config.hidden_dim)  # type: ignore[arg-type]
             for backbone in self.backbones
         )
-        self.shared = nn.Linear(config.hidden, config.common)
+        self.shared = nn.Linear(config.hidden_dim, config.embedding_dim)
         self.classifier = nn.Linear(
-            config.common, config.classes, bias=config.classifier == "affine"
+            config.embedding_dim, config.classes, bias=config.classifier == "affine"
         )
         if config.classifier == "closed_form":
             self.classifier.requires_grad_(False)
@@ -82,7 +82,7 @@ class DSCMRNetwork(MultiBranchNetwork):
     @property
     def dimension(self) -> int:
         """d, the size of the common space."""
-        return self.config.common
+        return self.config.embedding_dim
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Outputs]:
         """Return representation and prediction for each modality of a batch.

@@ -32,7 +32,7 @@ class PosteriorConfig:
         backbones: modality name -> description of its backbone.
         classes: c, the number of classes.
         landmarks: modality name -> points of its kernel machine.
-        hidden: the size of the hidden layers.
+        hidden_dim: the size of the hidden layers.
         instance: the size of the instance block; 0 leaves it out.
         several: whether an item may carry several classes, each with a probability of its own.
         mixture: the weight of the instance block in the vectors as they are, above 0.
@@ -41,7 +41,7 @@ class PosteriorConfig:
     backbones: Mapping[str, Mapping[str, Any]]
     classes: int
     landmarks: Mapping[str, int]
-    hidden: int
+    hidden_dim: int
     instance: int
     several: bool = False
     mixture: float = 0.03
@@ -83,10 +83,11 @@ class PosteriorNetwork(MultiBranchNetwork):
             for name, size in sizes.items()
         )
         self.networks = nn.ModuleList(
-            _perceptron(size, config.hidden, config.classes, dropout=0.5) for size in sizes.values()
+            _perceptron(size, config.hidden_dim, config.classes, dropout=0.5)
+            for size in sizes.values()
         )
         self.instances = nn.ModuleList(
-            _perceptron(size, 2 * config.hidden, config.instance, dropout=0.3)
+            _perceptron(size, 2 * config.hidden_dim, config.instance, dropout=0.3)
             for size in sizes.values()
             if config.instance
         )
@@ -211,14 +212,14 @@ class Rescaled(nn.Module):
         return (features.sign() * features.abs().pow(self.power) - self.shift) * self.weight
 
 
-def _perceptron(size: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+def _perceptron(size: int, hidden_dim: int, outputs: int, dropout: float) -> nn.Sequential:
     """Return one hidden layer; dropout keeps it from learning the training items by heart."""
     return nn.Sequential(
         nn.Dropout(0.2 * dropout + 0.05),
-        nn.Linear(size, hidden),
+        nn.Linear(size, hidden_dim),
         nn.ReLU(),
         nn.Dropout(dropout),
-        nn.Linear(hidden, outputs),
+        nn.Linear(hidden_dim, outputs),
     )
 
 

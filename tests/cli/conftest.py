@@ -10,7 +10,16 @@ from typer.testing import CliRunner, Result
 
 from commonspace.cli.main import build
 
-SMALL = ("--hidden", "16", "--common", "8", "--device", "cpu", "--learning-rate", "0.003")
+SMALL = (
+    "--hidden-dim",
+    "16",
+    "--embedding-dim",
+    "8",
+    "--device",
+    "cpu",
+    "--learning-rate",
+    "0.003",
+)
 
 Call = Callable[..., Result]
 

@@ -23,7 +23,7 @@ Call = Callable[..., Result]
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the demo draw few scenes and train for one epoch."""
     monkeypatch.setitem(BUILT_IN, "scenes", lambda seed: scenes(seed, per_class=10))
-    monkeypatch.setattr(demo, "OPTIONS", MethodOptions(epochs=1, hidden=16, common=8))
+    monkeypatch.setattr(demo, "OPTIONS", MethodOptions(epochs=1, hidden_dim=16, embedding_dim=8))
 
 
 @pytest.mark.usefixtures("small")

@@ -58,7 +58,7 @@ def test_drawn_splits_are_those_of_the_training(
     del arrays["split"]
     data, out = tmp_path / "whole.npz", tmp_path / "run"
     np.savez(data, **arrays)
-    small = ("--hidden", 8, "--common", 4, "--epochs", 1, "--device", "cpu")
+    small = ("--hidden-dim", 8, "--embedding-dim", 4, "--epochs", 1, "--device", "cpu")
     assert call("train", data, "--out", out, "--split-seed", 3, *small).exit_code == 0
     result = call("evaluate", out, "--json")
     space = cs.load(out)
@@ -77,7 +77,7 @@ def test_data_that_changed_since_the_training_is_noted(
 ) -> None:
     data, out = tmp_path / "points.npz", tmp_path / "run"
     shutil.copy(points_file, data)
-    small = ("--hidden", 8, "--common", 4, "--epochs", 1, "--device", "cpu")
+    small = ("--hidden-dim", 8, "--embedding-dim", 4, "--epochs", 1, "--device", "cpu")
     assert call("train", data, "--out", out, *small).exit_code == 0
     assert call("evaluate", out).stderr == ""
     arrays = dict(np.load(points_file))

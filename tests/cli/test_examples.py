@@ -21,7 +21,7 @@ def space() -> cs.CommonSpace:
     """Return a space of raw images and texts, trained for one epoch."""
     data = scenes(0, per_class=10)
     # The released variant: without the last ReLU no two vectors are the same after so few steps.
-    method = cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu")
+    method = cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
     return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
 
 
@@ -96,7 +96,8 @@ def test_the_python_of_the_readme_runs(
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 2
     script = "\n".join(blocks).replace(
-        "cs.DSCMR(seed=0)", 'cs.DSCMR(seed=0, epochs=1, hidden=16, common=8, device="cpu")'
+        "cs.DSCMR(seed=0)",
+        'cs.DSCMR(seed=0, epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")',
     )
     assert "epochs=1" in script
     names: dict[str, object] = {}

@@ -19,7 +19,7 @@ from commonspace.datasets import load_dataset
 from commonspace.networks.vgg19 import VGG19
 
 Call = Callable[..., Result]
-TINY = ("--hidden", "16", "--common", "8", "--device", "cpu", "--epochs", "3")
+TINY = ("--hidden-dim", "16", "--embedding-dim", "8", "--device", "cpu", "--epochs", "3")
 
 
 @pytest.fixture(autouse=True)

@@ -84,8 +84,8 @@ def test_every_option_of_dscmr_arrives() -> None:
         lambda_=0.25,
         eta=0.75,
         classifier="closed_form",
-        hidden=5,
-        common=4,
+        hidden_dim=5,
+        embedding_dim=4,
         device="cpu",
         precision="float32",
     )
@@ -100,8 +100,8 @@ def test_every_option_of_dscmr_arrives() -> None:
         lambda_=0.25,
         eta=0.75,
         classifier="closed_form",
-        hidden=5,
-        common=4,
+        hidden_dim=5,
+        embedding_dim=4,
         device="cpu",
         precision="float32",
     )

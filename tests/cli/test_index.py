@@ -44,7 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(call: Call, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "photos"
-    sizes = ("--hidden", "16", "--common", "8", "--device", "cpu")
+    sizes = ("--hidden-dim", "16", "--embedding-dim", "8", "--device", "cpu")
     result = call("train", photos, "--out", folder, "--epochs", 2, *sizes)
     assert result.exit_code == 0, result.stderr
     return folder
@@ -134,7 +134,7 @@ def test_verify_tells_problems_by_its_exit_code(call: Call, shop: Path) -> None:
 
 
 def test_migrate_moves_to_another_run(call: Call, shop: Path, photos: Path, tmp_path: Path) -> None:
-    sizes = ("--hidden", "12", "--common", "6", "--device", "cpu", "--seed", "5")
+    sizes = ("--hidden-dim", "12", "--embedding-dim", "6", "--device", "cpu", "--seed", "5")
     assert call("train", photos, "--out", tmp_path / "new", "--epochs", 1, *sizes).exit_code == 0
     moved = call("migrate", shop, "--to", tmp_path / "new")
     assert "72 vectors made anew" in moved.stdout
@@ -203,7 +203,7 @@ def test_an_index_of_features_alone_says_what_can_be_asked(call: Call, tmp_path:
     rows = np.random.default_rng(0).standard_normal((40, 6), dtype=np.float32)
     split = np.array(["train", "validation"] * 20)
     np.savez(tmp_path / "f.npz", image=rows, text=rows, label=np.arange(40) % 3, split=split)
-    sizes = ("--hidden", "8", "--common", "4", "--device", "cpu", "--epochs", 1)
+    sizes = ("--hidden-dim", "8", "--embedding-dim", "4", "--device", "cpu", "--epochs", 1)
     assert call("train", tmp_path / "f.npz", "--out", tmp_path / "run", *sizes).exit_code == 0
     made = call("index", tmp_path / "run", tmp_path / "f.npz", "--out", tmp_path / "shop")
     assert f"next: commonspace verify {tmp_path / 'shop'}" in made.stdout

@@ -16,7 +16,18 @@ from typer.testing import Result
 from commonspace.cli.interrupts import sigterm_interrupts
 
 Call = Callable[..., Result]
-WORDS = ("--epochs", "120", "--patience", "0", "--hidden", "16", "--common", "8", "--device", "cpu")
+WORDS = (
+    "--epochs",
+    "120",
+    "--patience",
+    "0",
+    "--hidden-dim",
+    "16",
+    "--embedding-dim",
+    "8",
+    "--device",
+    "cpu",
+)
 
 
 def stopped_after_an_epoch(data: Path, out: Path, how: signal.Signals) -> tuple[int, str]:

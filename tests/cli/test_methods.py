@@ -36,12 +36,12 @@ def test_a_method_that_trains_takes_the_options_of_training(
     name: str, call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    sizes = ("--hidden", 16, "--common", 8, "--learning-rate", 1e-2, "--epochs", 12)
+    sizes = ("--hidden-dim", 16, "--embedding-dim", 8, "--learning-rate", 1e-2, "--epochs", 12)
     done = call("train", points_file, "--method", name, *sizes, "--seed", 3, "--out", run)
     assert done.exit_code == 0, done.output
     assert "of 12: validation mAP" in done.stdout
     options = json.loads((run / "config.json").read_text())["provenance"]["method"]["options"]
-    given = {"hidden": 16, "common": 8, "epochs": 12, "seed": 3, "patience": 20}
+    given = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 12, "seed": 3, "patience": 20}
     assert {option: options[option] for option in given} == given
     measured = call("evaluate", run, "--json")
     assert json.loads(measured.stdout)["average"]["map"] > 0.6  # chance is a third
@@ -105,7 +105,7 @@ def test_what_suits_the_data_is_taken_by_itself(
 def test_training_on_features_takes_posterior_matching(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
-    done = call("train", points_file, "--epochs", 2, "--hidden", 8, "--out", tmp_path / "run")
+    done = call("train", points_file, "--epochs", 2, "--hidden-dim", 8, "--out", tmp_path / "run")
     assert done.exit_code == 0, done.stderr
     space = cs.load(tmp_path / "run")
     assert space.provenance["method"]["name"] == "posterior"

@@ -16,7 +16,7 @@ from commonspace.cli.runs import RunRecord, continued_run, new_run
 from commonspace.errors import OutputError, SpaceError
 
 Call = Callable[..., Result]
-SMALL = ("--epochs", "2", "--hidden", "8", "--common", "4", "--device", "cpu")
+SMALL = ("--epochs", "2", "--hidden-dim", "8", "--embedding-dim", "4", "--device", "cpu")
 KILLED = """
 import os, signal, sys
 from pathlib import Path

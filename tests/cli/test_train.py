@@ -16,7 +16,16 @@ import commonspace as cs
 from commonspace.cli.methods import METHODS
 
 Call = Callable[..., Result]
-SMALL = ("--hidden", "16", "--common", "8", "--device", "cpu", "--learning-rate", "0.003")
+SMALL = (
+    "--hidden-dim",
+    "16",
+    "--embedding-dim",
+    "8",
+    "--device",
+    "cpu",
+    "--learning-rate",
+    "0.003",
+)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -108,8 +117,8 @@ def test_a_run_that_cannot_begin_leaves_no_folder(
         ((points_file, "--device", "abacus"), "no device 'abacus'"),
         ((points_file, "--method", "magic"), "no such method"),
         ((points_file, "--learning-rate", "1e30", *SMALL[:4]), "finite"),
-        ((points_file, "--hidden", 10**13), "the memory does not suffice"),
-        ((points_file, "--hidden", 10**18), "the memory does not suffice"),
+        ((points_file, "--hidden-dim", 10**13), "the memory does not suffice"),
+        ((points_file, "--hidden-dim", 10**18), "the memory does not suffice"),
     ):
         result = call("train", *words, "--out", out)
         assert result.exit_code == 2, result.output

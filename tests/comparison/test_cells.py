@@ -73,7 +73,7 @@ def without_times(record: Record) -> dict[str, object]:
     return {**kept, "chosen": chosen}
 
 
-@pytest.mark.parametrize("method", [DSCMR(hidden=8, common=4, epochs=4), toy()])
+@pytest.mark.parametrize("method", [DSCMR(hidden_dim=8, embedding_dim=4, epochs=4), toy()])
 def test_trials_do_not_depend_on_the_test_part(
     method: Method, points: Dataset, tmp_path: Path
 ) -> None:
@@ -102,7 +102,7 @@ def test_the_best_on_test_is_that_of_the_best_epoch_there(points: Dataset, tmp_p
 def test_the_honest_figure_is_the_same_under_both_protocols(
     points: Dataset, tmp_path: Path
 ) -> None:
-    method = DSCMR(hidden=8, common=4, epochs=5)
+    method = DSCMR(hidden_dim=8, embedding_dim=4, epochs=5)
     records = [
         run_task(task(method), parts_of(points), tmp_path / str(watch), watch_test=watch)
         for watch in (False, True)
@@ -151,7 +151,7 @@ def test_data_that_is_refused_leaves_no_record(points: Dataset, tmp_path: Path) 
 def test_a_training_that_was_killed_goes_on_to_the_same_figures(
     points: Dataset, tmp_path: Path
 ) -> None:
-    method, parts = DSCMR(hidden=8, common=4, epochs=6), parts_of(points)
+    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=6), parts_of(points)
     whole = run_task(task(method), parts, tmp_path / "whole", watch_test=False)
     scratch = tmp_path / "cut" / "row" / "seed-03.work"
     with pytest.raises(KilledError):
@@ -167,7 +167,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_figures(
 def test_a_checkpoint_of_something_else_is_not_gone_on_from(
     points: Dataset, tmp_path: Path
 ) -> None:
-    method, parts = DSCMR(hidden=8, common=4, epochs=3), parts_of(points)
+    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=3), parts_of(points)
     scratch = tmp_path / "row" / "seed-03.work"
     with pytest.raises(KilledError):
         replace(method, seed=5).fit(

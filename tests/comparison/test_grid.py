@@ -221,7 +221,7 @@ def test_the_choice_does_not_depend_on_the_test_part(
     grid: Callable[..., Grid], points: Dataset, tmp_path: Path
 ) -> None:
     """With the labels of the test part shuffled, the same is tried and the same is chosen."""
-    rows = (toy(), Row("dscmr", DSCMR(hidden=8, common=4)))
+    rows = (toy(), Row("dscmr", DSCMR(hidden_dim=8, embedding_dim=4)))
     clean = run_grid(grid(*rows))
     shuffled = points.labels.copy()
     test = np.flatnonzero(points.splits == "test")

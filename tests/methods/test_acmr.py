@@ -27,8 +27,8 @@ OBJECTIVE = ACMRObjective(
 def network() -> BranchesNetwork:
     config = BranchesConfig(
         {name: {"kind": "vectors", "size": size} for name, size in SIZES.items()},
-        hidden=8,
-        common=4,
+        hidden_dim=8,
+        embedding_dim=4,
         depth=2,
         activation="tanh",
         heads={
@@ -127,7 +127,12 @@ def test_the_adversary_makes_modalities_harder_to_tell(
     """Nothing else is learnt here; twice log 2, or 1.39, is the loss of a guess."""
     told = {}
     for adversary in (0.0, 1.0):
-        options: dict[str, Any] = {"hidden": 16, "common": 8, "learning_rate": 1e-2, "epochs": 100}
+        options: dict[str, Any] = {
+            "hidden_dim": 16,
+            "embedding_dim": 8,
+            "learning_rate": 1e-2,
+            "epochs": 100,
+        }
         still = ACMR(**options, alpha=0.0, beta=0.0, weights=0.0, patience=None)
         method = replace(still, adversary=adversary)
         watcher = witness()

@@ -24,7 +24,7 @@ from commonspace.space import CommonSpace
 SHARED = Path(__file__).parents[2].parent / "shared"
 QUIET = cs.Run(observers=())
 
-TINY: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 30, "learning_rate": 1e-2}
+TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 30, "learning_rate": 1e-2}
 ABLATIONS: dict[str, Any] = {
     "dscmr-without-j1": {"label_weight": 0.0},
     "dscmr-without-j2": {"lambda_": 0.0},

@@ -26,7 +26,9 @@ def network(heads: dict[str, Any] | None = None) -> BranchesNetwork:
     backbones = {name: {"kind": "vectors", "size": size} for name, size in SIZES.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return BranchesNetwork(BranchesConfig(backbones, hidden=8, common=4, heads=heads or {}))
+        return BranchesNetwork(
+            BranchesConfig(backbones, hidden_dim=8, embedding_dim=4, heads=heads or {})
+        )
 
 
 def batch(seed: int = 0, n: int = 9) -> Batch:
@@ -102,7 +104,12 @@ def two_views(n: int = 400) -> Dataset:
     )
 
 
-SETTINGS: dict[str, Any] = {"hidden": 64, "common": 16, "learning_rate": 2e-3, "epochs": 40}
+SETTINGS: dict[str, Any] = {
+    "hidden_dim": 64,
+    "embedding_dim": 16,
+    "learning_rate": 2e-3,
+    "epochs": 40,
+}
 
 
 def test_infonce_finds_the_very_pair_without_a_label() -> None:

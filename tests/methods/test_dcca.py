@@ -20,8 +20,8 @@ from commonspace.training import Run
 
 QUIET = Run(observers=())
 SETTINGS: dict[str, Any] = {
-    "hidden": 64,
-    "common": 4,
+    "hidden_dim": 64,
+    "embedding_dim": 4,
     "learning_rate": 3e-3,
     "epochs": 60,
     "patience": None,
@@ -78,7 +78,7 @@ def test_canonical_correlations_come_near_the_true_ones() -> None:
     z = draw.normal(size=(4000, 1))
     w = 0.9 * z + np.sqrt(1 - 0.9**2) * draw.normal(size=(4000, 1))
     data = views(z * [1.0, 0.5, -1.0], w * [2.0, -1.0])
-    method = DCCA(**{**SETTINGS, "common": 2, "epochs": 40})
+    method = DCCA(**{**SETTINGS, "embedding_dim": 2, "epochs": 40})
     space = method.fit(data.split("train"), data.split("validation"), QUIET)
     np.testing.assert_allclose(correlations(space, data.split("test")), [0.9, 0.81], atol=0.05)
 
@@ -91,7 +91,7 @@ def test_what_is_only_related_by_a_curve_is_found() -> None:
     second = np.abs(z) + 0.01 * draw.normal(size=(2000, 3))
     data = views(first, second)
     train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
-    space = DCCA(**{**SETTINGS, "common": 2, "epochs": 40}).fit(train, validation, QUIET)
+    space = DCCA(**{**SETTINGS, "embedding_dim": 2, "epochs": 40}).fit(train, validation, QUIET)
     assert correlations(space, test)[0] > 0.9
     linear = CCA(regularisation=0.01, dimension=1).fit(train, validation, QUIET)  # signs alone
     u, v = (linear.embed(name, column)[:, 0] for name, column in test.columns.items())
@@ -106,7 +106,7 @@ def test_collinear_constant_and_few_features_are_learnt_from() -> None:
     weights = np.exp(z * [2.0, 0.3])
     second = weights / weights.sum(axis=1, keepdims=True)
     data = views(first, second)
-    method = DCCA(**{**SETTINGS, "common": 8, "ridge": 1e-8})
+    method = DCCA(**{**SETTINGS, "embedding_dim": 8, "ridge": 1e-8})
     space = method.fit(data.split("train"), data.split("validation"), QUIET)
     for key, tensor in space.network.state_dict().items():
         assert torch.isfinite(tensor).all(), key
@@ -115,16 +115,16 @@ def test_collinear_constant_and_few_features_are_learnt_from() -> None:
 
 def test_only_the_first_directions_are_kept(points: Dataset) -> None:
     parts = points.split("train"), points.split("validation")
-    options: dict[str, Any] = {**SETTINGS, "hidden": 8, "epochs": 2}
+    options: dict[str, Any] = {**SETTINGS, "hidden_dim": 8, "epochs": 2}
     space = DCCA(**options, dimension=2).fit(*parts, QUIET)
     assert space.dimension == 2
     assert isinstance(space.network, BranchesNetwork)
-    assert space.network.config.common == 4
+    assert space.network.config.embedding_dim == 4
 
 
 @pytest.mark.parametrize(("given", "expected"), [(1000, 40), (40, 40), (39, 20), (15, 14)])
 def test_batches_are_of_equal_size(points: Dataset, given: int, expected: int) -> None:
     """Of 40 samples; a remainder of one sample would be a batch that says nothing."""
-    method = DCCA(**{**SETTINGS, "hidden": 8, "epochs": 1, "batch_size": given})
+    method = DCCA(**{**SETTINGS, "hidden_dim": 8, "epochs": 1, "batch_size": given})
     space = method.fit(points.split("train"), points.split("validation"), QUIET)
     assert space.provenance["training"]["batch_size"] == expected

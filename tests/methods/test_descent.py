@@ -18,7 +18,7 @@ from commonspace.networks.branches import BranchesNetwork
 from commonspace.training import Run, loop
 
 QUIET = Run(observers=())
-TINY: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 6, "learning_rate": 1e-2}
+TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 6, "learning_rate": 1e-2}
 
 TRAINS_TRUNKS = [name for name in BY_DESCENT if name != "posterior"]
 """Those that train what reads raw items; posterior takes encoders as they are."""
@@ -37,8 +37,8 @@ def test_every_option_of_the_command_line_arrives(name: str) -> None:
         "epochs": 3,
         "batch_size": 9,
         "learning_rate": 0.5,
-        "hidden": 5,
-        "common": 4,
+        "hidden_dim": 5,
+        "embedding_dim": 4,
         "device": "cpu",
         "precision": "float32",
     }
@@ -58,8 +58,8 @@ def test_every_option_of_the_command_line_arrives(name: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"hidden": 0},
-        {"common": 0},
+        {"hidden_dim": 0},
+        {"embedding_dim": 0},
         {"epochs": 0},
         {"batch_size": 0},
         {"learning_rate": 0.0},
@@ -106,7 +106,7 @@ def test_posterior_says_that_it_trains_no_backbones(hues: Dataset) -> None:
 @pytest.mark.parametrize("name", TRAINS_TRUNKS)
 def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -> None:
     """Pictures and texts through backbones that start from nothing; a third is relevant."""
-    method = tiny(name, epochs=12, batch_size=8, hidden=32, learning_rate=3e-3)
+    method = tiny(name, epochs=12, batch_size=8, hidden_dim=32, learning_rate=3e-3)
     space = method.fit(hues.split("train"), hues.split("validation"), QUIET)
     assert cs.evaluate(space, hues.split("validation"))["average"]["map"] > 0.6
     space.save(tmp_path / "space")
@@ -182,7 +182,7 @@ def test_own_settings_that_cannot_work_are_refused_by_name() -> None:
     wrong: list[tuple[Callable[[], object], str]] = [
         (lambda: InfoNCE(temperature=0.0), "temperature of infonce"),
         (lambda: DCCA(ridge=0.0), "ridge of dcca"),
-        (lambda: DCCA(common=4, dimension=5), "dimension of dcca"),
+        (lambda: DCCA(embedding_dim=4, dimension=5), "dimension of dcca"),
         (lambda: SDML(reconstruction=1.0), "reconstruction of sdml"),
     ]
     for make, message in wrong:

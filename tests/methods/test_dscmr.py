@@ -19,7 +19,7 @@ from commonspace.space import CommonSpace
 from commonspace.training import Run
 
 QUIET = Run(observers=())
-TINY: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 2}
+TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 2}
 
 TABLE = {  # the table of the reference: what differs, and nothing else
     "reduction": ("frobenius", "rows"),
@@ -106,7 +106,7 @@ def test_each_item_can_be_chosen_alone(
 
 
 def test_raw_items_have_their_own_length_and_rate(hues: Dataset) -> None:
-    record = DSCMR(hidden=8, common=4, patience=1).fit(
+    record = DSCMR(hidden_dim=8, embedding_dim=4, patience=1).fit(
         hues.split("train"), hues.split("validation"), QUIET
     )
     training = record.provenance["training"]
@@ -122,8 +122,8 @@ def test_raw_items_have_their_own_length_and_rate(hues: Dataset) -> None:
         {"lambda_": -1e-3},
         {"eta": float("nan")},
         {"label_weight": float("inf")},
-        {"hidden": 0},
-        {"common": -1},
+        {"hidden_dim": 0},
+        {"embedding_dim": -1},
         {"epochs": 0},
         {"patience": 0},
         {"batch_size": 0},

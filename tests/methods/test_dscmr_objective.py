@@ -46,8 +46,8 @@ def network(case: Case) -> DSCMRNetwork:
     config = DSCMRConfig(
         backbones,
         classes=4,
-        hidden=9,
-        common=5,
+        hidden_dim=9,
+        embedding_dim=5,
         relu_after_shared=False,
         classifier="affine" if case.affine else "linear",
     )
@@ -226,7 +226,7 @@ def test_a_step_in_bfloat16_has_the_direction_of_one_in_float64(reduction: Reduc
     backbones = {name: {"kind": "vectors", "size": size} for name, size in sizes.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        built = DSCMRNetwork(DSCMRConfig(backbones, classes=5, hidden=48, common=24))
+        built = DSCMRNetwork(DSCMRConfig(backbones, classes=5, hidden_dim=48, embedding_dim=24))
     draw = np.random.default_rng(0)
     n = 60
     classes = draw.integers(5, size=n)

@@ -19,7 +19,7 @@ from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Samples
 
 QUIET = cs.Run(observers=())
-SMALL: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 5}
+SMALL: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 5}
 
 
 def drawn(n: int = 600, c: int = 3, seed: int = 0) -> Dataset:
@@ -56,7 +56,7 @@ def data() -> Dataset:
 
 @pytest.fixture(scope="module")
 def space(data: Dataset) -> cs.CommonSpace:
-    return fitted(data, hidden=64, epochs=20, common=16)
+    return fitted(data, hidden_dim=64, epochs=20, embedding_dim=16)
 
 
 def scores_of(space: cs.CommonSpace, part: Dataset, dial: float) -> np.ndarray[Any, Any]:
@@ -170,7 +170,7 @@ def test_a_resumed_fitting_gives_the_same_bits(data: Dataset, tmp_path: Path, wi
     [
         ({"mixture": 0.0}, "mixture"),
         ({"mixture": 1.0}, "mixture"),
-        ({"hidden": 0}, "hidden"),
+        ({"hidden_dim": 0}, "hidden_dim"),
         ({"raw": FromRaw(fine_tune="all")}, "fine_tune"),
     ],
 )

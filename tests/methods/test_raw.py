@@ -67,7 +67,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def method(weights: Path, **raw: object) -> DSCMR:
     encoders = {"image": f"vgg19_bn:{weights}", "text": "learnt"}
     chosen = FromRaw(**{"encoders": encoders, **raw})  # type: ignore[arg-type]
-    return DSCMR(hidden=16, common=8, epochs=3, batch_size=6, device="cpu", raw=chosen)
+    return DSCMR(hidden_dim=16, embedding_dim=8, epochs=3, batch_size=6, device="cpu", raw=chosen)
 
 
 def fitted(data: Dataset, way: DSCMR) -> cs.CommonSpace:
@@ -191,7 +191,9 @@ def test_features_of_another_encoder_are_refused_by_name(
         return extract(photos, {"image": encoder}, Extraction(workers=0))
 
     after, before = features("vgg19_bn"), features("vgg19_bn-before-relu")
-    space = fitted(after, DSCMR(hidden=16, common=8, epochs=1, batch_size=6, device="cpu"))
+    space = fitted(
+        after, DSCMR(hidden_dim=16, embedding_dim=8, epochs=1, batch_size=6, device="cpu")
+    )
     assert cs.evaluate(space, after.split("test"))["average"]["map"] > 0
     with pytest.raises(DataError) as caught:
         cs.evaluate(space, before.split("test"))

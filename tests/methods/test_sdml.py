@@ -16,15 +16,15 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.training import Batch, Run
 
 QUIET = Run(observers=())
-TINY: dict[str, Any] = {"hidden": 16, "common": 8, "epochs": 5, "learning_rate": 1e-2}
+TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 5, "learning_rate": 1e-2}
 SIZES = {"image": 6, "text": 5}
 
 
 def network(decoded: bool = True) -> BranchesNetwork:
     config = BranchesConfig(
         {name: {"kind": "vectors", "size": size} for name, size in SIZES.items()},
-        hidden=8,
-        common=4,
+        hidden_dim=8,
+        embedding_dim=4,
         depth=2,
         decoded=decoded,
         heads={"classes": {"kind": "orthonormal", "columns": 3}},
@@ -109,5 +109,7 @@ def test_classes_end_along_their_columns(points: Dataset) -> None:
 
 def test_fewer_dimensions_than_classes_are_refused(points: Dataset) -> None:
     with pytest.raises(SettingError, match="too small for the classes") as caught:
-        SDML(**{**TINY, "common": 3}).fit(points.split("train"), points.split("validation"), QUIET)
+        SDML(**{**TINY, "embedding_dim": 3}).fit(
+            points.split("train"), points.split("validation"), QUIET
+        )
     assert caught.value.expected.startswith("at least 4")

@@ -16,7 +16,7 @@ from commonspace.networks.heads import HEADS, Orthonormal, Scale, head_from_conf
 from commonspace.networks.linear import AffineMap
 
 TRUNKS = {"image": {"kind": "vectors", "size": 6}, "sound.wav": {"kind": "vectors", "size": 3}}
-CONFIG = BranchesConfig(TRUNKS, hidden=10, common=5)
+CONFIG = BranchesConfig(TRUNKS, hidden_dim=10, embedding_dim=5)
 FULL = replace(
     CONFIG,
     depth=2,

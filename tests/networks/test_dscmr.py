@@ -12,7 +12,7 @@ from torch import Tensor
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
 
 TRUNKS = {"image": {"kind": "vectors", "size": 6}, "text": {"kind": "vectors", "size": 3}}
-CONFIG = DSCMRConfig(TRUNKS, classes=4, hidden=10, common=5)
+CONFIG = DSCMRConfig(TRUNKS, classes=4, hidden_dim=10, embedding_dim=5)
 
 
 def network(config: DSCMRConfig = CONFIG) -> DSCMRNetwork:

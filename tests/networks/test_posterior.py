@@ -23,7 +23,7 @@ def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
             "backbones": {name: {"kind": "vectors", "size": size} for name, size in sizes.items()},
             "classes": 4,
             "landmarks": dict.fromkeys(sizes, 6),
-            "hidden": 8,
+            "hidden_dim": 8,
             "instance": 3,
             **options,
         }

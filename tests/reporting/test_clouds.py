@@ -50,7 +50,7 @@ def test_a_space_with_an_encoder_shows_its_features(hues: Dataset) -> None:
     from commonspace.methods import DSCMR, FromRaw
 
     raw = FromRaw(encoders={"text": "learnt"})
-    method = DSCMR(epochs=1, hidden=16, common=8, device="cpu", raw=raw)
+    method = DSCMR(epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", raw=raw)
     train, validation = hues.split("train"), hues.split("validation")
     space = method.fit(train, validation, cs.Run(observers=()))
     drawn = clouds_of(space, embeddings(space, hues.split("test")), most=99, seed=0)

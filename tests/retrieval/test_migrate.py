@@ -129,7 +129,7 @@ def test_a_space_without_a_modality_of_the_items_is_refused(index: Index, three:
 def test_readers_ask_on_while_the_index_moves(hues: Dataset, tmp_path: Path) -> None:
     """Between spaces of different sizes, no search may meet vectors of the other one."""
     spaces = [
-        cs.DSCMR(variant="released", epochs=1, hidden=16, common=size, device="cpu").fit(
+        cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=size, device="cpu").fit(
             hues.split("train"), hues.split("validation"), cs.Run(observers=())
         )
         for size in (8, 5)
@@ -159,9 +159,9 @@ def test_readers_ask_on_while_the_index_moves(hues: Dataset, tmp_path: Path) -> 
 
 def test_raw_items_are_embedded_anew(hues: Dataset, tmp_path: Path, space: CommonSpace) -> None:
     one, other = (
-        cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu", seed=seed).fit(
-            hues.split("train"), hues.split("validation"), cs.Run(observers=())
-        )
+        cs.DSCMR(
+            variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", seed=seed
+        ).fit(hues.split("train"), hues.split("validation"), cs.Run(observers=()))
         for seed in (0, 1)
     )
     with (

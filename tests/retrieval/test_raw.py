@@ -20,7 +20,7 @@ from commonspace.retrieval import Change, Index, Query
 @pytest.fixture(scope="module")
 def raw_space(hues: Dataset) -> CommonSpace:
     """Return a space of raw pictures and texts."""
-    method = cs.DSCMR(variant="released", epochs=1, hidden=16, common=8, device="cpu")
+    method = cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
     return method.fit(hues.split("train"), hues.split("validation"), cs.Run(observers=()))
 
 

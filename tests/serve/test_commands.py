@@ -53,7 +53,7 @@ def test_the_command_makes_a_map_of_every_vector(index: Path, tmp_path: Path) ->
 
 
 def test_the_posterior_is_that_of_the_network(points: Dataset) -> None:
-    method = PosteriorMatching(epochs=1, hidden=8, device="cpu")
+    method = PosteriorMatching(epochs=1, hidden_dim=8, device="cpu")
     space = method.fit(points.split("train"), points.split("validation"), cs.Run(observers=()))
     network = space.network
     assert isinstance(network, PosteriorNetwork)

@@ -18,7 +18,7 @@ from commonspace.methods import DSCMR
 from commonspace.space import CommonSpace
 from commonspace.training import CHECKPOINT, EpochRecord, Run, loop
 
-TINY: dict[str, Any] = {"hidden": 16, "common": 8, "batch_size": 16, "epochs": 4}
+TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "batch_size": 16, "epochs": 4}
 Weights = dict[str, Tensor]
 
 
@@ -286,5 +286,5 @@ def test_bfloat16_learns_what_float32_learns(points: Dataset, witness: Callable[
 
 def test_it_learns(points: Dataset) -> None:
     """Four classes in much noise: chance is near .3, and this comes to about .55."""
-    method = DSCMR(hidden=64, common=16, epochs=40, batch_size=20, learning_rate=1e-3)
+    method = DSCMR(hidden_dim=64, embedding_dim=16, epochs=40, batch_size=20, learning_rate=1e-3)
     assert fit(method, points).provenance["chosen"]["validation_map"] > 0.45

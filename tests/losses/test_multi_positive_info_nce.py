@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import normalize
 
-from commonspace.losses import info_nce_loss, same_thing_loss
+from commonspace.losses import info_nce_loss, multi_positive_info_nce_loss
 
 
 def unit(n: int, d: int, seed: int) -> torch.Tensor:
@@ -13,7 +13,7 @@ def unit(n: int, d: int, seed: int) -> torch.Tensor:
 
 def test_with_nothing_but_pairs_it_is_infonce() -> None:
     u, v = unit(6, 3, 0), unit(6, 3, 1)
-    found = same_thing_loss(u, v, torch.eye(6, dtype=torch.bool), 7.0)
+    found = multi_positive_info_nce_loss(u, v, torch.eye(6, dtype=torch.bool), 7.0)
     torch.testing.assert_close(found, info_nce_loss(u, v, 7.0))
 
 
@@ -27,12 +27,12 @@ def test_each_picks_all_that_are_its_own() -> None:
         forth = (4.0 * v @ u[i]).log_softmax(0)
         back = (4.0 * u @ v[i]).log_softmax(0)
         total -= float(forth[own].mean() + back[own].mean()) / 10
-    assert abs(float(same_thing_loss(u, v, same, 4.0)) - total) < 1e-12
+    assert abs(float(multi_positive_info_nce_loss(u, v, same, 4.0)) - total) < 1e-12
 
 
 def test_fewer_than_two_pairs_say_nothing_but_keep_the_gradient() -> None:
     u = unit(1, 3, 4).requires_grad_()
-    loss = same_thing_loss(u, u, torch.ones(1, 1, dtype=torch.bool), 2.0)
+    loss = multi_positive_info_nce_loss(u, u, torch.ones(1, 1, dtype=torch.bool), 2.0)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert u.grad is not None

@@ -2,10 +2,12 @@
 
 from torch import Tensor
 
-__all__ = ["same_thing_loss"]
+__all__ = ["multi_positive_info_nce_loss"]
 
 
-def same_thing_loss(first: Tensor, second: Tensor, same: Tensor, scale: Tensor | float) -> Tensor:
+def multi_positive_info_nce_loss(
+    first: Tensor, second: Tensor, same: Tensor, scale: Tensor | float
+) -> Tensor:
     """Return the symmetric contrastive loss of representations, some of which are of one thing.
 
         L = -(1/2n) sum_i [ sum_j T_ij log softmax_j(s u_i'v_j) + the same with u and v exchanged ]
@@ -27,7 +29,7 @@ def same_thing_loss(first: Tensor, second: Tensor, same: Tensor, scale: Tensor |
     Example:
         >>> import torch
         >>> u, same = torch.eye(2), torch.tensor([[True, False], [False, True]])
-        >>> round(float(same_thing_loss(u, u, same, 2.0)), 4), round(float(-torch.tensor(
+        >>> round(float(multi_positive_info_nce_loss(u, u, same, 2.0)), 4), round(float(-torch.tensor(
         ...     [2.0, 0.0]).log_softmax(0)[0]), 4)
         (0.1269, 0.1269)
     """
