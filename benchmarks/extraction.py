@@ -26,8 +26,8 @@ from commonspace.data import Dataset, Images
 from commonspace.datasets import load_dataset
 from commonspace.encoders import Encoder, Extraction, Photos, extract
 from commonspace.encoders.encoder import described
-from commonspace.encoders.heap import reused_heap, trim_heap
 from commonspace.encoders.pretrained import image_encoder
+from commonspace.machine import reuse_memory, trim_memory
 from commonspace.networks.vgg19 import VGG19
 
 __all__ = ["main"]
@@ -101,7 +101,7 @@ def _speed(name: str, encoder: Encoder, data: Dataset, turns: int) -> None:
     rates: list[tuple[float, float, float]] = []
     for _ in range(turns):
         plain = _bare(encoder, ready)
-        with reused_heap():
+        with reuse_memory():
             reused = _bare(encoder, ready)
         begun = time.perf_counter()
         extract(data, {"image": encoder}, Extraction(batch_size=BATCH))
@@ -138,7 +138,7 @@ class _Memory:
         """Note what is resident, every thousand items or so."""
         self.done += items
         if not self.notes or self.done - self.notes[-1][0] >= 1000:
-            trim_heap()
+            trim_memory()
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             self.notes.append((self.done, pages * resource.getpagesize() / 2**20))
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from commonspace.data.columns import Images, Texts
 from commonspace.encoders import Input
-from commonspace.encoders.heap import reused_heap
 from commonspace.errors import DataError, SettingError
+from commonspace.machine import reuse_memory
 
 __all__ = ["EmbeddingNetwork", "InstanceWeightedNetwork", "embed_items", "weigh_queries"]
 
@@ -94,7 +94,7 @@ def embed_items(
     device = next(network.parameters()).device
     parts = [np.empty((0, int(network.dimension)), dtype=np.float32)]  # type: ignore[arg-type]
     large = isinstance(items, Images | Texts | list | tuple) and len(items) >= LARGE
-    with torch.inference_mode(), reused_heap() if large else nullcontext():
+    with torch.inference_mode(), reuse_memory() if large else nullcontext():
         for some in _portions(items):  # raw items take little room, network input much
             prepared = input_(some)
             for batch in torch.split(prepared, min(batch_size, _most(prepared))):

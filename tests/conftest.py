@@ -121,28 +121,28 @@ def witness() -> Callable[..., Witness]:
 
 
 @pytest.fixture(scope="session")
-def points() -> Dataset:
+def feature_dataset() -> Dataset:
     """Features of two modalities, four classes: 40 + 24 + 16 samples."""
     return features_data({"image": 6, "text": 5})
 
 
 @pytest.fixture(scope="session")
-def three() -> Dataset:
-    """Features of three modalities, with the names that torch would not take for modules."""
+def three_modalities() -> Dataset:
+    """Features of three modalities, two of which have names that torch refuses for modules."""
     return features_data({"image": 6, "type": 5, "sound.wav": 4})
 
 
 @pytest.fixture(scope="session")
-def hues() -> Dataset:
+def raw_dataset() -> Dataset:
     """Raw images and texts, three classes: 16 + 12 + 8 samples."""
     return raw_data()
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do the cells of a comparison in this process, where other ones, slow to start, do not matter.
+def in_process_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the tasks of a comparison in this process, since worker processes are slow to start.
 
-    What they hold and what they answer is the same.
+    Tasks and results are the same.
     """
     from commonspace.comparison import grid, workers
 

@@ -16,9 +16,11 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(scope="module")
-def space(three: Dataset) -> cs.CommonSpace:
+def space(three_modalities: Dataset) -> cs.CommonSpace:
     method = cs.DSCMR(hidden_dim=16, embedding_dim=8, epochs=3)
-    return method.fit(three.split("train"), three.split("validation"), cs.Run(observers=()))
+    return method.fit(
+        three_modalities.split("train"), three_modalities.split("validation"), cs.Run(observers=())
+    )
 
 
 def with_gaps(part: Dataset) -> Dataset:
@@ -49,8 +51,10 @@ def naive_map(
     return float(np.mean(values))
 
 
-def test_every_direction_equals_the_definition(space: cs.CommonSpace, three: Dataset) -> None:
-    part = with_gaps(three.split("test"))
+def test_every_direction_equals_the_definition(
+    space: cs.CommonSpace, three_modalities: Dataset
+) -> None:
+    part = with_gaps(three_modalities.split("test"))
     figures = cs.evaluate(space, part)
     expected = {}
     for source in part.modalities:
@@ -76,17 +80,19 @@ def test_every_direction_equals_the_definition(space: cs.CommonSpace, three: Dat
     assert figures["average"]["map"] == pytest.approx(np.mean(list(expected.values())), abs=1e-9)
 
 
-def test_cut_offs_are_given_beside_the_whole(space: cs.CommonSpace, three: Dataset) -> None:
-    figures = cs.evaluate(space, three.split("test"), k=[5, 1000])
+def test_cut_offs_are_given_beside_the_whole(
+    space: cs.CommonSpace, three_modalities: Dataset
+) -> None:
+    figures = cs.evaluate(space, three_modalities.split("test"), k=[5, 1000])
     for direction in figures.values():
         assert direction["map@1000"] == pytest.approx(direction["map"])
         assert direction["map@5"] != direction["map"]
 
 
 def test_two_of_the_modalities_are_enough_and_one_is_not(
-    space: cs.CommonSpace, three: Dataset
+    space: cs.CommonSpace, three_modalities: Dataset
 ) -> None:
-    part = three.split("test")
+    part = three_modalities.split("test")
     two = replace(part, columns={name: part.columns[name] for name in ("image", "type")})
     whole = cs.evaluate(space, part)
     figures = cs.evaluate(space, two)
@@ -100,8 +106,10 @@ def test_two_of_the_modalities_are_enough_and_one_is_not(
         assert caught.value.advice
 
 
-def test_features_of_another_size_are_refused(space: cs.CommonSpace, three: Dataset) -> None:
-    part = three.split("test")
+def test_features_of_another_size_are_refused(
+    space: cs.CommonSpace, three_modalities: Dataset
+) -> None:
+    part = three_modalities.split("test")
     wider = {**part.columns, "image": Features(np.zeros((len(part), 9)))}
     with pytest.raises(DataError, match="6 numbers"):
         cs.evaluate(space, replace(part, columns=wider))
@@ -127,9 +135,9 @@ def test_wikipedia_is_learnt_well_above_chance() -> None:
 
 
 def test_the_precision_of_each_query_is_what_the_figures_are_the_mean_of(
-    space: cs.CommonSpace, three: Dataset
+    space: cs.CommonSpace, three_modalities: Dataset
 ) -> None:
-    part = with_gaps(three.split("test"))
+    part = with_gaps(three_modalities.split("test"))
     figures, values = cs.evaluate(space, part), average_precisions(space, part)
     assert list(values) == [name for name in figures if name != "average"]
     for direction, precisions in values.items():

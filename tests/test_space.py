@@ -27,21 +27,21 @@ def fitted(data: Dataset, **options: Any) -> cs.CommonSpace:  # noqa: ANN401
 
 
 @pytest.fixture(scope="module")
-def of_points(points: Dataset) -> cs.CommonSpace:
-    return fitted(points)
+def of_feature_dataset(feature_dataset: Dataset) -> cs.CommonSpace:
+    return fitted(feature_dataset)
 
 
 @pytest.fixture(scope="module")
-def of_three(three: Dataset) -> cs.CommonSpace:
-    return fitted(three, variant="released")
+def of_three_modalities(three_modalities: Dataset) -> cs.CommonSpace:
+    return fitted(three_modalities, variant="released")
 
 
 @pytest.fixture(scope="module")
-def of_hues(hues: Dataset) -> cs.CommonSpace:
-    return fitted(hues)
+def of_raw_dataset(raw_dataset: Dataset) -> cs.CommonSpace:
+    return fitted(raw_dataset)
 
 
-@pytest.fixture(params=["points", "three", "hues"])
+@pytest.fixture(params=["feature_dataset", "three_modalities", "raw_dataset"])
 def pair(request: pytest.FixtureRequest) -> tuple[cs.CommonSpace, Dataset]:
     """A space and the data set that it was fitted on."""
     name = request.param
@@ -64,19 +64,19 @@ def test_a_space_comes_back_as_it_was_saved(
 
 
 def test_the_folder_holds_two_files_and_no_pickle(
-    of_points: cs.CommonSpace, tmp_path: Path
+    of_feature_dataset: cs.CommonSpace, tmp_path: Path
 ) -> None:
-    of_points.save(tmp_path / "run")
+    of_feature_dataset.save(tmp_path / "run")
     assert {file.name for file in (tmp_path / "run").iterdir()} == {CONFIG, WEIGHTS}
     config = json.loads((tmp_path / "run" / CONFIG).read_text("utf-8"))
     assert config["format"] == 1
     assert config["provenance"]["data"]["fingerprint"]
     stored = load_file(tmp_path / "run" / WEIGHTS)
-    assert stored.keys() == of_points.network.state_dict().keys()
+    assert stored.keys() == of_feature_dataset.network.state_dict().keys()
 
 
-def test_a_loaded_space_can_be_saved_again(of_hues: cs.CommonSpace, tmp_path: Path) -> None:
-    of_hues.save(tmp_path / "a")
+def test_a_loaded_space_can_be_saved_again(of_raw_dataset: cs.CommonSpace, tmp_path: Path) -> None:
+    of_raw_dataset.save(tmp_path / "a")
     cs.load(tmp_path / "a").save(tmp_path / "b")
     for name in (CONFIG, WEIGHTS):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -100,70 +100,80 @@ def test_vectors_have_length_one_and_do_not_depend_on_the_batch(
         np.testing.assert_allclose(space.embed(name, column.take(rows)), whole[rows], atol=2e-6)
 
 
-def test_embedding_leaves_the_space_as_it_was(of_hues: cs.CommonSpace, hues: Dataset) -> None:
+def test_embedding_leaves_the_space_as_it_was(
+    of_raw_dataset: cs.CommonSpace, raw_dataset: Dataset
+) -> None:
     """Normalisation in its backbone must not go on learning, nor its dropout drop."""
-    before = {name: value.clone() for name, value in of_hues.network.state_dict().items()}
-    first = of_hues.embed("image", hues.columns["image"])
-    second = of_hues.embed("image", hues.columns["image"])
+    before = {name: value.clone() for name, value in of_raw_dataset.network.state_dict().items()}
+    first = of_raw_dataset.embed("image", raw_dataset.columns["image"])
+    second = of_raw_dataset.embed("image", raw_dataset.columns["image"])
     np.testing.assert_array_equal(first, second)
-    after = of_hues.network.state_dict()
+    after = of_raw_dataset.network.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
 def test_items_may_come_plainly(
-    of_points: cs.CommonSpace, of_hues: cs.CommonSpace, points: Dataset, hues: Dataset
+    of_feature_dataset: cs.CommonSpace,
+    of_raw_dataset: cs.CommonSpace,
+    feature_dataset: Dataset,
+    raw_dataset: Dataset,
 ) -> None:
-    image = points.columns["image"]
+    image = feature_dataset.columns["image"]
     assert isinstance(image, Features)
-    expected = of_points.embed("image", image)
+    expected = of_feature_dataset.embed("image", image)
     for items in (image.values, image.values.tolist(), torch.from_numpy(image.values)):
-        np.testing.assert_array_equal(of_points.embed("image", items), expected)
-    texts = hues.columns["text"]
+        np.testing.assert_array_equal(of_feature_dataset.embed("image", items), expected)
+    texts = raw_dataset.columns["text"]
     plain = [item[0] for item in texts.items]  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(of_hues.embed("text", plain), of_hues.embed("text", texts))
+    np.testing.assert_array_equal(
+        of_raw_dataset.embed("text", plain), of_raw_dataset.embed("text", texts)
+    )
 
 
-def test_no_items_give_no_vectors(of_points: cs.CommonSpace) -> None:
-    assert of_points.embed("image", np.zeros((0, 6))).shape == (0, 8)
+def test_no_items_give_no_vectors(of_feature_dataset: cs.CommonSpace) -> None:
+    assert of_feature_dataset.embed("image", np.zeros((0, 6))).shape == (0, 8)
 
 
-def test_a_batch_size_below_one_is_refused(of_points: cs.CommonSpace) -> None:
+def test_a_batch_size_below_one_is_refused(of_feature_dataset: cs.CommonSpace) -> None:
     with pytest.raises(SettingError, match="batch size"):
-        of_points.embed("image", [], batch_size=0)
+        of_feature_dataset.embed("image", [], batch_size=0)
 
 
 def test_a_data_set_is_embedded_where_it_is_present(
-    of_points: cs.CommonSpace, points: Dataset
+    of_feature_dataset: cs.CommonSpace, feature_dataset: Dataset
 ) -> None:
-    image = points.columns["image"]
+    image = feature_dataset.columns["image"]
     assert isinstance(image, Features)
-    there = np.arange(len(points)) % 3 != 0
+    there = np.arange(len(feature_dataset)) % 3 != 0
     gappy = Dataset(
         **{
-            **{name: getattr(points, name) for name in ("name", "ids", "labels", "class_names")},
-            "splits": points.splits,
+            **{
+                name: getattr(feature_dataset, name)
+                for name in ("name", "ids", "labels", "class_names")
+            },
+            "splits": feature_dataset.splits,
             "columns": {
-                "text": points.columns["text"],
+                "text": feature_dataset.columns["text"],
                 "image": Features(image.values, there),
-                "sound": Features(np.zeros((len(points), 2))),
+                "sound": Features(np.zeros((len(feature_dataset), 2))),
             },
         }
     )
-    embedded = of_points.embed_dataset(gappy)
+    embedded = of_feature_dataset.embed_dataset(gappy)
     assert list(embedded) == ["image", "text"], "in the order of the space, without what it lacks"
     np.testing.assert_array_equal(embedded["image"].rows, np.flatnonzero(there))
-    expected = of_points.embed("image", image)[there]
+    expected = of_feature_dataset.embed("image", image)[there]
     np.testing.assert_allclose(embedded["image"].vectors, expected, atol=2e-6)
-    np.testing.assert_array_equal(embedded["text"].rows, np.arange(len(points)))
+    np.testing.assert_array_equal(embedded["text"].rows, np.arange(len(feature_dataset)))
 
 
 def test_modalities_that_it_does_not_know_are_refused(
-    of_points: cs.CommonSpace, hues: Dataset, points: Dataset
+    of_feature_dataset: cs.CommonSpace, raw_dataset: Dataset, feature_dataset: Dataset
 ) -> None:
     with pytest.raises(SettingError, match="does not know this modality") as caught:
-        of_points.embed("sound", np.zeros((1, 6)))
+        of_feature_dataset.embed("sound", np.zeros((1, 6)))
     assert caught.value.expected == "'image' or 'text'"
-    other = points.take(np.arange(3))
+    other = feature_dataset.take(np.arange(3))
     renamed = Dataset(
         name="other",
         ids=other.ids,
@@ -173,10 +183,10 @@ def test_modalities_that_it_does_not_know_are_refused(
         splits=other.splits,
     )
     with pytest.raises(SettingError, match="no modality in common") as caught:
-        of_points.embed_dataset(renamed)
+        of_feature_dataset.embed_dataset(renamed)
     assert "'photo'" in caught.value.found
     with pytest.raises(DataError):
-        of_points.embed_dataset(hues)
+        of_feature_dataset.embed_dataset(raw_dataset)
 
 
 WRONG_FEATURES: dict[str, Any] = {
@@ -191,9 +201,9 @@ WRONG_FEATURES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", WRONG_FEATURES)
-def test_items_of_another_form_are_refused(name: str, of_points: cs.CommonSpace) -> None:
+def test_items_of_another_form_are_refused(name: str, of_feature_dataset: cs.CommonSpace) -> None:
     with pytest.raises(DataError) as caught:
-        of_points.embed("image", WRONG_FEATURES[name])
+        of_feature_dataset.embed("image", WRONG_FEATURES[name])
     assert caught.value.expected
     assert caught.value.found
     assert caught.value.advice
@@ -201,25 +211,31 @@ def test_items_of_another_form_are_refused(name: str, of_points: cs.CommonSpace)
 
 @pytest.mark.parametrize(("modality", "column"), [("text", "image"), ("image", "text")])
 def test_raw_items_of_another_kind_are_refused(
-    modality: str, column: str, of_hues: cs.CommonSpace, hues: Dataset, points: Dataset
+    modality: str,
+    column: str,
+    of_raw_dataset: cs.CommonSpace,
+    raw_dataset: Dataset,
+    feature_dataset: Dataset,
 ) -> None:
-    for items in (hues.columns[column], points.columns[column], 3, [3]):
+    for items in (raw_dataset.columns[column], feature_dataset.columns[column], 3, [3]):
         with pytest.raises(DataError) as caught:
-            of_hues.embed(modality, items)
+            of_raw_dataset.embed(modality, items)
         assert caught.value.advice
 
 
-def test_one_raw_item_must_come_in_a_list(of_hues: cs.CommonSpace, hues: Dataset) -> None:
-    picture = hues.columns["image"].items[0]  # type: ignore[attr-defined]
+def test_one_raw_item_must_come_in_a_list(
+    of_raw_dataset: cs.CommonSpace, raw_dataset: Dataset
+) -> None:
+    picture = raw_dataset.columns["image"].items[0]  # type: ignore[attr-defined]
     for modality, item in (("text", "a red wall"), ("image", picture)):
         with pytest.raises(DataError, match="sequence"):
-            of_hues.embed(modality, item)
+            of_raw_dataset.embed(modality, item)
 
 
 def test_a_device_is_taken_and_one_that_is_not_there_refused(
-    of_points: cs.CommonSpace, tmp_path: Path
+    of_feature_dataset: cs.CommonSpace, tmp_path: Path
 ) -> None:
-    of_points.save(tmp_path / "run")
+    of_feature_dataset.save(tmp_path / "run")
     space = cs.load(tmp_path / "run", device=torch.device("cpu"))
     assert next(space.network.parameters()).device.type == "cpu"
     for device in ("abacus", "cuda:99"):
@@ -228,19 +244,19 @@ def test_a_device_is_taken_and_one_that_is_not_there_refused(
 
 
 def test_loading_draws_nothing_from_the_generator_of_the_caller(
-    of_points: cs.CommonSpace, tmp_path: Path
+    of_feature_dataset: cs.CommonSpace, tmp_path: Path
 ) -> None:
-    of_points.save(tmp_path / "run")
+    of_feature_dataset.save(tmp_path / "run")
     before = torch.get_rng_state()
     cs.load(tmp_path / "run")
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_nothing_is_written_over(of_points: cs.CommonSpace, tmp_path: Path) -> None:
+def test_nothing_is_written_over(of_feature_dataset: cs.CommonSpace, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    of_points.save(run)
+    of_feature_dataset.save(run)
     before = {file.name: file.read_bytes() for file in run.iterdir()}
-    for write in (of_points.save, of_points.write):
+    for write in (of_feature_dataset.save, of_feature_dataset.write):
         with pytest.raises(OutputError, match=r"already") as caught:
             write(run)
         assert "nothing was changed" in caught.value.advice
@@ -248,10 +264,10 @@ def test_nothing_is_written_over(of_points: cs.CommonSpace, tmp_path: Path) -> N
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note").write_text("keep")
     with pytest.raises(OutputError, match="already there"):
-        of_points.save(tmp_path / "mine")
-    of_points.write(tmp_path / "mine")  # beside other files, as a training run does
+        of_feature_dataset.save(tmp_path / "mine")
+    of_feature_dataset.write(tmp_path / "mine")  # beside other files, as a training run does
     assert (tmp_path / "mine" / "note").read_text() == "keep"
-    assert cs.load(tmp_path / "mine").modalities == of_points.modalities
+    assert cs.load(tmp_path / "mine").modalities == of_feature_dataset.modalities
 
 
 def full(*_: object, **__: object) -> NoReturn:
@@ -260,7 +276,7 @@ def full(*_: object, **__: object) -> NoReturn:
 
 @pytest.mark.parametrize("moment", [1, 2, 3, 4])
 def test_a_full_disk_leaves_no_folder_that_looks_whole(
-    moment: int, of_points: cs.CommonSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: int, of_feature_dataset: cs.CommonSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At each flush in turn: of the weights, their folder, the config, its folder."""
     flush, calls = os.fsync, 0
@@ -274,18 +290,18 @@ def test_a_full_disk_leaves_no_folder_that_looks_whole(
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OutputError, match="could not be written"):
-        of_points.save(tmp_path / "run")
+        of_feature_dataset.save(tmp_path / "run")
     if moment < 4:
         with pytest.raises(SpaceError, match="holds no space"):
             cs.load(tmp_path / "run")
     else:
-        assert cs.load(tmp_path / "run").modalities == of_points.modalities
+        assert cs.load(tmp_path / "run").modalities == of_feature_dataset.modalities
     assert not [file for file in (tmp_path / "run").iterdir() if file.name.startswith(".")]
 
 
 @pytest.fixture
-def saved(of_hues: cs.CommonSpace, tmp_path: Path) -> Path:
-    of_hues.save(tmp_path / "run")
+def saved(of_raw_dataset: cs.CommonSpace, tmp_path: Path) -> Path:
+    of_raw_dataset.save(tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -340,9 +356,11 @@ def test_a_missing_file_is_named(saved: Path, tmp_path: Path) -> None:
         cs.load(tmp_path / "file")
 
 
-def test_weights_of_another_space_are_refused(saved: Path, hues: Dataset, tmp_path: Path) -> None:
+def test_weights_of_another_space_are_refused(
+    saved: Path, raw_dataset: Dataset, tmp_path: Path
+) -> None:
     """Even where they would fit."""
-    fitted(hues, seed=1).save(tmp_path / "other")
+    fitted(raw_dataset, seed=1).save(tmp_path / "other")
     (saved / WEIGHTS).write_bytes((tmp_path / "other" / WEIGHTS).read_bytes())
     with pytest.raises(SpaceError, match="belongs to another space"):
         cs.load(saved)

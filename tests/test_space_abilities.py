@@ -25,17 +25,17 @@ def fitted(data: Dataset) -> cs.CommonSpace:
 
 
 @pytest.fixture
-def space(points: Dataset) -> cs.CommonSpace:
-    return fitted(points)
+def space(feature_dataset: Dataset) -> cs.CommonSpace:
+    return fitted(feature_dataset)
 
 
 def test_the_fingerprint_survives_saving_and_does_not_look_at_the_record(
-    space: cs.CommonSpace, points: Dataset, tmp_path: Path
+    space: cs.CommonSpace, feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     space.save(tmp_path / "a")
     loaded = cs.load(tmp_path / "a")
     assert len(space.fingerprint) == 64
-    assert loaded.fingerprint == space.fingerprint == fitted(points).fingerprint
+    assert loaded.fingerprint == space.fingerprint == fitted(feature_dataset).fingerprint
     loaded.provenance["note"] = "another record"
     assert loaded.fingerprint == space.fingerprint
 
@@ -104,9 +104,9 @@ def test_a_space_without_a_dial_leaves_queries_as_they_are(space: cs.CommonSpace
             space.as_queries(wrong)
 
 
-def test_every_fitted_space_is_calibrated_on_validation(points: Dataset) -> None:
+def test_every_fitted_space_is_calibrated_on_validation(feature_dataset: Dataset) -> None:
     """The mean probability over all pairs of different samples is about the rate of relevance."""
-    space, part = fitted(points), points.split("validation")
+    space, part = fitted(feature_dataset), feature_dataset.split("validation")
     assert space.calibrated
     one, other = (each.vectors for each in space.embed_dataset(part).values())
     probabilities = space.relevance(one @ other.T)
@@ -162,6 +162,6 @@ def test_a_calibration_that_is_none_is_refused(
         cs.load(tmp_path / "run")
 
 
-def test_one_class_cannot_be_calibrated(points: Dataset) -> None:
-    one = points.take(np.flatnonzero(points.labels[:, 0]))
+def test_one_class_cannot_be_calibrated(feature_dataset: Dataset) -> None:
+    one = feature_dataset.take(np.flatnonzero(feature_dataset.labels[:, 0]))
     assert not fitted(one).calibrated

@@ -20,10 +20,9 @@ from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders.cache import FeatureCache, content_hash
 from commonspace.encoders.encoder import Encoder
-from commonspace.encoders.heap import reused_heap, trim_heap
 from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, check_settings
-from commonspace.machine import cores
+from commonspace.machine import cores, reuse_memory, trim_memory
 
 __all__ = ["Extraction", "Watcher", "extract"]
 
@@ -209,7 +208,7 @@ class _Work:
         encode = _encoding(self._encoder, self._settings)
         try:
             with (
-                reused_heap(),
+                reuse_memory(),
                 closing(
                     prepared(self._encoder.input, self._column.items, batches, self._workers())
                 ) as ready,
@@ -224,7 +223,7 @@ class _Work:
                     if time.monotonic() - kept_at > KEEP_EVERY:
                         self._keep(waiting, keys, values)
                         waiting, kept_at = [], time.monotonic()
-                        trim_heap()
+                        trim_memory()
         finally:
             self._keep(waiting, keys, values)
         return broken

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.encoders.extract import Watcher
-from commonspace.encoders.heap import reused_heap
 from commonspace.errors import OutputError, TrainingError
-from commonspace.machine import choose_precision
+from commonspace.machine import choose_precision, reuse_memory
 from commonspace.networks.tunable import Tunable
 from commonspace.training.checkpoint import (
     CHECKPOINT,
@@ -115,7 +114,7 @@ def train(
     steps = -(-len(samples) // settings.batch_size)
     large = any(isinstance(module, Tunable) for module in network.modules())
     with (
-        reused_heap() if large else nullcontext(),
+        reuse_memory() if large else nullcontext(),
         _told(run.observers, settings.epochs, steps, history),
     ):
         while not _finished(history, settings):

@@ -59,7 +59,7 @@ def test_a_table_of_two_methods_and_one_of_somebody_else(
     assert read(table) == rows
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_a_method_that_cannot_take_the_data_is_said_and_left_out(
     call: Call, tmp_path: Path
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_method_that_cannot_take_the_data_is_said_and_left_out(
     assert (tmp_path / "u" / "table.json").exists()
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_eighty_columns_hold_every_digit(
     call: Call, points_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +100,7 @@ def test_eighty_columns_hold_every_digit(
     assert f"{float(row['low']):.3f}-{float(row['high']):.3f}" in done.stdout
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_raw_items_are_extracted_first(call: Call, tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     label = np.arange(90) % 3

@@ -17,9 +17,9 @@ Call = Callable[..., Result]
 SMALL = ("--hidden-dim", "8", "--embedding-dim", "4", "--device", "cpu")
 
 
-def test_each_figure_is_that_of_a_training(points: Dataset, tmp_path: Path) -> None:
+def test_each_figure_is_that_of_a_training(feature_dataset: Dataset, tmp_path: Path) -> None:
     method = cs.DSCMR(hidden_dim=8, embedding_dim=4, epochs=2, patience=2, learning_rate=1e-2)
-    found = measure_surface(method, points, tmp_path, lambdas=(0.0, 1.0), etas=(0.1, 2.0))
+    found = measure_surface(method, feature_dataset, tmp_path, lambdas=(0.0, 1.0), etas=(0.1, 2.0))
     assert json.loads((tmp_path / "surface.json").read_text()) == found
     assert (found["lambda"], found["eta"], found["split"]) == ([0.0, 1.0], [0.1, 2.0], "validation")
     single = cs.DSCMR(
@@ -30,7 +30,7 @@ def test_each_figure_is_that_of_a_training(points: Dataset, tmp_path: Path) -> N
         learning_rate=1e-2,
         lambda_=1.0,
         eta=0.1,
-    ).fit(points.split("train"), points.split("validation"), cs.Run(observers=()))
+    ).fit(feature_dataset.split("train"), feature_dataset.split("validation"), cs.Run(observers=()))
     assert found["map"][1][0] == pytest.approx(single.provenance["chosen"]["validation_map"])
     assert len({figure for row in found["map"] for figure in row}) > 1
 

@@ -32,8 +32,8 @@ def task(method: Method, kind: Literal["trial", "seed"] = "seed") -> Task:
     return Task("row", kind, 3, method, {"noise": 3.0})
 
 
-def test_a_cell_holds_what_a_direct_fit_gives(points: Dataset, tmp_path: Path) -> None:
-    parts, method = parts_of(points), toy()
+def test_a_cell_holds_what_a_direct_fit_gives(feature_dataset: Dataset, tmp_path: Path) -> None:
+    parts, method = parts_of(feature_dataset), toy()
     record = run_task(task(method), parts, tmp_path, watch_test=False)
     space = method.fit(parts.train, parts.validation, cs.Run(observers=()))
     figures = cs.evaluate(space, parts.test)
@@ -49,8 +49,8 @@ def test_a_cell_holds_what_a_direct_fit_gives(points: Dataset, tmp_path: Path) -
     assert list((tmp_path / "row").iterdir()) == [tmp_path / "row" / "seed-03.json"]
 
 
-def test_a_trial_holds_no_figure_of_the_test_part(points: Dataset, tmp_path: Path) -> None:
-    record = run_task(task(toy(), "trial"), parts_of(points), tmp_path, watch_test=True)
+def test_a_trial_holds_no_figure_of_the_test_part(feature_dataset: Dataset, tmp_path: Path) -> None:
+    record = run_task(task(toy(), "trial"), parts_of(feature_dataset), tmp_path, watch_test=True)
     assert set(record) == {
         "method", "settings", "seconds", "cpu_seconds", "validation_map", "chosen",
     }  # fmt: skip
@@ -75,11 +75,11 @@ def without_times(record: Record) -> dict[str, object]:
 
 @pytest.mark.parametrize("method", [DSCMR(hidden_dim=8, embedding_dim=4, epochs=4), toy()])
 def test_trials_do_not_depend_on_the_test_part(
-    method: Method, points: Dataset, tmp_path: Path
+    method: Method, feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     """The same bits whatever stands in the test part; cells of the table do differ."""
     found = {}
-    for name, data in (("clean", points), ("poisoned", poisoned(points))):
+    for name, data in (("clean", feature_dataset), ("poisoned", poisoned(feature_dataset))):
         parts, folder = parts_of(data), tmp_path / name
         trial = run_task(task(method, "trial"), parts, folder, watch_test=False)
         seed = run_task(task(method, "seed"), parts, folder, watch_test=False)
@@ -88,8 +88,10 @@ def test_trials_do_not_depend_on_the_test_part(
     assert found["clean"][2] != found["poisoned"][2]
 
 
-def test_the_best_on_test_is_that_of_the_best_epoch_there(points: Dataset, tmp_path: Path) -> None:
-    parts, method = parts_of(points), toy()
+def test_the_best_on_test_is_that_of_the_best_epoch_there(
+    feature_dataset: Dataset, tmp_path: Path
+) -> None:
+    parts, method = parts_of(feature_dataset), toy()
     record = run_task(task(method), parts, tmp_path, watch_test=True)
     by_epoch = [
         cs.evaluate(method._space(parts.train, epoch), parts.test)["average"]["map"]  # type: ignore[attr-defined]
@@ -100,20 +102,22 @@ def test_the_best_on_test_is_that_of_the_best_epoch_there(points: Dataset, tmp_p
 
 
 def test_the_honest_figure_is_the_same_under_both_protocols(
-    points: Dataset, tmp_path: Path
+    feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     method = DSCMR(hidden_dim=8, embedding_dim=4, epochs=5)
     records = [
-        run_task(task(method), parts_of(points), tmp_path / str(watch), watch_test=watch)
+        run_task(task(method), parts_of(feature_dataset), tmp_path / str(watch), watch_test=watch)
         for watch in (False, True)
     ]
     assert records[0]["map"] == records[1]["map"]
     assert records[1]["best_on_test"] >= np.mean(list(records[1]["map"].values())) - 1e-9
 
 
-def test_a_method_without_epochs_has_no_best_on_test(points: Dataset, tmp_path: Path) -> None:
+def test_a_method_without_epochs_has_no_best_on_test(
+    feature_dataset: Dataset, tmp_path: Path
+) -> None:
     """It tells no observer of anything, as a method of somebody else need not."""
-    record = run_task(task(Plain()), parts_of(points), tmp_path, watch_test=True)
+    record = run_task(task(Plain()), parts_of(feature_dataset), tmp_path, watch_test=True)
     assert record["best_on_test"] is None
 
 
@@ -125,9 +129,9 @@ class Plain:
         return toy().fit(train, validation)
 
 
-def test_a_record_of_other_settings_is_none(points: Dataset, tmp_path: Path) -> None:
+def test_a_record_of_other_settings_is_none(feature_dataset: Dataset, tmp_path: Path) -> None:
     done = task(toy())
-    record = run_task(done, parts_of(points), tmp_path, watch_test=False)
+    record = run_task(done, parts_of(feature_dataset), tmp_path, watch_test=False)
     assert read_record(tmp_path, done) == record
     other = replace(done, method=replace(done.method, noise=2.0))  # type: ignore[type-var]
     assert read_record(tmp_path, other) is None
@@ -135,23 +139,23 @@ def test_a_record_of_other_settings_is_none(points: Dataset, tmp_path: Path) -> 
     assert read_record(tmp_path, done) is None
 
 
-def test_a_fit_that_diverges_is_a_result(points: Dataset, tmp_path: Path) -> None:
+def test_a_fit_that_diverges_is_a_result(feature_dataset: Dataset, tmp_path: Path) -> None:
     method = replace(toy(), diverges_above=1.0)  # type: ignore[type-var]
-    record = run_task(task(method), parts_of(points), tmp_path, watch_test=False)
+    record = run_task(task(method), parts_of(feature_dataset), tmp_path, watch_test=False)
     assert record["failed"] == "too much noise: 3.0"
     assert read_record(tmp_path, task(method)) == record
 
 
-def test_data_that_is_refused_leaves_no_record(points: Dataset, tmp_path: Path) -> None:
+def test_data_that_is_refused_leaves_no_record(feature_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing is good enough"):
-        run_task(task(toy("Picky")), parts_of(points), tmp_path, watch_test=False)
+        run_task(task(toy("Picky")), parts_of(feature_dataset), tmp_path, watch_test=False)
     assert list((tmp_path / "row").iterdir()) == []
 
 
 def test_a_training_that_was_killed_goes_on_to_the_same_figures(
-    points: Dataset, tmp_path: Path
+    feature_dataset: Dataset, tmp_path: Path
 ) -> None:
-    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=6), parts_of(points)
+    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=6), parts_of(feature_dataset)
     whole = run_task(task(method), parts, tmp_path / "whole", watch_test=False)
     scratch = tmp_path / "cut" / "row" / "seed-03.work"
     with pytest.raises(KilledError):
@@ -165,9 +169,9 @@ def test_a_training_that_was_killed_goes_on_to_the_same_figures(
 
 
 def test_a_checkpoint_of_something_else_is_not_gone_on_from(
-    points: Dataset, tmp_path: Path
+    feature_dataset: Dataset, tmp_path: Path
 ) -> None:
-    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=3), parts_of(points)
+    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=3), parts_of(feature_dataset)
     scratch = tmp_path / "row" / "seed-03.work"
     with pytest.raises(KilledError):
         replace(method, seed=5).fit(

@@ -74,11 +74,11 @@ class Log:
 
 
 @pytest.fixture
-def grid(points: Dataset, tmp_path: Path) -> Callable[..., Grid]:
+def grid(feature_dataset: Dataset, tmp_path: Path) -> Callable[..., Grid]:
     def made(*rows: Row, **options: Any) -> Grid:  # noqa: ANN401 - fields of the grid
         folder = options.pop("folder", tmp_path / "grid")
         known = {"seeds": 2, "budget": SMALL, **options}
-        return Grid(data=points, rows=rows, folder=folder, **known)
+        return Grid(data=feature_dataset, rows=rows, folder=folder, **known)
 
     return made
 
@@ -92,7 +92,7 @@ def figures(outcome: Outcome) -> dict[str, dict[int, Any]]:
 
 def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
     grid: Callable[..., Grid],
-    points: Dataset,
+    feature_dataset: Dataset,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -115,8 +115,12 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
     assert outcome.cells["half"][1]["map"] == outcome.cells["toy"][1]["map"]
     for seed, cell in outcome.cells["toy"].items():
         method = replace(toy().method, **best, seed=seed, epochs=2)  # type: ignore[type-var]
-        space = method.fit(points.split("train"), points.split("validation"), cs.Run(observers=()))
-        expected = cs.evaluate(space, points.split("test"))
+        space = method.fit(
+            feature_dataset.split("train"),
+            feature_dataset.split("validation"),
+            cs.Run(observers=()),
+        )
+        expected = cs.evaluate(space, feature_dataset.split("test"))
         for direction, value in cell["map"].items():
             assert value == pytest.approx(expected[direction]["map"], abs=1e-12)
     assert "nothing is good enough" in outcome.failed["picky"]
@@ -134,7 +138,7 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
     assert log.over
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_a_stopped_grid_goes_on_and_gains_rows_and_seeds(
     grid: Callable[..., Grid], tmp_path: Path
 ) -> None:
@@ -216,17 +220,17 @@ def test_a_worker_that_is_killed_is_told_of(grid: Callable[..., Grid]) -> None:
     assert "--jobs" in caught.value.advice
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_the_choice_does_not_depend_on_the_test_part(
-    grid: Callable[..., Grid], points: Dataset, tmp_path: Path
+    grid: Callable[..., Grid], feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     """With the labels of the test part shuffled, the same is tried and the same is chosen."""
     rows = (toy(), Row("dscmr", DSCMR(hidden_dim=8, embedding_dim=4)))
     clean = run_grid(grid(*rows))
-    shuffled = points.labels.copy()
-    test = np.flatnonzero(points.splits == "test")
+    shuffled = feature_dataset.labels.copy()
+    test = np.flatnonzero(feature_dataset.splits == "test")
     shuffled[test] = shuffled[np.random.default_rng(1).permutation(test)]
-    poisoned = replace(points, labels=shuffled)
+    poisoned = replace(feature_dataset, labels=shuffled)
     outcome = run_grid(replace(grid(*rows, folder=tmp_path / "other"), data=poisoned))
     assert outcome.settings == clean.settings
     for row in ("toy", "dscmr"):
@@ -235,7 +239,7 @@ def test_the_choice_does_not_depend_on_the_test_part(
         assert outcome.cells[row][0]["map"] != clean.cells[row][0]["map"]
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_where_trials_diverge_the_row_goes_on_without_them(
     grid: Callable[..., Grid], tmp_path: Path
 ) -> None:
@@ -248,7 +252,7 @@ def test_where_trials_diverge_the_row_goes_on_without_them(
     assert always.trials["toy"] == 3
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_what_takes_the_settings_of_a_refused_row_is_dropped_with_it(
     grid: Callable[..., Grid],
 ) -> None:
@@ -261,7 +265,7 @@ def test_what_takes_the_settings_of_a_refused_row_is_dropped_with_it(
     assert len(log.tasks) + sum(cells for _, cells in log.lost) == log.begun[0]
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_a_method_that_was_edited_is_measured_again(
     grid: Callable[..., Grid], tmp_path: Path
 ) -> None:
@@ -278,7 +282,7 @@ def test_a_method_that_was_edited_is_measured_again(
     assert figures(first) != figures(second)
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_cells_without_a_record_of_their_data_are_not_taken_over(
     grid: Callable[..., Grid],
 ) -> None:
@@ -294,7 +298,7 @@ def test_cells_without_a_record_of_their_data_are_not_taken_over(
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"method": {}}', "[1]", "\x00\xff"])
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_a_damaged_cell_is_done_again(grid: Callable[..., Grid], damage: str) -> None:
     whole = run_grid(grid(Row("cca", CCA())))
     cell = grid(Row("cca", CCA())).folder / "cells" / "cca" / "seed-00.json"
@@ -311,7 +315,7 @@ def test_a_damaged_cell_is_done_again(grid: Callable[..., Grid], damage: str) ->
         ({"protocol": "as-published"}, "protocol"),
     ],
 )
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_process_workers")
 def test_another_grid_is_not_mixed_in(
     grid: Callable[..., Grid], change: dict[str, Any], name: str
 ) -> None:
@@ -344,13 +348,13 @@ def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting() -> None:
 
 
 def test_what_cannot_be_compared_is_refused(
-    grid: Callable[..., Grid], points: Dataset, hues: Dataset
+    grid: Callable[..., Grid], feature_dataset: Dataset, raw_dataset: Dataset
 ) -> None:
     for rows, options in (((), {}), ((toy(), toy()), {}), ((toy(),), {"seeds": 0})):
         with pytest.raises(SettingError, match="cannot be run"):
             grid(*rows, **options)
     with pytest.raises(DataError, match="features alone"):
-        Grid(hues, (toy(),), grid(toy()).folder, protocol="as-published")
-    bare = points.take(points.splits != "validation")
+        Grid(raw_dataset, (toy(),), grid(toy()).folder, protocol="as-published")
+    bare = feature_dataset.take(feature_dataset.splits != "validation")
     with pytest.raises(SplitError, match="validation"):
         run_grid(replace(grid(toy()), data=bare))

@@ -144,8 +144,10 @@ def test_files_that_are_no_method_are_refused(
         row_from_file(f"{file}:{name}")
 
 
-def test_the_example_of_a_method_in_a_file_learns(points: Dataset) -> None:
+def test_the_example_of_a_method_in_a_file_learns(feature_dataset: Dataset) -> None:
     row = row_from_file(f"{Path(__file__).parents[2] / 'examples' / 'class_means.py'}:ClassMeans")
     method = row.settled({"ridge": 0.5}, 0, Budget())
-    space = method.fit(points.split("train"), points.split("validation"))
-    assert cs.evaluate(space, points.split("test"))["average"]["map"] > 0.5  # chance: a quarter
+    space = method.fit(feature_dataset.split("train"), feature_dataset.split("validation"))
+    assert (
+        cs.evaluate(space, feature_dataset.split("test"))["average"]["map"] > 0.5
+    )  # chance: a quarter

@@ -122,7 +122,7 @@ def test_without_an_adversary_the_projectors_hear_nothing_of_modalities() -> Non
 
 
 def test_the_adversary_makes_modalities_harder_to_tell(
-    points: Dataset, witness: Callable[..., Any]
+    feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     """Nothing else is learnt here; twice log 2, or 1.39, is the loss of a guess."""
     told = {}
@@ -136,7 +136,11 @@ def test_the_adversary_makes_modalities_harder_to_tell(
         still = ACMR(**options, alpha=0.0, beta=0.0, weights=0.0, patience=None)
         method = replace(still, adversary=adversary)
         watcher = witness()
-        method.fit(points.split("train"), points.split("validation"), Run(observers=(watcher,)))
+        method.fit(
+            feature_dataset.split("train"),
+            feature_dataset.split("validation"),
+            Run(observers=(watcher,)),
+        )
         told[adversary] = float(np.mean([one.losses["L_adv"] for one in watcher.records[-20:]]))
     assert told[0.0] < 0.2
     assert told[1.0] > 0.5

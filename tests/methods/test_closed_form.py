@@ -22,10 +22,10 @@ class Turned:
 
 
 @pytest.fixture
-def labelled(points: Dataset) -> Dataset:
+def labelled(feature_dataset: Dataset) -> Dataset:
     """Return data whose features are the labels, so that what is right is known."""
-    labels = points.labels.astype(np.float64)
-    return replace(points, columns={"image": Features(labels), "text": Features(labels)})
+    labels = feature_dataset.labels.astype(np.float64)
+    return replace(feature_dataset, columns={"image": Features(labels), "text": Features(labels)})
 
 
 def build(candidate: Turned) -> LinearNetwork:
@@ -110,17 +110,17 @@ def refused(train: Dataset, validation: Dataset, **options: object) -> DataError
 
 
 def test_what_no_method_in_closed_form_can_take_is_refused(
-    points: Dataset, hues: Dataset, three: Dataset
+    feature_dataset: Dataset, raw_dataset: Dataset, three_modalities: Dataset
 ) -> None:
-    train, validation = points.split("train"), points.split("validation")
-    raw = refused(hues.split("train"), hues.split("validation"))
+    train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
+    raw = refused(raw_dataset.split("train"), raw_dataset.split("validation"))
     assert "'image' is raw" in raw.problem
     assert "commonspace extract" in raw.advice
     words = replace(train, columns={**train.columns, "text": Texts([("word",)] * len(train))})
     assert "'text' is raw" in refused(words, validation).problem
     alone = replace(train, columns={"image": train.columns["image"]})
     assert refused(alone, validation).found == "1: 'image'"
-    many = refused(three.split("train"), three.split("validation"), exactly=2)
+    many = refused(three_modalities.split("train"), three_modalities.split("validation"), exactly=2)
     assert many.expected == "exactly 2"
     assert many.found == "3: 'image', 'type', 'sound.wav'"
     empty = np.zeros(len(train), dtype=bool)
@@ -130,8 +130,8 @@ def test_what_no_method_in_closed_form_can_take_is_refused(
     assert "has the modality 'text'" in refused(gone, validation).problem
 
 
-def test_labels_are_asked_for_where_they_are_needed(points: Dataset) -> None:
-    train, validation = points.split("train"), points.split("validation")
+def test_labels_are_asked_for_where_they_are_needed(feature_dataset: Dataset) -> None:
+    train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
     bare = replace(train, labels=np.zeros_like(train.labels))
     assert "training part" in refused(bare, validation).problem
     Fitting("turned", bare, validation, supervised=False)

@@ -78,13 +78,13 @@ def fit(name: str, data: Dataset) -> CommonSpace:
 
 
 @pytest.fixture(scope="session")
-def two(points: Dataset) -> Dataset:
+def two(feature_dataset: Dataset) -> Dataset:
     """Return two modalities that every method takes, each with its own direction for a class."""
     columns = {
-        name: Features(column.values[:, :4] + 2 * np.roll(points.labels, turn, axis=1))  # type: ignore[attr-defined]
-        for turn, (name, column) in enumerate(points.columns.items())
+        name: Features(column.values[:, :4] + 2 * np.roll(feature_dataset.labels, turn, axis=1))  # type: ignore[attr-defined]
+        for turn, (name, column) in enumerate(feature_dataset.columns.items())
     }
-    return replace(points, columns=columns)
+    return replace(feature_dataset, columns=columns)
 
 
 @pytest.fixture(scope="session")
@@ -200,17 +200,19 @@ def test_classes_are_found_better_than_by_chance(
 
 
 @pytest.mark.parametrize("name", with_needs(two=False, equal_sizes=False))
-def test_three_modalities_of_several_sizes_are_joined(name: str, three: Dataset) -> None:
-    space = fit(name, three)
-    assert space.modalities == three.modalities
-    figures = cs.evaluate(space, three.split("test"))
+def test_three_modalities_of_several_sizes_are_joined(name: str, three_modalities: Dataset) -> None:
+    space = fit(name, three_modalities)
+    assert space.modalities == three_modalities.modalities
+    figures = cs.evaluate(space, three_modalities.split("test"))
     assert len(figures) == 7
 
 
 @pytest.mark.parametrize("name", with_needs(two=True))
-def test_three_modalities_are_refused_where_two_are_meant(name: str, three: Dataset) -> None:
+def test_three_modalities_are_refused_where_two_are_meant(
+    name: str, three_modalities: Dataset
+) -> None:
     with pytest.raises(DataError, match="exactly 2") as caught:
-        fit(name, three)
+        fit(name, three_modalities)
     assert "mcca" in caught.value.advice
 
 
@@ -287,9 +289,9 @@ def test_parts_that_do_not_belong_together_are_refused(name: str, two: Dataset) 
 
 
 @pytest.mark.parametrize("name", CLOSED_FORM)
-def test_raw_items_are_sent_to_extraction(name: str, hues: Dataset) -> None:
+def test_raw_items_are_sent_to_extraction(name: str, raw_dataset: Dataset) -> None:
     with pytest.raises(DataError, match="raw") as caught:
-        fit(name, hues)
+        fit(name, raw_dataset)
     assert "commonspace extract" in caught.value.advice
 
 

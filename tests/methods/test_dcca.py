@@ -113,8 +113,8 @@ def test_collinear_constant_and_few_features_are_learnt_from() -> None:
     assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.7
 
 
-def test_only_the_first_directions_are_kept(points: Dataset) -> None:
-    parts = points.split("train"), points.split("validation")
+def test_only_the_first_directions_are_kept(feature_dataset: Dataset) -> None:
+    parts = feature_dataset.split("train"), feature_dataset.split("validation")
     options: dict[str, Any] = {**SETTINGS, "hidden_dim": 8, "epochs": 2}
     space = DCCA(**options, dimension=2).fit(*parts, QUIET)
     assert space.dimension == 2
@@ -123,8 +123,8 @@ def test_only_the_first_directions_are_kept(points: Dataset) -> None:
 
 
 @pytest.mark.parametrize(("given", "expected"), [(1000, 40), (40, 40), (39, 20), (15, 14)])
-def test_batches_are_of_equal_size(points: Dataset, given: int, expected: int) -> None:
+def test_batches_are_of_equal_size(feature_dataset: Dataset, given: int, expected: int) -> None:
     """Of 40 samples; a remainder of one sample would be a batch that says nothing."""
     method = DCCA(**{**SETTINGS, "hidden_dim": 8, "epochs": 1, "batch_size": given})
-    space = method.fit(points.split("train"), points.split("validation"), QUIET)
+    space = method.fit(feature_dataset.split("train"), feature_dataset.split("validation"), QUIET)
     assert space.provenance["training"]["batch_size"] == expected

@@ -75,14 +75,14 @@ def test_settings_that_cannot_work_are_refused_by_name(name: str, wrong: dict[st
 @every
 def test_a_killed_training_ends_at_the_same_bits(
     name: str,
-    points: Dataset,
+    feature_dataset: Dataset,
     witness: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)  # tiny epochs are shorter than writing one
     method = tiny(name, batch_size=16)
-    train, validation = points.split("train"), points.split("validation")
+    train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
     whole = method.fit(train, validation, QUIET)
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -95,20 +95,20 @@ def test_a_killed_training_ends_at_the_same_bits(
     assert whole.provenance["chosen"]["epoch"] == space.provenance["chosen"]["epoch"]
 
 
-def test_posterior_says_that_it_trains_no_backbones(hues: Dataset) -> None:
+def test_posterior_says_that_it_trains_no_backbones(raw_dataset: Dataset) -> None:
     with pytest.raises(SettingError, match="fine_tune of posterior cannot work"):
         tiny("posterior", raw=FromRaw(fine_tune="top"))
     with pytest.raises(DataError, match="'image' is raw") as caught:
-        tiny("posterior").fit(hues.split("train"), hues.split("validation"), QUIET)
+        tiny("posterior").fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
     assert "extract" in caught.value.advice
 
 
 @pytest.mark.parametrize("name", TRAINS_TRUNKS)
-def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -> None:
+def test_raw_columns_are_learnt_from(name: str, raw_dataset: Dataset, tmp_path: Path) -> None:
     """Pictures and texts through backbones that start from nothing; a third is relevant."""
     method = tiny(name, epochs=12, batch_size=8, hidden_dim=32, learning_rate=3e-3)
-    space = method.fit(hues.split("train"), hues.split("validation"), QUIET)
-    assert cs.evaluate(space, hues.split("validation"))["average"]["map"] > 0.6
+    space = method.fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
+    assert cs.evaluate(space, raw_dataset.split("validation"))["average"]["map"] > 0.6
     space.save(tmp_path / "space")
     loaded = cs.load(tmp_path / "space")
     sentence = ["some red wall"]
@@ -117,14 +117,14 @@ def test_raw_columns_are_learnt_from(name: str, hues: Dataset, tmp_path: Path) -
 
 @every
 def test_products_in_bfloat16_leave_weights_and_losses_exact(
-    name: str, points: Dataset, witness: Callable[..., Any]
+    name: str, feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     """The network multiplies in 8 bits of precision; what follows sees float32 or more."""
     seen = []
     for precision in ("float32", "bfloat16"):
         watcher = witness()
         method = tiny(name, precision=precision, epochs=3, learning_rate=1e-3)
-        parts = points.split("train"), points.split("validation")
+        parts = feature_dataset.split("train"), feature_dataset.split("validation")
         space = method.fit(*parts, Run(observers=(watcher,)))
         assert all(one.dtype == torch.float32 for one in space.network.state_dict().values())
         seen.append([one.losses["loss"] for one in watcher.records])
@@ -135,7 +135,7 @@ def test_products_in_bfloat16_leave_weights_and_losses_exact(
 @pytest.mark.parametrize("fine_tune", ["none", "all"])
 def test_encoders_stand_before_the_branches(
     fine_tune: Any,  # noqa: ANN401
-    hues: Dataset,
+    raw_dataset: Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -143,10 +143,10 @@ def test_encoders_stand_before_the_branches(
     monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
     raw = FromRaw(encoders={"text": "learnt"}, fine_tune=fine_tune)
     method = tiny("sdml", raw=raw, batch_size=8)
-    space = method.fit(hues.split("train"), hues.split("validation"), QUIET)
+    space = method.fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
     assert isinstance(space.network, BranchesNetwork)
     assert space.network.config.backbones["text"]["kind"] == "sentence_cnn"
-    found = cs.evaluate(space, hues.split("validation"))["average"]["map"]
+    found = cs.evaluate(space, raw_dataset.split("validation"))["average"]["map"]
     assert found == pytest.approx(space.provenance["chosen"]["validation_map"], abs=1e-6)
     space.save(tmp_path / "space")
     loaded = cs.load(tmp_path / "space")
@@ -155,27 +155,31 @@ def test_encoders_stand_before_the_branches(
 
 
 @pytest.mark.parametrize("name", ["infonce", "dcca"])
-def test_a_modality_without_partners_is_named(name: str, points: Dataset) -> None:
-    train = points.split("train")
+def test_a_modality_without_partners_is_named(name: str, feature_dataset: Dataset) -> None:
+    train = feature_dataset.split("train")
     there = np.zeros(len(train), dtype=bool)
     there[0] = True
     text = Features(train.columns["text"].values, there)  # type: ignore[attr-defined]
     alone = replace(train, columns={"image": train.columns["image"], "text": text})
     with pytest.raises(DataError, match="too few complete samples to learn 'image' from") as caught:
-        tiny(name).fit(alone, points.split("validation"), QUIET)
+        tiny(name).fit(alone, feature_dataset.split("validation"), QUIET)
     assert caught.value.found == "1 of 40"
 
 
-def test_a_sample_of_three_modalities_needs_only_two_of_them_for_infonce(three: Dataset) -> None:
+def test_a_sample_of_three_modalities_needs_only_two_of_them_for_infonce(
+    three_modalities: Dataset,
+) -> None:
     """Each sample lacks one modality in turn: no sample is complete, and all have a pair."""
-    train = three.split("train")
+    train = three_modalities.split("train")
     turn = np.arange(len(train)) % 3
     columns = {
         name: Features(column.values, turn != place)  # type: ignore[attr-defined]
         for place, (name, column) in enumerate(train.columns.items())
     }
-    space = tiny("infonce").fit(replace(train, columns=columns), three.split("validation"), QUIET)
-    assert space.modalities == three.modalities
+    space = tiny("infonce").fit(
+        replace(train, columns=columns), three_modalities.split("validation"), QUIET
+    )
+    assert space.modalities == three_modalities.modalities
 
 
 def test_own_settings_that_cannot_work_are_refused_by_name() -> None:

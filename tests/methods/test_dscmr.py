@@ -33,7 +33,9 @@ TABLE = {  # the table of the reference: what differs, and nothing else
 
 
 @pytest.fixture
-def recipe_of(points: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[[DSCMR], Recipe]:
+def recipe_of(
+    feature_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[DSCMR], Recipe]:
     """Return what a method decides: the recipe that it hands to training."""
     caught: list[Recipe] = []
 
@@ -44,7 +46,7 @@ def recipe_of(points: Dataset, monkeypatch: pytest.MonkeyPatch) -> Callable[[DSC
     monkeypatch.setattr(raw, "_recorded", lambda space, given: space)
 
     def run(method: DSCMR) -> Recipe:
-        method.fit(points.split("train"), points.split("validation"))
+        method.fit(feature_dataset.split("train"), feature_dataset.split("validation"))
         return caught[-1]
 
     return run
@@ -105,9 +107,9 @@ def test_each_item_can_be_chosen_alone(
     assert resolved(recipe_of(DSCMR(variant=variant, **options))) == expected
 
 
-def test_raw_items_have_their_own_length_and_rate(hues: Dataset) -> None:
+def test_raw_items_have_their_own_length_and_rate(raw_dataset: Dataset) -> None:
     record = DSCMR(hidden_dim=8, embedding_dim=4, patience=1).fit(
-        hues.split("train"), hues.split("validation"), QUIET
+        raw_dataset.split("train"), raw_dataset.split("validation"), QUIET
     )
     training = record.provenance["training"]
     assert (training["epochs"], training["learning_rate"], training["batch_size"]) == (60, 5e-4, 50)
@@ -144,9 +146,11 @@ def test_an_option_that_cannot_work_is_refused_at_once(option: dict[str, Any]) -
     assert caught.value.advice
 
 
-def test_an_unknown_device_is_refused_before_training(points: Dataset) -> None:
+def test_an_unknown_device_is_refused_before_training(feature_dataset: Dataset) -> None:
     with pytest.raises(SettingError, match="abacus"):
-        DSCMR(**TINY, device="abacus").fit(points.split("train"), points.split("validation"), QUIET)
+        DSCMR(**TINY, device="abacus").fit(
+            feature_dataset.split("train"), feature_dataset.split("validation"), QUIET
+        )
 
 
 def without_labels(part: Dataset) -> Dataset:
@@ -197,10 +201,12 @@ Change = Callable[[Dataset], Dataset]
     ],
 )
 def test_a_validation_part_that_does_not_fit_is_refused(
-    change: Change, message: str, points: Dataset
+    change: Change, message: str, feature_dataset: Dataset
 ) -> None:
     with pytest.raises(DataError) as caught:
-        DSCMR(**TINY).fit(points.split("train"), change(points.split("validation")), QUIET)
+        DSCMR(**TINY).fit(
+            feature_dataset.split("train"), change(feature_dataset.split("validation")), QUIET
+        )
     assert message in str(caught.value)
     assert caught.value.advice
 
@@ -214,10 +220,12 @@ def test_a_validation_part_that_does_not_fit_is_refused(
     ],
 )
 def test_a_training_part_that_teaches_nothing_is_refused(
-    change: Change, message: str, points: Dataset
+    change: Change, message: str, feature_dataset: Dataset
 ) -> None:
     with pytest.raises(DataError) as caught:
-        DSCMR(**TINY).fit(change(points.split("train")), points.split("validation"), QUIET)
+        DSCMR(**TINY).fit(
+            change(feature_dataset.split("train")), feature_dataset.split("validation"), QUIET
+        )
     assert message in str(caught.value)
     assert caught.value.advice
 
@@ -226,23 +234,23 @@ def weights(space: CommonSpace) -> dict[str, torch.Tensor]:
     return space.network.state_dict()
 
 
-def test_the_test_part_is_out_of_reach(points: Dataset) -> None:
+def test_the_test_part_is_out_of_reach(feature_dataset: Dataset) -> None:
     """Other test samples, labels and ids altogether leave every bit of the result as it was."""
-    poison = np.flatnonzero(points.splits == "test")
-    labels = points.labels.copy()
+    poison = np.flatnonzero(feature_dataset.splits == "test")
+    labels = feature_dataset.labels.copy()
     labels[poison] = np.roll(labels[poison], 1, axis=1)
     columns = {}
-    for name, column in points.columns.items():
+    for name, column in feature_dataset.columns.items():
         assert isinstance(column, Features)
         values = column.values.copy()
         values[poison] = 1e6 * np.roll(values[poison], 3, axis=0)
         columns[name] = Features(values)
-    ids = tuple(f"{name}!" if i in poison else name for i, name in enumerate(points.ids))
-    poisoned = replace(points, columns=columns, labels=labels, ids=ids)
-    assert poisoned.fingerprint != points.fingerprint
+    ids = tuple(f"{name}!" if i in poison else name for i, name in enumerate(feature_dataset.ids))
+    poisoned = replace(feature_dataset, columns=columns, labels=labels, ids=ids)
+    assert poisoned.fingerprint != feature_dataset.fingerprint
     first, second = (
         DSCMR(**TINY).fit(data.split("train"), data.split("validation"), QUIET)
-        for data in (points, poisoned)
+        for data in (feature_dataset, poisoned)
     )
     for name, tensor in weights(first).items():
         assert torch.equal(tensor, weights(second)[name])
@@ -251,10 +259,12 @@ def test_the_test_part_is_out_of_reach(points: Dataset) -> None:
     assert first.provenance == second.provenance
 
 
-def test_three_modalities_gaps_and_unlabelled_samples_are_learnt_from(three: Dataset) -> None:
+def test_three_modalities_gaps_and_unlabelled_samples_are_learnt_from(
+    three_modalities: Dataset,
+) -> None:
     """A sample without image is one without image: its row of numbers is never looked at."""
-    assert three.modalities == ("image", "type", "sound.wav")
-    part = three.split("train")
+    assert three_modalities.modalities == ("image", "type", "sound.wav")
+    part = three_modalities.split("train")
     labels = part.labels.copy()
     labels[::5] = False
     there = np.arange(len(part)) % 4 != 0
@@ -264,8 +274,10 @@ def test_three_modalities_gaps_and_unlabelled_samples_are_learnt_from(three: Dat
     for filling in (0.0, np.nan):
         values = np.where(there[:, None], image.values, filling)
         gappy = replace(with_column(part, "image", Features(values, there)), labels=labels)
-        spaces.append(DSCMR(**TINY).fit(gappy, three.split("validation"), QUIET))
+        spaces.append(DSCMR(**TINY).fit(gappy, three_modalities.split("validation"), QUIET))
     for name, tensor in weights(spaces[0]).items():
         assert torch.equal(tensor, weights(spaces[1])[name])
-    whole = DSCMR(**TINY).fit(replace(part, labels=labels), three.split("validation"), QUIET)
+    whole = DSCMR(**TINY).fit(
+        replace(part, labels=labels), three_modalities.split("validation"), QUIET
+    )
     assert not torch.equal(weights(whole)["hidden.0.weight"], weights(spaces[0])["hidden.0.weight"])

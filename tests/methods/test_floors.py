@@ -14,10 +14,11 @@ from commonspace.methods import LinearProbe, RawFeatures
 QUIET = cs.Run(observers=())
 
 
-def test_raw_features_are_compared_by_their_cosine(points: Dataset) -> None:
-    values = points.columns["text"].values  # type: ignore[attr-defined]
-    columns = {"image": Features(points.columns["image"].values[:, :5]), "text": Features(values)}  # type: ignore[attr-defined]
-    data = replace(points, columns=columns)
+def test_raw_features_are_compared_by_their_cosine(feature_dataset: Dataset) -> None:
+    values = feature_dataset.columns["text"].values  # type: ignore[attr-defined]
+    images = feature_dataset.columns["image"].values  # type: ignore[attr-defined]
+    columns = {"image": Features(images[:, :5]), "text": Features(values)}
+    data = replace(feature_dataset, columns=columns)
     space = RawFeatures().fit(data.split("train"), data.split("validation"), QUIET)
     embedded = space.embed_dataset(data)
     for name, column in columns.items():
@@ -25,23 +26,25 @@ def test_raw_features_are_compared_by_their_cosine(points: Dataset) -> None:
         np.testing.assert_allclose(embedded[name].vectors, expected, atol=1e-6)
 
 
-def test_raw_features_of_different_sizes_are_refused(points: Dataset) -> None:
+def test_raw_features_of_different_sizes_are_refused(feature_dataset: Dataset) -> None:
     with pytest.raises(DataError, match="cannot be compared") as caught:
-        RawFeatures().fit(points.split("train"), points.split("validation"), QUIET)
+        RawFeatures().fit(
+            feature_dataset.split("train"), feature_dataset.split("validation"), QUIET
+        )
     assert caught.value.found == "'image': 6, 'text': 5"
 
 
 @pytest.mark.parametrize("r", [0.001, 0.3])
-def test_the_probe_is_ridge_regression(r: float, three: Dataset) -> None:
+def test_the_probe_is_ridge_regression(r: float, three_modalities: Dataset) -> None:
     """(1 - r) C + r t I is, up to a factor that the cosine drops, C + r t / (1 - r) I."""
-    part = three.split("train")
+    part = three_modalities.split("train")
     labels = part.labels.copy()
     labels[::5] = False
     labels[1::5, 2] = True
     part = replace(part, labels=labels)
-    space = LinearProbe(regularisation=r).fit(part, three.split("validation"), QUIET)
+    space = LinearProbe(regularisation=r).fit(part, three_modalities.split("validation"), QUIET)
     known = labels.any(axis=1)
-    for name, column in three.columns.items():
+    for name, column in three_modalities.columns.items():
         X = part.columns[name].values[known].astype(np.float64)  # type: ignore[attr-defined]
         weight = r / (1 - r) * X.var(axis=0).mean() * len(X)
         model = Ridge(alpha=weight).fit(X, labels[known])

@@ -71,14 +71,14 @@ def oracle(
 @pytest.mark.parametrize("alignment", ["samples", "means"])
 @pytest.mark.parametrize(("alpha", "r"), [(1.0, 0.1), (10.0, 0.5)])
 def test_projections_equal_those_of_the_eigenproblem_in_features(
-    alpha: float, r: float, alignment: Alignment, three: Dataset
+    alpha: float, r: float, alignment: Alignment, three_modalities: Dataset
 ) -> None:
-    train = three.split("train")
+    train = three_modalities.split("train")
     columns = [column.values.astype(np.float64) for column in train.columns.values()]  # type: ignore[attr-defined]
     expected = [u[:, :3] for u in oracle(columns, train.labels, alpha, r, alignment)]
     expected = [u / np.linalg.norm(u, axis=1, keepdims=True) for u in expected]
     method = GMA(alpha=alpha, regularisation=r, dimension=3, alignment=alignment)
-    space = method.fit(train, three.split("validation"), QUIET)
+    space = method.fit(train, three_modalities.split("validation"), QUIET)
     found = [part.vectors for part in space.embed_dataset(train).values()]
     for i in range(3):
         for j in range(3):
@@ -87,9 +87,9 @@ def test_projections_equal_those_of_the_eigenproblem_in_features(
             )
 
 
-def test_directions_keep_the_constraint(points: Dataset) -> None:
+def test_directions_keep_the_constraint(feature_dataset: Dataset) -> None:
     """Each direction has v'Bv = 1, two have v'Bw = 0, for B without regularisation."""
-    views = paired_views(points.split("train"))
+    views = paired_views(feature_dataset.split("train"))
     V = multiview_directions(views, 1.0, 0.0, "samples")
     withins = [class_scatters(view).within for view in views.values()]
     first = np.trace(withins[0])

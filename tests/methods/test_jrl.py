@@ -46,9 +46,9 @@ def slow_rows(X: Array, k: int) -> Array:
     return W
 
 
-def gappy(three: Dataset) -> Dataset:
+def gappy(three_modalities: Dataset) -> Dataset:
     """Return the training part with gaps, and with samples that have no label or two."""
-    part = three.split("train")
+    part = three_modalities.split("train")
     rows = np.arange(len(part))
     columns = {
         name: Features(column.values, rows % 7 != place)  # type: ignore[attr-defined]
@@ -88,8 +88,8 @@ def objective(
     return total / len(part)
 
 
-def test_the_equations_are_those_of_the_objective(three: Dataset) -> None:
-    part = gappy(three)
+def test_the_equations_are_those_of_the_objective(three_modalities: Dataset) -> None:
+    part = gappy(three_modalities)
     columns = {
         name: standardised(part, name, np.flatnonzero(column.present))
         for name, column in part.columns.items()
@@ -152,8 +152,8 @@ def test_without_sparsity_it_is_least_squares() -> None:
     np.testing.assert_allclose(P, np.linalg.solve(A, B), atol=1e-6)
 
 
-def test_unlabelled_samples_take_part_through_the_graph(three: Dataset) -> None:
-    part, validation = gappy(three), three.split("validation")
+def test_unlabelled_samples_take_part_through_the_graph(three_modalities: Dataset) -> None:
+    part, validation = gappy(three_modalities), three_modalities.split("validation")
     moved = part.columns["image"].values.copy()  # type: ignore[attr-defined]
     moved[0] *= -3  # neither labelled nor, having no image, paired
     assert not part.labels[8].any()
@@ -167,11 +167,11 @@ def test_unlabelled_samples_take_part_through_the_graph(three: Dataset) -> None:
     assert np.abs(first - second).max() > 1e-3
 
 
-def test_the_space_is_the_solution(three: Dataset) -> None:
+def test_the_space_is_the_solution(three_modalities: Dataset) -> None:
     """Each vector is P'z of the standardised features, of unit length."""
-    part = gappy(three)
+    part = gappy(three_modalities)
     method = JRL(sparsity=0.05, graph=0.5, neighbours=3)
-    space = method.fit(part, three.split("validation"), QUIET)
+    space = method.fit(part, three_modalities.split("validation"), QUIET)
     columns = {
         name: standardised(part, name, np.flatnonzero(column.present))
         for name, column in part.columns.items()
@@ -185,7 +185,7 @@ def test_the_space_is_the_solution(three: Dataset) -> None:
         np.testing.assert_allclose(
             embedded, u / np.linalg.norm(u, axis=1, keepdims=True), atol=1e-5
         )
-    assert space.dimension == len(three.class_names)
+    assert space.dimension == len(three_modalities.class_names)
 
 
 @pytest.mark.parametrize(

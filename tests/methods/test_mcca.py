@@ -24,8 +24,8 @@ def scores(space: cs.CommonSpace, data: Dataset, one: str, other: str) -> NDArra
 
 
 @pytest.mark.parametrize("r", [0.0, 0.4])
-def test_of_two_modalities_it_is_cca(r: float, points: Dataset) -> None:
-    train, validation = points.split("train"), points.split("validation")
+def test_of_two_modalities_it_is_cca(r: float, feature_dataset: Dataset) -> None:
+    train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
     views = paired_views(train)
     _, rho = multiset_directions(views, r)
     _, _, S = canonical_directions(views["image"], views["text"], r)
@@ -33,13 +33,17 @@ def test_of_two_modalities_it_is_cca(r: float, points: Dataset) -> None:
     one = CCA(regularisation=r, dimension=3).fit(train, validation, QUIET)
     two = MCCA(regularisation=r, dimension=3).fit(train, validation, QUIET)
     np.testing.assert_allclose(
-        scores(one, points, "image", "text"), scores(two, points, "image", "text"), atol=1e-5
+        scores(one, feature_dataset, "image", "text"),
+        scores(two, feature_dataset, "image", "text"),
+        atol=1e-5,
     )
 
 
 @pytest.mark.parametrize("r", [0.0, 0.25])
-def test_of_three_it_solves_the_eigenproblem_in_features(r: float, three: Dataset) -> None:
-    train = three.split("train")
+def test_of_three_it_solves_the_eigenproblem_in_features(
+    r: float, three_modalities: Dataset
+) -> None:
+    train = three_modalities.split("train")
     columns = [column.values.astype(np.float64) for column in train.columns.values()]  # type: ignore[attr-defined]
     means = [X.mean(axis=0) for X in columns]
     centred = [X - mean for X, mean in zip(columns, means, strict=True)]
@@ -61,32 +65,37 @@ def test_of_three_it_solves_the_eigenproblem_in_features(r: float, three: Datase
 
     found = multiset_directions(paired_views(train), r)[1]
     np.testing.assert_allclose(found, rho[::-1][: len(found)], atol=1e-6)
-    space = MCCA(regularisation=r, dimension=3).fit(train, three.split("validation"), QUIET)
+    space = MCCA(regularisation=r, dimension=3).fit(
+        train, three_modalities.split("validation"), QUIET
+    )
     expected, start = {}, 0
-    for name, X, mean in zip(three.modalities, columns, means, strict=True):
+    for name, X, mean in zip(three_modalities.modalities, columns, means, strict=True):
         u = (X - mean) @ A[start : start + X.shape[1]]
         expected[name] = u / np.linalg.norm(u, axis=1, keepdims=True)
         start += X.shape[1]
-    for one in three.modalities:
-        for other in three.modalities:
+    for one in three_modalities.modalities:
+        for other in three_modalities.modalities:
             np.testing.assert_allclose(
                 scores(space, train, one, other), expected[one] @ expected[other].T, atol=1e-4
             )
 
 
-def test_the_order_of_modalities_does_not_matter(three: Dataset) -> None:
+def test_the_order_of_modalities_does_not_matter(three_modalities: Dataset) -> None:
     turned = replace(
-        three, columns={name: three.columns[name] for name in reversed(three.modalities)}
+        three_modalities,
+        columns={
+            name: three_modalities.columns[name] for name in reversed(three_modalities.modalities)
+        },
     )
     first, second = (
         MCCA(regularisation=0.1, dimension=3).fit(
             data.split("train"), data.split("validation"), QUIET
         )
-        for data in (three, turned)
+        for data in (three_modalities, turned)
     )
     np.testing.assert_allclose(
-        scores(first, three, "image", "sound.wav"),
-        scores(second, three, "image", "sound.wav"),
+        scores(first, three_modalities, "image", "sound.wav"),
+        scores(second, three_modalities, "image", "sound.wav"),
         atol=1e-5,
     )
 

@@ -38,9 +38,9 @@ def unpaired(data: Dataset, *, several: bool) -> Dataset:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_scatters_equal_the_definition(several: bool, three: Dataset) -> None:
+def test_scatters_equal_the_definition(several: bool, three_modalities: Dataset) -> None:
     """The form w'Sw is the scatter of projections, over the samples of all modalities."""
-    views = labelled_views(unpaired(three.split("train"), several=several))
+    views = labelled_views(unpaired(three_modalities.split("train"), several=several))
     S_W, H = multiview_scatters(views)
     assert len({len(view.values) for view in views.values()}) == 1
     draw = np.random.default_rng(0)
@@ -73,9 +73,9 @@ def test_directions_solve_the_eigenproblem() -> None:
     np.testing.assert_allclose(np.abs(V[:, ::-1][:, :3].T @ S_W @ W), np.eye(3), atol=1e-7)
 
 
-def test_the_space_has_a_dimension_less_than_classes(three: Dataset) -> None:
-    space = MvDA().fit(three.split("train"), three.split("validation"), QUIET)
-    assert space.dimension == len(three.class_names) - 1
+def test_the_space_has_a_dimension_less_than_classes(three_modalities: Dataset) -> None:
+    space = MvDA().fit(three_modalities.split("train"), three_modalities.split("validation"), QUIET)
+    assert space.dimension == len(three_modalities.class_names) - 1
 
 
 def slow_penalty(views: dict[str, View], w: Array) -> float:
@@ -93,8 +93,8 @@ def slow_penalty(views: dict[str, View], w: Array) -> float:
     return total * len(betas[0])
 
 
-def test_consistency_equals_the_definition(three: Dataset) -> None:
-    views = paired_views(three.split("train"))
+def test_consistency_equals_the_definition(three_modalities: Dataset) -> None:
+    views = paired_views(three_modalities.split("train"))
     M = consistency_penalty(views)
     draw = np.random.default_rng(2)
     for _ in range(3):
@@ -106,10 +106,10 @@ def test_consistency_equals_the_definition(three: Dataset) -> None:
     assert same @ twice @ same == pytest.approx(0, abs=1e-9)
 
 
-def test_the_eigenproblem_has_the_penalty_below(three: Dataset) -> None:
-    train = three.split("train")
+def test_the_eigenproblem_has_the_penalty_below(three_modalities: Dataset) -> None:
+    train = three_modalities.split("train")
     method = MvDA(consistency=0.01, regularisation=0.2)
-    space = method.fit(train, three.split("validation"), QUIET)
+    space = method.fit(train, three_modalities.split("validation"), QUIET)
     views = paired_views(train)
     S_W, H = multiview_scatters(views)
     below = shrunk(S_W, 0.2) + 0.01 * consistency_penalty(views)
@@ -129,9 +129,11 @@ def test_the_eigenproblem_has_the_penalty_below(three: Dataset) -> None:
             )
 
 
-def test_consistency_takes_complete_samples_and_plain_mvda_takes_all(three: Dataset) -> None:
+def test_consistency_takes_complete_samples_and_plain_mvda_takes_all(
+    three_modalities: Dataset,
+) -> None:
     """Changing a sample that lacks a modality changes the one and not the other."""
-    train, validation = three.split("train"), three.split("validation")
+    train, validation = three_modalities.split("train"), three_modalities.split("validation")
     rows = np.arange(len(train))
     spaces = []
     for shift in (0.0, 5.0):
@@ -177,19 +179,19 @@ def test_classes_that_can_be_told_apart_are() -> None:
     assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.99
 
 
-def test_one_class_is_refused(points: Dataset) -> None:
-    train = points.split("train")
+def test_one_class_is_refused(feature_dataset: Dataset) -> None:
+    train = feature_dataset.split("train")
     labels = np.zeros_like(train.labels)
     labels[:, 2] = True
     with pytest.raises(DataError, match="nothing to tell apart"):
-        MvDA().fit(replace(train, labels=labels), points.split("validation"), QUIET)
+        MvDA().fit(replace(train, labels=labels), feature_dataset.split("validation"), QUIET)
 
 
-def test_fewer_samples_than_features_need_regularisation(points: Dataset) -> None:
-    few = points.split("train").take(np.arange(6))
+def test_fewer_samples_than_features_need_regularisation(feature_dataset: Dataset) -> None:
+    few = feature_dataset.split("train").take(np.arange(6))
     with pytest.raises(SettingError, match="singular"):
-        MvDA(regularisation=0.0).fit(few, points.split("validation"), QUIET)
-    MvDA(regularisation=0.1).fit(few, points.split("validation"), QUIET)
+        MvDA(regularisation=0.0).fit(few, feature_dataset.split("validation"), QUIET)
+    MvDA(regularisation=0.1).fit(few, feature_dataset.split("validation"), QUIET)
 
 
 @pytest.mark.parametrize(

@@ -241,10 +241,13 @@ def test_the_share_of_the_network_is_the_most_likely_one(
         )
 
 
-def test_raw_texts_are_read_through_an_encoder(hues: Dataset, tmp_path: Path) -> None:
+def test_raw_texts_are_read_through_an_encoder(raw_dataset: Dataset, tmp_path: Path) -> None:
     """The space holds the encoder: it embeds sentences, and does so after saving and loading."""
-    pictures = [np.asarray(one).reshape(-1, 3).mean(axis=0) for one in hues.columns["image"].items]  # type: ignore[attr-defined]
-    data = replace(hues, columns={**hues.columns, "image": Features(np.stack(pictures))})
+    images = raw_dataset.columns["image"].items  # type: ignore[attr-defined]
+    pictures = [np.asarray(image).reshape(-1, 3).mean(axis=0) for image in images]
+    data = replace(
+        raw_dataset, columns={**raw_dataset.columns, "image": Features(np.stack(pictures))}
+    )
     space = fitted(data, raw=FromRaw(encoders={"text": "learnt"}))
     space.save(tmp_path / "run")
     loaded = cs.load(tmp_path / "run")

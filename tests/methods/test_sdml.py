@@ -61,13 +61,17 @@ def test_the_loss_equals_the_formula(share: float) -> None:
 
 
 def test_the_projection_is_orthonormal_drawn_from_the_seed_and_stays(
-    points: Dataset, witness: Callable[..., Any]
+    feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     drawn = []
     for seed in (0, 0, 1):
         watcher = witness()
         method = SDML(**TINY, seed=seed)
-        method.fit(points.split("train"), points.split("validation"), Run(observers=(watcher,)))
+        method.fit(
+            feature_dataset.split("train"),
+            feature_dataset.split("validation"),
+            Run(observers=(watcher,)),
+        )
         matrices = [one["heads.classes.matrix"] for one in watcher.weights.values()]
         assert len(matrices) == 5
         assert all(torch.equal(matrix, matrices[0]) for matrix in matrices)
@@ -78,11 +82,16 @@ def test_the_projection_is_orthonormal_drawn_from_the_seed_and_stays(
 
 
 def test_a_modality_is_learnt_as_if_the_other_were_not_there(
-    points: Dataset, witness: Callable[..., Any]
+    feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     """Other numbers in the text change no bit of the image branch, in any epoch."""
     seen = []
-    for data in (points, replace(points, columns={**points.columns, "text": _other(points)})):
+    for data in (
+        feature_dataset,
+        replace(
+            feature_dataset, columns={**feature_dataset.columns, "text": _other(feature_dataset)}
+        ),
+    ):
         watcher = witness()
         method = SDML(**TINY, batch_size=16)
         method.fit(data.split("train"), data.split("validation"), Run(observers=(watcher,)))
@@ -97,19 +106,19 @@ def _other(data: Dataset) -> Features:
     return Features(np.roll(values, 1, axis=1) * 3)
 
 
-def test_classes_end_along_their_columns(points: Dataset) -> None:
+def test_classes_end_along_their_columns(feature_dataset: Dataset) -> None:
     method = SDML(**{**TINY, "epochs": 80, "reconstruction": 0.1, "patience": None})
-    train = points.split("train")
-    space = method.fit(train, points.split("validation"), QUIET)
+    train = feature_dataset.split("train")
+    space = method.fit(train, feature_dataset.split("validation"), QUIET)
     P = space.network.state_dict()["heads.classes.matrix"].numpy()
     for name, column in train.columns.items():
         told = (space.embed(name, column) @ P).argmax(axis=1)
         assert np.mean(told == train.labels.argmax(axis=1)) > 0.9
 
 
-def test_fewer_dimensions_than_classes_are_refused(points: Dataset) -> None:
+def test_fewer_dimensions_than_classes_are_refused(feature_dataset: Dataset) -> None:
     with pytest.raises(SettingError, match="too small for the classes") as caught:
         SDML(**{**TINY, "embedding_dim": 3}).fit(
-            points.split("train"), points.split("validation"), QUIET
+            feature_dataset.split("train"), feature_dataset.split("validation"), QUIET
         )
     assert caught.value.expected.startswith("at least 4")

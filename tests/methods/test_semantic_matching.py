@@ -87,44 +87,46 @@ def by_hand(data: Dataset, name: str, C: float) -> Array:
 
 
 @pytest.mark.parametrize("similarity", ["correlation", "probability"])
-def test_sm_compares_the_posteriors(similarity: Similarity, three: Dataset) -> None:
+def test_sm_compares_the_posteriors(similarity: Similarity, three_modalities: Dataset) -> None:
     method = SemanticMatching(C=0.3, similarity=similarity)
-    space = method.fit(three.split("train"), three.split("validation"), QUIET)
-    for name, part in space.embed_dataset(three).items():
-        p = by_hand(three, name, 0.3)
+    space = method.fit(three_modalities.split("train"), three_modalities.split("validation"), QUIET)
+    for name, part in space.embed_dataset(three_modalities).items():
+        p = by_hand(three_modalities, name, 0.3)
         if similarity == "correlation":
             p /= np.linalg.norm(p, axis=1, keepdims=True)
         np.testing.assert_allclose(part.vectors, p, atol=1e-3)
 
 
-def test_the_probability_is_one_of_a_shared_class(points: Dataset) -> None:
+def test_the_probability_is_one_of_a_shared_class(feature_dataset: Dataset) -> None:
     """The inner product is the share of draws, one from each posterior, that agree."""
     method = SemanticMatching(C=0.3, similarity="probability")
-    space = method.fit(points.split("train"), points.split("validation"), QUIET)
-    u, v = (part.vectors[3].astype(np.float64) for part in space.embed_dataset(points).values())
+    space = method.fit(feature_dataset.split("train"), feature_dataset.split("validation"), QUIET)
+    u, v = (
+        part.vectors[3].astype(np.float64) for part in space.embed_dataset(feature_dataset).values()
+    )
     assert u.sum() == pytest.approx(1)
     draw = np.random.default_rng(0)
     drawn = [draw.choice(4, size=20000, p=p / p.sum()) for p in (u, v)]
     assert u @ v == pytest.approx(np.mean(drawn[0] == drawn[1]), abs=0.02)
 
 
-def test_scm_is_cca_and_then_sm(points: Dataset) -> None:
+def test_scm_is_cca_and_then_sm(feature_dataset: Dataset) -> None:
     """Projections of CCA on a data set of their own, through SM there: the same posteriors."""
-    train, validation = points.split("train"), points.split("validation")
+    train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
     correlated = cs.Dataset(
         name="projections",
-        ids=points.ids,
-        columns=projections(points),
-        labels=points.labels,
-        class_names=points.class_names,
-        splits=points.splits,
+        ids=feature_dataset.ids,
+        columns=projections(feature_dataset),
+        labels=feature_dataset.labels,
+        class_names=feature_dataset.class_names,
+        splits=feature_dataset.splits,
     )
     sm = SemanticMatching(C=0.3).fit(
         correlated.split("train"), correlated.split("validation"), QUIET
     )
     scm = SemanticMatching(canonical=True, C=0.3, regularisation=0.0).fit(train, validation, QUIET)
-    expected, found = sm.embed_dataset(correlated), scm.embed_dataset(points)
-    for name in points.modalities:
+    expected, found = sm.embed_dataset(correlated), scm.embed_dataset(feature_dataset)
+    for name in feature_dataset.modalities:
         np.testing.assert_allclose(found[name].vectors, expected[name].vectors, atol=1e-3)
 
 
@@ -141,15 +143,15 @@ def projections(data: Dataset) -> dict[str, Features]:
     }
 
 
-def test_labels_without_pairs_are_enough_for_sm(points: Dataset) -> None:
-    train, validation = points.split("train"), points.split("validation")
+def test_labels_without_pairs_are_enough_for_sm(feature_dataset: Dataset) -> None:
+    train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
     half = np.arange(len(train)) // 4 % 2 == 0
     columns = {
         name: Features(column.values, mask)  # type: ignore[attr-defined]
         for (name, column), mask in zip(train.columns.items(), (half, ~half), strict=True)
     }
     space = SemanticMatching().fit(replace(train, columns=columns), validation, QUIET)
-    figures = cs.evaluate(space, points.split("test"))
+    figures = cs.evaluate(space, feature_dataset.split("test"))
     assert figures["average"]["map"] > 0.4  # chance is 0.25
 
 

@@ -16,10 +16,10 @@ MakeSpace = Callable[[Dataset], CommonSpace]
 
 
 def test_few_of_many_are_drawn_the_same_for_each_modality(
-    points: Dataset, space_of: MakeSpace
+    feature_dataset: Dataset, space_of: MakeSpace
 ) -> None:
-    found = embeddings(space_of(points), points.split("train"))
-    drawn = clouds_of(space_of(points), found, most=8, seed=0)
+    found = embeddings(space_of(feature_dataset), feature_dataset.split("train"))
+    drawn = clouds_of(space_of(feature_dataset), found, most=8, seed=0)
     assert drawn.counts == {"image": (8, 40), "text": (8, 40)}
     assert drawn.unit
     image, text = drawn.clouds
@@ -28,37 +28,41 @@ def test_few_of_many_are_drawn_the_same_for_each_modality(
     rows = [
         int(np.flatnonzero((found.vectors["image"] == v).all(axis=1))[0]) for v in image.vectors
     ]
-    column = points.split("train").columns["image"]
+    column = feature_dataset.split("train").columns["image"]
     assert isinstance(column, Features)
     np.testing.assert_array_equal(image.features, column.values[rows])
 
 
-def test_unlabelled_samples_and_absent_modalities(points: Dataset, space_of: MakeSpace) -> None:
-    part = points.split("test")
+def test_unlabelled_samples_and_absent_modalities(
+    feature_dataset: Dataset, space_of: MakeSpace
+) -> None:
+    part = feature_dataset.split("test")
     bare = replace(
         part,
         labels=np.zeros_like(part.labels),
         columns={**part.columns, "text": Features(np.zeros((16, 5)), np.zeros(16))},
     )
-    drawn = clouds_of(space_of(points), embeddings(space_of(points), bare), most=99, seed=0)
+    drawn = clouds_of(
+        space_of(feature_dataset), embeddings(space_of(feature_dataset), bare), most=99, seed=0
+    )
     assert [one.modality for one in drawn.clouds] == ["image"]
     assert (drawn.clouds[0].classes == -1).all()
 
 
-def test_a_space_with_an_encoder_shows_its_features(hues: Dataset) -> None:
+def test_a_space_with_an_encoder_shows_its_features(raw_dataset: Dataset) -> None:
     """What learns from nothing along with the space has no panel of its own; an encoder has."""
     from commonspace.methods import DSCMR, FromRaw
 
     raw = FromRaw(encoders={"text": "learnt"})
     method = DSCMR(epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", raw=raw)
-    train, validation = hues.split("train"), hues.split("validation")
+    train, validation = raw_dataset.split("train"), raw_dataset.split("validation")
     space = method.fit(train, validation, cs.Run(observers=()))
-    drawn = clouds_of(space, embeddings(space, hues.split("test")), most=99, seed=0)
+    drawn = clouds_of(space, embeddings(space, raw_dataset.split("test")), most=99, seed=0)
     image, text = drawn.clouds
     assert image.features is None
     assert drawn.features_called == {"text": "features of the encoder"}
     source = Source(train, validation, "text", several="concatenate", seed=0, train_now=True)
     encoder = encoder_from_spec("learnt", source)
-    expected = encoder(hues.split("test").columns["text"]).numpy()
+    expected = encoder(raw_dataset.split("test").columns["text"]).numpy()
     assert text.features is not None
     np.testing.assert_allclose(text.features, expected, rtol=1e-4, atol=1e-5)

@@ -91,19 +91,21 @@ def test_a_named_data_set_must_have_some_of_the_samples(folder: Path) -> None:
         find_items(strangers, str(folder), None)
 
 
-def test_raw_items_show_themselves(hues: Dataset) -> None:
-    assert find_items(hues, None, None) == (None, "")
-    items = Items(hues)
+def test_raw_items_show_themselves(raw_dataset: Dataset) -> None:
+    assert find_items(raw_dataset, None, None) == (None, "")
+    items = Items(raw_dataset)
     card = items.card(0, "image")
     assert card.picture is not None
     assert card.picture.shape == (64, 64, 3)
-    texts = hues.columns["text"]
+    texts = raw_dataset.columns["text"]
     assert isinstance(texts, Texts)
     assert items.card(0, "text").text == texts.items[0][0]
 
 
-def test_a_picture_that_is_gone_gives_its_reason(hues: Dataset, tmp_path: Path) -> None:
-    gone = replace(hues, columns={"image": Images([tmp_path / "gone.png"] * len(hues))})
+def test_a_picture_that_is_gone_gives_its_reason(raw_dataset: Dataset, tmp_path: Path) -> None:
+    gone = replace(
+        raw_dataset, columns={"image": Images([tmp_path / "gone.png"] * len(raw_dataset))}
+    )
     assert Items(gone).card(0, "image").problem.startswith("gone.png: ")
-    bare = replace(hues, columns={"image": Features(np.eye(len(hues)))})
+    bare = replace(raw_dataset, columns={"image": Features(np.eye(len(raw_dataset)))})
     assert Items(bare).card(0, "image").problem == ""

@@ -37,23 +37,23 @@ def names(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def written(
-    points: Dataset, space_of: MakeSpace, tmp_path_factory: pytest.TempPathFactory
+    feature_dataset: Dataset, space_of: MakeSpace, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Heard, list[str]]:
     """Write one report that several tests look at."""
     folder, heard = tmp_path_factory.mktemp("reports") / "report", Heard()
-    subject = Subject("run", space_of(points), points.split("test"))
+    subject = Subject("run", space_of(feature_dataset), feature_dataset.split("test"))
     return folder, heard, write_report(subject, folder, QUICK, heard)
 
 
 def test_a_report_holds_the_figures_of_the_package(
-    points: Dataset, space_of: MakeSpace, written: tuple[Path, Heard, list[str]]
+    feature_dataset: Dataset, space_of: MakeSpace, written: tuple[Path, Heard, list[str]]
 ) -> None:
     folder, heard, notes = written
     pictures = {"common-space", "curves", "classes", "confusion-image-text", "confusion-text-image",
                 "queries-image-text", "queries-text-image"}  # fmt: skip
     assert names(folder) == {f"{one}.svg" for one in pictures} | {PAGE, "report.json"}
     numbers = json.loads((folder / "report.json").read_text("utf-8"))
-    expected = cs.evaluate(space_of(points), points.split("test"))
+    expected = cs.evaluate(space_of(feature_dataset), feature_dataset.split("test"))
     page = (folder / PAGE).read_text("utf-8")
     for direction in ("image->text", "text->image"):
         figures = numbers["directions"][direction]
@@ -78,20 +78,20 @@ def test_the_page_points_only_into_itself(written: tuple[Path, Heard, list[str]]
 
 
 def test_the_same_report_has_the_same_bytes(
-    points: Dataset,
+    feature_dataset: Dataset,
     space_of: MakeSpace,
     written: tuple[Path, Heard, list[str]],
     tmp_path: Path,
 ) -> None:
-    subject = Subject("run", space_of(points), points.split("test"))
+    subject = Subject("run", space_of(feature_dataset), feature_dataset.split("test"))
     write_report(subject, tmp_path / "again", QUICK)
     for name in names(written[0]):
         assert (tmp_path / "again" / name).read_bytes() == (written[0] / name).read_bytes(), name
 
 
-def odd(three: Dataset) -> Dataset:
+def odd(three_modalities: Dataset) -> Dataset:
     """Return samples with every oddity: hostile names, gaps, no labels, several, absent classes."""
-    part = three.split("test")
+    part = three_modalities.split("test")
     labels = part.labels.copy()
     labels[:, 3] = False  # nobody is a dog; those who were have no label
     labels[0, :2] = True
@@ -110,9 +110,9 @@ def odd(three: Dataset) -> Dataset:
 
 
 def test_odd_samples_are_reported_in_words(
-    three: Dataset, space_of: MakeSpace, tmp_path: Path
+    three_modalities: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
-    subject = Subject(HOSTILE, space_of(three), odd(three))
+    subject = Subject(HOSTILE, space_of(three_modalities), odd(three_modalities))
     notes = write_report(subject, tmp_path / "report", QUICK)
     said = "\n".join(notes)
     assert "Classes without a sample in this split" in said
@@ -128,9 +128,9 @@ def test_odd_samples_are_reported_in_words(
 
 
 def test_a_direction_that_cannot_be_judged_says_why(
-    points: Dataset, space_of: MakeSpace, tmp_path: Path
+    feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
-    part = points.split("test")
+    part = feature_dataset.split("test")
     text = part.columns["text"]
     assert isinstance(text, Features)
     unlabelled = np.arange(16) < 8
@@ -139,24 +139,26 @@ def test_a_direction_that_cannot_be_judged_says_why(
         labels=np.where(unlabelled[:, None], False, part.labels),
         columns={**part.columns, "text": Features(text.values, unlabelled)},
     )
-    notes = write_report(Subject("run", space_of(points), data), tmp_path / "report", QUICK)
+    notes = write_report(
+        Subject("run", space_of(feature_dataset), data), tmp_path / "report", QUICK
+    )
     assert any(note.startswith("text->image cannot be judged: no query") for note in notes)
     assert not any(name.startswith("queries-text") for name in names(tmp_path / "report"))
 
 
 def test_where_nothing_can_be_judged_there_is_no_report(
-    points: Dataset, space_of: MakeSpace, tmp_path: Path
+    feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
-    part = points.split("test")
+    part = feature_dataset.split("test")
     data = replace(part, labels=np.zeros_like(part.labels))
     with pytest.raises(DataError, match="nothing can be judged"):
-        write_report(Subject("run", space_of(points), data), tmp_path / "report", QUICK)
+        write_report(Subject("run", space_of(feature_dataset), data), tmp_path / "report", QUICK)
     assert names(tmp_path) == set()
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), DataError("broken")])
 def test_what_is_broken_off_leaves_nothing(
-    points: Dataset,
+    feature_dataset: Dataset,
     space_of: MakeSpace,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,17 +170,23 @@ def test_what_is_broken_off_leaves_nothing(
 
     monkeypatch.setattr(module, "draw_space", broken)
     with pytest.raises(type(stop)):
-        write_report(Subject("run", space_of(points), points.split("test")), tmp_path / "r", QUICK)
+        write_report(
+            Subject("run", space_of(feature_dataset), feature_dataset.split("test")),
+            tmp_path / "r",
+            QUICK,
+        )
     assert names(tmp_path) == set()
 
 
 def test_a_place_that_is_taken_is_refused_before_any_work(
-    points: Dataset, space_of: MakeSpace, tmp_path: Path
+    feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
     (tmp_path / "kept").write_text("kept")
     heard = Heard()
     with pytest.raises(OutputError, match="already there"):
-        write_report(Subject("r", space_of(points), points), tmp_path, QUICK, heard)
+        write_report(
+            Subject("r", space_of(feature_dataset), feature_dataset), tmp_path, QUICK, heard
+        )
     assert heard.shares == []
     assert names(tmp_path) == {"kept"}
 
@@ -190,12 +198,14 @@ def test_options_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
 
 
 def test_a_missing_package_is_named_before_any_work(
-    points: Dataset, space_of: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     heard = Heard()
     with pytest.raises(MissingExtraError, match="jinja2") as caught:
-        write_report(Subject("r", space_of(points), points), tmp_path / "r", QUICK, heard)
+        write_report(
+            Subject("r", space_of(feature_dataset), feature_dataset), tmp_path / "r", QUICK, heard
+        )
     assert "commonspace[plots]" in caught.value.advice
     assert heard.shares == []
     assert names(tmp_path) == set()

@@ -119,24 +119,28 @@ def test_broken_off_it_may_be_given_up(
     assert answers(index, 6) == before
 
 
-def test_a_space_without_a_modality_of_the_items_is_refused(index: Index, three: Dataset) -> None:
-    lacking = LinearProbe().fit(three.split("train"), three.split("validation"))
+def test_a_space_without_a_modality_of_the_items_is_refused(
+    index: Index, three_modalities: Dataset
+) -> None:
+    lacking = LinearProbe().fit(
+        three_modalities.split("train"), three_modalities.split("validation")
+    )
     with pytest.raises(SettingError, match="does not know 'text'"):
         index.migrate(lacking)
     assert answers(index, 6)
 
 
-def test_readers_ask_on_while_the_index_moves(hues: Dataset, tmp_path: Path) -> None:
+def test_readers_ask_on_while_the_index_moves(raw_dataset: Dataset, tmp_path: Path) -> None:
     """Between spaces of different sizes, no search may meet vectors of the other one."""
     spaces = [
         cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=size, device="cpu").fit(
-            hues.split("train"), hues.split("validation"), cs.Run(observers=())
+            raw_dataset.split("train"), raw_dataset.split("validation"), cs.Run(observers=())
         )
         for size in (8, 5)
     ]
     wanted: list[list[str]] = []
     for number, space in enumerate(spaces):
-        with Index.create(tmp_path / f"{number}", space, hues) as alone:
+        with Index.create(tmp_path / f"{number}", space, raw_dataset) as alone:
             wanted.append([one.id for one in alone.search(text="a red wall")])
     found: list[list[str]] = []
     done = threading.Event()
@@ -157,22 +161,25 @@ def test_readers_ask_on_while_the_index_moves(hues: Dataset, tmp_path: Path) -> 
     assert all(one in wanted for one in found)
 
 
-def test_raw_items_are_embedded_anew(hues: Dataset, tmp_path: Path, space: CommonSpace) -> None:
+def test_raw_items_are_embedded_anew(
+    raw_dataset: Dataset, tmp_path: Path, space: CommonSpace
+) -> None:
     one, other = (
         cs.DSCMR(
             variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", seed=seed
-        ).fit(hues.split("train"), hues.split("validation"), cs.Run(observers=()))
+        ).fit(raw_dataset.split("train"), raw_dataset.split("validation"), cs.Run(observers=()))
         for seed in (0, 1)
     )
     with (
-        Index.create(tmp_path / "one", one, hues) as index,
-        Index.create(tmp_path / "other", other, hues) as expected,
+        Index.create(tmp_path / "one", one, raw_dataset) as index,
+        Index.create(tmp_path / "other", other, raw_dataset) as expected,
     ):
-        assert index.migrate(other) == 2 * len(hues)
+        assert index.migrate(other) == 2 * len(raw_dataset)
         found, wanted = (each.search(text="a red wall", k=99) for each in (index, expected))
         assert [item.id for item in found] == [item.id for item in wanted]
         strange = replace(
-            hues, columns={name: Features(np.eye(len(hues))) for name in hues.columns}
+            raw_dataset,
+            columns={name: Features(np.eye(len(raw_dataset))) for name in raw_dataset.columns},
         )
         features = LinearProbe().fit(strange.split("train"), strange.split("validation"))
         with pytest.raises(SettingError, match="encoder of 'image' is not known"):

@@ -18,28 +18,30 @@ from commonspace.retrieval import Change, Index, Query
 
 
 @pytest.fixture(scope="module")
-def raw_space(hues: Dataset) -> CommonSpace:
+def raw_space(raw_dataset: Dataset) -> CommonSpace:
     """Return a space of raw pictures and texts."""
     method = cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
-    return method.fit(hues.split("train"), hues.split("validation"), cs.Run(observers=()))
+    return method.fit(
+        raw_dataset.split("train"), raw_dataset.split("validation"), cs.Run(observers=())
+    )
 
 
 @pytest.fixture(scope="module")
-def photos(hues: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def photos(raw_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Return the same samples with picture files in place of arrays, and some gaps."""
     folder = tmp_path_factory.mktemp("photos")
-    pictures = hues.columns["image"]
+    pictures = raw_dataset.columns["image"]
     assert isinstance(pictures, Images)
     paths: list[Path | None] = []
-    for name, picture in zip(hues.ids, pictures.items, strict=True):
+    for name, picture in zip(raw_dataset.ids, pictures.items, strict=True):
         assert isinstance(picture, np.ndarray)
         paths.append(folder / f"{name}.png")
         Image.fromarray(picture).save(folder / f"{name}.png")
     paths[3] = None
-    texts = hues.columns["text"]
+    texts = raw_dataset.columns["text"]
     assert isinstance(texts, Texts)
     gaps = [*texts.items[:5], (), *texts.items[6:]]
-    return replace(hues, columns={"image": Images(paths), "text": Texts(gaps)})
+    return replace(raw_dataset, columns={"image": Images(paths), "text": Texts(gaps)})
 
 
 def by_hand(space: CommonSpace, data: Dataset, query: NDArray[np.float32], k: int) -> list[str]:
@@ -52,9 +54,9 @@ def by_hand(space: CommonSpace, data: Dataset, query: NDArray[np.float32], k: in
 
 @pytest.mark.parametrize("files", [False, True])
 def test_words_and_pictures_find_what_a_search_by_hand_finds(
-    raw_space: CommonSpace, hues: Dataset, photos: Dataset, tmp_path: Path, files: bool
+    raw_space: CommonSpace, raw_dataset: Dataset, photos: Dataset, tmp_path: Path, files: bool
 ) -> None:
-    data = photos if files else hues
+    data = photos if files else raw_dataset
     picture = photos.columns["image"].items[7]  # type: ignore[attr-defined]
     with Index.create(tmp_path / "index", raw_space, data) as index:
         words = raw_space.embed("text", ["a green door"])[0]

@@ -25,18 +25,18 @@ ODD = ("a/b", "two words", "50% off?", "ünïcode#1", "..", "x/image")
 
 
 @pytest.fixture(scope="session")
-def shop(hues: Dataset) -> Dataset:
+def shop(raw_dataset: Dataset) -> Dataset:
     """Pictures and texts with prices; some ids are not fit for an address as they are."""
-    ids = (*ODD, *hues.ids[len(ODD) :])
+    ids = (*ODD, *raw_dataset.ids[len(ODD) :])
     prices = [float(place) for place in range(len(ids))]
     brands = ["Acme" if place % 2 else None for place in range(len(ids))]
     return Dataset(
         name="shop",
         ids=ids,
-        columns=hues.columns,
-        labels=hues.labels,
-        class_names=hues.class_names,
-        splits=hues.splits,
+        columns=raw_dataset.columns,
+        labels=raw_dataset.labels,
+        class_names=raw_dataset.class_names,
+        splits=raw_dataset.splits,
         fields={"price": prices, "brand": brands},
     )
 

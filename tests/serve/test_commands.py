@@ -52,12 +52,14 @@ def test_the_command_makes_a_map_of_every_vector(index: Path, tmp_path: Path) ->
     assert len(found["x"]) == 72
 
 
-def test_the_posterior_is_that_of_the_network(points: Dataset) -> None:
+def test_the_posterior_is_that_of_the_network(feature_dataset: Dataset) -> None:
     method = PosteriorMatching(epochs=1, hidden_dim=8, device="cpu")
-    space = method.fit(points.split("train"), points.split("validation"), cs.Run(observers=()))
+    space = method.fit(
+        feature_dataset.split("train"), feature_dataset.split("validation"), cs.Run(observers=())
+    )
     network = space.network
     assert isinstance(network, PosteriorNetwork)
-    item = points.columns["image"].take(np.array([3]))
+    item = feature_dataset.columns["image"].take(np.array([3]))
     with torch.inference_mode():
         rescaled = network.rescaled("image", space.inputs["image"](item))
         wanted = network.posterior("image", rescaled)[0].numpy()

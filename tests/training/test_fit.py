@@ -44,13 +44,13 @@ def figures(records: list[EpochRecord]) -> list[dict[str, Any]]:
 
 
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "features, shuffled": ("points", {}),
-    "as released, in order": ("points", {"variant": "released"}),
-    "closed form": ("points", {"classifier": "closed_form"}),
-    "three modalities": ("three", {}),
-    "raw, with dropout": ("hues", {}),
-    "bfloat16": ("points", {"precision": "bfloat16"}),
-    "early stop": ("points", {"patience": 1, "epochs": 9, "learning_rate": 3e-2}),
+    "features, shuffled": ("feature_dataset", {}),
+    "as released, in order": ("feature_dataset", {"variant": "released"}),
+    "closed form": ("feature_dataset", {"classifier": "closed_form"}),
+    "three modalities": ("three_modalities", {}),
+    "raw, with dropout": ("raw_dataset", {}),
+    "bfloat16": ("feature_dataset", {"precision": "bfloat16"}),
+    "early stop": ("feature_dataset", {"patience": 1, "epochs": 9, "learning_rate": 3e-2}),
 }
 
 
@@ -99,25 +99,27 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     assert not equal(first.weights[1], other.weights[1])
 
 
-def test_the_generators_of_the_caller_stay_as_they_were(hues: Dataset, tmp_path: Path) -> None:
+def test_the_generators_of_the_caller_stay_as_they_were(
+    raw_dataset: Dataset, tmp_path: Path
+) -> None:
     states = torch.get_rng_state(), np.random.get_state(legacy=False)  # noqa: NPY002
-    fit(DSCMR(**{**TINY, "epochs": 1}), hues, folder=tmp_path)
+    fit(DSCMR(**{**TINY, "epochs": 1}), raw_dataset, folder=tmp_path)
     assert torch.equal(states[0], torch.get_rng_state())
     assert str(states[1]) == str(np.random.get_state(legacy=False))  # noqa: NPY002
 
 
 def test_the_weights_are_those_of_the_best_epoch(
-    points: Dataset, witness: Callable[..., Any]
+    feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     watcher = witness()
-    space = fit(DSCMR(**{**TINY, "epochs": 12, "learning_rate": 3e-2}), points, watcher)
+    space = fit(DSCMR(**{**TINY, "epochs": 12, "learning_rate": 3e-2}), feature_dataset, watcher)
     scores = [record.validation_map for record in watcher.records]
     best = int(np.argmax(scores)) + 1
     assert best < len(scores), "otherwise nothing would be shown"
     assert space.provenance["chosen"]["epoch"] == best
     assert equal(space.network.state_dict(), watcher.weights[best])
     assert not equal(space.network.state_dict(), watcher.weights[len(scores)])
-    part = points.split("validation")
+    part = feature_dataset.split("validation")
     vectors = {name: space.embed(name, column) for name, column in part.columns.items()}
     labels = dict.fromkeys(vectors, part.labels)
     figure = evaluate_retrieval(vectors, labels)["average"]["map"]
@@ -126,11 +128,11 @@ def test_the_weights_are_those_of_the_best_epoch(
 
 @pytest.mark.parametrize("patience", [1, 3, None])
 def test_training_stops_after_that_many_epochs_without_a_better_one(
-    patience: int | None, points: Dataset, witness: Callable[..., Any]
+    patience: int | None, feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     watcher = witness()
     method = DSCMR(**{**TINY, "epochs": 25, "patience": patience, "learning_rate": 3e-2})
-    fit(method, points, watcher)
+    fit(method, feature_dataset, watcher)
     scores = [record.validation_map for record in watcher.records]
     if patience is None:
         assert len(scores) == 25
@@ -141,10 +143,10 @@ def test_training_stops_after_that_many_epochs_without_a_better_one(
 
 
 def test_observers_hear_of_every_step_and_epoch(
-    points: Dataset, witness: Callable[..., Any]
+    feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     watcher = witness()
-    fit(DSCMR(**{**TINY, "batch_size": 15}), points, watcher)
+    fit(DSCMR(**{**TINY, "batch_size": 15}), feature_dataset, watcher)
     assert watcher.started_with == [(4, 3, 0)]  # 40 samples in batches of 15: three steps
     assert watcher.steps == 4 * 3
     assert [record.epoch for record in watcher.records] == [1, 2, 3, 4]
@@ -155,11 +157,11 @@ def test_observers_hear_of_every_step_and_epoch(
 
 
 def test_observers_hear_of_the_end_of_a_killed_training(
-    points: Dataset, witness: Callable[..., Any]
+    feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     watcher = witness(dies_in=2)
     with pytest.raises(KeyboardInterrupt):
-        fit(DSCMR(**TINY), points, watcher)
+        fit(DSCMR(**TINY), feature_dataset, watcher)
     assert watcher.endings == 1
 
 
@@ -170,10 +172,12 @@ def test_observers_hear_of_the_end_of_a_killed_training(
         {"learning_rate": 1e30, "batch_size": 8},  # and the loss in the next
     ],
 )
-def test_a_training_that_diverges_says_so(options: dict[str, Any], points: Dataset) -> None:
+def test_a_training_that_diverges_says_so(
+    options: dict[str, Any], feature_dataset: Dataset
+) -> None:
     method = DSCMR(**{**TINY, "variant": "released", "batch_size": 40, **options})
     with pytest.raises(TrainingError) as caught:
-        fit(method, points)
+        fit(method, feature_dataset)
     assert "finite" in str(caught.value)
     assert "learning rate" in caught.value.advice
 
@@ -197,86 +201,90 @@ def killed(method: DSCMR, data: Dataset, folder: Path, witness: Callable[..., An
 def test_the_checkpoint_of_other_settings_is_refused(
     change: dict[str, Any],
     difference: str,
-    points: Dataset,
+    feature_dataset: Dataset,
     tmp_path: Path,
     witness: Callable[..., Any],
 ) -> None:
-    path = killed(DSCMR(**TINY), points, tmp_path, witness)
+    path = killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
     before = path.read_bytes()
     with pytest.raises(SpaceError, match="another training") as caught:
-        fit(DSCMR(**{**TINY, **change}), points, folder=tmp_path, resume=True)
+        fit(DSCMR(**{**TINY, **change}), feature_dataset, folder=tmp_path, resume=True)
     assert difference in caught.value.found
     assert path.read_bytes() == before
 
 
 def test_the_checkpoint_of_other_data_is_refused(
-    points: Dataset, tmp_path: Path, witness: Callable[..., Any]
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
 ) -> None:
-    killed(DSCMR(**TINY), points, tmp_path, witness)
-    order = np.arange(len(points))[::-1]
+    killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
+    order = np.arange(len(feature_dataset))[::-1]
     with pytest.raises(SpaceError, match="another training") as caught:
-        fit(DSCMR(**TINY), points.take(order), folder=tmp_path, resume=True)
+        fit(DSCMR(**TINY), feature_dataset.take(order), folder=tmp_path, resume=True)
     assert "data.fingerprint was" in caught.value.found
 
 
-def test_there_must_be_a_checkpoint_to_resume_from(points: Dataset, tmp_path: Path) -> None:
+def test_there_must_be_a_checkpoint_to_resume_from(
+    feature_dataset: Dataset, tmp_path: Path
+) -> None:
     with pytest.raises(SpaceError, match="no such file"):
-        fit(DSCMR(**TINY), points, folder=tmp_path, resume=True)
+        fit(DSCMR(**TINY), feature_dataset, folder=tmp_path, resume=True)
 
 
 def test_a_new_training_writes_over_no_checkpoint(
-    points: Dataset, tmp_path: Path, witness: Callable[..., Any]
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
 ) -> None:
-    path = killed(DSCMR(**TINY), points, tmp_path, witness)
+    path = killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
     before = path.read_bytes()
     with pytest.raises(OutputError, match="already there") as caught:
-        fit(DSCMR(**TINY), points, folder=tmp_path)
+        fit(DSCMR(**TINY), feature_dataset, folder=tmp_path)
     assert "resume" in caught.value.advice
     assert path.read_bytes() == before
 
 
 def test_the_folder_of_the_checkpoint_is_made_before_the_first_step(
-    points: Dataset, tmp_path: Path, witness: Callable[..., Any]
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
 ) -> None:
-    fit(DSCMR(**TINY), points, folder=tmp_path / "new" / "deep")
+    fit(DSCMR(**TINY), feature_dataset, folder=tmp_path / "new" / "deep")
     assert (tmp_path / "new" / "deep" / CHECKPOINT).exists()
     (tmp_path / "file").write_text("taken")
     watcher = witness()
     with pytest.raises(OutputError, match="could not be made"):
-        fit(DSCMR(**TINY), points, watcher, folder=tmp_path / "file" / "run")
+        fit(DSCMR(**TINY), feature_dataset, watcher, folder=tmp_path / "file" / "run")
     assert watcher.steps == 0
 
 
 def test_a_finished_training_is_resumed_without_another_step(
-    points: Dataset, tmp_path: Path, witness: Callable[..., Any]
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
 ) -> None:
-    whole = fit(DSCMR(**TINY), points, folder=tmp_path)
+    whole = fit(DSCMR(**TINY), feature_dataset, folder=tmp_path)
     watcher = witness()
-    again = fit(DSCMR(**TINY), points, watcher, folder=tmp_path, resume=True)
+    again = fit(DSCMR(**TINY), feature_dataset, watcher, folder=tmp_path, resume=True)
     assert watcher.steps == 0
     assert equal(whole.network.state_dict(), again.network.state_dict())
     assert again.provenance["chosen"] == whole.provenance["chosen"]
 
 
-def test_the_space_carries_the_record_of_its_fitting(points: Dataset) -> None:
+def test_the_space_carries_the_record_of_its_fitting(feature_dataset: Dataset) -> None:
     method = DSCMR(**TINY, seed=3)
-    record = fit(method, points).provenance
+    record = fit(method, feature_dataset).provenance
     assert record["method"] == {"name": "dscmr", "options": asdict(method)}
     assert record["training"]["seed"] == 3
-    assert record["data"]["fingerprint"] == points.split("train").fingerprint
-    assert record["validation"]["fingerprint"] == points.split("validation").fingerprint
+    assert record["data"]["fingerprint"] == feature_dataset.split("train").fingerprint
+    assert record["validation"]["fingerprint"] == feature_dataset.split("validation").fingerprint
     assert (record["data"]["samples"], record["validation"]["samples"]) == (40, 24)
     assert record["versions"]["torch"] == torch.__version__
     assert set(record["versions"]) >= {"python", "numpy", "commonspace"}
     json.dumps(record)
 
 
-def test_bfloat16_learns_what_float32_learns(points: Dataset, witness: Callable[..., Any]) -> None:
+def test_bfloat16_learns_what_float32_learns(
+    feature_dataset: Dataset, witness: Callable[..., Any]
+) -> None:
     """bfloat16 has 8 bits: after a few steps the losses agree to within 1 %, and are not equal."""
     seen = {}
     for precision in ("float32", "bfloat16"):
         seen[precision] = witness()
-        fit(DSCMR(**TINY, precision=precision), points, seen[precision])
+        fit(DSCMR(**TINY, precision=precision), feature_dataset, seen[precision])
     for exact, rounded in zip(seen["float32"].records, seen["bfloat16"].records, strict=True):
         for name, value in exact.losses.items():
             assert rounded.losses[name] == pytest.approx(value, rel=1e-2)
@@ -284,7 +292,7 @@ def test_bfloat16_learns_what_float32_learns(points: Dataset, witness: Callable[
     assert all(w.dtype == torch.float32 for w in seen["bfloat16"].weights[1].values())
 
 
-def test_it_learns(points: Dataset) -> None:
+def test_it_learns(feature_dataset: Dataset) -> None:
     """Four classes in much noise: chance is near .3, and this comes to about .55."""
     method = DSCMR(hidden_dim=64, embedding_dim=16, epochs=40, batch_size=20, learning_rate=1e-3)
-    assert fit(method, points).provenance["chosen"]["validation_map"] > 0.45
+    assert fit(method, feature_dataset).provenance["chosen"]["validation_map"] > 0.45

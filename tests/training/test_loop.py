@@ -66,25 +66,25 @@ def in_file_order(data: Dataset) -> list[tuple[float, ...]]:
     return [tuple(row) for row in samples(data).inputs["image"].tolist()]
 
 
-def test_each_epoch_is_a_new_permutation_of_all_samples(points: Dataset) -> None:
-    seen = orders(points, 3)
+def test_each_epoch_is_a_new_permutation_of_all_samples(feature_dataset: Dataset) -> None:
+    seen = orders(feature_dataset, 3)
     for epoch in seen:
-        assert sorted(epoch) == sorted(in_file_order(points))
-        assert epoch != in_file_order(points)
+        assert sorted(epoch) == sorted(in_file_order(feature_dataset))
+        assert epoch != in_file_order(feature_dataset)
     assert seen[0] != seen[1] != seen[2] != seen[0]
-    assert seen == orders(points, 3)
-    assert seen != orders(points, 3, seed=1)
+    assert seen == orders(feature_dataset, 3)
+    assert seen != orders(feature_dataset, 3, seed=1)
 
 
-def test_batches_in_the_order_of_the_data_are_so_in_each_epoch(points: Dataset) -> None:
-    assert orders(points, 2, shuffle=False) == [in_file_order(points)] * 2
+def test_batches_in_the_order_of_the_data_are_so_in_each_epoch(feature_dataset: Dataset) -> None:
+    assert orders(feature_dataset, 2, shuffle=False) == [in_file_order(feature_dataset)] * 2
 
 
-def test_rows_of_a_batch_belong_together(points: Dataset) -> None:
+def test_rows_of_a_batch_belong_together(feature_dataset: Dataset) -> None:
     spy = Spy()
     settings = TrainingSettings(epochs=1, batch_size=7, learning_rate=0.1)
-    train(Slope(), spy, samples(points), lambda network: 0.5, settings, QUIET, "{}")
-    whole = samples(points)
+    train(Slope(), spy, samples(feature_dataset), lambda network: 0.5, settings, QUIET, "{}")
+    whole = samples(feature_dataset)
     place = {tuple(row): i for i, row in enumerate(whole.inputs["image"].tolist())}
     for batch in spy.batches:
         rows = [place[tuple(row)] for row in batch.inputs["image"].tolist()]
@@ -92,14 +92,16 @@ def test_rows_of_a_batch_belong_together(points: Dataset) -> None:
         assert torch.equal(batch.labels, whole.labels[rows])
 
 
-def test_records_are_means_over_samples_not_over_batches(points: Dataset) -> None:
+def test_records_are_means_over_samples_not_over_batches(feature_dataset: Dataset) -> None:
     """Batches of 16, 16 and 8: a sample sits in a batch of (16 * 32 + 8 * 8) / 40 on average."""
     settings = TrainingSettings(epochs=1, batch_size=16, learning_rate=0.1)
-    (record,) = train(Slope(), Spy(), samples(points), lambda network: 0.5, settings, QUIET, "{}")
+    (record,) = train(
+        Slope(), Spy(), samples(feature_dataset), lambda network: 0.5, settings, QUIET, "{}"
+    )
     assert record.losses == {"loss": 0.0, "size": pytest.approx(14.4)}
 
 
-def test_a_step_is_one_of_adam_by_its_formula(points: Dataset) -> None:
+def test_a_step_is_one_of_adam_by_its_formula(feature_dataset: Dataset) -> None:
     """Three steps with a constant gradient of 2, against the update of Kingma and Ba (2015)."""
 
     def objective(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -110,7 +112,7 @@ def test_a_step_is_one_of_adam_by_its_formula(points: Dataset) -> None:
     rate, first, second = 0.05, 0.5, 0.9
     settings = TrainingSettings(1, 16, rate, betas=(first, second))
     network = Slope()
-    train(network, objective, samples(points), lambda network: 0.5, settings, QUIET, "{}")
+    train(network, objective, samples(feature_dataset), lambda network: 0.5, settings, QUIET, "{}")
     weight, m, v = 1.0, 0.0, 0.0
     for t in (1, 2, 3):
         m, v = first * m + (1 - first) * 2, second * v + (1 - second) * 4
@@ -151,10 +153,10 @@ def test_seeds_of_epochs_differ() -> None:
 
 
 def test_without_a_folder_nothing_is_written(
-    points: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    feature_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    orders(points, 1)
+    orders(feature_dataset, 1)
     assert list(tmp_path.iterdir()) == []
 
 
