@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from commonspace.space import CommonSpace, load
     from commonspace.training import Run
 
+__version__ = "0.2.0"
+
 __all__ = [
     "DSCMR",
     "CommonSpace",

@@ -6,12 +6,12 @@ is there at once.
 
 import os
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+import commonspace
 from commonspace.cli.audit import audit
 from commonspace.cli.compare import compare
 from commonspace.cli.data import data
@@ -217,5 +217,5 @@ def _options(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(version("commonspace"))
+        typer.echo(commonspace.__version__)
         raise typer.Exit
