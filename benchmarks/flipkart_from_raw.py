@@ -57,13 +57,13 @@ def _ways(shared: Path) -> dict[str, dict[str, str]]:
     image = f"hf:{shared / 'weights' / 'mobilenet_v2_1.0_224'}"
     return {
         "MobileNetV2 + MiniLM": {"image": image, "text": f"st:{get_model_path()}"},
-        "MobileNetV2 + learnt sentence CNN": {"image": image, "text": "learnt"},
+        "MobileNetV2 + learnt sentence CNN": {"image": image, "text": "textcnn"},
         "end to end from nothing": {},
     }
 
 
 def _measure(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str, Any]:
-    method = cs.DSCMR(seed=seed, raw=cs.FromRaw(encoders=encoders))
+    method = cs.DSCMR(seed=seed, encoders=cs.EncoderConfig(specs=encoders))
     space = method.fit(data.split("train"), data.split("validation"))
     report = cs.evaluate(space, data.split("test"))
     chosen = space.provenance["chosen"]

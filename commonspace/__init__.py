@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from commonspace.datasets import load_dataset
     from commonspace.errors import CommonspaceError
     from commonspace.evaluation import mean_average_precision
-    from commonspace.methods import DSCMR, FromRaw, Method
+    from commonspace.methods import DSCMR, EncoderConfig, Method
     from commonspace.protocol import evaluate
     from commonspace.retrieval import Index
     from commonspace.space import CommonSpace, load
@@ -32,8 +32,8 @@ __all__ = [
     "CommonSpace",
     "CommonspaceError",
     "Dataset",
+    "EncoderConfig",
     "Features",
-    "FromRaw",
     "Images",
     "Index",
     "Method",
@@ -51,7 +51,7 @@ _HOMES = {
     "CommonspaceError": "commonspace.errors",
     "Dataset": "commonspace.data",
     "Features": "commonspace.data",
-    "FromRaw": "commonspace.methods",
+    "EncoderConfig": "commonspace.methods",
     "Images": "commonspace.data",
     "Index": "commonspace.retrieval",
     "Method": "commonspace.methods",

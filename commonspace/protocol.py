@@ -103,7 +103,7 @@ def embeddings(space: CommonSpace, data: Dataset) -> Embeddings:
         )
     for name in shared:
         _check_encoder(space, data, name)
-    if _several_texts(space) == "each":
+    if _multi_caption(space) == "expand":
         data = _divided(data)
     embedded = space.embed_dataset(data)
     return Embeddings(
@@ -145,16 +145,16 @@ def _called(facts: Mapping[str, Any]) -> str:
     """Return a sentence that tells encoders apart."""
     if not facts:
         return "the same origin as in training"
-    several = f", several texts: {facts['several_texts']}" if "several_texts" in facts else ""
+    several = f", several texts: {facts['multi_caption']}" if "multi_caption" in facts else ""
     return (
         f"{facts['name']} ({facts['spec']}; {facts['preprocessing']}{several}; weights"
         f" {facts['weights_sha256'][:12]}, all {facts['sha256'][:12]})"
     )
 
 
-def _several_texts(space: CommonSpace) -> str:
-    raw = space.provenance.get("method", {}).get("options", {}).get("raw", {})
-    return str(raw.get("several_texts", ""))
+def _multi_caption(space: CommonSpace) -> str:
+    raw = space.provenance.get("method", {}).get("options", {}).get("encoders", {})
+    return str(raw.get("multi_caption", ""))
 
 
 def _divided(data: Dataset) -> Dataset:

@@ -10,7 +10,7 @@ from commonspace.cli.comparison_bar import ComparisonBar
 from commonspace.cli.encoders import (
     EncoderOption,
     ImageOption,
-    SeveralTextsOption,
+    MultiCaptionOption,
     TextOption,
     encoders_named,
 )
@@ -85,7 +85,7 @@ def compare(
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
-    several_texts: SeveralTextsOption = "concatenate",
+    multi_caption: MultiCaptionOption = "concat",
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
 ) -> None:
@@ -104,7 +104,7 @@ def compare(
       commonspace compare features.npz --out tables/all
       commonspace compare features.npz --methods dscmr,scm,cca --out tables/three
       commonspace compare features.npz --methods dscmr --methods mine.py:Mine --out t
-      commonspace compare photos --image vgg19 --text learnt --out tables/photos
+      commonspace compare photos --image vgg19 --text textcnn --out tables/photos
 
     The folder gets table.md, table.csv, table.tex and table.json.
     """
@@ -124,7 +124,7 @@ def compare(
         typer.echo(f"note: {problem}", err=True)
     specs = encoders_named(image, text, encoder)
     with same_command_goes_on(f"the cells that are done are kept in {out}"):
-        dataset = extracted(dataset, specs, several_texts) if specs else dataset
+        dataset = extracted(dataset, specs, multi_caption) if specs else dataset
         grid = Grid(
             data=dataset,
             rows=rows,

@@ -14,7 +14,7 @@ __all__ = [
     "EncoderOption",
     "FineTune",
     "ImageOption",
-    "SeveralTextsOption",
+    "MultiCaptionOption",
     "TextOption",
     "encoders_named",
 ]
@@ -39,7 +39,7 @@ TextOption = Annotated[
     typer.Option(
         "--text",
         metavar="ENCODER",
-        help="Of the texts: word2vec:FILE or learnt for the sentence CNN, st:FOLDER_OR_NAME for"
+        help="Of the texts: word2vec:FILE or textcnn for the sentence CNN, st:FOLDER_OR_NAME for"
         " sentence-transformers, hf:FOLDER_OR_NAME for transformers.",
         show_default=False,
         rich_help_panel=ENCODERS,
@@ -55,10 +55,10 @@ EncoderOption = Annotated[
         rich_help_panel=ENCODERS,
     ),
 ]
-SeveralTextsOption = Annotated[
-    Literal["mean", "concatenate", "each"],
+MultiCaptionOption = Annotated[
+    Literal["mean", "concat", "expand"],
     typer.Option(
-        "--several-texts",
+        "--multi-caption",
         help="Where a sample has several texts: the mean of their features, all read as one text,"
         " or one sample for each.",
         rich_help_panel=ENCODERS,

@@ -14,7 +14,7 @@ import typer
 from commonspace.cli.encoders import (
     EncoderOption,
     ImageOption,
-    SeveralTextsOption,
+    MultiCaptionOption,
     TextOption,
     encoders_named,
 )
@@ -38,7 +38,7 @@ def extract(
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
-    several_texts: SeveralTextsOption = "concatenate",
+    multi_caption: MultiCaptionOption = "concat",
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option(help="A broken image stops the run, or is listed and left out."),
@@ -80,7 +80,7 @@ def extract(
 
     [bold]Examples[/bold]
 
-      commonspace extract photos --image vgg19 --text learnt --out f.npz
+      commonspace extract photos --image vgg19 --text textcnn --out f.npz
       commonspace extract photos --image vgg19 --text word2vec:FILE --out f.npz
       commonspace extract photos --image hf:dinov2 --text st:minilm --out f.h5
 
@@ -105,14 +105,14 @@ def extract(
         cache=place,
     )
     dataset = load_dataset(data, seed=split_seed, partial=partial or on_error == "skip")
-    if several_texts == "each":
+    if multi_caption == "expand":
         dataset = one_row_per_text(dataset)
     specs = encoders_named(image, text, encoder)
     _check_all_named(dataset, specs)
     train, validation = dataset.split("train"), dataset.split("validation")
     with _tidy_end(place):
         encoders = {
-            name: encoder_from_spec(spec, Source(train, validation, name, several_texts, seed))
+            name: encoder_from_spec(spec, Source(train, validation, name, multi_caption, seed))
             for name, spec in specs.items()
         }
         recipe = _recipe(dataset, encoders, precision)
@@ -126,7 +126,7 @@ def extract(
         replace(features, provenance={**features.provenance, "recipe_sha256": recipe}), out
     )
     for name, one in encoders.items():
-        facts = one.facts
+        facts = one.provenance
         typer.echo(f"{name}: {facts['name']}, {facts['size']}-d, fitted on {facts['fitted_on']}")
     typer.echo(
         f"{out}: {len(features)} samples\nnext: commonspace train {shlex.quote(str(out))} --out RUN"
@@ -162,7 +162,7 @@ def _check_all_named(dataset: "Dataset", specs: dict[str, str]) -> None:
 
 
 def _recipe(dataset: "Dataset", encoders: "dict[str, Encoder]", precision: str) -> str:
-    hashes = {name: encoder.facts["sha256"] for name, encoder in encoders.items()}
+    hashes = {name: encoder.provenance["sha256"] for name, encoder in encoders.items()}
     made_of = json.dumps([dataset.fingerprint, hashes, precision], sort_keys=True)
     return sha256(made_of.encode()).hexdigest()
 

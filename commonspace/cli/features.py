@@ -14,14 +14,14 @@ __all__ = ["extracted"]
 def extracted(
     data: "Dataset",
     specs: Mapping[str, str],
-    several_texts: Literal["mean", "concatenate", "each"],
+    multi_caption: Literal["mean", "concat", "expand"],
 ) -> "Dataset":
     """Return the data with features in place of raw items.
 
     Args:
         data: with raw columns.
         specs: modality -> its encoder in text form.
-        several_texts: what is done where a sample has several.
+        multi_caption: what is done where a sample has several.
 
     Raises:
         DataError: an item cannot be read.
@@ -32,10 +32,10 @@ def extracted(
     from commonspace.encoders.cache import default_cache
     from commonspace.machine import choose_device
 
-    data = one_row_per_text(data) if several_texts == "each" else data
+    data = one_row_per_text(data) if multi_caption == "expand" else data
     train, validation = data.split("train"), data.split("validation")
     encoders = {
-        name: encoder_from_spec(spec, Source(train, validation, name, several_texts))
+        name: encoder_from_spec(spec, Source(train, validation, name, multi_caption))
         for name, spec in specs.items()
     }
     settings = Extraction(device=str(choose_device("auto")), cache=default_cache())

@@ -66,7 +66,7 @@ a data set that is built in.
 
 [bold]With trained encoders[/bold]
 
-  commonspace extract photos --image vgg19 --text learnt --out features.npz
+  commonspace extract photos --image vgg19 --text textcnn --out features.npz
   commonspace train features.npz --out runs/vgg
 
 [bold]Which method is worth it[/bold]

@@ -17,7 +17,7 @@ from commonspace.errors import SettingError
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
-    from commonspace.methods import FromRaw, Method
+    from commonspace.methods import EncoderConfig, Method
 
 __all__ = ["BY_DESCENT", "CLOSED_FORM", "METHODS", "MethodOptions", "method_for", "method_named"]
 
@@ -45,7 +45,7 @@ class MethodOptions:
     device: str = "auto"
     precision: Precision = "auto"
     encoders: Mapping[str, str] = field(default_factory=dict)
-    several_texts: Literal["mean", "concatenate", "each"] = "concatenate"
+    multi_caption: Literal["mean", "concat", "expand"] = "concat"
     fine_tune: FineTune = "none"
     backbone_learning_rate: float = 1e-5
     checkpoint_gradients: bool = False
@@ -69,7 +69,7 @@ def _dscmr(options: MethodOptions) -> "Method":
         embedding_dim=options.embedding_dim,
         device=options.device,
         precision=options.precision,
-        raw=_from_raw(options),
+        encoders=_encoder_config(options),
     )
 
 
@@ -78,12 +78,12 @@ def _patience(options: MethodOptions, standing: int | None) -> int | None:
     return standing if options.patience is None else options.patience or None
 
 
-def _from_raw(options: MethodOptions) -> "FromRaw":
-    from commonspace.methods import FromRaw
+def _encoder_config(options: MethodOptions) -> "EncoderConfig":
+    from commonspace.methods import EncoderConfig
 
-    return FromRaw(
-        encoders=options.encoders,
-        several_texts=options.several_texts,
+    return EncoderConfig(
+        specs=options.encoders,
+        multi_caption=options.multi_caption,
         fine_tune=options.fine_tune,
         backbone_learning_rate=options.backbone_learning_rate,
         checkpoint_gradients=options.checkpoint_gradients,
@@ -116,7 +116,7 @@ def _by_descent(name: str, options: MethodOptions) -> "Method":
         seed=options.seed,
         device=options.device,
         precision=options.precision,
-        raw=_from_raw(options),
+        encoders=_encoder_config(options),
         patience=_patience(options, kind.patience),
         **sizes,
     )
@@ -194,7 +194,7 @@ def method_for(data: "Dataset", options: MethodOptions) -> str:
     """
     from commonspace.data import Features
 
-    kept = {name for name, encoder in options.encoders.items() if encoder != "learnt"}
+    kept = {name for name, encoder in options.encoders.items() if encoder != "textcnn"}
     raw = [name for name, column in data.columns.items() if not isinstance(column, Features)]
     learns = options.fine_tune != "none" or not kept.issuperset(raw)
     return "dscmr" if learns or _given(options, OF_DSCMR) else "posterior"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from commonspace.cli.comparison_bar import ComparisonBar
-from commonspace.cli.encoders import ImageOption, SeveralTextsOption, TextOption, encoders_named
+from commonspace.cli.encoders import ImageOption, MultiCaptionOption, TextOption, encoders_named
 from commonspace.cli.features import extracted
 from commonspace.cli.interrupts import same_command_goes_on
 from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
@@ -60,7 +60,7 @@ def reproduce(
     jobs: JobsOption = None,
     image: ImageOption = None,
     text: TextOption = None,
-    several_texts: SeveralTextsOption = "mean",
+    multi_caption: MultiCaptionOption = "mean",
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
 ) -> None:
@@ -101,12 +101,12 @@ def reproduce(
     dataset = open_data(f"{benchmark}:{place}", split_seed, partial=partial)
     folder = out or Path("runs") / f"{benchmark}-tables"
     specs = encoders_named(image, text, None) or {
-        name: {"images": "vgg19", "texts": "learnt"}[column.kind]
+        name: {"images": "vgg19", "texts": "textcnn"}[column.kind]
         for name, column in dataset.columns.items()
         if column.kind != "features"
     }
     with same_command_goes_on(f"the cells that are done are kept in {folder}"):
-        dataset = extracted(dataset, specs, several_texts) if specs else dataset
+        dataset = extracted(dataset, specs, multi_caption) if specs else dataset
         sizes = sizes_of(dataset)
         published = published_for(benchmark, sizes)
         scm = ("scm",) if published is SHALLOW_WIKIPEDIA else ()

@@ -84,7 +84,7 @@ def surface(
 
 def _method_of(space: "CommonSpace", run: Path) -> "DSCMR":
     """Return the method as it was for the run."""
-    from commonspace.methods import DSCMR, FromRaw
+    from commonspace.methods import DSCMR, EncoderConfig
 
     record = space.provenance.get("method", {})
     if record.get("name") != "dscmr":
@@ -95,5 +95,5 @@ def _method_of(space: "CommonSpace", run: Path) -> "DSCMR":
             advice="train one with commonspace train --method dscmr",
         )
     options = dict(record["options"])
-    betas, raw = options.pop("betas"), options.pop("raw")
-    return DSCMR(**options, betas=tuple(betas) if betas else None, raw=FromRaw(**raw))
+    betas, raw = options.pop("betas"), options.pop("encoders")
+    return DSCMR(**options, betas=tuple(betas) if betas else None, encoders=EncoderConfig(**raw))

@@ -14,7 +14,7 @@ from commonspace.cli.encoders import (
     EncoderOption,
     FineTune,
     ImageOption,
-    SeveralTextsOption,
+    MultiCaptionOption,
     TextOption,
     encoders_named,
 )
@@ -78,7 +78,7 @@ def train(
             rich_help_panel=ENCODERS,
         ),
     ] = "none",
-    several_texts: SeveralTextsOption = "concatenate",
+    multi_caption: MultiCaptionOption = "concat",
     backbone_learning_rate: Annotated[
         float,
         typer.Option(help="Of encoders that are trained along.", rich_help_panel=ENCODERS),
@@ -195,7 +195,7 @@ def train(
 
       commonspace train scenes --out runs/scenes
       commonspace train photos --out runs/photos --epochs 100 --seed 1
-      commonspace train photos --image vgg19 --text learnt --out runs/vgg
+      commonspace train photos --image vgg19 --text textcnn --out runs/vgg
       commonspace train photos --image vgg19 --fine-tune top --out runs/top
       commonspace train features.npz --out runs/features
       commonspace train features.npz --variant released --out runs/released
@@ -219,7 +219,7 @@ def train(
         device=device,
         precision=precision,
         encoders=encoders_named(image, text, encoder),
-        several_texts=several_texts,
+        multi_caption=multi_caption,
         fine_tune=fine_tune,
         backbone_learning_rate=backbone_learning_rate,
         checkpoint_gradients=checkpoint_gradients,

@@ -70,5 +70,5 @@ def one_row_per_text(data: Dataset) -> Dataset:
         splits=data.splits[rows],
         fields={key: [values[row] for row in rows.tolist()] for key, values in data.fields.items()}
         | {"sample": [data.ids[row] for row in rows.tolist()]},
-        provenance={**data.provenance, "several_texts": "each"},
+        provenance={**data.provenance, "multi_caption": "expand"},
     )

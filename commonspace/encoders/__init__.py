@@ -8,8 +8,8 @@ from commonspace.encoders.photos import Photos
 from commonspace.encoders.pixels import Pixels
 from commonspace.encoders.specs import (
     ENCODERS,
-    SEVERAL_TEXTS,
-    SeveralTexts,
+    MULTI_CAPTION,
+    MultiCaption,
     Source,
     encoder_from_spec,
 )
@@ -20,13 +20,13 @@ from commonspace.encoders.words import Words
 __all__ = [
     "ENCODERS",
     "INPUTS",
-    "SEVERAL_TEXTS",
+    "MULTI_CAPTION",
     "Encoder",
     "Extraction",
     "Input",
+    "MultiCaption",
     "Photos",
     "Pixels",
-    "SeveralTexts",
     "Source",
     "Vectors",
     "Watcher",

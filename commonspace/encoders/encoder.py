@@ -27,13 +27,13 @@ class Encoder:
         input: prepares items for the backbone.
         backbone: a module with a ``size``, in evaluation mode.
         backbone_config: the description from which ``backbone_from_config`` builds the backbone again.
-        facts: what it is, fit for JSON; see ``described``.
+        provenance: what it is, as JSON; see ``described``.
     """
 
     input: Input
     backbone: nn.Module
     backbone_config: Mapping[str, Any]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -65,7 +65,7 @@ def described(
         input_: prepares items.
         backbone: the network, with its weights.
         backbone_config: its description.
-        spec: the text form that asked for it, without a path: "vgg19", "hf", "learnt".
+        spec: the text form that asked for it, without a path: "vgg19", "hf", "textcnn".
         name: which network it is, for people.
         preprocessing: what happens to an item before, for people.
         fitted_on: "nothing", "train", or "other (…)" with what that was.

@@ -128,7 +128,7 @@ def extract(
     whole = data if left.all() else data.take(np.flatnonzero(left))
     kept = {name: column.take(np.flatnonzero(left)) for name, column in columns.items()}
     facts = {
-        modality: {**encoder.facts, "precision": settings.precision}
+        modality: {**encoder.provenance, "precision": settings.precision}
         for modality, encoder in encoders.items()
     }
     earlier = data.provenance.get("encoders", {})
@@ -154,7 +154,7 @@ class _Work:
         self._column = _raw(data, modality)
         self._data, self._modality = data, modality
         self._encoder, self._settings, self._watcher = encoder, settings, watcher
-        recipe = f"{encoder.facts['sha256']} {settings.precision}"
+        recipe = f"{encoder.provenance['sha256']} {settings.precision}"
         self._cache = FeatureCache(
             settings.cache, sha256(recipe.encode()).hexdigest(), encoder.size
         )

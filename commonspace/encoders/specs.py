@@ -1,4 +1,4 @@
-"""One text form for every encoder: "vgg19", "hf:FOLDER", "word2vec:FILE", "learnt" -> an encoder.
+"""One text form for every encoder: "vgg19", "hf:FOLDER", "word2vec:FILE", "textcnn" -> an encoder.
 
 What comes before the colon names the kind, what comes behind says which one. It knows nothing of
 the command line or of methods.
@@ -31,11 +31,11 @@ from commonspace.errors import SettingError
 from commonspace.networks.pretrained import NO_TOKEN
 from commonspace.networks.several_texts import MeanOfTexts
 
-__all__ = ["ENCODERS", "SEVERAL_TEXTS", "SeveralTexts", "Source", "encoder_from_spec"]
+__all__ = ["ENCODERS", "MULTI_CAPTION", "MultiCaption", "Source", "encoder_from_spec"]
 
-SeveralTexts = Literal["mean", "concatenate", "each"]
+MultiCaption = Literal["mean", "concat", "expand"]
 
-SEVERAL_TEXTS: tuple[SeveralTexts, ...] = ("mean", "concatenate", "each")
+MULTI_CAPTION: tuple[MultiCaption, ...] = ("mean", "concat", "expand")
 """Where a sample has several texts: the mean of their features, the features of all of them one
 after the other, or one sample for each text (which is a change of the data set)."""
 
@@ -57,7 +57,7 @@ class Source:
     train: Dataset
     validation: Dataset
     modality: str
-    several: SeveralTexts = "concatenate"
+    several: MultiCaption = "concat"
     seed: int = 0
     train_now: bool = True
 
@@ -123,7 +123,7 @@ def encoder_from_spec(spec: str, source: Source) -> Encoder:
     if not isinstance(column, Texts):
         return encoder
     averaged = _averaging(encoder) if source.several == "mean" else encoder
-    return replace(averaged, facts={**averaged.facts, "several_texts": source.several})
+    return replace(averaged, provenance={**averaged.provenance, "multi_caption": source.several})
 
 
 def _form(name: str) -> str:
@@ -136,7 +136,7 @@ def _form(name: str) -> str:
 def _averaging(encoder: Encoder) -> Encoder:
     """Return the encoder that gives the mean over the texts of a sample."""
     fill = PADDING if isinstance(encoder.input, Words) else NO_TOKEN
-    facts = dict(encoder.facts)
+    facts = dict(encoder.provenance)
     return described(
         EachText(encoder.input, fill),
         MeanOfTexts(encoder.backbone),
@@ -169,10 +169,10 @@ def _word2vec(file: str, source: Source) -> Encoder:
     return _sentences(source, words, vectors, "word2vec", f"{Path(file).name} ({found})")
 
 
-def _learnt(_: str, source: Source) -> Encoder:
+def _textcnn(_: str, source: Source) -> Encoder:
     words = words_of(_texts(source))
     vectors = learn_vectors(_texts(source), words, source.seed)
-    return _sentences(source, words, vectors, "learnt", "vectors learnt on train")
+    return _sentences(source, words, vectors, "textcnn", "vectors learnt on train")
 
 
 def _texts(source: Source) -> Texts:
@@ -220,6 +220,6 @@ ENCODERS: Mapping[str, _Kind] = {
     "hf": _Kind((Images, Texts), "FOLDER_OR_NAME", _hf),
     "st": _Kind((Texts,), "FOLDER_OR_NAME", _st),
     "word2vec": _Kind((Texts,), "FILE", _word2vec),
-    "learnt": _Kind((Texts,), "", _learnt),
+    "textcnn": _Kind((Texts,), "", _textcnn),
 }
 """Name -> kind of encoder."""

@@ -12,7 +12,7 @@ from commonspace.methods.mcca import MCCA
 from commonspace.methods.method import Method
 from commonspace.methods.mvda import MvDA
 from commonspace.methods.posterior import PosteriorMatching
-from commonspace.methods.raw import FromRaw
+from commonspace.methods.raw import EncoderConfig
 from commonspace.methods.raw_features import RawFeatures
 from commonspace.methods.sdml import SDML
 from commonspace.methods.semantic_matching import SemanticMatching
@@ -27,7 +27,7 @@ __all__ = [
     "JRL",
     "MCCA",
     "SDML",
-    "FromRaw",
+    "EncoderConfig",
     "InfoNCE",
     "LinearProbe",
     "Method",

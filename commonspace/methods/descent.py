@@ -17,7 +17,7 @@ from commonspace.errors import DataError
 from commonspace.machine import Precision
 from commonspace.methods.branches import build_backbones
 from commonspace.methods.gradient import Recipe, fit_by_gradient
-from commonspace.methods.raw import FromRaw, learn_through, tuned
+from commonspace.methods.raw import EncoderConfig, learn_through, tuned
 from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
@@ -43,7 +43,7 @@ class Descent:
         embedding_dim: the size of the common space.
         device: "auto" or what torch calls it.
         precision: of the matrix products: "auto", "float32" or "bfloat16".
-        raw: the encoders of raw columns, and how much of them is trained.
+        encoders: the encoders of raw columns, and how much of them is trained.
 
     Raises:
         SettingError: a value that cannot work.
@@ -61,7 +61,7 @@ class Descent:
     embedding_dim: int = 256
     device: str = "auto"
     precision: Precision = "auto"
-    raw: FromRaw = field(default_factory=FromRaw)
+    encoders: EncoderConfig = field(default_factory=EncoderConfig)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""
@@ -85,7 +85,7 @@ class Descent:
             seed=self.seed,
             device=self.device,
             precision=self.precision,
-            backbone_learning_rate=self.raw.backbone_learning_rate,
+            backbone_learning_rate=self.encoders.backbone_learning_rate,
         )
 
 
@@ -138,18 +138,24 @@ def descend(
         recipe = Recipe(
             name=method.name,
             options=asdict(method),
-            network=lambda: tuned(BranchesNetwork(made.network), encoders, method.raw),
+            network=lambda: tuned(BranchesNetwork(made.network), encoders, method.encoders),
             objective=made.objective,
             inputs={name: branch.input for name, branch in branches.items()},
             settings=method.training(made.batch_size or method.batch_size),
-            encoders={name: encoder.facts for name, encoder in encoders.items()},
+            encoders={name: encoder.provenance for name, encoder in encoders.items()},
             supervised=made.supervised,
             settle=made.settle,
         )
         return fit_by_gradient(recipe, train, validation, run)
 
     return learn_through(
-        method.raw, learn, train, validation, run or Run(), seed=method.seed, device=method.device
+        method.encoders,
+        learn,
+        train,
+        validation,
+        run or Run(),
+        seed=method.seed,
+        device=method.device,
     )
 
 

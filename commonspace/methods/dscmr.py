@@ -15,7 +15,7 @@ from commonspace.machine import Precision
 from commonspace.methods.branches import build_backbones
 from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.methods.gradient import Recipe, fit_by_gradient
-from commonspace.methods.raw import FromRaw, learn_through, tuned
+from commonspace.methods.raw import EncoderConfig, learn_through, tuned
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
 from commonspace.networks.tunable import Tunable
@@ -110,7 +110,7 @@ class DSCMR:
         embedding_dim: the size of the common space.
         device: "auto" or what torch calls it.
         precision: of the matrix products: "auto", "float32" or "bfloat16".
-        raw: the encoders of raw columns, and how much of them is trained.
+        encoders: the encoders of raw columns, and how much of them is trained.
 
     Raises:
         SettingError: a value that cannot work.
@@ -141,7 +141,7 @@ class DSCMR:
     embedding_dim: int | None = None
     device: str = "auto"
     precision: Precision = "auto"
-    raw: FromRaw = field(default_factory=FromRaw)
+    encoders: EncoderConfig = field(default_factory=EncoderConfig)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""
@@ -180,7 +180,7 @@ class DSCMR:
             MissingExtraError: an encoder needs an optional package.
         """
         return learn_through(
-            self.raw,
+            self.encoders,
             self._learn,
             train,
             validation,
@@ -207,13 +207,13 @@ class DSCMR:
         recipe = Recipe(
             name="dscmr",
             options=asdict(self),
-            network=lambda: tuned(DSCMRNetwork(config), encoders, self.raw),
+            network=lambda: tuned(DSCMRNetwork(config), encoders, self.encoders),
             objective=DSCMRObjective(
                 variant.reduction, self.label_weight, variant.lambda_, variant.eta
             ),
             inputs={name: branch.input for name, branch in branches.items()},
             settings=self._settings(variant, pace),
-            encoders={name: encoder.facts for name, encoder in encoders.items()},
+            encoders={name: encoder.provenance for name, encoder in encoders.items()},
         )
         return fit_by_gradient(recipe, train, validation, run)
 
@@ -241,7 +241,7 @@ class DSCMR:
             seed=self.seed,
             device=self.device,
             precision=self.precision,
-            backbone_learning_rate=self.raw.backbone_learning_rate,
+            backbone_learning_rate=self.encoders.backbone_learning_rate,
         )
 
 

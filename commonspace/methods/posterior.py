@@ -86,7 +86,7 @@ class PosteriorMatching(Descent):
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any data is read."""
         super().__post_init__()
-        share, tuning = self.mixture, self.raw.fine_tune
+        share, tuning = self.mixture, self.encoders.fine_tune
         check_setting(self.name, "mixture", share, 0 < share < 1, "above 0 and below 1")
         check_setting(self.name, "fine_tune", tuning, tuning == "none", "'none'")
 
@@ -106,7 +106,7 @@ class PosteriorMatching(Descent):
             MissingExtraError: an encoder needs an optional package.
         """
         return learn_through(
-            self.raw,
+            self.encoders,
             self._learn,
             train,
             validation,

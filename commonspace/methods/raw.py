@@ -15,10 +15,10 @@ from torch import nn
 from commonspace.data.dataset import Dataset
 from commonspace.data.texts import one_row_per_text
 from commonspace.encoders import (
-    SEVERAL_TEXTS,
+    MULTI_CAPTION,
     Encoder,
     Extraction,
-    SeveralTexts,
+    MultiCaption,
     Source,
     Watcher,
     encoder_from_spec,
@@ -32,7 +32,7 @@ from commonspace.networks.tunable import FINE_TUNING, FineTuning, Tunable
 from commonspace.space import CommonSpace
 from commonspace.training import Run
 
-__all__ = ["FromRaw", "Learn", "learn_through", "tuned"]
+__all__ = ["EncoderConfig", "Learn", "learn_through", "tuned"]
 
 
 Learn = Callable[[Dataset, Dataset, Run, Mapping[str, Encoder]], CommonSpace]
@@ -42,15 +42,15 @@ T = TypeVar("T", bound=MultiBranchNetwork)
 
 
 @dataclass(frozen=True)
-class FromRaw:
+class EncoderConfig:
     """What stands between raw items and a method.
 
     Args:
-        encoders: modality -> the text form of its encoder, such as "vgg19"; raw columns without
+        specs: modality -> the text form of its encoder, such as "vgg19"; raw columns without
             one are read by small networks that start from nothing.
-        several_texts: what becomes of several texts of one sample: "mean", "concatenate", "each".
+        multi_caption: what becomes of several texts of one sample: "mean", "concat", "expand".
         fine_tune: "none" keeps the encoders as they are, "top" trains their last block along,
-            "all" trains them whole. Sentence CNNs of "word2vec" and "learnt" are trained by a
+            "all" trains them whole. Sentence CNNs of "word2vec" and "textcnn" are trained by a
             classifier before under "none", and along with the space otherwise.
         backbone_learning_rate: of backbones that come with trained weights.
         checkpoint_gradients: whether backbones compute activations twice to save memory.
@@ -59,8 +59,8 @@ class FromRaw:
         SettingError: a value that cannot work.
     """
 
-    encoders: Mapping[str, str] = field(default_factory=dict)
-    several_texts: SeveralTexts = "concatenate"
+    specs: Mapping[str, str] = field(default_factory=dict)
+    multi_caption: MultiCaption = "concat"
     fine_tune: FineTuning = "none"
     backbone_learning_rate: float = 1e-5
     checkpoint_gradients: bool = False
@@ -69,7 +69,7 @@ class FromRaw:
         """Refuse what cannot work, before anything is loaded."""
         checks = (
             ("fine_tune", self.fine_tune in FINE_TUNING, " or ".join(FINE_TUNING)),
-            ("several_texts", self.several_texts in SEVERAL_TEXTS, " or ".join(SEVERAL_TEXTS)),
+            ("multi_caption", self.multi_caption in MULTI_CAPTION, " or ".join(MULTI_CAPTION)),
             ("backbone_learning_rate", self.backbone_learning_rate > 0, "above 0"),
         )
         check_settings(self, checks)
@@ -83,7 +83,7 @@ class FromRaw:
         Raises:
             DataError: it has no column of texts, or more than one.
         """
-        return one_row_per_text(part) if self.several_texts == "each" else part
+        return one_row_per_text(part) if self.multi_caption == "expand" else part
 
     def build(self, train: Dataset, validation: Dataset, seed: int) -> dict[str, Encoder]:
         """Return the encoders, modality by modality.
@@ -105,17 +105,17 @@ class FromRaw:
                     train,
                     validation,
                     modality,
-                    several=self.several_texts,
+                    several=self.multi_caption,
                     seed=seed,
                     train_now=self.fine_tune == "none",
                 ),
             )
-            for modality, spec in self.encoders.items()
+            for modality, spec in self.specs.items()
         }
 
 
 def learn_through(
-    raw: FromRaw,
+    config: EncoderConfig,
     learn: Learn,
     train: Dataset,
     validation: Dataset,
@@ -127,7 +127,7 @@ def learn_through(
     """Learn a space that reads the columns as they are given: raw, features, or some of each.
 
     Args:
-        raw: the encoders of raw columns, and how much of them is trained.
+        config: the encoders of raw columns, and how much of them is trained.
         learn: the method itself.
         train: the training part.
         validation: the validation part.
@@ -140,22 +140,22 @@ def learn_through(
         SettingError: a text form of an encoder that is wrong, or does not suit its column.
         MissingExtraError: an encoder needs an optional package.
     """
-    rows, held = raw.rows(train), raw.rows(validation)
-    encoders = raw.build(rows, held, seed)
-    if not encoders or raw.fine_tune != "none":
+    rows, held = config.rows(train), config.rows(validation)
+    encoders = config.build(rows, held, seed)
+    if not encoders or config.fine_tune != "none":
         return _recorded(learn(rows, held, run, encoders), train)
     rows, held = (_features_of(one, encoders, device, run.extraction) for one in (rows, held))
     return _recorded(_joined(learn(rows, held, run, {}), encoders), train)
 
 
-def tuned(network: T, encoders: Mapping[str, Encoder], raw: FromRaw) -> T:
+def tuned(network: T, encoders: Mapping[str, Encoder], config: EncoderConfig) -> T:
     """Put the encoders' networks into a fresh network as its backbones, ready to be trained along."""
     for modality, encoder in encoders.items():
         network.put_backbone(modality, encoder.backbone)
         for module in encoder.backbone.modules():
             if isinstance(module, Tunable):
-                module.tune(raw.fine_tune)
-                if raw.checkpoint_gradients:
+                module.tune(config.fine_tune)
+                if config.checkpoint_gradients:
                     module.checkpoint_gradients()
     return network
 

@@ -152,7 +152,7 @@ def _direction(found: Embeddings, source: str, target: str, rng: np.random.Gener
 def _ids(found: Embeddings, modality: str) -> NDArray[np.str_]:
     """Return the key by which a sample finds its own pair: that of the sample it was taken from."""
     whole = found.data.fields.get("sample", found.data.ids)
-    several = "several_texts" in found.data.provenance
+    several = "multi_caption" in found.data.provenance
     keys = np.array(whole if several else found.data.ids)
     return np.asarray(keys[found.rows[modality]])
 

@@ -57,8 +57,8 @@ def settings_in_words(settings: Mapping[str, Any]) -> str:
         settings: name -> value, which may be a mapping itself.
 
     Example:
-        >>> settings_in_words({"eta": 0.1, "graph": None, "raw": {"fine_tune": "none"}})
-        'eta 0.1, raw (fine_tune none); left to the method: graph'
+        >>> settings_in_words({"eta": 0.1, "graph": None, "encoders": {"fine_tune": "none"}})
+        'eta 0.1, encoders (fine_tune none); left to the method: graph'
     """
     said = []
     for name, value in settings.items():

@@ -206,7 +206,7 @@ class Embedder:
                 if known
                 else "ask with vectors of your own, or extract the features and train again",
             )
-        several = facts.get("several_texts", "concatenate")
+        several = facts.get("multi_caption", "concat")
         found, unread = [], []
         for kind, column in _SAMPLES.items():
             if not _may_read(spec, kind):
@@ -216,9 +216,9 @@ class Embedder:
             except DataError as exc:  # a model of transformers reads one of them alone
                 unread.append(exc)
                 continue
-            if encoder.facts["sha256"] == facts["sha256"]:
+            if encoder.provenance["sha256"] == facts["sha256"]:
                 return kind, encoder
-            found.append(f"{encoder.facts['name']}, {encoder.facts['sha256'][:12]}…")
+            found.append(f"{encoder.provenance['name']}, {encoder.provenance['sha256'][:12]}…")
         if unread and not found:
             raise unread[0]
         raise DataError(
@@ -255,13 +255,13 @@ def _may_read(spec: str, kind: str) -> bool:
     """Tell whether an encoder may read texts or images; an unknown one may: it is refused later."""
     name = spec.partition(":")[0]
     wanted = Texts if kind == "texts" else Images
-    if name == "learnt" or name == "word2vec":
+    if name == "textcnn" or name == "word2vec":
         raise SettingError(
             f"the encoder {spec!r} cannot be built again from its name",
             expected="one that is not fitted on the training texts",
             found=spec,
             advice="train the space from raw texts, so that it holds its encoder itself:"
-            " commonspace train DATA --text learnt --out RUN",
+            " commonspace train DATA --text textcnn --out RUN",
         )
     return name not in ENCODERS or wanted in ENCODERS[name].reads
 

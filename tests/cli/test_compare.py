@@ -116,7 +116,7 @@ def test_raw_items_are_extracted_first(call: Call, tmp_path: Path) -> None:
     words = ("compare", tmp_path / "raw.parquet", "--methods", "probe")
     refused = call(*words, "--out", tmp_path / "a", *QUICK)
     assert "raw" in refused.stderr
-    done = call(*words, "--text", "learnt", "--out", tmp_path / "b", *QUICK)
+    done = call(*words, "--text", "textcnn", "--out", tmp_path / "b", *QUICK)
     assert done.exit_code == 0, done.stderr
     assert float(read(tmp_path / "b")["probe"]["map average"]) > 0.5
 

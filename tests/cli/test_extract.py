@@ -56,7 +56,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "features.npz"
-    words = ("extract", photos, "--image", f"vgg19:{weights}", "--text", "learnt", "--out", out)
+    words = ("extract", photos, "--image", f"vgg19:{weights}", "--text", "textcnn", "--out", out)
     done = call(*words)
     assert done.exit_code == 0, done.stderr
     assert "image: VGG-19, fc7 after its ReLU, 12-d" in done.stdout
@@ -67,7 +67,7 @@ def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_pat
     again = call(*words)
     assert "is up to date" in again.stdout
     assert out.stat().st_mtime_ns == written
-    other = call(*words[:-2], "--several-texts", "mean", "--out", out)
+    other = call(*words[:-2], "--multi-caption", "mean", "--out", out)
     assert other.exit_code == 2
     assert "already there" in other.stderr
     one = call("train", out, "--out", tmp_path / "one", *TINY)
@@ -78,7 +78,7 @@ def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_pat
         "--image",
         f"vgg19:{weights}",
         "--text",
-        "learnt",
+        "textcnn",
         "--out",
         tmp_path / "two",
         *TINY,
@@ -106,7 +106,7 @@ def test_broken_photos_stop_or_are_listed(
         "--image",
         f"vgg19:{weights}",
         "--text",
-        "learnt",
+        "textcnn",
         "--out",
         tmp_path / "f.h5",
     )
@@ -127,8 +127,8 @@ def test_what_is_refused_before_any_work(
     image = ("--image", f"vgg19:{weights}")
     for words, message in (
         ((*image, "--out", tmp_path / "f.npz"), "text of 'photos' has no encoder"),
-        ((*image, "--text", "learnt", "--out", tmp_path / "f.txt"), ".parquet"),
-        ((*image, "--text", "learnt", "--out", tmp_path / "no" / "f.npz"), "no folder"),
+        ((*image, "--text", "textcnn", "--out", tmp_path / "f.txt"), ".parquet"),
+        ((*image, "--text", "textcnn", "--out", tmp_path / "no" / "f.npz"), "no folder"),
         ((*image, "--encoder", "text", "--out", tmp_path / "f.npz"), "MODALITY=ENCODER"),
         ((*image, "--encoder", "image=vgg19", "--out", tmp_path / "f.npz"), "each modality once"),
     ):
@@ -146,7 +146,7 @@ def test_ctrl_c_says_how_to_go_on(photos: Path, weights: Path, tmp_path: Path) -
         " (print('on', flush=True), time.sleep(1), first(self, x))[2];"
         "from commonspace.cli.main import main; main()"
     )
-    words = ["extract", photos, "--image", f"vgg19:{weights}", "--text", "learnt"]
+    words = ["extract", photos, "--image", f"vgg19:{weights}", "--text", "textcnn"]
     options = ["--batch-size", "2", "--workers", "2", "--out", tmp_path / "f.npz"]
     run = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, [*words, *options])],

@@ -89,7 +89,7 @@ def test_options_of_another_method_are_not_passed_over(
         ({"variant": "released"}, (), "dscmr"),
         ({}, ("text",), "dscmr"),
         ({"encoders": {"text": "hf:somewhere"}}, ("text",), "posterior"),
-        ({"encoders": {"text": "learnt"}}, ("text",), "dscmr"),
+        ({"encoders": {"text": "textcnn"}}, ("text",), "dscmr"),
         ({"encoders": {"text": "hf:somewhere"}, "fine_tune": "top"}, ("text",), "dscmr"),
     ],
 )

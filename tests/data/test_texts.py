@@ -42,7 +42,7 @@ def test_each_text_keeps_its_sample(texts: list[list[str]]) -> None:
     assert each.fields["sample"] == [f"s{k}" for k, _ in expected]
     assert each.labels[:, 0].tolist() == [k % 2 == 0 for k, _ in expected]
     assert each.splits.tolist() == [["train", "test"][k % 2] for k, _ in expected]
-    assert each.provenance == {"source": "here", "several_texts": "each"}
+    assert each.provenance == {"source": "here", "multi_caption": "expand"}
     assert [name.split("#")[0] for name in each.ids] == [f"s{k}" for k, _ in expected]
     again = one_row_per_text(each)
     assert again.ids == each.ids

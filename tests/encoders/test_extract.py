@@ -130,7 +130,7 @@ def test_it_equals_a_loop(batch_size: int, workers: int, tmp_path: Path) -> None
         np.testing.assert_allclose(values(found, name), expected, atol=1e-5)
     assert found.ids == data.ids
     assert found.warnings == ()
-    assert found.provenance["encoders"]["image"]["sha256"] == encoders["image"].facts["sha256"]
+    assert found.provenance["encoders"]["image"]["sha256"] == encoders["image"].provenance["sha256"]
 
 
 def test_bfloat16_is_close_and_named(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def rebuilt(encoder: Encoder) -> Encoder:
     backbone = backbone_from_config(json.loads(json.dumps(dict(encoder.backbone_config))))
     backbone.load_state_dict(encoder.backbone.state_dict())
     input_ = input_from_config(json.loads(json.dumps(encoder.input.to_config())))
-    return Encoder(input_, backbone.eval(), encoder.backbone_config, encoder.facts)
+    return Encoder(input_, backbone.eval(), encoder.backbone_config, encoder.provenance)
 
 
 @needs_shared
@@ -62,8 +62,8 @@ def test_mobilenet_agrees_with_the_given_features_and_is_built_again() -> None:
     found = encoder(images)
     assert cosines(found.numpy(), given).min() >= 0.999
     torch.testing.assert_close(rebuilt(encoder)(images), found)
-    assert encoder.facts["name"] == "mobilenet_v2_1.0_224 (mobilenet_v2, pooler)"
-    assert str(SHARED) not in json.dumps([encoder.facts, dict(encoder.backbone_config)])
+    assert encoder.provenance["name"] == "mobilenet_v2_1.0_224 (mobilenet_v2, pooler)"
+    assert str(SHARED) not in json.dumps([encoder.provenance, dict(encoder.backbone_config)])
 
 
 @needs_shared
@@ -275,8 +275,8 @@ def test_towers_of_saved_models_give_their_projections(family: str, tmp_path: Pa
     assert text.size == told.pooler_output.shape[1]
     for encoder, items in ((image, PICTURES), (text, texts)):
         torch.testing.assert_close(rebuilt(encoder)(items), encoder(items))
-    assert "image tower" in image.facts["name"]
-    assert str(tmp_path) not in json.dumps([image.facts, dict(image.backbone_config)])
+    assert "image tower" in image.provenance["name"]
+    assert str(tmp_path) not in json.dumps([image.provenance, dict(image.backbone_config)])
 
 
 def test_a_pooler_without_weights_is_not_used(tmp_path: Path) -> None:
@@ -296,6 +296,6 @@ def test_a_pooler_without_weights_is_not_used(tmp_path: Path) -> None:
             output = model(pixel_values=pixels)
         expected = output.pooler_output if pooler else output.last_hidden_state.mean(1)
         torch.testing.assert_close(encoder(PICTURES), expected, rtol=1e-4, atol=1e-5)
-        assert ("pooler" if pooler else "mean") in encoder.facts["name"]
+        assert ("pooler" if pooler else "mean") in encoder.provenance["name"]
         torch.testing.assert_close(rebuilt(encoder)(PICTURES), encoder(PICTURES))
-        assert image_encoder(str(folder)).facts["sha256"] == encoder.facts["sha256"]
+        assert image_encoder(str(folder)).provenance["sha256"] == encoder.provenance["sha256"]

@@ -75,7 +75,7 @@ def test_vectors_are_learnt_the_same_each_time_and_know_who_stands_with_whom() -
 
 def test_learnt_separates_classes_of_unseen_texts_and_repeats_to_the_bit() -> None:
     data = coloured()
-    encoder = encoder_from_spec("learnt", source(data))
+    encoder = encoder_from_spec("textcnn", source(data))
     features = encoder(data.split("test").columns["text"]).numpy()
     assert features.shape == (30, 300)
     labels = data.split("test").labels.argmax(1)
@@ -83,9 +83,9 @@ def test_learnt_separates_classes_of_unseen_texts_and_repeats_to_the_bit() -> No
     centres = np.stack([seen[data.split("train").labels[:, k]].mean(0) for k in range(3)])
     nearest = ((features[:, None] - centres) ** 2).sum(2).argmin(1)
     assert (nearest == labels).mean() > 0.9
-    assert encoder.facts["fitted_on"] == "train"
-    twin = encoder_from_spec("learnt", source(data))
-    assert twin.facts["sha256"] == encoder.facts["sha256"]
+    assert encoder.provenance["fitted_on"] == "train"
+    twin = encoder_from_spec("textcnn", source(data))
+    assert twin.provenance["sha256"] == encoder.provenance["sha256"]
 
 
 def test_the_test_part_is_out_of_reach() -> None:
@@ -93,29 +93,31 @@ def test_the_test_part_is_out_of_reach() -> None:
     poisoned = data.split("test").columns["text"].take(np.arange(30))
     items = [*data.columns["text"].items[:60], *(("poison poison",) for _ in poisoned.items)]  # type: ignore[attr-defined]
     other = replace(data, columns={"text": Texts(items)})
-    found = [encoder_from_spec("learnt", source(one)).facts["sha256"] for one in (data, other)]
+    found = [
+        encoder_from_spec("textcnn", source(one)).provenance["sha256"] for one in (data, other)
+    ]
     assert found[0] == found[1]
 
 
 def test_untrained_where_it_is_trained_along() -> None:
     data = coloured()
-    encoder = encoder_from_spec("learnt", source(data, train_now=False))
-    trained = encoder_from_spec("learnt", source(data))
-    assert encoder.facts["trained"] == "to be trained along"
-    assert encoder.facts["weights_sha256"] != trained.facts["weights_sha256"]
+    encoder = encoder_from_spec("textcnn", source(data, train_now=False))
+    trained = encoder_from_spec("textcnn", source(data))
+    assert encoder.provenance["trained"] == "to be trained along"
+    assert encoder.provenance["weights_sha256"] != trained.provenance["weights_sha256"]
 
 
 def test_the_mean_of_several_texts_is_the_mean_of_their_features() -> None:
     data = coloured()
-    encoder = encoder_from_spec("learnt", source(data, several="mean"))
+    encoder = encoder_from_spec("textcnn", source(data, several="mean"))
     one, two, both = encoder(["red wall", "kite", ("red wall", "kite")])
     torch.testing.assert_close(both, (one + two) / 2)
-    assert encoder.facts["several_texts"] == "mean"
+    assert encoder.provenance["multi_caption"] == "mean"
 
 
 def test_nothing_to_learn_from() -> None:
     with pytest.raises(DataError, match="cannot train a sentence CNN"):
-        encoder_from_spec("learnt", source(coloured(labelled=False)))
+        encoder_from_spec("textcnn", source(coloured(labelled=False)))
     silent = replace(coloured(), columns={"text": Texts([("😀",)] * 90)})
     with pytest.raises(DataError, match="no words"):
-        encoder_from_spec("learnt", source(silent))
+        encoder_from_spec("textcnn", source(silent))

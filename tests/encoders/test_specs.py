@@ -34,7 +34,7 @@ def source(modality: str) -> Source:
         ("hf", "image", "hf:FOLDER_OR_NAME"),
         ("st:", "text", "st:FOLDER_OR_NAME"),
         ("word2vec", "text", "word2vec:FILE"),
-        ("learnt:here", "text", "leave out what is behind the colon"),
+        ("textcnn:here", "text", "leave out what is behind the colon"),
         ("vgg19", "text", "does not read texts"),
         ("st:any", "image", "does not read images"),
         ("vgg19:/no/such/file", "image", "/no/such/file"),
@@ -57,10 +57,10 @@ def test_files_are_found_behind_the_colon(tmp_path: Path) -> None:
     torch.save(VGG19(width=2, size=8).state_dict(), tmp_path / "odd:name.pth")
     encoder = encoder_from_spec(f"vgg19:{tmp_path / 'odd:name.pth'}", source("image"))
     assert encoder.size == 8
-    assert encoder.facts["spec"] == "vgg19"
-    assert "several_texts" not in encoder.facts
+    assert encoder.provenance["spec"] == "vgg19"
+    assert "multi_caption" not in encoder.provenance
     (tmp_path / "v.txt").write_text("2 3\nred 1 2 3\nsea 4 5 6\n", "utf-8")
     words = encoder_from_spec(f"word2vec:{tmp_path / 'v.txt'}", source("text"))
-    assert words.facts["name"] == "sentence CNN over v.txt (1 of 2 words)"
-    assert words.facts["fitted_on"] == "train"
-    assert str(tmp_path) not in str(words.facts)
+    assert words.provenance["name"] == "sentence CNN over v.txt (1 of 2 words)"
+    assert words.provenance["fitted_on"] == "train"
+    assert str(tmp_path) not in str(words.provenance)

@@ -51,12 +51,12 @@ def test_features_are_those_of_the_network_with_these_weights(
         expected = network(encoders[0].input(PICTURES))
     for encoder in encoders:
         assert torch.equal(encoder(PICTURES), expected)
-    assert len({encoder.facts["sha256"] for encoder in encoders}) == 1
+    assert len({encoder.provenance["sha256"] for encoder in encoders}) == 1
     before = vgg19_encoder(tmp_path / "w.pth", batch_norm=batch_norm, before_relu=True)
     assert torch.equal(before(PICTURES).clamp(min=0), expected)
-    assert before.facts["sha256"] != encoders[0].facts["sha256"]
-    assert before.facts["weights_sha256"] == encoders[0].facts["weights_sha256"]
-    assert encoders[0].facts["fitted_on"] == "other (w.pth)"
+    assert before.provenance["sha256"] != encoders[0].provenance["sha256"]
+    assert before.provenance["weights_sha256"] == encoders[0].provenance["weights_sha256"]
+    assert encoders[0].provenance["fitted_on"] == "other (w.pth)"
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_the_usual_checkpoint_is_downloaded_or_the_place_for_it_named(
         there = module._Checkpoint(f"{url}/{name}")
         monkeypatch.setitem(module.VGG19_FILES, False, there)
         encoder = vgg19_encoder()
-    assert encoder.facts["fitted_on"] == "other (ImageNet-1k)"
+    assert encoder.provenance["fitted_on"] == "other (ImageNet-1k)"
     assert (tmp_path / "torch" / "hub" / "checkpoints" / name).exists()
     gone = module._Checkpoint(f"{url}/vgg19_bn-00000000.pth")  # nobody answers any more
     monkeypatch.setitem(module.VGG19_FILES, True, gone)

@@ -13,7 +13,7 @@ import commonspace as cs
 from commonspace.cli.methods import BY_DESCENT, MethodOptions, method_named
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
-from commonspace.methods import DCCA, SDML, FromRaw, InfoNCE
+from commonspace.methods import DCCA, SDML, EncoderConfig, InfoNCE
 from commonspace.networks.branches import BranchesNetwork
 from commonspace.training import Run, loop
 
@@ -42,15 +42,15 @@ def test_every_option_of_the_command_line_arrives(name: str) -> None:
         "device": "cpu",
         "precision": "float32",
     }
+    specs = {"image": "vgg19"}
     raw: dict[str, Any] = {
-        "encoders": {"image": "vgg19"},
-        "several_texts": "mean",
+        "multi_caption": "mean",
         "fine_tune": "top" if name in TRAINS_TRUNKS else "none",
         "backbone_learning_rate": 1e-3,
         "checkpoint_gradients": True,
     }
-    method: Any = method_named(name, MethodOptions(**given, **raw, patience=0))
-    assert method == type(method)(**given, patience=None, raw=FromRaw(**raw))
+    method: Any = method_named(name, MethodOptions(**given, encoders=specs, **raw, patience=0))
+    assert method == type(method)(**given, patience=None, encoders=EncoderConfig(specs, **raw))
     assert method_named(name, MethodOptions()) == type(method)()
 
 
@@ -97,7 +97,7 @@ def test_a_killed_training_ends_at_the_same_bits(
 
 def test_posterior_says_that_it_trains_no_backbones(raw_dataset: Dataset) -> None:
     with pytest.raises(SettingError, match="fine_tune of posterior cannot work"):
-        tiny("posterior", raw=FromRaw(fine_tune="top"))
+        tiny("posterior", encoders=EncoderConfig(fine_tune="top"))
     with pytest.raises(DataError, match="'image' is raw") as caught:
         tiny("posterior").fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
     assert "extract" in caught.value.advice
@@ -141,8 +141,8 @@ def test_encoders_stand_before_the_branches(
 ) -> None:
     """Kept as they are, they come to the space that learnt on their features; or trained along."""
     monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
-    raw = FromRaw(encoders={"text": "learnt"}, fine_tune=fine_tune)
-    method = tiny("sdml", raw=raw, batch_size=8)
+    raw = EncoderConfig(specs={"text": "textcnn"}, fine_tune=fine_tune)
+    method = tiny("sdml", encoders=raw, batch_size=8)
     space = method.fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
     assert isinstance(space.network, BranchesNetwork)
     assert space.network.config.backbones["text"]["kind"] == "sentence_cnn"

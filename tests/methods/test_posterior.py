@@ -12,7 +12,7 @@ import commonspace as cs
 from commonspace.data import Dataset, Features, Texts
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
-from commonspace.methods import FromRaw, PosteriorMatching
+from commonspace.methods import EncoderConfig, PosteriorMatching
 from commonspace.methods.kernel_posteriors import fit_kernel_posteriors
 from commonspace.methods.posterior_objective import PosteriorObjective, Weighing, same_things
 from commonspace.networks.posterior import PosteriorNetwork
@@ -171,7 +171,7 @@ def test_a_resumed_fitting_gives_the_same_bits(data: Dataset, tmp_path: Path, wi
         ({"mixture": 0.0}, "mixture"),
         ({"mixture": 1.0}, "mixture"),
         ({"hidden_dim": 0}, "hidden_dim"),
-        ({"raw": FromRaw(fine_tune="all")}, "fine_tune"),
+        ({"encoders": EncoderConfig(fine_tune="all")}, "fine_tune"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
@@ -248,7 +248,7 @@ def test_raw_texts_are_read_through_an_encoder(raw_dataset: Dataset, tmp_path: P
     data = replace(
         raw_dataset, columns={**raw_dataset.columns, "image": Features(np.stack(pictures))}
     )
-    space = fitted(data, raw=FromRaw(encoders={"text": "learnt"}))
+    space = fitted(data, encoders=EncoderConfig(specs={"text": "textcnn"}))
     space.save(tmp_path / "run")
     loaded = cs.load(tmp_path / "run")
     asked = space.embed("text", ["a red wall", "some blue door"])

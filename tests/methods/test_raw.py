@@ -12,7 +12,7 @@ import commonspace as cs
 from commonspace.data import Dataset, Images, Texts, write_arrays
 from commonspace.encoders import Extraction, Photos, Source, Vectors, encoder_from_spec, extract
 from commonspace.errors import DataError, SettingError
-from commonspace.methods import DSCMR, FromRaw
+from commonspace.methods import DSCMR, EncoderConfig
 from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.networks.vgg19 import VGG19
 from commonspace.training import Run, Samples
@@ -65,9 +65,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def method(weights: Path, **raw: object) -> DSCMR:
-    encoders = {"image": f"vgg19_bn:{weights}", "text": "learnt"}
-    chosen = FromRaw(**{"encoders": encoders, **raw})  # type: ignore[arg-type]
-    return DSCMR(hidden_dim=16, embedding_dim=8, epochs=3, batch_size=6, device="cpu", raw=chosen)
+    encoders = {"image": f"vgg19_bn:{weights}", "text": "textcnn"}
+    chosen = EncoderConfig(**{"specs": encoders, **raw})  # type: ignore[arg-type]
+    return DSCMR(
+        hidden_dim=16, embedding_dim=8, epochs=3, batch_size=6, device="cpu", encoders=chosen
+    )
 
 
 def fitted(data: Dataset, way: DSCMR) -> cs.CommonSpace:
@@ -77,18 +79,18 @@ def fitted(data: Dataset, way: DSCMR) -> cs.CommonSpace:
 def test_none_gives_exactly_the_figures_of_precomputed_features(
     photos: Dataset, weights: Path, tmp_path: Path
 ) -> None:
-    way = method(weights, several_texts="mean")
+    way = method(weights, multi_caption="mean")
     space = fitted(photos, way)
     encoders = {
         name: encoder_from_spec(
             spec, Source(photos.split("train"), photos.split("validation"), name, several="mean")
         )
-        for name, spec in way.raw.encoders.items()
+        for name, spec in way.encoders.specs.items()
     }
     features = extract(photos, encoders, Extraction(workers=0))
     write_arrays(features, tmp_path / "features.npz")
     read = cs.load_dataset(tmp_path / "features.npz")
-    plain = fitted(read, replace(way, raw=FromRaw()))
+    plain = fitted(read, replace(way, encoders=EncoderConfig()))
     for key in ("epoch", "epochs", "validation_map"):
         assert space.provenance["chosen"][key] == plain.provenance["chosen"][key]
     assert isinstance(space.network, DSCMRNetwork)
@@ -103,7 +105,7 @@ def test_none_gives_exactly_the_figures_of_precomputed_features(
     assert found["average"]["map"] == pytest.approx(expected["average"]["map"], abs=1e-9)
     assert space.provenance["encoders"]["image"]["fitted_on"] == "other (narrow.pth)"
     assert space.provenance["encoders"]["text"]["fitted_on"] == "train"
-    assert space.provenance["encoders"]["text"]["several_texts"] == "mean"
+    assert space.provenance["encoders"]["text"]["multi_caption"] == "mean"
     space.save(tmp_path / "space")
     loaded = cs.load(tmp_path / "space")
     for name in ("image", "text"):
@@ -121,7 +123,7 @@ def test_only_what_is_tuned_changes(part: str, photos: Dataset, weights: Path) -
     changed = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
     assert changed == ({"classifier"} if part == "top" else {"classifier", "features"})
     assert torch.equal(after["features.1.running_mean"], before["features.1.running_mean"])
-    assert space.provenance["method"]["options"]["raw"]["fine_tune"] == part
+    assert space.provenance["method"]["options"]["encoders"]["fine_tune"] == part
     assert cs.evaluate(space, photos.split("test"))["average"]["map"] > 0.3
     again = fitted(photos, way)
     for name, tensor in again.network.state_dict().items():
@@ -136,7 +138,7 @@ def test_backbones_learn_at_a_rate_of_their_own(photos: Dataset, weights: Path) 
     assert all((after[name] - before[name]).abs().max() < 1e-20 for name in after)
     words = still.network.backbone("text").state_dict()["words.weight"]
     fresh = encoder_from_spec(
-        "learnt",
+        "textcnn",
         Source(photos.split("train"), photos.split("validation"), "text", train_now=False),
     )
     assert not torch.equal(words, fresh.backbone.state_dict()["words.weight"])
@@ -146,7 +148,7 @@ def test_checkpointed_gradients_end_at_the_same_weights(photos: Dataset, weights
     found = []
     for checkpointed in (False, True):
         encoders = {"image": f"vgg19_bn:{weights}"}
-        way = method(weights, encoders=encoders, fine_tune="top", checkpoint_gradients=checkpointed)
+        way = method(weights, specs=encoders, fine_tune="top", checkpoint_gradients=checkpointed)
         found.append(fitted(photos, way).provenance["chosen"]["validation_map"])
     assert found[0] == found[1]
 
@@ -176,7 +178,7 @@ def test_photos_decoded_batch_by_batch_are_the_same(photos: Dataset) -> None:
 def test_each_text_is_a_sample_in_training_and_in_evaluation(
     photos: Dataset, weights: Path
 ) -> None:
-    space = fitted(photos, method(weights, several_texts="each"))
+    space = fitted(photos, method(weights, multi_caption="expand"))
     assert space.provenance["data"]["samples"] == 18  # of 12, every other with two texts
     figures = cs.evaluate(space, photos.split("test"))
     assert figures["text->image"]["queries"] == 18
@@ -201,7 +203,7 @@ def test_features_of_another_encoder_are_refused_by_name(
     assert "fc7 before its ReLU" in caught.value.found
     with pytest.raises(DataError, match="another form"):
         cs.evaluate(space, photos.split("test"))
-    raw = fitted(photos, method(weights, encoders={"image": f"vgg19_bn:{weights}"}))
+    raw = fitted(photos, method(weights, specs={"image": f"vgg19_bn:{weights}"}))
     with pytest.raises(DataError, match="another form"):
         cs.evaluate(raw, after.split("test"))
     unknown = replace(before, provenance={})  # who made them is not known: the size must do
@@ -210,6 +212,6 @@ def test_features_of_another_encoder_are_refused_by_name(
 
 
 def test_options_that_cannot_work() -> None:
-    for bad in ({"fine_tune": "some"}, {"several_texts": "first"}, {"backbone_learning_rate": 0.0}):
+    for bad in ({"fine_tune": "some"}, {"multi_caption": "first"}, {"backbone_learning_rate": 0.0}):
         with pytest.raises(SettingError, match=next(iter(bad))):
-            FromRaw(**bad)
+            EncoderConfig(**bad)

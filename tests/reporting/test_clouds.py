@@ -51,18 +51,18 @@ def test_unlabelled_samples_and_absent_modalities(
 
 def test_a_space_with_an_encoder_shows_its_features(raw_dataset: Dataset) -> None:
     """What learns from nothing along with the space has no panel of its own; an encoder has."""
-    from commonspace.methods import DSCMR, FromRaw
+    from commonspace.methods import DSCMR, EncoderConfig
 
-    raw = FromRaw(encoders={"text": "learnt"})
-    method = DSCMR(epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", raw=raw)
+    raw = EncoderConfig(specs={"text": "textcnn"})
+    method = DSCMR(epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", encoders=raw)
     train, validation = raw_dataset.split("train"), raw_dataset.split("validation")
     space = method.fit(train, validation, cs.Run(observers=()))
     drawn = clouds_of(space, embeddings(space, raw_dataset.split("test")), most=99, seed=0)
     image, text = drawn.clouds
     assert image.features is None
     assert drawn.features_called == {"text": "features of the encoder"}
-    source = Source(train, validation, "text", several="concatenate", seed=0, train_now=True)
-    encoder = encoder_from_spec("learnt", source)
+    source = Source(train, validation, "text", several="concat", seed=0, train_now=True)
+    encoder = encoder_from_spec("textcnn", source)
     expected = encoder(raw_dataset.split("test").columns["text"]).numpy()
     assert text.features is not None
     np.testing.assert_allclose(text.features, expected, rtol=1e-4, atol=1e-5)

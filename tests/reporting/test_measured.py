@@ -57,7 +57,7 @@ def test_one_text_of_several_finds_the_sample_that_it_was_taken_from(
     divided = replace(
         part,
         fields={"sample": [f"s{number // 2}" for number in range(16)]},
-        provenance={"several_texts": "each"},
+        provenance={"multi_caption": "expand"},
     )
     one = next(measure(embeddings(space_of(feature_dataset), divided)))
     assert one.pairs is not None

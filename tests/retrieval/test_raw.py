@@ -229,7 +229,7 @@ def test_another_encoder_is_refused(
     with pytest.raises(SettingError, match="which needs none"):
         Index.create(tmp_path / "index", feature_space, encoded, encoders={"sound": other})
     with pytest.raises(SettingError, match="cannot be built again"):
-        Index.create(tmp_path / "index", feature_space, encoded, encoders={"text": "learnt"})
+        Index.create(tmp_path / "index", feature_space, encoded, encoders={"text": "textcnn"})
     with pytest.raises(SettingError, match="cannot be compared"):
         Index.create(tmp_path / "index", feature_space, encoded, encoders={"image": "vgg19"})
     facts = {**encoded.provenance["encoders"]["text"], "sha256": "0" * 64}

@@ -22,7 +22,7 @@ from commonspace.datasets.scenes.scenes import scenes
 from commonspace.encoders import Encoder
 from commonspace.encoders.encoder import described
 from commonspace.methods import PosteriorMatching
-from commonspace.methods.raw import FromRaw
+from commonspace.methods.raw import EncoderConfig
 from commonspace.networks.multi_branch import MultiBranchNetwork
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
@@ -48,7 +48,7 @@ FLAGS = [
 ]
 
 
-class Held(FromRaw):
+class Held(EncoderConfig):
     """Stands for encoders that are there already."""
 
     encoders_held: ClassVar[dict[str, Encoder]] = {}
@@ -94,7 +94,7 @@ def instance_space(data: cs.Dataset) -> cs.CommonSpace:
         )
         for name, input_ in first.inputs.items()
     }
-    return PosteriorMatching(epochs=5, device="cpu", raw=Held()).fit(*parts)
+    return PosteriorMatching(epochs=5, device="cpu", encoders=Held()).fit(*parts)
 
 
 @dataclass(frozen=True)
