@@ -24,8 +24,8 @@ from scipy.stats import t as student
 import commonspace as cs
 from commonspace.compact import BytePerNumber, Coder, HalfPrecision, ProductQuantiser
 from commonspace.evaluation import mean_average_precision
+from commonspace.evaluation.protocol import average_precisions
 from commonspace.methods import DSCMR, InfoNCE, Method, PosteriorMatching, SemanticMatching
-from commonspace.protocol import average_precisions
 
 DATA = {
     "wikipedia": "wikipedia/wikipedia.npz",

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 import commonspace as cs
+from commonspace.evaluation.protocol import average_precisions
 from commonspace.methods import DSCMR, PosteriorMatching
-from commonspace.protocol import average_precisions
 from commonspace.training import EpochRecord
 
 DATA = {

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from commonspace.datasets import load_dataset
     from commonspace.errors import CommonspaceError
     from commonspace.evaluation import mean_average_precision
+    from commonspace.evaluation.protocol import evaluate
     from commonspace.methods import DSCMR, EncoderConfig, Method
-    from commonspace.protocol import evaluate
     from commonspace.retrieval import Index
     from commonspace.space import CommonSpace, load
     from commonspace.training import Run
@@ -57,7 +57,7 @@ _HOMES = {
     "Method": "commonspace.methods",
     "Run": "commonspace.training",
     "Texts": "commonspace.data",
-    "evaluate": "commonspace.protocol",
+    "evaluate": "commonspace.evaluation.protocol",
     "load": "commonspace.space",
     "load_dataset": "commonspace.datasets",
     "mean_average_precision": "commonspace.evaluation",

@@ -80,7 +80,7 @@ def demo(
     """
     from commonspace.cli.tables import print_report
     from commonspace.datasets import load_dataset
-    from commonspace.protocol import evaluate
+    from commonspace.evaluation.protocol import evaluate
 
     _make_room(out)
     try:
@@ -94,7 +94,7 @@ def demo(
         typer.echo("stopped; to start again: commonspace demo", err=True)
         raise typer.Exit(INTERRUPTED) from exc
     test = data.split("test")
-    print_report(f"mAP on the test split of {DATA}", evaluate(space, test), test)
+    print_report(f"mAP on the test split of {DATA}", evaluate(space, test))
     _search(space, test, out / SEARCHES, query_row=random.Random(seed).randrange(len(test)))
     typer.echo(NEXT.format(out=out))
 

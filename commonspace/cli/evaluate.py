@@ -53,7 +53,7 @@ def evaluate(
 
     Next: commonspace embed RUN --data DATA --out vectors.npz
     """
-    from commonspace.protocol import evaluate as measure
+    from commonspace.evaluation.protocol import evaluate as measure
     from commonspace.space import load
 
     space = load(run, device=device)
@@ -61,13 +61,13 @@ def evaluate(
     if data is None:
         _warn_if_changed(space, dataset)
     part = dataset.split(split)
-    report = measure(space, part, k=k or ())
+    report = measure(space, part, k=k, split="all")
     if as_json:
         typer.echo(json.dumps(report, indent=2))
         return
     from commonspace.cli.tables import print_report
 
-    print_report(f"{run}: {split} split of {dataset.name}", report, part)
+    print_report(f"{run}: {split} split of {dataset.name}", report)
 
 
 def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:

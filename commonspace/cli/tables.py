@@ -1,49 +1,28 @@
-"""Figures as tables for a terminal. It computes nothing."""
+"""Tables in the terminal."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from commonspace.data import Dataset
-from commonspace.evaluation import chance_level
+from commonspace.evaluation import EvaluationReport
 
 __all__ = ["print_report", "print_table"]
 
 
-def print_report(title: str, report: Mapping[str, Mapping[str, Any]], data: Dataset) -> None:
-    """Print what ``evaluate`` measured, with the level of chance beside it.
+def print_report(title: str, report: EvaluationReport) -> None:
+    """Print an evaluation report on standard output, and its warnings on standard error.
 
     Args:
         title: of the table.
-        report: direction -> figures by name, and "average" last.
-        data: the samples that were measured on.
+        report: what ``evaluate`` returned.
     """
-    figures = list(report["average"])
-    counts = ("queries", "gallery")
-    rows = []
-    chances: list[float] = []
-    for direction, values in report.items():
-        if direction == "average":
-            chance = float(np.mean(chances))
-        else:
-            chances.append(chance_level(*(_labels(data, name) for name in direction.split("->"))))
-            chance = chances[-1]
-        rows.append(
-            [
-                direction,
-                *(f"{values[name]:.3f}" for name in figures),
-                f"{chance:.3f}",
-                *(str(values.get(count, "")) for count in counts),
-            ]
-        )
-    names = [figure.replace("map", "mAP") for figure in figures]
-    print_table(title, ["", *names, "chance", *counts], rows)
+    table = report.to_table()
+    print_table(title, ["", *table.head[1:]], table.rows)
+    for warning in report.warnings:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(f"warning: {warning}"))
 
 
 def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -60,7 +39,3 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) 
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
-
-
-def _labels(data: Dataset, modality: str) -> NDArray[np.bool_]:
-    return data.labels[data.columns[modality].present]

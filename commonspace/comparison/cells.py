@@ -24,8 +24,8 @@ from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
 from commonspace.errors import SpaceError, TrainingError
 from commonspace.evaluation import mean_over_queries
+from commonspace.evaluation.protocol import average_precisions, evaluate
 from commonspace.methods import Method
-from commonspace.protocol import average_precisions, evaluate
 from commonspace.space import CommonSpace
 from commonspace.training import EpochRecord, Run, Samples, ValidationScore
 

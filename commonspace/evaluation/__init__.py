@@ -1,4 +1,4 @@
-"""How good a ranking is: arrays in, figures out, without torch."""
+"""Retrieval metrics, the evaluation protocol, confidence intervals and significance tests."""
 
 from commonspace.evaluation.average_precision import (
     Denominator,
@@ -17,9 +17,10 @@ from commonspace.evaluation.gap import modality_gap
 from commonspace.evaluation.means import mean_by_class, mean_over_queries
 from commonspace.evaluation.ndcg import ndcg
 from commonspace.evaluation.pairs import PairRetrieval, pair_retrieval
+from commonspace.evaluation.protocol import average_precisions, embed_for_evaluation, evaluate
 from commonspace.evaluation.r_precision import r_precision
 from commonspace.evaluation.ranking import RankedBlock, Ranking
-from commonspace.evaluation.report import Figures, evaluate_retrieval
+from commonspace.evaluation.report import EvaluationReport, Figures, evaluate_retrieval
 from commonspace.evaluation.significance import (
     Comparison,
     Interval,
@@ -32,6 +33,7 @@ from commonspace.evaluation.significance import (
 __all__ = [
     "Comparison",
     "Denominator",
+    "EvaluationReport",
     "Figures",
     "Interval",
     "PairRetrieval",
@@ -40,10 +42,13 @@ __all__ = [
     "RankedBlock",
     "Ranking",
     "average_precision",
+    "average_precisions",
     "bootstrap_interval",
     "chance_level",
     "class_confusion",
     "compare_to",
+    "embed_for_evaluation",
+    "evaluate",
     "evaluate_retrieval",
     "holm",
     "mean_average_precision",

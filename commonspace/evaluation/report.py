@@ -1,12 +1,9 @@
-"""The mAP of every modality against every other, as a plain dictionary that JSON can hold.
-
-It knows modalities by name only, and nothing of models, files or tables.
-"""
+"""Evaluation report: the mAP of every modality against every other, from arrays."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,11 +16,90 @@ from commonspace.evaluation.average_precision import (
     check_denominator,
 )
 from commonspace.evaluation.ranking import Ranking
+from commonspace.tables import Table, to_frame
 
-__all__ = ["Figures", "evaluate_retrieval"]
+__all__ = ["EvaluationReport", "Figures", "evaluate_retrieval"]
 
-Figures: TypeAlias = dict[str, float | int | str]
+Figures: TypeAlias = dict[str, Any]
 """The figures of one direction of retrieval, by name."""
+
+AVERAGE = "average"
+
+
+class EvaluationReport(dict[str, Figures]):
+    """Figures of each direction of retrieval: a dictionary that prints as a table.
+
+    For every ordered pair, such as "image->text", it holds
+
+    - "map": over the whole ranking, and "map@50" for each cut-off;
+    - "chance": the share of relevant items in the gallery, about the mAP of a random order;
+    - "queries": number of labeled queries, "gallery": number of items they are ranked over;
+    - "unlabelled": queries without a label, which are left out;
+    - "unanswerable": queries without a relevant item in the gallery, which count as 0;
+    - "denominator": that of "map@50";
+
+    and under "average" the means of "map", "map@50" and "chance" over the pairs. ``json.dumps``
+    accepts it.
+
+    Example:
+        >>> space = {"image": [[1.0, 0.0], [0.0, 1.0]], "text": [[0.9, 0.1], [0.2, 0.8]]}
+        >>> classes = {"image": ["cat", "dog"], "text": ["cat", "dog"]}
+        >>> print(evaluate_retrieval(space, classes))
+        evaluation
+        direction      mAP  chance  queries  gallery
+        -----------  -----  ------  -------  -------
+        image->text  1.000   0.500        2        2
+        text->image  1.000   0.500        2        2
+        average      1.000   0.500
+    """
+
+    title: str = "evaluation"
+    """What was evaluated."""
+    warnings: tuple[str, ...] = ()
+    """What limits the meaning of the figures."""
+
+    @property
+    def map(self) -> float:
+        """Average mAP over the directions, in [0, 1]."""
+        return float(self[AVERAGE]["map"])
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions, such as "image->text"."""
+        return tuple(name for name in self if name != AVERAGE)
+
+    def to_frame(self) -> Any:  # noqa: ANN401 - pandas is optional
+        """Return a pandas ``DataFrame``: a row for each direction and the average.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        rows = [{"direction": name, **figures} for name, figures in self.items()]
+        return to_frame(rows, index="direction")
+
+    def to_table(self) -> Table:
+        """Return the figures as a formatted table."""
+        figures = [name for name in self[AVERAGE] if name != "chance"]
+        counts = ("queries", "gallery")
+        rows = [
+            [
+                direction,
+                *(f"{values[name]:.3f}" for name in (*figures, "chance")),
+                *(str(values.get(count, "")) for count in counts),
+            ]
+            for direction, values in self.items()
+        ]
+        names = [name.replace("map", "mAP") for name in figures]
+        notes = [f"warning: {text}" for text in self.warnings]
+        return Table(self.title, ["direction", *names, "chance", *counts], rows, notes)
+
+    def __repr__(self) -> str:
+        """Return the table."""
+        return str(self.to_table())
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        return self.to_table().to_html()
 
 
 def evaluate_retrieval(
@@ -32,89 +108,87 @@ def evaluate_retrieval(
     k: int | Sequence[int] | None = None,
     *,
     denominator: Denominator = "found",
-) -> dict[str, Figures]:
+) -> EvaluationReport:
     """Measure retrieval from every modality into every other.
 
     Args:
         embeddings: modality -> (n, d) embeddings, arrays or tensors; n may differ, d may not.
         labels: modality -> (n,) ints or strings, or (n, c) bool, as in `mean_average_precision`.
-        k: further depths, one or several, at which mAP is wanted beside that of the whole
-            ranking; None or 0 asks for nothing further.
+        k: additional cut-offs, one or several; None or 0 for none.
         denominator: of AP@k, see `mean_average_precision`.
 
-    Returns:
-        For every ordered pair such as "image->text" the figures
-
-        - "map": over the whole ranking, and "map@50" for each further k asked for;
-        - "queries": how many queries were judged, "gallery": how many items they were ranked over;
-        - "unlabelled": queries left out because they have no label;
-        - "unanswerable": judged queries without a relevant item in the gallery, which count as 0;
-        - "denominator": the one that "map@50" uses;
-
-        and under "average" the means of "map" and "map@50" over the ordered pairs.
-
     Raises:
-        DataError: fewer than two modalities, labels of one are missing, or what
-            `mean_average_precision` refuses, with the name of the pair.
-        SettingError: a k or the denominator cannot be used.
+        DataError: fewer than two modalities, labels of one are missing, or the arrays of a pair are
+            invalid as described in `mean_average_precision`; the message names the pair.
+        SettingError: ``k`` or ``denominator`` is invalid.
 
     Example:
         >>> space = {"image": [[1.0, 0.0], [0.0, 1.0]], "text": [[0.9, 0.1], [0.2, 0.8]]}
         >>> classes = {"image": ["cat", "dog"], "text": ["cat", "dog"]}
-        >>> figures = evaluate_retrieval(space, classes)
-        >>> figures["image->text"]["map"], figures["average"]
-        (1.0, {'map': 1.0})
+        >>> report = evaluate_retrieval(space, classes)
+        >>> report["image->text"]["map"], report.map
+        (1.0, 1.0)
     """
     check_denominator(denominator)
-    further = [depth for depth in (k if isinstance(k, Iterable) else [k]) if depth]
-    for depth in further:
+    cutoffs = [depth for depth in (k if isinstance(k, Iterable) else [k]) if depth]
+    for depth in cutoffs:
         check_depth(depth, gallery=1)
     if len(embeddings) < 2 or set(embeddings) - set(labels):
         raise DataError(
-            "retrieval between modalities cannot be measured",
+            "retrieval between modalities needs two modalities with labels",
             expected="embeddings and labels of at least two modalities",
             found=f"embeddings of {', '.join(embeddings) or 'none'};"
             f" labels of {', '.join(labels) or 'none'}",
             advice="embed each modality of the data set and pass its labels under the same name",
         )
-    report: dict[str, Figures] = {}
+    report = EvaluationReport()
     for source, target in permutations(embeddings, 2):
         name = f"{source}->{target}"
         try:
             ranking = Ranking.by_class(
                 embeddings[source], embeddings[target], labels[source], labels[target]
             )
-            report[name] = _direction(ranking, further, denominator)
+            report[name] = _evaluate_direction(ranking, cutoffs, denominator)
         except DataError as exc:
             raise DataError(
                 f"{name}: {exc.problem}", expected=exc.expected, found=exc.found, advice=exc.advice
             ) from exc
-    report["average"] = {
+    trivial = [name for name, figures in report.items() if figures["chance"] == 1]
+    if trivial:
+        report.warnings = (
+            f"{' and '.join(trivial)}: every item of the gallery is relevant to every query"
+            " (a single class?), so that the mAP is 1 whatever the model does",
+        )
+    report[AVERAGE] = {
         figure: math.fsum(float(report[pair][figure]) for pair in report) / len(report)
-        for figure in ("map", *(f"map@{depth}" for depth in further))
+        for figure in ("map", *(f"map@{depth}" for depth in cutoffs), "chance")
     }
     return report
 
 
-def _direction(ranking: Ranking, further: Sequence[int], denominator: Denominator) -> Figures:
+def _evaluate_direction(
+    ranking: Ranking, cutoffs: Sequence[int], denominator: Denominator
+) -> Figures:
     m = len(ranking.gallery)
-    depths = {"map": m} | {f"map@{depth}": check_depth(depth, m) for depth in further}
+    depths = {"map": m} | {f"map@{depth}": check_depth(depth, m) for depth in cutoffs}
     blocks = ranking.measure(
         lambda block: (
             np.stack([block_average_precision(block, d, denominator) for d in depths.values()]),
-            np.count_nonzero(block.available == 0),
+            block.available,
         ),
         depth=m,
     )
     values = np.concatenate([values for values, _ in blocks], axis=1)
+    available = np.concatenate([counts for _, counts in blocks])
     queries = values.shape[1]
     figures: Figures = {
         name: math.fsum(row) / queries for name, row in zip(depths, values, strict=True)
     }
     return figures | {
+        "chance": float(available.sum() / (queries * m)),
         "queries": queries,
         "gallery": m,
         "unlabelled": len(ranking.query) - queries,
-        "unanswerable": sum(int(count) for _, count in blocks),
+        "unanswerable": int(np.count_nonzero(available == 0)),
         "denominator": denominator,
     }

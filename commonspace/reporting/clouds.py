@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from commonspace.data import Dataset, Features
+from commonspace.evaluation.protocol import EmbeddedData
 from commonspace.plots import Cloud, stratified_sample
-from commonspace.protocol import Embeddings
 from commonspace.space import CommonSpace
 
 __all__ = ["Clouds", "clouds_of"]
@@ -33,7 +33,7 @@ class Clouds:
     """Whether all vectors have the length 1, so that distance and cosine give one order."""
 
 
-def clouds_of(space: CommonSpace, found: Embeddings, most: int, seed: int) -> Clouds:
+def clouds_of(space: CommonSpace, found: EmbeddedData, most: int, seed: int) -> Clouds:
     """Return what is to be drawn of each modality.
 
     A sample of several classes has the first of them. Features are those of the data set, or,

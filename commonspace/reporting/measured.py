@@ -31,7 +31,7 @@ from commonspace.evaluation import (
     precision_scope_curve,
     r_precision,
 )
-from commonspace.protocol import Embeddings
+from commonspace.evaluation.protocol import EmbeddedData
 
 __all__ = ["DEPTH", "FOUND", "Direction", "measure"]
 
@@ -98,7 +98,7 @@ class Direction:
         }
 
 
-def measure(found: Embeddings, seed: int = 0) -> Iterator[Direction]:
+def measure(found: EmbeddedData, seed: int = 0) -> Iterator[Direction]:
     """Measure every direction, one after the other.
 
     Args:
@@ -122,7 +122,9 @@ def measure(found: Embeddings, seed: int = 0) -> Iterator[Direction]:
             yield Direction(source, target, gallery=sizes[target], problem=problem)
 
 
-def _direction(found: Embeddings, source: str, target: str, rng: np.random.Generator) -> Direction:
+def _direction(
+    found: EmbeddedData, source: str, target: str, rng: np.random.Generator
+) -> Direction:
     sides = found.vectors[source], found.vectors[target]
     labels = found.labels[source], found.labels[target]
     precisions = average_precision(*sides, *labels)
@@ -149,7 +151,7 @@ def _direction(found: Embeddings, source: str, target: str, rng: np.random.Gener
     )
 
 
-def _ids(found: Embeddings, modality: str) -> NDArray[np.str_]:
+def _ids(found: EmbeddedData, modality: str) -> NDArray[np.str_]:
     """Return the key by which a sample finds its own pair: that of the sample it was taken from."""
     whole = found.data.fields.get("sample", found.data.ids)
     several = "multi_caption" in found.data.provenance

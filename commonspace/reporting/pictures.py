@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from commonspace.evaluation.protocol import EmbeddedData
 from commonspace.plots import (
     Answered,
     draw_classes,
@@ -25,7 +26,6 @@ from commonspace.plots import (
 from commonspace.plots.classes import MOST
 from commonspace.plots.common_space import NAMED
 from commonspace.plots.palette import FEW
-from commonspace.protocol import Embeddings
 from commonspace.reporting.clouds import Clouds
 from commonspace.reporting.course import Course, Surface
 from commonspace.reporting.items import Items
@@ -111,7 +111,7 @@ def draw_space(
 
 
 def pictures(
-    found: Embeddings,
+    found: EmbeddedData,
     directions: Sequence[Direction],
     items: Items,
     course: Course | None,
@@ -180,7 +180,7 @@ def _curves(judged: Sequence[Direction]) -> Drawn:
     return Drawn("curves", "Precision, recall and scope", caption, figure)
 
 
-def _classes(judged: Sequence[Direction], found: Embeddings) -> Drawn:
+def _classes(judged: Sequence[Direction], found: EmbeddedData) -> Drawn:
     names = found.data.class_names
     figures = {one.name: {names[c]: value for c, value in one.by_class.items()} for one in judged}
     counts = {
@@ -199,7 +199,7 @@ def _classes(judged: Sequence[Direction], found: Embeddings) -> Drawn:
     return Drawn("classes", "Each class", caption, figure)
 
 
-def _confusion(name: str, one: Direction, found: Embeddings) -> Drawn:
+def _confusion(name: str, one: Direction, found: EmbeddedData) -> Drawn:
     assert one.confusion is not None
     names = found.data.class_names
     depth = min(DEPTH, one.gallery)
@@ -224,7 +224,7 @@ def _confusion(name: str, one: Direction, found: Embeddings) -> Drawn:
     return Drawn(name, f"Confusion of classes, {one.name}", caption, figure)
 
 
-def _queries(name: str, one: Direction, found: Embeddings, items: Items) -> Drawn:
+def _queries(name: str, one: Direction, found: EmbeddedData, items: Items) -> Drawn:
     judged = np.flatnonzero(~np.isnan(one.precisions))
     order = judged[np.argsort(-one.precisions[judged], kind="stable")]
     best = order[:SHOWN]

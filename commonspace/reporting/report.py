@@ -14,6 +14,7 @@ import numpy as np
 from commonspace.atomic import new_folder_whole
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
+from commonspace.evaluation.protocol import EmbeddedData, embed_for_evaluation
 from commonspace.plots import (
     FORMATS,
     Page,
@@ -26,7 +27,6 @@ from commonspace.plots import (
     svg_of,
 )
 from commonspace.plots.projection import FEWEST
-from commonspace.protocol import Embeddings, embeddings
 from commonspace.reporting.clouds import clouds_of
 from commonspace.reporting.course import read_course, read_surface
 from commonspace.reporting.items import Items, find_items
@@ -155,7 +155,7 @@ class _Report:
         course = read_course(run, space.provenance.get("chosen", {})) if run else None
         surface = read_surface(run) if run else None
         shown, said = find_items(subject.data, subject.items, subject.source)
-        found = embeddings(space, subject.data)
+        found = embed_for_evaluation(space, subject.data)
         clouds = clouds_of(space, found, self._options.points, self._options.seed)
         self._estimate(found, sum(kept for kept, _ in clouds.counts.values()))
         directions = self._measure(found)
@@ -185,7 +185,7 @@ class _Report:
         self._write_page(found, directions)
         return self._notes
 
-    def _estimate(self, found: Embeddings, points: int) -> None:
+    def _estimate(self, found: EmbeddedData, points: int) -> None:
         """Guess the seconds of each part, from what they took on one core."""
         sizes = [len(vectors) for vectors in found.vectors.values()]
         pairs = sum(sizes) ** 2 - sum(size**2 for size in sizes)
@@ -194,7 +194,7 @@ class _Report:
         drawing = 2.0 * (3 + 2 * len(sizes) * (len(sizes) - 1))
         self._whole = self._layout_cost + self._measure_cost + drawing
 
-    def _measure(self, found: Embeddings) -> list[Direction]:
+    def _measure(self, found: EmbeddedData) -> list[Direction]:
         directions = []
         count = len(found.vectors) * (len(found.vectors) - 1)
         for number, one in enumerate(measure(found, self._options.seed), 1):
@@ -214,7 +214,7 @@ class _Report:
             svg = svg_of(drawn.figure, drawn.name)
         self._pictures.append(Picture(drawn.name, drawn.title, drawn.caption, svg))
 
-    def _write_page(self, found: Embeddings, directions: Sequence[Direction]) -> None:
+    def _write_page(self, found: EmbeddedData, directions: Sequence[Direction]) -> None:
         subject = self._subject
         method = subject.space.provenance.get("method", {}).get("name", "a space")
         page = Page(
@@ -229,7 +229,7 @@ class _Report:
         text = render(page)
         (self._folder / PAGE).write_bytes(text.encode("utf-8", errors="replace"))
 
-    def _write_numbers(self, found: Embeddings, directions: Sequence[Direction]) -> None:
+    def _write_numbers(self, found: EmbeddedData, directions: Sequence[Direction]) -> None:
         names = found.data.class_names
         numbers = {
             "name": self._subject.name,
@@ -259,7 +259,7 @@ class _Report:
 
 
 def _observed(
-    found: Embeddings, directions: Sequence[Direction], without_history: bool
+    found: EmbeddedData, directions: Sequence[Direction], without_history: bool
 ) -> list[str]:
     """Return what a reader should know about these samples."""
     notes = [f"{o.name} cannot be judged: {o.problem}." for o in directions if o.problem]

@@ -39,7 +39,7 @@ def test_each_direction_is_the_single_figure_and_the_average_is_their_mean() -> 
 def test_it_is_json() -> None:
     report = evaluate_retrieval(*space(20, 30), k=50)
     assert json.loads(json.dumps(report)) == report
-    assert set(report["average"]) == {"map", "map@50"}
+    assert set(report["average"]) == {"map", "map@50", "chance"}
 
 
 def test_no_further_depth_is_asked_for_by_none_or_zero() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.encoders import Source, encoder_from_spec
-from commonspace.protocol import embeddings
+from commonspace.evaluation.protocol import embed_for_evaluation
 from commonspace.reporting.clouds import clouds_of
 from commonspace.space import CommonSpace
 
@@ -18,7 +18,7 @@ MakeSpace = Callable[[Dataset], CommonSpace]
 def test_few_of_many_are_drawn_the_same_for_each_modality(
     feature_dataset: Dataset, space_of: MakeSpace
 ) -> None:
-    found = embeddings(space_of(feature_dataset), feature_dataset.split("train"))
+    found = embed_for_evaluation(space_of(feature_dataset), feature_dataset.split("train"))
     drawn = clouds_of(space_of(feature_dataset), found, most=8, seed=0)
     assert drawn.counts == {"image": (8, 40), "text": (8, 40)}
     assert drawn.unit
@@ -43,7 +43,10 @@ def test_unlabelled_samples_and_absent_modalities(
         columns={**part.columns, "text": Features(np.zeros((16, 5)), np.zeros(16))},
     )
     drawn = clouds_of(
-        space_of(feature_dataset), embeddings(space_of(feature_dataset), bare), most=99, seed=0
+        space_of(feature_dataset),
+        embed_for_evaluation(space_of(feature_dataset), bare),
+        most=99,
+        seed=0,
     )
     assert [one.modality for one in drawn.clouds] == ["image"]
     assert (drawn.clouds[0].classes == -1).all()
@@ -57,7 +60,9 @@ def test_a_space_with_an_encoder_shows_its_features(raw_dataset: Dataset) -> Non
     method = DSCMR(epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", encoders=raw)
     train, validation = raw_dataset.split("train"), raw_dataset.split("validation")
     space = method.fit(train, validation, cs.Run(observers=()))
-    drawn = clouds_of(space, embeddings(space, raw_dataset.split("test")), most=99, seed=0)
+    drawn = clouds_of(
+        space, embed_for_evaluation(space, raw_dataset.split("test")), most=99, seed=0
+    )
     image, text = drawn.clouds
     assert image.features is None
     assert drawn.features_called == {"text": "features of the encoder"}

@@ -8,7 +8,7 @@ import pytest
 
 import commonspace as cs
 from commonspace.data import Dataset, Features
-from commonspace.protocol import embeddings
+from commonspace.evaluation.protocol import embed_for_evaluation
 from commonspace.reporting.measured import DEPTH, FOUND, measure
 from commonspace.space import CommonSpace
 
@@ -19,7 +19,7 @@ def test_each_direction_has_the_figures_of_the_package(
     feature_dataset: Dataset, space_of: MakeSpace
 ) -> None:
     space, part = space_of(feature_dataset), feature_dataset.split("test")
-    found = embeddings(space, part)
+    found = embed_for_evaluation(space, part)
     measured = {one.name: one for one in measure(found)}
     expected = cs.evaluate(space, part)
     assert list(measured) == ["image->text", "text->image"]
@@ -36,7 +36,7 @@ def test_each_direction_has_the_figures_of_the_package(
 def test_what_is_found_first_is_what_a_sort_finds(
     feature_dataset: Dataset, space_of: MakeSpace
 ) -> None:
-    found = embeddings(space_of(feature_dataset), feature_dataset.split("test"))
+    found = embed_for_evaluation(space_of(feature_dataset), feature_dataset.split("test"))
     one = next(measure(found))
     scores = found.vectors["image"].astype(float) @ found.vectors["text"].astype(float).T
     order = np.argsort(-scores, axis=1, kind="stable")
@@ -59,9 +59,9 @@ def test_one_text_of_several_finds_the_sample_that_it_was_taken_from(
         fields={"sample": [f"s{number // 2}" for number in range(16)]},
         provenance={"multi_caption": "expand"},
     )
-    one = next(measure(embeddings(space_of(feature_dataset), divided)))
+    one = next(measure(embed_for_evaluation(space_of(feature_dataset), divided)))
     assert one.pairs is not None
-    scores = embeddings(space_of(feature_dataset), divided)
+    scores = embed_for_evaluation(space_of(feature_dataset), divided)
     order = np.argsort(-(scores.vectors["image"] @ scores.vectors["text"].T), axis=1, kind="stable")
     own = order // 2 == (np.arange(16) // 2)[:, None]
     assert one.pairs.median_rank == np.median(own.argmax(axis=1) + 1)
@@ -74,7 +74,9 @@ def test_a_missing_modality_and_missing_labels_are_reasons(
     bare = replace(
         part, columns={**part.columns, "text": Features(np.zeros((16, 5)), np.zeros(16))}
     )
-    reasons = [one.problem for one in measure(embeddings(space_of(feature_dataset), bare))]
+    reasons = [
+        one.problem for one in measure(embed_for_evaluation(space_of(feature_dataset), bare))
+    ]
     assert reasons == ["no sample has text", "no sample has text"]
     halves = np.arange(16) < 8  # the first half has images and no labels, the second texts
     labels = np.where(halves[:, None], False, part.labels)
@@ -86,7 +88,7 @@ def test_a_missing_modality_and_missing_labels_are_reasons(
         labels=labels,
         columns={"image": Features(column.values, halves), "text": Features(other.values, ~halves)},
     )
-    there, back = measure(embeddings(space_of(feature_dataset), apart))
+    there, back = measure(embed_for_evaluation(space_of(feature_dataset), apart))
     assert "no query has a label" in there.problem
     assert back.problem == ""
     assert back.map.mean == 0  # nothing that answers has a label

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
-from commonspace.protocol import average_precisions
+from commonspace.evaluation.protocol import average_precisions
 
-SHARED = Path(__file__).parents[2] / "shared"
+SHARED = Path(__file__).parents[3] / "shared"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,234 @@
+"""Evaluation protocol: which samples are queries, which form the gallery, what is relevant.
+
+Every labeled sample is a query in each of its modalities. The gallery of a modality holds all
+samples that have it, including the query's own pair, as in the published tables. An item is
+relevant when it shares at least one class with the query.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.columns import Texts
+from commonspace.data.dataset import Dataset
+from commonspace.data.texts import one_row_per_text
+from commonspace.errors import DataError, SettingError
+from commonspace.evaluation.average_precision import average_precision
+from commonspace.evaluation.report import EvaluationReport, evaluate_retrieval
+
+__all__ = [
+    "EmbeddedData",
+    "EmbeddingSpace",
+    "average_precisions",
+    "embed_for_evaluation",
+    "evaluate",
+]
+
+
+class EmbeddedColumn(Protocol):
+    """Embeddings of one modality of a data set."""
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(m, d) embeddings, one for each sample that has the modality."""
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """(m,) row of the data set of each embedding."""
+
+
+class EmbeddingSpace(Protocol):
+    """What the protocol needs of a model; ``CommonSpace`` has it."""
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities that the model embeds."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Modality -> its input; ``kind`` is "vectors" where the model reads features."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """How the model was trained: method, data, encoders, versions."""
+
+    def embed_dataset(self, data: Dataset) -> Mapping[str, EmbeddedColumn]:
+        """Return the embeddings of every modality of the data set that the model reads."""
+
+
+class EmbeddedData(NamedTuple):
+    """Query and gallery embeddings of a data set, by modality."""
+
+    data: Dataset
+    """The samples; one for each text where the model was trained that way."""
+    vectors: dict[str, NDArray[np.float32]]
+    """Modality -> (m, d), one for each sample that has the modality."""
+    labels: dict[str, NDArray[np.bool_]]
+    """Modality -> (m, c), their classes."""
+    rows: dict[str, NDArray[np.intp]]
+    """Modality -> (m,), the row of ``data`` of each embedding."""
+
+
+def evaluate(
+    space: EmbeddingSpace,
+    data: Dataset,
+    *,
+    k: int | Sequence[int] | None = None,
+    split: str | None = None,
+) -> EvaluationReport:
+    """Measure cross-modal retrieval: the mAP of every modality against every other.
+
+    Args:
+        space: the trained model.
+        data: the samples.
+        k: additional cut-offs, one or several, such as 50 for mAP@50.
+        split: "train", "validation", "test", or "all" for every sample. Default: the test split
+            if ``data`` has test samples, otherwise all samples.
+
+    Returns:
+        For each direction, such as "image->text", and for their "average", the figures by name. It
+        prints as a table; ``map`` is the average mAP.
+
+    Raises:
+        SettingError: the model and the data have fewer than two modalities in common, or ``k`` or
+            ``split`` is invalid.
+        DataError: a column is of another kind or size than in training, or comes from another
+            encoder.
+    """
+    part = _choose_split(data, split)
+    embedded = embed_for_evaluation(space, part)
+    report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k)
+    names = set(part.splits.tolist())
+    report.title = f"{names.pop()} split of {data.name}" if len(names) == 1 else data.name
+    return report
+
+
+def average_precisions(space: EmbeddingSpace, data: Dataset) -> dict[str, NDArray[np.float64]]:
+    """Return the average precision of every query, by the protocol of ``evaluate``.
+
+    Args:
+        space: the trained model.
+        data: the samples, all of which are used.
+
+    Returns:
+        Direction, such as "image->text" -> (n,) values for the n samples: NaN where a sample lacks
+        the query modality or a label. Where the model was trained on one sample for each text, n
+        is the number of texts.
+
+    Raises:
+        SettingError, DataError: as for ``evaluate``.
+    """
+    embedded = embed_for_evaluation(space, data)
+    directions = {}
+    for source, target in permutations(embedded.vectors, 2):
+        values = np.full(len(embedded.data), np.nan)
+        values[embedded.rows[source]] = average_precision(
+            embedded.vectors[source],
+            embedded.vectors[target],
+            embedded.labels[source],
+            embedded.labels[target],
+        )
+        directions[f"{source}->{target}"] = values
+    return directions
+
+
+def embed_for_evaluation(space: EmbeddingSpace, data: Dataset) -> EmbeddedData:
+    """Return query and gallery embeddings, for figures that ``evaluate`` does not compute.
+
+    Args:
+        space: the trained model.
+        data: the samples, all of which are used.
+
+    Raises:
+        SettingError, DataError: as for ``evaluate``.
+    """
+    shared = [name for name in space.modalities if name in data.columns]
+    if len(shared) < 2:
+        raise SettingError(
+            f"the space and {data.name!r} have no two modalities in common",
+            expected=f"at least two of {', '.join(map(repr, space.modalities))}",
+            found=", ".join(map(repr, data.modalities)),
+            advice="rename the columns of the data, or use the data it was trained on",
+        )
+    for name in shared:
+        _check_encoder(space, data, name)
+    if _multi_caption(space) == "expand":
+        data = _expand_texts(data)
+    embedded = space.embed_dataset(data)
+    return EmbeddedData(
+        data,
+        {name: part.vectors for name, part in embedded.items()},
+        {name: data.labels[part.rows] for name, part in embedded.items()},
+        {name: part.rows for name, part in embedded.items()},
+    )
+
+
+def _choose_split(data: Dataset, split: str | None) -> Dataset:
+    names = set(data.splits.tolist())
+    if split is None:
+        split = "test" if "test" in names else "all"
+    if split == "all":
+        return data
+    if split not in names:
+        raise SettingError(
+            f"{data.name!r} has no {split} split",
+            expected=" or ".join([*sorted(names), "all"]),
+            found=repr(split),
+            advice="leave `split` out to evaluate the test split",
+        )
+    return data.split(split)
+
+
+def _check_encoder(space: EmbeddingSpace, data: Dataset, modality: str) -> None:
+    """Raise a DataError for features of another encoder than in training, where both are known."""
+    column = data.columns[modality]
+    trained = space.provenance.get("encoders", {}).get(modality, {})
+    actual = data.provenance.get("encoders", {}).get(modality, {})
+    reads_features = space.inputs[modality].kind == "vectors"
+    if reads_features != (column.kind == "features"):
+        raise DataError(
+            f"the space reads {modality!r} in another form",
+            expected=f"features of {_describe_encoder(trained)}"
+            if reads_features
+            else "raw items, as in training",
+            found=f"{column!r} in {data.name!r}",
+            advice="extract them first: commonspace extract DATA --out FILE"
+            if reads_features
+            else "use the data set that the features were extracted from",
+        )
+    if reads_features and trained and actual and trained.get("sha256") != actual.get("sha256"):
+        raise DataError(
+            f"the features {modality!r} of {data.name!r} come from another encoder",
+            expected=_describe_encoder(trained),
+            found=_describe_encoder(actual),
+            advice="extract them with the encoder that the space was trained with",
+        )
+
+
+def _describe_encoder(encoder: Mapping[str, Any]) -> str:
+    if not encoder:
+        return "the same origin as in training"
+    captions = f", captions: {encoder['multi_caption']}" if "multi_caption" in encoder else ""
+    return (
+        f"{encoder['name']} ({encoder['spec']}; {encoder['preprocessing']}{captions}; weights"
+        f" {encoder['weights_sha256'][:12]}, all {encoder['sha256'][:12]})"
+    )
+
+
+def _multi_caption(space: EmbeddingSpace) -> str:
+    options = space.provenance.get("method", {}).get("options", {})
+    return str(options.get("encoders", {}).get("multi_caption", ""))
+
+
+def _expand_texts(data: Dataset) -> Dataset:
+    """Return one sample for each text, as in training."""
+    several = any(
+        len(texts) > 1
+        for column in data.columns.values()
+        if isinstance(column, Texts)
+        for texts in column.items
+    )
+    return one_row_per_text(data) if several else data
