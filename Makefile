@@ -1,25 +1,57 @@
-# make demo: set up, then run the main job on the built-in data.   make test: set up, then run the tests.
+# make demo: install, then train, evaluate and search on the built-in data.   make help: all targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope
 
-.PHONY: demo test check format setup setup-dev browser clean
+.PHONY: help demo test test-fast test-machines coverage check format docs serve-docs package bench setup setup-dev browser clean
 
-demo: setup
+help:            ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/	/' | expand -t 18
+
+demo: setup      ## install, then train, evaluate and search on the built-in data
 	$(BIN)/commonspace demo
 
-test: setup-dev browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -q
+test: setup-dev browser ## run all tests and the examples of the docstrings
+	$(PYTEST)
 
-check: setup-dev
+test-fast: setup-dev ## run the quick tests (under a minute)
+	$(PYTEST) -m 'not slow and not browser and not server'
+
+test-machines: setup-dev ## run the numeric tests as on other processors (hours; MACHINES=--one runs one)
+	$(BIN)/python tests/machines.py $(MACHINES)
+
+coverage: setup-dev browser ## run all tests and require 95 % of the lines
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+check: setup-dev ## formatter, linter, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup-dev
+format: setup-dev ## format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup-dev  ## build the documentation site in site/ (strict: no warning, no dead link)
+	$(BIN)/mkdocs build --strict --quiet
+
+serve-docs: setup-dev ## show the documentation site while writing
+	$(BIN)/mkdocs serve
+
+package: setup-dev ## build and check the wheel and the source archive in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation >/dev/null
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/pyroma --min 10 .
+
+bench: setup-dev ## measure evaluation, training steps and search; benchmarks/ has more
+	$(BIN)/python benchmarks/mean_average_precision.py
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/index_search.py
 
 setup: $(VENV)/.ready
 setup-dev: $(VENV)/.ready-dev
@@ -28,19 +60,19 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.ready: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/python $(INSTALL) .
 	touch $@
 
 $(VENV)/.ready-dev: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python $(INSTALL) '.[dev]'
 	touch $@ $(VENV)/.ready
 
-# The tests of the page drive Debian's Chromium; they say why they are skipped where there is none.
+# The tests of the page drive Debian's Chromium; they are skipped, with the reason, where there is none.
 browser:
 	@command -v chromium >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 			&& apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
-		|| echo "no chromium here: the tests of the page will be skipped"
+		|| echo "Chromium is not installed: the tests of the page will be skipped"
 
-clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+clean:           ## remove what the targets made
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist site *.egg-info

@@ -1,6 +1,7 @@
-"""What tests of several rooms share: small data sets, drawn from a seed, and an observer."""
+"""Fixtures for all tests: small data sets drawn from a seed, a recording observer, and markers."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,12 +14,38 @@ from numpy.typing import NDArray
 
 from commonspace.data import Dataset, Features, Images, Texts
 
-if TYPE_CHECKING:  # tests of the rooms without torch start without it
+if TYPE_CHECKING:  # tests of packages without torch start without it
     from torch import Tensor, nn
 
     from commonspace.training import EpochRecord
 
 CLASSES = ("ant", "bee", "cat", "dog")
+MARKERS = {"browser": "browser", "listening": "server"}
+"""Tests with a fixture of this name get this marker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that drive a browser or start a server."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARKERS:
+                item.add_marker(MARKERS[fixture])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bfloat16_ability() -> Iterator[None]:
+    """Let torch report bfloat16 multiplication or not, as COMMONSPACE_TEST_BFLOAT16 wants it."""
+    wanted = os.environ.get("COMMONSPACE_TEST_BFLOAT16")
+    if wanted is None:
+        yield
+        return
+    import torch
+
+    present = wanted == "present"
+    abilities = {**torch.cpu.get_capabilities(), "avx512_bf16": present, "amx_bf16": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+        yield
 
 
 @pytest.fixture(autouse=True)
