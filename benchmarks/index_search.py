@@ -68,7 +68,7 @@ def ask(count: int, size: int, folder: Path) -> dict[str, Any]:
     """Open the index, and return how long that, searching and adding take."""
     import faiss
 
-    from commonspace.retrieval import Index, Search
+    from commonspace.retrieval import Index, Query
 
     before = memory()
     begun = time.perf_counter()
@@ -85,14 +85,14 @@ def ask(count: int, size: int, folder: Path) -> dict[str, Any]:
         SINGLE,
     )
     batches = alternating(
-        lambda _: index.search_many(queries, Search(k=K)),
+        lambda _: index.search_many([Query(vector=query, k=K) for query in queries]),
         lambda _: bare.search(queries, K),
         BATCHES,
     )
     figures["single"] = [[1e3 * np.percentile(times, p) for p in (50, 99)] for times in singles]
     figures["batch_s"] = [float(np.median(times)) for times in batches]
     _, positions = bare.search(queries, K)
-    found = index.search_many(queries, Search(k=K))
+    found = index.search_many([Query(vector=query, k=K) for query in queries])
     same = [
         len({f"item {at}" for at in row} & {one.id for one in some}) / K
         for row, some in zip(positions.tolist(), found, strict=True)

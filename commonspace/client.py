@@ -3,7 +3,7 @@
     from commonspace.client import Client
 
     shop = Client("http://127.0.0.1:8000", key="...")
-    for item in shop.search(text="a red kite", k=5).found:
+    for item in shop.search("a red kite", k=5):
         print(item.id, item.relevance)
 
 It knows no index, no space and no torch.
@@ -12,7 +12,6 @@ It knows no index, no space and no torch.
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -21,55 +20,9 @@ from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
 from commonspace.errors import ServiceError, SettingError
+from commonspace.retrieval.items import Item, SearchResult, SearchResults
 
-__all__ = ["Answer", "Client", "FoundItem", "Item"]
-
-
-@dataclass(frozen=True)
-class FoundItem:
-    """An item that was found."""
-
-    id: str
-    modality: str
-    """By which of its modalities."""
-    score: float
-    """The inner product of the query's vector with the item's."""
-    relevance: float | None
-    """How probable it is that query and item share a class; None: not calibrated."""
-    labels: tuple[str, ...]
-    text: str | None
-    has_image: bool
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a query found."""
-
-    found: tuple[FoundItem, ...]
-    """The best first."""
-    total: int
-    """Items that condition and modality leave to be found."""
-    has_instance_block: bool
-    calibrated: bool
-    seconds: float
-    """That the service took."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """All that a service knows of an item."""
-
-    id: str
-    split: str
-    labels: tuple[str, ...]
-    texts: tuple[str, ...]
-    has_image: bool
-    fields: Mapping[str, Any]
-    modalities: tuple[str, ...]
-    posterior: Mapping[str, Mapping[str, float]] | None
-    """Modality -> class -> probability; None where the space tells none."""
-    neighbours: tuple[FoundItem, ...]
+__all__ = ["Client"]
 
 
 class Client:
@@ -99,67 +52,70 @@ class Client:
 
     def search(
         self,
-        *,
         text: str | None = None,
         image: str | Path | bytes | None = None,
+        vector: Sequence[float] | None = None,
         id: str | None = None,
-        k: int = 24,
+        *,
+        k: int = 10,
         offset: int = 0,
         modality: str | None = None,
-        modality_of_query: str | None = None,
+        query_modality: str | None = None,
         where: str | None = None,
         instance_weight: float | None = None,
         min_relevance: float | None = None,
-    ) -> Answer:
-        """Return the items that fit a query best.
+    ) -> SearchResults:
+        """Return the items that match a query best, as ``Index.search`` does.
 
         Args:
-            text: words.
+            text: words to search for.
             image: an image file, or its bytes.
-            id: an item of the index: more like this. Of several, the mean is asked with.
-            k: how many.
-            offset: how many of the best to pass over.
-            modality: find items by this modality alone.
-            modality_of_query: by which of its modalities ``id`` asks; None: by all.
-            where: a condition: 'price < 50'.
-            instance_weight: from 0, "the same kind", to 1, "this very thing".
-            min_relevance: leave out, of the k, what is less probably relevant.
+            vector: (d,), a vector of the space.
+            id: an item of the index: "more like this". With several of text, image, vector and
+                id, the query vector is the mean of their vectors, each scaled to unit length.
+            k: maximum number of results.
+            offset: number of results to skip, for paging.
+            modality: search only the vectors of this modality (default: all).
+            query_modality: with ``id``, use only this modality of the item (default: all).
+            where: a filter on the fields, such as 'price < 50'.
+            instance_weight: 0 ranks by class, 1 by exact item.
+            min_relevance: drop results, of the k, whose relevance is lower.
 
         Raises:
-            ServiceError: the service refused, or did not answer.
+            ServiceError: If the service returns an error or cannot be reached.
         """
-        fields = {
+        parameters = {
             "text": text,
+            "vector": None if vector is None else [float(number) for number in vector],
             "id": id,
             "k": k,
             "offset": offset,
             "modality": modality,
-            "modality_of_query": modality_of_query,
+            "query_modality": query_modality,
             "where": where,
             "instance_weight": instance_weight,
             "min_relevance": min_relevance,
         }
-        asked = {name: value for name, value in fields.items() if value is not None}
-        said = self._json("POST", "/search", asked, image)
-        found = tuple(_found(one) for one in said.pop("found"))
-        return Answer(found=found, **said)
+        body = {name: value for name, value in parameters.items() if value is not None}
+        answer = self._json("POST", "/search", body, image)
+        results = (SearchResult(**_item_values(result)) for result in answer["results"])
+        return SearchResults(results, int(answer["total"]))
 
     def item(self, id: str) -> Item:
-        """Return all that is known of an item.
+        """Return an item, with its class posterior where the space has one.
 
         Raises:
-            ServiceError: there is none of that id (status 404), or no answer.
+            ServiceError: If the id is unknown (status 404), or the service cannot be reached.
         """
-        said = self._json("GET", _item(id))
-        posterior = said.pop("posterior")
+        answer = self._json("GET", _item(id))
+        posterior = answer.pop("posterior")
         if posterior is not None:
             posterior = {
                 modality: {one["name"]: one["probability"] for one in classes}
                 for modality, classes in posterior.items()
             }
-        said.update({name: tuple(said[name]) for name in ("labels", "texts", "modalities")})
-        near = tuple(_found(one) for one in said.pop("neighbours"))
-        return Item(posterior=posterior, neighbours=near, **said)
+        answer.pop("neighbours")
+        return Item(**_item_values(answer), posterior=posterior)
 
     def image(self, id: str) -> bytes:
         """Return the picture of an item, as a file of the kind that the index has.
@@ -269,8 +225,10 @@ def _item(id: str) -> str:
     return f"/items/{quote(id, safe='')}"
 
 
-def _found(said: dict[str, Any]) -> FoundItem:
-    return FoundItem(**{**said, "labels": tuple(said["labels"])})
+def _item_values(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an item: JSON lists become tuples."""
+    lists = ("labels", "texts", "modalities")
+    return {name: tuple(value) if name in lists else value for name, value in answer.items()}
 
 
 def _read(path: Path) -> bytes:

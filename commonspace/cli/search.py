@@ -1,6 +1,7 @@
-"""``commonspace search``: words, a photo or a file of queries in, the items that fit best out."""
+"""``commonspace search``: ranked results for words, a photo, an item, a vector or a query file."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,114 +13,174 @@ from commonspace.cli.options import DeviceOption, JsonOption
 from commonspace.errors import FileFormatError, SettingError
 
 if TYPE_CHECKING:
-    from commonspace.retrieval import Found
+    from commonspace.retrieval import SearchResult, SearchResults
 
 __all__ = ["search"]
 
-SHOWN = 60
-"""Characters of a text in the table."""
+TEXT_WIDTH = 60
+"""Maximum number of characters of a text in the table."""
 
 
 def search(
     index: IndexArgument,
     words: Annotated[
         str | None,
-        typer.Argument(metavar="[WORDS]", help="What to look for.", show_default=False),
+        typer.Argument(metavar="[WORDS]", help="Words to search for.", show_default=False),
     ] = None,
     image: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Photo to search for.", show_default=False)
+    ] = None,
+    vector: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A photo to look for; with words: the mean of both."),
+        typer.Option(
+            metavar="FILE",
+            help="NumPy file (.npy) with a vector of the space.",
+            show_default=False,
+        ),
+    ] = None,
+    id: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="ID",
+            help="Item of the index: show more like this. Of several of words, photo, vector and"
+            " item, the mean is searched for.",
+            show_default=False,
+        ),
     ] = None,
     queries: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help='Many queries: a text file with one a line, or .jsonl with "text", "image" or both'
-            " in each line.",
+            help='File of queries: a text file with one query a line, or .jsonl with "text",'
+            ' "image", "vector" or "id" in each line.',
+            show_default=False,
         ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", "--k", metavar="K", help="How many items to show.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", "--k", metavar="K", help="Maximum number of results.")
+    ] = 10,
+    offset: Annotated[
+        int, typer.Option(metavar="N", help="Number of results to skip, for paging.")
+    ] = 0,
     modality: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Find items by this modality alone."),
+        typer.Option(
+            metavar="NAME",
+            help="Search only the vectors of this modality (default: all).",
+            show_default=False,
+        ),
+    ] = None,
+    query_modality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --id, use only this modality of the item (default: the mean of all).",
+            show_default=False,
+        ),
     ] = None,
     where: Annotated[
         str | None,
         typer.Option(
             metavar="CONDITION",
-            help="""Only items for which this holds: 'label = "Watches" and price < 50'.""",
+            help="""Filter on the fields, such as 'label = "Watches" and price < 50'.""",
+            show_default=False,
         ),
     ] = None,
     instance_weight: Annotated[
         float | None,
         typer.Option(
             metavar="0..1",
-            help="From 0, the same kind, to 1, this very thing; for spaces that know it.",
+            help="0 ranks by class, 1 by exact item. Only for models with an instance block.",
             show_default=False,
         ),
     ] = None,
     min_relevance: Annotated[
         float | None,
         typer.Option(
-            metavar="0..1", help="Only items at least so probably relevant.", show_default=False
+            metavar="0..1",
+            help="Minimum relevance of a result; less relevant ones are dropped.",
+            show_default=False,
         ),
     ] = None,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Find the items of an index that fit words or a photo best.
+    """Search an index by words, photo, item or vector.
 
-    score is the inner product of the query's vector with the item's;
-    relevance, where the space is calibrated, is the probability that both
-    share a class. Words and a photo together ask with the mean of their
-    vectors, each scaled to unit length. Conditions know = != < <= > >=, in,
-    like, is null, and, or, not and parentheses, over the items' fields and
-    id, label, split; docs/search.md has them all.
+    score is the inner product of the query vector and the item vector.
+    relevance, if the space is calibrated, is the probability that query and
+    item share a class. Conditions support = != < <= > >=, in, like, is null,
+    and, or, not and parentheses, on the fields of the items and on id, label
+    and split; see docs/search.md.
 
     [bold]Examples[/bold]
 
       commonspace search shop "red running shoes"
       commonspace search shop --image photo.jpg -k 5 --modality text
       commonspace search shop "like this in blue" --image photo.jpg
+      commonspace search shop --id 1163
       commonspace search shop "a watch" --where "price < 50"
       commonspace search shop --queries queries.txt --json
     """
-    from commonspace.retrieval import Index, Query, Search
+    from commonspace.retrieval import Index, Query
 
-    asked = _asked(words, image, queries)
-    how = Search(k, modality, where, instance_weight, min_relevance)
+    parts = {"text": words, "image": image, "vector": vector, "id": id}
+    inputs = _inputs({name: part for name, part in parts.items() if part is not None}, queries)
+    made = [
+        Query(
+            **one,
+            k=k,
+            offset=offset,
+            modality=modality,
+            query_modality=query_modality,
+            where=where,
+            instance_weight=instance_weight,
+            min_relevance=min_relevance,
+        )
+        for one in inputs
+    ]
     encoders = encoders_named(None, None, encoder)
     with Index.open(index, encoders=encoders, device=device) as opened:
-        found = opened.search_many([Query(**one) for one in asked], how)
+        answers = opened.search_many(made)
         for note in opened.notes:
             typer.echo(f"note: {note}", err=True)
     if as_json:
-        answers = [
-            {"query": _plain(one), "found": [vars(item) for item in items]}
-            for one, items in zip(asked, found, strict=True)
+        described = [
+            {"query": _describe(one), "total": results.total, "results": [*map(vars, results)]}
+            for one, results in zip(inputs, answers, strict=True)
         ]
-        typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
         return
-    for one, items in zip(asked, found, strict=True):
-        _print(" + ".join(_plain(one).values()), items)
+    for one, results in zip(inputs, answers, strict=True):
+        _print(" + ".join(map(str, _describe(one).values())), results)
 
 
-def _asked(words: str | None, image: Path | None, queries: Path | None) -> "list[dict[str, Any]]":
-    """Return the arguments of each query."""
-    one = {"text": words, "image": image}
-    given = {name: value for name, value in one.items() if value is not None}
-    if bool(given) == (queries is not None):
+def _inputs(parts: dict[str, Any], queries: Path | None) -> list[dict[str, Any]]:
+    """Return the text, image, vector and id of each query."""
+    if bool(parts) == (queries is not None):
         raise SettingError(
-            "it is not clear what to look for",
-            expected="words, --image or both; or --queries",
-            found="both" if given else "none of them",
+            "it is not clear what to search for",
+            expected="words, --image, --vector or --id; or --queries",
+            found="both" if parts else "none of them",
             advice='write: commonspace search INDEX "a red kite"',
         )
-    return [given] if queries is None else _from_file(queries)
+    if queries is not None:
+        return _read_queries(queries)
+    return [parts | ({"vector": _read_vector(parts["vector"])} if "vector" in parts else {})]
 
 
-def _from_file(file: Path) -> list[dict[str, Any]]:
+def _read_vector(file: Path) -> Any:  # noqa: ANN401 - checked by the index
+    import numpy as np
+
+    from commonspace.data.files import reading
+
+    with reading(file, "a NumPy file with one vector"):
+        return np.load(file, allow_pickle=False)
+
+
+def _read_queries(file: Path) -> list[dict[str, Any]]:
     from commonspace.data.files import reading
 
     with reading(file, "a text file of queries"):
@@ -127,76 +188,90 @@ def _from_file(file: Path) -> list[dict[str, Any]]:
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not numbered:
         raise FileFormatError(
-            f"{file} asks nothing",
-            expected="a query a line",
+            f"{file} contains no query",
+            expected="one query a line",
             found=f"{len(lines)} empty lines" if len(lines) > 1 else "nothing",
             advice="write words into it, one query a line",
         )
     if file.suffix != ".jsonl":
         return [{"text": line} for _, line in numbered]
-    return [_from_line(file, number, line) for number, line in numbered]
+    return [_parse_line(file, number, line) for number, line in numbered]
 
 
-def _from_line(file: Path, number: int, line: str) -> dict[str, Any]:
+def _parse_line(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        said = json.loads(line)
-        known = isinstance(said, dict) and said and said.keys() <= {"text", "image"}
-        if not known or not all(isinstance(one, str) and one.strip() for one in said.values()):
+        query = json.loads(line)
+        if not isinstance(query, dict) or not query or query.keys() - {*_TYPES}:
+            raise ValueError(line.strip()[:60])
+        if not all(isinstance(value, _TYPES[name]) for name, value in query.items()):
+            raise ValueError(line.strip()[:60])
+        if not all(value.strip() for value in query.values() if isinstance(value, str)):
             raise ValueError(line.strip()[:60])
     except ValueError as exc:
         raise FileFormatError(
-            f"{file}, line {number}, is no query",
-            expected='{"text": "words"}, {"image": "photo.jpg"}, or both',
+            f"{file}, line {number}, is not a query",
+            expected='{"text": "words"}, {"image": "photo.jpg"}, {"id": "1163"}, {"vector": [...]}'
+            " or several of them",
             found=str(exc),
             advice="correct this line",
         ) from exc
-    return {key: file.parent / value if key == "image" else value for key, value in said.items()}
+    if "image" in query:
+        query["image"] = file.parent / query["image"]
+    return query
 
 
-def _plain(one: dict[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in one.items()}
+_TYPES: dict[str, type] = {"text": str, "image": str, "vector": list, "id": str}
 
 
-def _print(asked: str, items: "list[Found]") -> None:
+def _describe(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a query as JSON; a vector by its size."""
+    return {
+        name: f"vector of {len(value)} numbers" if name == "vector" else str(value)
+        for name, value in query.items()
+    }
+
+
+def _print(title: str, results: "SearchResults") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console()
-    if not items:
-        console.print(Text(f"{_short(asked)}: nothing found"))
+    if not results:
+        console.print(Text(f"{_shorten(title)}: no results"))
         return
-    several = len({item.modality for item in items}) > 1
+    several = len({result.modality for result in results}) > 1
     table = Table(
-        title=Text(_short(asked), style="bold"), title_justify="left", box=box.SIMPLE_HEAD
+        title=Text(_shorten(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD
     )
-    relevance = items[0].relevance is not None
+    calibrated = results[0].relevance is not None
     table.add_column("score", justify="right")
-    if relevance:
+    if calibrated:
         table.add_column("relevance", justify="right")
-    for name in ("id", *("by",) * several, "label", "what it is"):
+    for name in ("id", *("matched",) * several, "label", "description"):
         table.add_column(name)
-    for item in items:
+    for result in results:
+        relevance = "" if result.relevance is None else f"{result.relevance:.2f}"
         table.add_row(
-            f"{item.score:.3f}",
-            *((f"{item.relevance:.2f}",) * relevance),
-            Text(item.id),
-            *((Text(item.modality),) * several),
-            Text(", ".join(item.labels)),
-            Text(_short(_what(item))),
+            f"{result.score:.3f}",
+            *((relevance,) * calibrated),
+            Text(result.id),
+            *((Text(result.modality),) * several),
+            Text(", ".join(result.labels)),
+            Text(_shorten(_summary(result))),
         )
     console.print(table)
 
 
-def _what(item: "Found") -> str:
-    """Return the text of an item, else its fields, else its picture."""
-    if item.texts:
-        return item.texts[0]
-    fields = ", ".join(f"{name}: {value}" for name, value in item.fields.items())
-    return fields or item.photo or ""
+def _summary(result: "SearchResult") -> str:
+    """Return the text of an item, or its fields, or its photo."""
+    if result.texts:
+        return result.texts[0]
+    fields = ", ".join(f"{name}: {value}" for name, value in result.fields.items())
+    return fields or result.photo or ""
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+    return line if len(line) <= TEXT_WIDTH else f"{line[: TEXT_WIDTH - 1]}…"

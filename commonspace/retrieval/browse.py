@@ -6,15 +6,17 @@ It knows no queries and no ranking.
 import json
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.columns import Images
-from commonspace.retrieval.catalogue import kept_of, numbers_of
+from commonspace.retrieval.catalogue import numbers_of, read_items
+from commonspace.retrieval.items import Item
 from commonspace.retrieval.opened import Opened
-from commonspace.retrieval.records import Kept, Source
+from commonspace.retrieval.records import Source
 from commonspace.retrieval.sources import column_of
 from commonspace.retrieval.where import condition
 
@@ -22,27 +24,16 @@ __all__ = [
     "AllVectors",
     "Facts",
     "FieldFacts",
-    "StoredItem",
     "all_vectors",
     "count_items",
     "facts_of",
-    "item_of",
+    "read_item",
+    "read_picture",
+    "read_vectors",
 ]
 
 SHOWN_VALUES = 50
 """Values of a field, and no more, are worth listing."""
-
-
-@dataclass(frozen=True)
-class StoredItem:
-    """All that an index keeps of one item."""
-
-    kept: Kept
-    """Its id, split, labels, fields, texts and the path of its picture."""
-    pixels: NDArray[np.uint8] | None
-    """(h, w, 3) RGB, where the picture itself was kept; else None."""
-    vectors: dict[str, NDArray[np.float32]]
-    """Modality -> (d,), its vector in the space that answers."""
 
 
 @dataclass(frozen=True)
@@ -91,30 +82,38 @@ class AllVectors:
     """Of the store, when this was true."""
 
 
-def item_of(opened: Opened, id: str) -> StoredItem | None:
-    """Return all that is kept of an item; None where there is none of that id."""
+def read_item(opened: Opened, id: str) -> Item | None:
+    """Return an item; None if the id is unknown."""
+    store = opened.store
+    with store.reading():
+        numbers = numbers_of(store, [id])
+        return next(iter(read_items(store, numbers.values(), store.fields).values()), None)
+
+
+def read_vectors(opened: Opened, id: str) -> dict[str, NDArray[np.float32]]:
+    """Return modality -> (d,) vector of an item; empty if the id is unknown."""
     store = opened.store
     with store.reading():
         number = numbers_of(store, [id]).get(id)
-        if number is None:
-            return None
-        kept = kept_of(store, [number], store.fields)[number]
-        sql = (
-            "SELECT name, modality, entry, form, CASE form WHEN 'pixels' THEN raw END"
-            " FROM entries JOIN modalities USING (modality) JOIN sources USING (entry)"
-            " WHERE item = ? ORDER BY modality"
-        )
-        pixels = None
-        vectors: dict[str, NDArray[np.float32]] = {}
-        for name, modality, entry, form, raw in store.rows(sql, (number,)):
-            for vector in store.vectors_of(store.space, modality, [entry]).values():
-                vectors[name] = vector
-            if form == "pixels":
-                column = column_of(form, [Source(form, raw, None, b"")], features=False)
-                assert isinstance(column, Images)
-                pixels = column.items[0]
-    assert not isinstance(pixels, str)
-    return StoredItem(kept, pixels if isinstance(pixels, np.ndarray) else None, vectors)
+        return {} if number is None else store.item_vectors(store.space, number)
+
+
+def read_picture(opened: Opened, id: str) -> NDArray[np.uint8] | Path | None:
+    """Return the picture of an item: its pixels, or its file; None if it has none."""
+    store = opened.store
+    sql = (
+        "SELECT form, raw FROM items JOIN entries USING (item) JOIN sources USING (entry)"
+        " WHERE id = ? AND form IN ('photo', 'pixels') ORDER BY modality LIMIT 1"
+    )
+    for form, raw in store.rows(sql, (id,)):
+        if form == "photo":
+            return Path(raw)
+        column = column_of(form, [Source(form, raw, None, b"")], features=False)
+        assert isinstance(column, Images)
+        pixels = column.items[0]
+        assert isinstance(pixels, np.ndarray)
+        return pixels
+    return None
 
 
 def count_items(opened: Opened, where: str | None, modality: str | None) -> int:

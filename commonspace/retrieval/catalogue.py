@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.retrieval.records import Kept
+from commonspace.retrieval.items import Item
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.where import Condition
 
-__all__ = ["digests_of", "items_where", "kept_of", "labels_of", "numbers_of"]
+__all__ = ["digests_of", "items_where", "labels_of", "numbers_of", "read_items"]
 
 
 def numbers_of(store: Store, ids: Iterable[str]) -> dict[str, int]:
@@ -35,47 +35,46 @@ def digests_of(store: Store, items: Iterable[int]) -> dict[int, dict[str, bytes]
     return found
 
 
-def kept_of(
-    store: Store, items: Iterable[int], fields: Mapping[str, int], *, shown: bool = True
-) -> dict[int, Kept]:
-    """Return what is kept of some items: those that are still there.
+def read_items(store: Store, numbers: Iterable[int], fields: Mapping[str, int]) -> dict[int, Item]:
+    """Return number -> item, of the items that exist.
 
     Args:
         store: where they are.
-        items: their numbers.
-        fields: what ``fields`` of this very generation gave.
-        shown: whether texts and paths of pictures are wanted, too.
+        numbers: of the items.
+        fields: ``store.fields`` of the same generation.
     """
-    asked = (json.dumps(list(items)),)
+    parameters = (json.dumps(list(numbers)),)
     names = {place: name for name, place in fields.items()}
-    raw: dict[int, dict[str, str]] = {}
-    if shown:
-        sql = (
-            "SELECT item, form, CASE form WHEN 'pixels' THEN '' ELSE raw END"
-            " FROM entries JOIN sources USING (entry)"
-            " WHERE item IN (SELECT value FROM json_each(?)) AND form <> ''"
-        )
-        for item, form, content in store.rows(sql, asked):
-            raw.setdefault(item, {})[form] = content
+    sources: dict[int, dict[str, str]] = {}
+    modalities: dict[int, list[str]] = {}
+    sql = (
+        "SELECT item, name, form, CASE form WHEN 'pixels' THEN '' ELSE raw END"
+        " FROM entries JOIN modalities USING (modality) JOIN sources USING (entry)"
+        " WHERE item IN (SELECT value FROM json_each(?)) ORDER BY modality"
+    )
+    for item, name, form, raw in store.rows(sql, parameters):
+        modalities.setdefault(item, []).append(name)
+        sources.setdefault(item, {})[form] = raw
     sql = (
         "SELECT item, id, split, labels, fields FROM items"
         " WHERE item IN (SELECT value FROM json_each(?))"
     )
     return {
-        item: Kept(
-            id,
-            split,
-            tuple(json.loads(labels)),
-            {
+        item: Item(
+            id=id,
+            split=split,
+            labels=tuple(json.loads(labels)),
+            fields={
                 names[place]: value
-                for place, value in enumerate(json.loads(fields))
+                for place, value in enumerate(json.loads(values))
                 if value is not None
             },
-            tuple(json.loads(raw.get(item, {}).get("texts", "[]"))),
-            raw.get(item, {}).get("photo"),
-            bool({"photo", "pixels"} & raw.get(item, {}).keys()),
+            texts=tuple(json.loads(sources.get(item, {}).get("texts", "[]"))),
+            photo=sources.get(item, {}).get("photo"),
+            has_picture=bool({"photo", "pixels"} & sources.get(item, {}).keys()),
+            modalities=tuple(modalities.get(item, ())),
         )
-        for item, id, split, labels, fields in store.rows(sql, asked)
+        for item, id, split, labels, values in store.rows(sql, parameters)
     }
 
 

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from commonspace.retrieval.records import Item
+from commonspace.retrieval.records import NewItem
 from commonspace.retrieval.schema import vectors_table
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def put_items(connection: sqlite3.Connection, space: int, items: Sequence[Item]) -> None:
+def put_items(connection: sqlite3.Connection, space: int, items: Sequence[NewItem]) -> None:
     """Put items, with their sources and their vectors, in place of those with the same id.
 
     Args:
@@ -57,7 +57,7 @@ def put_items(connection: sqlite3.Connection, space: int, items: Sequence[Item])
         put_vectors(connection, space, modality, rows)
 
 
-def describe_items(connection: sqlite3.Connection, items: Mapping[int, Item]) -> None:
+def describe_items(connection: sqlite3.Connection, items: Mapping[int, NewItem]) -> None:
     """Give items other splits, labels and fields; their entries stay.
 
     Args:
@@ -128,7 +128,7 @@ def set_fact(connection: sqlite3.Connection, key: str, value: str | int) -> None
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
-def _described(item: Item, fields: Mapping[str, int]) -> tuple[str, str, str]:
+def _described(item: NewItem, fields: Mapping[str, int]) -> tuple[str, str, str]:
     values = [None] * (1 + max((fields[name] for name in item.fields), default=-1))
     for name, value in item.fields.items():
         values[fields[name]] = value

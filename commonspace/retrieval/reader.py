@@ -12,17 +12,19 @@ from commonspace.errors import StoreError
 from commonspace.retrieval.browse import (
     AllVectors,
     Facts,
-    StoredItem,
     all_vectors,
     count_items,
     facts_of,
-    item_of,
+    read_item,
+    read_picture,
+    read_vectors,
 )
 from commonspace.retrieval.folder import STORE
+from commonspace.retrieval.items import Item, SearchResults
 from commonspace.retrieval.lock import WAIT
 from commonspace.retrieval.opened import Opened
-from commonspace.retrieval.query import Found, Query, checked_vectors, vectors_of
-from commonspace.retrieval.searching import Search, Searcher
+from commonspace.retrieval.query import Query
+from commonspace.retrieval.search import Searcher
 from commonspace.retrieval.store import Store
 from commonspace.space import CommonSpace
 
@@ -39,7 +41,7 @@ class Reader:
     def __init__(self, opened: Opened) -> None:
         """Keep the parts; ``create`` and ``open`` bring them together."""
         self._opened = opened
-        self._searcher = Searcher(opened.store, opened.shelves)
+        self._searcher = Searcher(opened.store, opened.shelves, opened.bound)
 
     @classmethod
     def open(
@@ -149,89 +151,82 @@ class Reader:
 
     def search(
         self,
-        *,
         text: str | None = None,
         image: str | Path | NDArray[np.uint8] | None = None,
         vector: ArrayLike | None = None,
+        id: str | None = None,
+        *,
         k: int = 10,
+        offset: int = 0,
         modality: str | None = None,
+        query_modality: str | None = None,
         where: str | None = None,
         instance_weight: float | None = None,
         min_relevance: float | None = None,
-    ) -> list[Found]:
-        """Return the items that fit a query best, the best first; equal scores by age.
+    ) -> SearchResults:
+        """Return the items that match a query best, best first; equal scores by age.
 
         Args:
-            text: words.
+            text: words to search for.
             image: an image file, or an (h, w, 3) uint8 array.
-            vector: (d,), a vector of the space. Of several of the three, the mean is taken, each
-                scaled to unit length.
-            k: how many; all, where there are fewer.
-            modality: find items by this modality alone; None: by whichever fits best.
-            where: only items that a condition on their fields holds for: 'price < 50'; see
+            vector: (d,), a vector of the space, as ``CommonSpace.embed`` returns it.
+            id: an item of the index: "more like this". The item itself is not among the results.
+                With several of text, image, vector and id, the query vector is the mean of their
+                vectors, each scaled to unit length.
+            k: maximum number of results.
+            offset: number of results to skip, for paging.
+            modality: search only the vectors of this modality (default: all; an item is ranked by
+                its best vector).
+            query_modality: with ``id``, use only this modality of the item (default: the mean of
+                all).
+            where: a filter on the fields, such as 'price < 50'; see
                 ``commonspace.retrieval.where``.
-            instance_weight: from 0, "the same kind", to 1, "this very thing", for spaces that know it.
-            min_relevance: leave out, of the k, what is less probably relevant.
+            instance_weight: 0 ranks by class, 1 by exact item; only for spaces with an instance
+                block (default: the weight that the space was trained with).
+            min_relevance: drop results, of the k, whose relevance is lower.
 
         Raises:
-            SettingError: nothing is asked, or an option cannot work.
-            DataError: the picture or vector cannot be used.
+            SettingError: If the query is empty, or an option is invalid.
+            DataError: If the image or the vector cannot be used.
         """
-        query = Query(text, image, vector)
-        search = Search(k, modality, where, instance_weight, min_relevance)
-        return self.search_many([query], search)[0]
+        query = Query(
+            text,
+            image,
+            vector,
+            id,
+            k=k,
+            offset=offset,
+            modality=modality,
+            query_modality=query_modality,
+            where=where,
+            instance_weight=instance_weight,
+            min_relevance=min_relevance,
+        )
+        return self.search_many([query])[0]
 
-    def search_many(
-        self, queries: Sequence[Query] | NDArray[np.float32], search: Search | None = None
-    ) -> list[list[Found]]:
-        """Return what each of many queries finds, as ``search`` does, in one pass.
+    def search_many(self, queries: Sequence[Query]) -> list[SearchResults]:
+        """Return the results of many queries; all texts are embedded in one pass, and all images.
 
         Args:
-            queries: q queries, or (q, d) vectors of the space.
-            search: how to search; None takes the defaults.
+            queries: q queries, each with its own options.
 
         Raises:
-            SettingError: a query asks nothing, or an option cannot work.
-            DataError: a picture or vector cannot be used.
+            SettingError: If an option is invalid.
+            DataError: If an image or a vector cannot be used.
         """
-        how = search or Search()
-        while True:
-            number, embedder = self._opened.bound()
-            if isinstance(queries, np.ndarray):
-                vectors = checked_vectors(queries, embedder)
-            else:
-                vectors = vectors_of(queries, embedder)
-            found = self._searcher.find(embedder.space, number, vectors, how)
-            if found is not None:
-                return found
+        return self._searcher.search(queries)
 
-    def search_each(self, asked: Sequence[tuple[Query, Search]]) -> list[list[Found]]:
-        """Return what queries find, each searched in its own way, all embedded in one pass.
+    def item(self, id: str) -> Item | None:
+        """Return an item; None if the id is unknown."""
+        return read_item(self._opened, id)
 
-        Args:
-            asked: queries, each with how to search.
+    def vectors(self, id: str) -> dict[str, NDArray[np.float32]]:
+        """Return modality -> (d,) vector of an item; empty if the id is unknown."""
+        return read_vectors(self._opened, id)
 
-        Raises:
-            SettingError: a query asks nothing, or an option cannot work.
-            DataError: a picture or vector cannot be used.
-        """
-        hows = list(dict.fromkeys(how for _, how in asked))
-        while True:
-            number, embedder = self._opened.bound()
-            vectors = vectors_of([query for query, _ in asked], embedder)
-            answers: dict[int, list[Found]] = {}
-            for how in hows:
-                rows = [row for row, (_, one) in enumerate(asked) if one == how]
-                found = self._searcher.find(embedder.space, number, vectors[rows], how)
-                if found is None:
-                    break  # the index has moved to another space: embed anew
-                answers.update(zip(rows, found, strict=True))
-            else:
-                return [answers[row] for row in range(len(asked))]
-
-    def item(self, id: str) -> StoredItem | None:
-        """Return all that is kept of an item; None where there is none of that id."""
-        return item_of(self._opened, id)
+    def picture(self, id: str) -> NDArray[np.uint8] | Path | None:
+        """Return the picture of an item: (h, w, 3) pixels, or its file; None if it has none."""
+        return read_picture(self._opened, id)
 
     def count(self, where: str | None = None, modality: str | None = None) -> int:
         """Return how many items there are, of those that a condition holds for.

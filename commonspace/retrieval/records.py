@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from commonspace.errors import StoreError
 
-__all__ = ["FLOAT32", "Entry", "Item", "Kept", "Source", "Vectors"]
+__all__ = ["FLOAT32", "Entry", "NewItem", "Source", "Vectors"]
 
 FLOAT32 = np.dtype("<f4")
 """How the numbers of a vector lie in the store."""
@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Item:
+class NewItem:
     """One sample, as it goes into the store."""
 
     id: str
@@ -50,21 +50,6 @@ class Item:
     """Values fit for JSON; None where it has none."""
     entries: Mapping[str, Entry] = field(default_factory=dict)
     """Modality -> entry."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """One sample, as it comes out of the store."""
-
-    id: str
-    split: str
-    labels: tuple[str, ...]
-    fields: Mapping[str, Any]
-    """Those that it has."""
-    texts: tuple[str, ...] = ()
-    photo: str | None = None
-    pictured: bool = False
-    """Whether there is a picture: a file, or pixels that are kept here."""
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,16 @@ class Hits:
 
     def first(self, k: int) -> "Hits":
         """Return the first k of each row."""
+        return self.between(0, k)
+
+    def between(self, start: int, stop: int) -> "Hits":
+        """Return the hits of each row from a rank up to another."""
+        rows = slice(start, stop)
         return Hits(
-            self.scores[:, :k], self.entries[:, :k], self.items[:, :k], self.modalities[:, :k]
+            self.scores[:, rows],
+            self.entries[:, rows],
+            self.items[:, rows],
+            self.modalities[:, rows],
         )
 
 
@@ -122,6 +130,15 @@ class Shelf:
     def __len__(self) -> int:
         """Return the number of vectors that can be found."""
         return len(self.base.entries) - self.gone_count + len(self.newer.entries)
+
+    def count(self, allowed: NDArray[np.int64] | None = None) -> int:
+        """Return the number of vectors of some items; None for all."""
+        if allowed is None:
+            return len(self)
+        present = _among(self.base.items, allowed)
+        if self.gone is not None:
+            present &= ~self.gone
+        return int(present.sum()) + int(_among(self.newer.items, allowed).sum())
 
     @property
     def gone_count(self) -> int:

@@ -246,6 +246,18 @@ class Store:
         found = self.rows(sql, (json.dumps(list(entries)),))
         return {entry: np.frombuffer(vector, FLOAT32) for entry, vector in found}
 
+    def item_vectors(self, space: int, item: int) -> dict[str, NDArray[np.float32]]:
+        """Return modality -> (d,) vector of an item."""
+        sql = (
+            "SELECT name, modality, entry FROM entries JOIN modalities USING (modality)"
+            " WHERE item = ? ORDER BY modality"
+        )
+        return {
+            name: vector
+            for name, modality, entry in self.rows(sql, (item,))
+            for vector in self.vectors_of(space, modality, [entry]).values()
+        }
+
     def has_vectors(self, space: int, modality: int) -> bool:
         """Tell whether the table of a modality in a space has been made."""
         name = vectors_table(space, modality)

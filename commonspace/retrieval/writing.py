@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from commonspace.data import Column, Dataset, Features
 from commonspace.errors import DataError, SettingError
-from commonspace.retrieval.catalogue import digests_of, kept_of, numbers_of
+from commonspace.retrieval.catalogue import digests_of, numbers_of, read_items
 from commonspace.retrieval.changes import describe_items, put_items
 from commonspace.retrieval.embedder import Embedder
-from commonspace.retrieval.records import FLOAT32, Entry, Item, Source
+from commonspace.retrieval.records import FLOAT32, Entry, NewItem, Source
 from commonspace.retrieval.sources import sources_of
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.where import BUILT_IN_FIELDS
@@ -135,8 +135,8 @@ class _Batch:
             found[name] = dict(zip(there.tolist(), kept, strict=True))
         return found
 
-    def _described_anew(self, same: Mapping[int, int]) -> dict[int, Item]:
-        kept = kept_of(self.store, same.values(), self.store.fields, shown=False)
+    def _described_anew(self, same: Mapping[int, int]) -> dict[int, NewItem]:
+        kept = read_items(self.store, same.values(), self.store.fields)
         changed = {}
         for row, number in same.items():
             item, before = self._item(row, {}), kept[number]
@@ -147,7 +147,7 @@ class _Batch:
 
     def _items(
         self, rows: NDArray[np.intp], sources: Mapping[str, Mapping[int, Source]]
-    ) -> list[Item]:
+    ) -> list[NewItem]:
         entries: dict[int, dict[str, Entry]] = {row: {} for row in rows.tolist()}
         for name in self.modalities:
             there = rows[self.data.columns[name].present[rows]]
@@ -161,9 +161,9 @@ class _Batch:
                 entries[row][name] = Entry(source, vectors[place].tobytes())
         return [self._item(row, found) for row, found in entries.items()]
 
-    def _item(self, row: int, entries: Mapping[str, Entry]) -> Item:
+    def _item(self, row: int, entries: Mapping[str, Entry]) -> NewItem:
         data = self.data
-        return Item(
+        return NewItem(
             data.ids[row],
             str(data.splits[row]),
             tuple(data.class_names[place] for place in np.flatnonzero(data.labels[row])),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from commonspace.data import Column, Dataset, Images, Texts
 from commonspace.errors import SettingError
-from commonspace.retrieval import Found, Index, Query, Search
+from commonspace.retrieval import Index, Query, SearchResult
 from commonspace.serve.holder import Holder
 from commonspace.serve.messages import (
     AboutAnswer,
@@ -35,8 +35,6 @@ __all__ = ["Asked", "Engine", "no_item"]
 
 LANGUAGES = ["en", "zh"]
 NEIGHBOURS = 12
-COUNTS = 200
-"""Answers to "how many" that are remembered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +62,6 @@ class Engine:
         self.holder = holder
         self.name = name or holder.path.resolve().name
         self.writable = writable
-        self._counts: dict[tuple[Any, ...], int] = {}
         self._about: tuple[Any, ...] = ()
         self._lock = threading.Lock()
 
@@ -77,21 +74,20 @@ class Engine:
             RefusedError: a request names an item that is not there.
         """
         with self.holder.lease() as index:
-            pairs = [(_query(index, one), _search(one.request)) for one in asked]
-            totals = [self._count(index, one.request) for one in asked]
-            found = index.search_each(pairs)
+            for one in asked:
+                if one.request.id is not None and index.item(one.request.id) is None:
+                    raise no_item(one.request.id)
+            found = index.search_many([_query(one) for one in asked])
             space = index.space
             return [
                 SearchAnswer(
-                    found=[_shown(item) for item in items if item.id != one.request.id][
-                        one.request.offset : one.request.offset + one.request.k
-                    ],
-                    total=total,
+                    results=[_shown(item) for item in items],
+                    total=items.total,
                     has_instance_block=space.has_instance_block,
                     calibrated=space.calibrated,
                     seconds=time.perf_counter() - one.began,
                 )
-                for one, items, total in zip(asked, found, totals, strict=True)
+                for one, items in zip(asked, found, strict=True)
             ]
 
     def item(self, id: str) -> ItemAnswer:
@@ -101,25 +97,25 @@ class Engine:
             RefusedError: there is none of that id.
         """
         with self.holder.lease() as index:
-            stored = index.item(id)
-            if stored is None:
+            item = index.item(id)
+            if item is None:
                 raise no_item(id)
-            kept = stored.kept
+            vectors = index.vectors(id)
             near = (
-                index.search(vector=_mean(list(stored.vectors.values())), k=NEIGHBOURS + 1)
-                if any(np.any(vector) for vector in stored.vectors.values())
+                index.search(id=id, k=NEIGHBOURS)
+                if vectors and all(np.any(vector) for vector in vectors.values())
                 else []
             )
             return ItemAnswer(
-                id=kept.id,
-                split=kept.split,
-                labels=list(kept.labels),
-                texts=list(kept.texts),
-                has_image=kept.photo is not None or stored.pixels is not None,
-                fields=dict(kept.fields),
-                modalities=list(stored.vectors),
-                posterior=posterior_of(index.space, stored.vectors),
-                neighbours=[_shown(one) for one in near if one.id != id][:NEIGHBOURS],
+                id=item.id,
+                split=item.split,
+                labels=list(item.labels),
+                texts=list(item.texts),
+                has_picture=item.has_picture,
+                fields=dict(item.fields),
+                modalities=list(item.modalities),
+                posterior=posterior_of(index.space, vectors),
+                neighbours=[_shown(one) for one in near],
             )
 
     def picture(self, id: str) -> NDArray[np.uint8] | Path:
@@ -129,16 +125,14 @@ class Engine:
             RefusedError: there is no such item, or it has no picture.
         """
         with self.holder.lease() as index:
-            stored = index.item(id)
-        if stored is None:
-            raise no_item(id)
-        if stored.pixels is not None:
-            return stored.pixels
-        if stored.kept.photo is None:
+            if index.item(id) is None:
+                raise no_item(id)
+            picture = index.picture(id)
+        if picture is None:
             raise RefusedError(
-                404, "the item has no picture", advice="GET /items/{id} tells has_image"
+                404, "the item has no picture", advice="GET /items/{id} tells has_picture"
             )
-        return Path(stored.kept.photo)
+        return picture
 
     def about(self) -> AboutAnswer:
         """Return what there is to search in; looked up once for each state of the index."""
@@ -203,18 +197,6 @@ class Engine:
             index.remove([id])
             return Written(id=id, change="removed", items=len(index))
 
-    def _count(self, index: Index, request: SearchRequest) -> int:
-        key = (id(index), index.generation, request.where, request.modality)
-        with self._lock:
-            if key in self._counts:
-                return self._counts[key]
-        count = index.count(request.where, request.modality)
-        with self._lock:
-            if len(self._counts) >= COUNTS:
-                self._counts.clear()
-            self._counts[key] = count
-        return count
-
 
 def no_item(id: str) -> RefusedError:
     """Return the answer to an id that is not there."""
@@ -227,54 +209,34 @@ def no_item(id: str) -> RefusedError:
     )
 
 
-def _query(index: Index, asked: Asked) -> Query:
-    request, vector = asked.request, None
-    if request.id is not None:
-        stored = index.item(request.id)
-        if stored is None:
-            raise no_item(request.id)
-        vectors = stored.vectors
-        if request.modality_of_query is not None:
-            if request.modality_of_query not in vectors:
-                raise SettingError(
-                    "the item has no such modality",
-                    expected=" or ".join(map(repr, vectors)),
-                    found=repr(request.modality_of_query)[:80],
-                    advice="leave modality_of_query out to ask with all of them",
-                )
-            vectors = {request.modality_of_query: vectors[request.modality_of_query]}
-        vector = _mean(list(vectors.values()))
-    return Query(request.text, asked.image, vector)
-
-
-def _search(request: SearchRequest) -> Search:
-    itself = request.id is not None  # which it finds, and which is left out
-    return Search(
-        request.offset + request.k + itself,
-        request.modality,
-        request.where,
-        request.instance_weight,
-        request.min_relevance,
+def _query(asked: Asked) -> Query:
+    request = asked.request
+    return Query(
+        request.text,
+        asked.image,
+        request.vector,
+        request.id,
+        k=request.k,
+        offset=request.offset,
+        modality=request.modality,
+        query_modality=request.query_modality,
+        where=request.where,
+        instance_weight=request.instance_weight,
+        min_relevance=request.min_relevance,
     )
 
 
-def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return (d,): the one vector as it is, or the mean of several of unit length."""
-    if len(vectors) == 1:
-        return vectors[0]
-    units = [vector / max(float(np.linalg.norm(vector)), 1e-30) for vector in vectors]
-    return np.asarray(np.mean(units, axis=0), dtype=np.float32)
-
-
-def _shown(found: Found) -> FoundItem:
+def _shown(found: SearchResult) -> FoundItem:
     return FoundItem(
         id=found.id,
         modality=found.modality,
         score=found.score,
         relevance=found.relevance,
         labels=list(found.labels),
-        text=found.texts[0] if found.texts else None,
-        has_image=found.has_picture,
+        split=found.split,
+        texts=list(found.texts),
+        has_picture=found.has_picture,
+        modalities=list(found.modalities),
         fields=dict(found.fields),
     )
 

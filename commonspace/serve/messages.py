@@ -41,12 +41,15 @@ class SearchRequest(_Request):
 
     text: str | None = Field(None, min_length=1, max_length=10_000, description="Words.")
     id: Id | None = Field(None, description="An item of the index: more like this.")
-    modality_of_query: str | None = Field(
+    vector: list[FiniteFloat] | None = Field(
+        None, max_length=100_000, description="A vector of the space."
+    )
+    query_modality: str | None = Field(
         None,
         max_length=200,
         description="By which of its modalities the item asks; all: their mean.",
     )
-    k: int = Field(24, ge=1, le=1000, description="How many items.")
+    k: int = Field(10, ge=1, le=1000, description="How many items.")
     offset: int = Field(0, ge=0, le=10_000, description="How many of the best to pass over.")
     modality: str | None = Field(
         None, max_length=200, description="Find items by this modality alone."
@@ -94,15 +97,17 @@ class FoundItem(BaseModel):
         description="How probable it is that query and item share a class; null: not calibrated."
     )
     labels: list[str]
-    text: str | None = Field(description="Its first text, where the index keeps texts.")
-    has_image: bool
+    split: str
+    texts: list[str] = Field(description="Its texts, where the index keeps texts.")
+    has_picture: bool
+    modalities: list[str]
     fields: dict[str, Any]
 
 
 class SearchAnswer(BaseModel):
     """What was found, the best first."""
 
-    found: list[FoundItem]
+    results: list[FoundItem]
     total: int = Field(description="Items that condition and modality leave to be found.")
     has_instance_block: bool
     calibrated: bool
@@ -123,7 +128,7 @@ class ItemAnswer(BaseModel):
     split: str
     labels: list[str]
     texts: list[str]
-    has_image: bool
+    has_picture: bool
     fields: dict[str, Any]
     modalities: list[str]
     posterior: dict[str, list[Probability]] | None = Field(

@@ -74,11 +74,11 @@ def _add_search(app: FastAPI, parts: Parts) -> None:
         """Find the items that fit words, an image or another item best."""
         began = time.perf_counter()
         asked, image = await parsed(request, SearchRequest)
-        if asked.text is None and asked.id is None and image is None:
+        if asked.text is None and asked.id is None and asked.vector is None and image is None:
             raise RefusedError(
                 400,
                 "nothing is asked",
-                expected="text, image or id",
+                expected="text, image, vector or id",
                 advice='send {"text": "a red kite"}',
             )
         pixels = await _decoded(parts, image)

@@ -71,7 +71,7 @@ def shop(untouched: Path, tmp_path: Path) -> Path:
 def found(call: Call, *words: object) -> list[list[str]]:
     result = call("search", *words, "--json")
     assert result.exit_code == 0, result.stderr
-    return [[one["id"] for one in answer["found"]] for answer in json.loads(result.stdout)]
+    return [[one["id"] for one in answer["results"]] for answer in json.loads(result.stdout)]
 
 
 def test_search_is_that_of_the_package(
@@ -83,10 +83,16 @@ def test_search_is_that_of_the_package(
         seen = [one.id for one in index.search(image=picture, k=3, modality="text")]
         both = [one.id for one in index.search(text="a red rose", image=picture)]
         cheap = [one.id for one in index.search(text="a red rose", where="price < 4")]
+        alike = [one.id for one in index.search(id="4.png", k=3, offset=2, query_modality="text")]
+        np.save(tmp_path / "v.npy", index.vectors("5.png")["image"])
+        near = [one.id for one in index.search(vector=index.vectors("5.png")["image"])]
     assert found(call, shop, "a red rose") == [words]
     assert found(call, shop, "--image", picture, "-k", 3, "--modality", "text") == [seen]
     assert found(call, shop, "a red rose", "--image", picture) == [both]
     assert found(call, shop, "a red rose", "--where", "price < 4") == [cheap]
+    like = ("--id", "4.png", "-k", 3, "--offset", 2, "--query-modality", "text")
+    assert found(call, shop, *like) == [alike]
+    assert found(call, shop, "--vector", tmp_path / "v.npy") == [near]
     assert sorted(cheap) == ["0.png", "1.png", "2.png", "3.png"]
     (tmp_path / "queries.txt").write_text("a red rose\n\na blue sky\n")
     assert found(call, shop, "--queries", tmp_path / "queries.txt")[0] == words
@@ -101,7 +107,7 @@ def test_the_table_shows_what_was_found(call: Call, shop: Path) -> None:
     assert "score" in page
     assert "rose" in page
     assert ".png" in page
-    assert "nothing found" in call("search", shop, "red", "--where", "price < 0").stdout
+    assert "no results" in call("search", shop, "red", "--where", "price < 0").stdout
 
 
 def test_items_come_change_and_go(call: Call, shop: Path, photos: Path, tmp_path: Path) -> None:
@@ -164,7 +170,7 @@ def test_audit_writes_its_findings(call: Call, shop: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("search",), "words, --image or both; or --queries"),
+        (("search",), "words, --image, --vector or --id; or --queries"),
         (("search", "", "-k", "3"), "at most 100,000 characters"),
         (("search", "red", "-k", "0"), "a whole number from 1"),
         (("search", "red", "--where", "prise < 4"), "did you mean price?"),
@@ -173,7 +179,7 @@ def test_audit_writes_its_findings(call: Call, shop: Path, tmp_path: Path) -> No
         (("search", "red", "--min-relevance", "2"), "from 0 to 1"),
         (("search", "--image", "absent.jpg"), "cannot be opened"),
         (("search", "--queries", "absent.txt"), "cannot be opened"),
-        (("search", "red", "--queries", "absent.txt"), "not clear what to look for"),
+        (("search", "red", "--queries", "absent.txt"), "not clear what to search for"),
         (("search", "red", "--encoder", "text=st:x"), "which needs none"),
         (("remove",), "ids, or --from FILE"),
         (("remove", "nope"), "no item 'nope'"),
@@ -196,7 +202,7 @@ def test_lines_that_are_no_queries(call: Call, shop: Path, tmp_path: Path, line:
     (tmp_path / "queries.jsonl").write_text(f'{{"text": "red"}}\n{line}\n')
     result = call("search", shop, "--queries", tmp_path / "queries.jsonl")
     assert result.exit_code == 2
-    assert "line 2, is no query" in result.stderr
+    assert "line 2, is not a query" in result.stderr
 
 
 def test_an_index_of_features_alone_says_what_can_be_asked(call: Call, tmp_path: Path) -> None:
@@ -216,7 +222,7 @@ def test_a_file_without_queries(call: Call, shop: Path, tmp_path: Path) -> None:
     (tmp_path / "queries.txt").write_text("\n\n")
     result = call("search", shop, "--queries", tmp_path / "queries.txt", "--json")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "asks nothing" in result.stderr
+    assert "contains no query" in result.stderr
 
 
 def test_a_place_that_is_taken_or_no_index(

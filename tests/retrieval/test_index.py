@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from commonspace import CommonSpace, Dataset, Features
 from commonspace.errors import DataError, OutputError, SettingError, StoreError
-from commonspace.retrieval import Change, Index, Query, Search, shelves
+from commonspace.retrieval import Change, Index, Query, shelves
 
 Make = Callable[..., Dataset]
 Naive = Callable[..., list[tuple[str, str, float]]]
@@ -52,7 +52,7 @@ def test_it_finds_what_a_search_by_hand_finds(
 
 
 def test_many_queries_in_one_pass_are_as_many_searches(index: Index) -> None:
-    together = index.search_many(QUERIES, Search(k=4))
+    together = index.search_many([Query(vector=query, k=4) for query in QUERIES])
     alone = [index.search(vector=query, k=4) for query in QUERIES]
     assert [[one.id for one in found] for found in together] == [
         [one.id for one in found] for found in alone
@@ -74,11 +74,55 @@ def test_what_is_found_carries_what_was_put_in(index: Index, make: Make) -> None
         assert one.photo is None
 
 
+def test_more_like_an_item_searches_by_its_vectors_and_leaves_it_out(
+    index: Index, space: CommonSpace, make: Make
+) -> None:
+    data = make(range(40))
+    embedded = {name: part.vectors[3] for name, part in space.embed_dataset(data).items()}
+    mean = np.mean([v / np.linalg.norm(v) for v in embedded.values()], axis=0)
+    for modality, vector in (("image", embedded["image"]), (None, mean)):
+        everything = index.search(vector=vector, k=40)
+        expected = [one.id for one in everything if one.id != "article 3"]
+        results = index.search(id="article 3", k=50, query_modality=modality)
+        assert [one.id for one in results] == expected
+        assert (everything.total, results.total) == (40, 39)
+    filtered = index.search(id="article 3", where="price > 50")  # which the item itself fails
+    assert filtered.total == 34
+    with pytest.raises(SettingError, match="no item 'article 77'"):
+        index.search(id="article 77")
+    with pytest.raises(SettingError, match="no modality 'text'"):
+        index.search(id="article 4", query_modality="text")
+    with pytest.raises(SettingError, match="needs `id`"):
+        index.search(vector=mean, query_modality="text")
+
+
+def test_pages_are_parts_of_one_ranking(index: Index) -> None:
+    for query in ({"vector": QUERIES[0]}, {"id": "article 3"}):
+        everything = index.search(k=40, **query)
+        for offset in (0, 1, 7, 35, 100):
+            page = index.search(k=6, offset=offset, **query)
+            assert list(page) == list(everything[offset : offset + 6])
+            assert page.total == everything.total
+
+
+def test_the_total_counts_what_the_filter_leaves(index: Index, make: Make) -> None:
+    texts = int(make(range(40)).columns["text"].present.sum())
+    vector = QUERIES[0]
+    assert index.search(vector=vector).total == 40
+    assert index.search(vector=vector, modality="text").total == texts
+    assert index.search(vector=vector, where="price < 100").total == 10
+    assert index.search(vector=vector, where="price < 100", modality="text").total == 8
+    index.remove(["article 0", "article 1"])
+    index.add(make(range(50, 53)))
+    assert index.search(vector=vector).total == 41
+    assert index.search(vector=vector, where="price < 100", modality="text").total == 6
+
+
 def test_relevance_is_that_of_the_score(index: Index, space: CommonSpace) -> None:
     found = index.search(vector=QUERIES[1], k=40)
     if not space.calibrated:
         assert all(one.relevance is None for one in found)
-        with pytest.raises(SettingError, match="tells no relevance"):
+        with pytest.raises(SettingError, match="not calibrated"):
             index.search(vector=QUERIES[1], min_relevance=0.5)
         return
     expected = space.relevance([one.score for one in found])
@@ -299,18 +343,20 @@ def test_ids_that_are_no_text_are_refused(index: Index, make: Make) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "nothing is asked"),
+        ({}, "the query is empty"),
         ({"vector": np.zeros(6)}, "zeros"),
         ({"vector": np.full(6, np.nan)}, "not finite"),
         ({"vector": np.full(6, 1e39)}, "not finite"),
         ({"vector": np.ones(5)}, "6 real numbers"),
         ({"vector": ["a"] * 6}, "6 real numbers"),
-        ({"vector": np.ones((2, 6))}, "shape (1, 2, 6)"),
+        ({"vector": np.ones((2, 6))}, "shape (2, 6)"),
         ({"vector": [[1, 2], [3]]}, "lists of several lengths"),
         ({"text": "words"}, "reads no texts"),
         ({"image": "a.jpg"}, "reads no images"),
         ({"vector": np.ones(6), "k": 0}, "a whole number from 1"),
         ({"vector": np.ones(6), "k": 2.5}, "a whole number from 1"),
+        ({"vector": np.ones(6), "offset": -1}, "a whole number from 0"),
+        ({"id": 5}, "the id of an item"),
         ({"vector": np.ones(6), "k": True}, "a whole number from 1"),
         ({"vector": np.ones(6), "modality": 3}, "a name"),
         ({"vector": np.ones(6), "where": 5}, "a condition, such as"),
@@ -334,18 +380,11 @@ def test_bad_queries_are_refused_with_a_reason(
     assert len(index) == 40
 
 
-@pytest.mark.parametrize(
-    ("queries", "said"),
-    [
-        (np.ones(6), "shape (6,)"),
-        (np.array([[1.0] * 6, [0.0] * 6]), "zeros"),
-        (["red"], "Query objects"),
-    ],
-)
-def test_bad_queries_among_many_are_refused(index: Index, queries: Any, said: str) -> None:  # noqa: ANN401
-    with pytest.raises((SettingError, DataError)) as caught:
-        index.search_many(queries)
-    assert said in str(caught.value)
+def test_bad_queries_among_many_are_refused(index: Index) -> None:
+    with pytest.raises(DataError, match="zero"):
+        index.search_many([Query(vector=np.ones(6)), Query(vector=np.zeros(6))])
+    with pytest.raises(SettingError, match="Query objects"):
+        index.search_many(["red"])  # type: ignore[list-item]
 
 
 def test_what_was_closed_says_so(index: Index) -> None:

@@ -11,7 +11,7 @@ import pytest
 from commonspace import CommonSpace, Dataset
 from commonspace.errors import SettingError, StoreError
 from commonspace.methods import CCA
-from commonspace.retrieval import Index, Search, milvus, shelves
+from commonspace.retrieval import Index, Query, milvus, shelves
 
 pytest.importorskip("milvus_lite")
 
@@ -39,7 +39,7 @@ def pair(
 def told(index: Index, **options: Any) -> list[list[tuple[str, str, Any]]]:  # noqa: ANN401
     return [
         [(one.id, one.modality, pytest.approx(one.score, abs=1e-6)) for one in found]
-        for found in index.search_many(QUERIES, Search(**options))
+        for found in index.search_many([Query(vector=query, **options) for query in QUERIES])
     ]
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from commonspace import CommonSpace, Dataset
 from commonspace.errors import OutputError, StoreError
-from commonspace.retrieval import Index, folder, lock, searching, shelf, shelf_files, shelves
+from commonspace.retrieval import Index, folder, lock, search, shelf, shelf_files, shelves
 from commonspace.retrieval.lock import writing
 from commonspace.retrieval.store import Store
 
@@ -233,7 +233,7 @@ def test_a_store_that_lost_items_behind_their_vectors_says_so(
     connection.close()
     with (
         Index.open(index.path, space=space) as opened,
-        pytest.raises(StoreError, match="items that it does not hold"),
+        pytest.raises(StoreError, match="vectors without their items"),
     ):
         ids(opened)
 
@@ -251,8 +251,8 @@ def test_a_search_that_is_always_overtaken_gives_what_is_still_there(
             other.remove([next(best)])
             return hits
 
-        monkeypatch.setattr("commonspace.retrieval.searching.best", overtaken)
-        monkeypatch.setattr(searching, "_TRIES", 3)
+        monkeypatch.setattr("commonspace.retrieval.search.best", overtaken)
+        monkeypatch.setattr(search, "_TRIES", 3)
         before = len(index)
         left = ids(index, k=40)
     assert len(index) == before - 3

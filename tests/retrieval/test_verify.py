@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from commonspace import CommonSpace, Dataset, mean_average_precision
-from commonspace.retrieval import Index, Search, shelves
+from commonspace.retrieval import Index, Query, shelves
 
 Make = Callable[..., Dataset]
 
@@ -29,7 +29,10 @@ def test_costs(
         assert found.kinds == {"image": kind, "text": kind}
         cost = found.costs["image"]
         asked, few = (
-            index.search_many(text.vectors, Search(k, modality="image")) for k in (100, 10)
+            index.search_many(
+                [Query(vector=vector, k=k, modality="image") for vector in text.vectors]
+            )
+            for k in (100, 10)
         )
     labels = data.labels
     exact = mean_average_precision(

@@ -143,7 +143,7 @@ def test_concurrent_queries_share_a_forward_pass(
 
         def ask(text: str) -> list[str]:
             said = client.post("/search", json={"text": text, "k": 5}).json()
-            return [one["id"] for one in said["found"]]
+            return [one["id"] for one in said["results"]]
 
         alone = [ask(text) for text in words]
         monkeypatch.setattr(cs.CommonSpace, "embed", counted)

@@ -117,7 +117,7 @@ def test_what_is_put_in_is_found_and_what_is_taken_out_is_not(
         with Image.open(BytesIO(client.get(address("new/1") + "/image").content)) as image:
             assert image.size == (5, 1600)  # scaled down
         found = client.post("/search", json={"text": "a purple wall", "where": "price = 4"})
-        assert "new/1" in [one["id"] for one in found.json()["found"]]
+        assert "new/1" in [one["id"] for one in found.json()["results"]]
         assert client.delete(address("new/1")).json()["change"] == "removed"
         assert client.get(address("new/1")).status_code == 404
         assert client.delete(address("new/1")).status_code == 404

@@ -13,7 +13,7 @@ from commonspace import Dataset, Images
 
 
 def found(answer: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - of two kinds
-    return [(one["id"], one["modality"]) for one in answer.json()["found"]]
+    return [(one["id"], one["modality"]) for one in answer.json()["results"]]
 
 
 def test_words_find_what_the_index_finds(client: TestClient, index: Path) -> None:
@@ -26,12 +26,12 @@ def test_words_find_what_the_index_finds(client: TestClient, index: Path) -> Non
     ):
         said = answer.json()
         assert found(answer) == [(one.id, one.modality) for one in wanted]
-        for one, right in zip(said["found"], wanted, strict=True):
+        for one, right in zip(said["results"], wanted, strict=True):
             assert one["score"] == pytest.approx(right.score, abs=1e-6)
             assert one["relevance"] == pytest.approx(right.relevance)
             assert one["fields"] == dict(right.fields)
-            assert (one["labels"], one["text"]) == (list(right.labels), right.texts[0])
-            assert one["has_image"] is True
+            assert (one["labels"], one["texts"]) == (list(right.labels), list(right.texts))
+            assert one["has_picture"] is True
         assert (said["has_instance_block"], said["calibrated"]) == (False, True)
 
 
@@ -87,10 +87,10 @@ def test_more_like_this_asks_with_the_vectors_of_the_item(
     wanted = [one.score for one in every if one.id != shop.ids[8]]  # some scores are equal
     query = {"id": shop.ids[8], "k": 6}
     if modality is not None:
-        query["modality_of_query"] = modality
+        query["query_modality"] = modality
     answer = client.post("/search", json=query)
     rest = client.post("/search", json={**query, "offset": 6})
-    shown = [*answer.json()["found"], *rest.json()["found"]]
+    shown = [*answer.json()["results"], *rest.json()["results"]]
     assert [one["score"] for one in shown] == pytest.approx(wanted[:12])
     scores = {one.id: one.score for one in every}
     assert all(one["score"] == pytest.approx(scores[one["id"]]) for one in shown)
@@ -98,11 +98,11 @@ def test_more_like_this_asks_with_the_vectors_of_the_item(
 
 
 def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
-    every = client.post("/search", json={"text": "a red wall", "k": 36}).json()["found"]
+    every = client.post("/search", json={"text": "a red wall", "k": 36}).json()["results"]
     middle = sorted(one["relevance"] for one in every)[18]
     some = client.post(
         "/search", json={"text": "a red wall", "k": 36, "min_relevance": middle}
-    ).json()["found"]
+    ).json()["results"]
     assert some == [one for one in every if one["relevance"] >= middle]
     assert 0 < len(some) < len(every)
 
@@ -115,7 +115,7 @@ def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
         ({"text": "x", "where": "prize < 5"}, 400, "no item has the field 'prize'"),
         ({"text": "x", "where": "price < 5 and " * 10_000 + "price < 5"}, 422, "where"),
         ({"text": "x", "where": " or ".join(["id = ''"] * 1500)}, 400, "condition"),
-        ({"text": "x", "modality": "sound"}, 400, "no such modality"),
+        ({"text": "x", "modality": "sound"}, 400, "has no modality 'sound'"),
         ({"text": "x", "instance_weight": 0.5}, 400, "instance_weight"),
         ({"text": "x", "instance_weight": 1.5}, 422, "instance_weight"),
         ({"text": "x", "k": 0}, 422, "k"),
@@ -124,7 +124,7 @@ def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
         ({"text": "   "}, 400, "the text of a query cannot be used"),
         ({"text": "x" * 20_000}, 422, "text"),
         ({"id": "nobody"}, 404, "the index holds no such item"),
-        ({"id": "a/b", "modality_of_query": "sound"}, 400, "the item has no such modality"),
+        ({"id": "a/b", "query_modality": "sound"}, 400, "has no modality 'sound'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_plain_words(

@@ -11,15 +11,15 @@ import { certainty, number, percent, t } from "./words.js";
  * @property {number} score
  * @property {number|null} relevance the probability that it shares a class with the query
  * @property {string[]} labels
- * @property {string|null} text
- * @property {boolean} has_image
+ * @property {string[]} texts
+ * @property {boolean} has_picture
  * @property {Object<string, *>} fields
  */
 
 const SPARK = "M12 4v4m0 8v4M4 12h4m8 0h4M7 7l2 2m6 6 2 2m0-10-2 2m-6 6-2 2";
 
 /** Return what names a thing: its text, or else its id. */
-export const titleOf = (found) => found.text || found.id;
+export const titleOf = (found) => found.texts[0] || found.id;
 
 /** Return a photo of an item; where it cannot be had, its place says so. */
 export function picture(id, size, alt) {
@@ -66,7 +66,7 @@ export function card(found, best, deeds) {
     h(
       "button",
       { type: "button", class: "open", onclick: () => deeds.open(found.id) },
-      h("span", { class: "photo" }, found.has_image ? picture(found.id, 256, "") : noPicture()),
+      h("span", { class: "photo" }, found.has_picture ? picture(found.id, 256, "") : noPicture()),
       h("span", { class: "title" }, title),
       found.labels.length > 0 && h("span", { class: "labels" }, found.labels.join(", ")),
       bar(found, best),

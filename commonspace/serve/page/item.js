@@ -68,7 +68,7 @@ function body(item, deeds) {
     h(
       "div",
       { class: "item-body" },
-      item.has_image && h("div", { class: "item-photo" }, photo),
+      item.has_picture && h("div", { class: "item-photo" }, photo),
       h(
         "div",
         { class: "item-facts" },
@@ -114,8 +114,8 @@ function nearest(item, deeds) {
       h(
         "button",
         { type: "button", class: "open", onclick: () => deeds.open(one.id) },
-        h("span", { class: "photo" }, one.has_image ? picture(one.id, 128, "") : noPicture()),
-        h("span", { class: "title" }, one.text ?? one.id),
+        h("span", { class: "photo" }, one.has_picture ? picture(one.id, 128, "") : noPicture()),
+        h("span", { class: "title" }, one.texts[0] ?? one.id),
       ),
     ),
   );

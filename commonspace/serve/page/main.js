@@ -110,7 +110,7 @@ async function answer() {
     const wanted = state.modality ? [state.modality] : about.modalities;
     const answers = await Promise.all(wanted.map((modality) => api.search(query(modality, 0), signal)));
     seconds = (performance.now() - begun) / 1000;
-    parts = answers.map(({ found, total }, place) => ({ modality: wanted[place], found, total }));
+    parts = answers.map(({ results, total }, place) => ({ modality: wanted[place], found: results, total }));
     showParts();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -134,8 +134,8 @@ async function more(modality) {
   const shown = part.found.length;
   try {
     const further = await api.search(query(modality, shown), asking.signal);
-    part.found = [...part.found, ...further.found];
-    if (further.found.length === 0) part.total = shown;
+    part.found = [...part.found, ...further.results];
+    if (further.results.length === 0) part.total = shown;
     showParts();
     at("found").querySelectorAll(`[data-modality="${CSS.escape(modality)}"] .open`)[shown]?.focus();
   } catch (error) {

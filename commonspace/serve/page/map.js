@@ -243,7 +243,7 @@ export class MapView {
     const item = await api.item(id).catch(() => null); // the id is shown already
     if (!item || this.hovered !== row) return;
     words.textContent = titleOf({ id, text: item.texts[0] });
-    if (item.has_image) this.card.prepend(h("span", { class: "photo" }, picture(id, 128, "")));
+    if (item.has_picture) this.card.prepend(h("span", { class: "photo" }, picture(id, 128, "")));
   }
 
   hide() {

@@ -1,0 +1,400 @@
+"""Search: query vectors, ranking over segments, filters, relevance, and the items of the results."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from commonspace.errors import DataError, SettingError, StoreError
+from commonspace.retrieval.catalogue import items_where, numbers_of, read_items
+from commonspace.retrieval.embedder import Embedder
+from commonspace.retrieval.items import Item, SearchResult, SearchResults
+from commonspace.retrieval.query import Query
+from commonspace.retrieval.shelf import Hits, best, each_once
+from commonspace.retrieval.shelves import Shelves, State
+from commonspace.retrieval.store import Store
+from commonspace.retrieval.where import condition
+from commonspace.space import CommonSpace
+
+__all__ = ["Searcher"]
+
+_TRIES = 20
+"""Attempts of a search whose results are replaced or removed by other processes meanwhile."""
+
+_CACHED = 100
+"""Filters and totals that are cached."""
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """The segments, and what a filter leaves of them, at one generation."""
+
+    state: State
+    allowed: NDArray[np.int64] | None
+    """Numbers of the items that the filter accepts; None without a filter."""
+    total: int
+    """Number of items that the filter accepts and that have the modality."""
+
+
+class Searcher:
+    """Searches an index.
+
+    Args:
+        store: the store.
+        segments: the vector index.
+        bound: returns the number of the current space, and the space with its encoders.
+    """
+
+    def __init__(
+        self, store: Store, segments: Shelves, bound: Callable[[], tuple[int, Embedder]]
+    ) -> None:
+        self._store = store
+        self._segments = segments
+        self._bound = bound
+        self._filters: dict[tuple[int, str], NDArray[np.int64]] = {}
+        self._totals: dict[tuple[int, str | None, str | None], int] = {}
+
+    def search(self, queries: Sequence[Query]) -> list[SearchResults]:
+        """Return the results of each query; all texts are embedded in one pass, and all images.
+
+        Raises:
+            SettingError: If a query has an unknown id, modality or field, or asks for what the
+                space does not support.
+            DataError: If an image or a vector cannot be used.
+        """
+        while True:
+            number, embedder = self._bound()
+            vectors, excluded = self._query_vectors(queries, number, embedder)
+            groups: dict[tuple[object, ...], list[int]] = {}
+            for row, query in enumerate(queries):
+                groups.setdefault(_options(query), []).append(row)
+            results: dict[int, SearchResults] = {}
+            for rows in groups.values():
+                found = self._search_group(
+                    embedder.space,
+                    number,
+                    vectors[rows],
+                    queries[rows[0]],
+                    [excluded[row] for row in rows],
+                )
+                if found is None:  # the index has moved to another space: embed again
+                    break
+                results.update(zip(rows, found, strict=True))
+            else:
+                return [results[row] for row in range(len(queries))]
+
+    def _query_vectors(
+        self, queries: Sequence[Query], number: int, embedder: Embedder
+    ) -> tuple[NDArray[np.float32], list[tuple[int, tuple[str, ...]]]]:
+        """Return the (q, d) query vectors; and the item of each id query, with its modalities."""
+        for query in queries:
+            if not isinstance(query, Query):
+                raise SettingError(
+                    "a query has the wrong type",
+                    expected="Query objects",
+                    found=repr(query)[:60],
+                    advice='wrap it: Query(text="a red kite")',
+                )
+        parts: list[list[NDArray[np.float32]]] = [[] for _ in queries]
+        excluded: list[tuple[int, tuple[str, ...]]] = [(-1, ()) for _ in queries]
+        rows = [row for row, query in enumerate(queries) if query.text is not None]
+        if rows:
+            texts = embedder.texts([str(queries[row].text) for row in rows])
+            for row, vector in zip(rows, texts, strict=True):
+                parts[row].append(vector)
+        rows = [row for row, query in enumerate(queries) if query.image is not None]
+        if rows:
+            files = [queries[row].image for row in rows]
+            images = embedder.images([Path(one) if isinstance(one, str) else one for one in files])
+            for row, vector in zip(rows, images, strict=True):
+                parts[row].append(vector)
+        rows = [row for row, query in enumerate(queries) if query.vector is not None]
+        if rows:
+            given = check_vectors([queries[row].vector for row in rows], embedder.space)
+            for row, vector in zip(rows, given, strict=True):
+                parts[row].append(vector)
+        for row, query in enumerate(queries):
+            if query.id is not None:
+                item, vectors = self._item_vectors(query.id, query.query_modality, number)
+                excluded[row] = item
+                parts[row].append(mean_vector(vectors))
+        means = [mean_vector(part) for part in parts]
+        size = embedder.space.dimension
+        stacked = np.ascontiguousarray(np.reshape(means, (len(means), size)), dtype=np.float32)
+        return stacked, excluded
+
+    def _item_vectors(
+        self, id: str, modality: str | None, number: int
+    ) -> tuple[tuple[int, tuple[str, ...]], list[NDArray[np.float32]]]:
+        with self._store.reading():
+            item = numbers_of(self._store, [id]).get(id)
+            if item is None:
+                raise unknown_item(id)
+            vectors = self._store.item_vectors(number, item)
+        if modality is not None and modality not in vectors:
+            raise SettingError(
+                f"the item {id[:80]!r} has no modality {modality[:80]!r}",
+                expected=" or ".join(map(repr, vectors)),
+                found=repr(modality)[:80],
+                advice="leave query_modality out to use all of them",
+            )
+        chosen = vectors if modality is None else {modality: vectors[modality]}
+        return (item, tuple(vectors)), list(chosen.values())
+
+    def _search_group(
+        self,
+        space: CommonSpace,
+        number: int,
+        vectors: NDArray[np.float32],
+        query: Query,
+        excluded: list[tuple[int, tuple[str, ...]]],
+    ) -> list[SearchResults] | None:
+        """Return the results of queries with equal options; None if the space has changed."""
+        if query.min_relevance is not None and not space.calibrated:
+            raise SettingError(
+                "`min_relevance` is not available: the space of the index is not calibrated",
+                expected="a space with calibrated probabilities, from enough validation samples",
+                found=repr(space),
+                advice="leave min_relevance out and filter by score",
+            )
+        weighted = space.as_queries(vectors, query.instance_weight)
+        own = np.array([item for item, _ in excluded], dtype=np.int64)
+        depth = query.offset + query.k + bool((own >= 0).any())
+        for attempt in range(_TRIES):
+            moment = self._moment(query.where, query.modality)
+            if moment.state.space != number:
+                return None
+            hits = _drop_items(self._hits(moment, weighted, query.modality, depth), own)
+            hits = hits.between(query.offset, query.offset + query.k)
+            numbers = np.unique(hits.items[hits.items >= 0]).tolist()
+            with self._store.reading():
+                if self._store.space != number:
+                    return None
+                items = read_items(self._store, numbers, moment.state.fields)
+                if len(items) < len(numbers):
+                    if self._store.generation == moment.state.generation:
+                        raise self._inconsistent(len(numbers) - len(items))
+                    if attempt < _TRIES - 1:
+                        continue  # some were replaced or removed meanwhile: search again
+                    hits = _keep_items(hits, items)
+                relevance = self._relevance(space, moment.state, vectors, hits)
+            break
+        names = {at: name for name, at in moment.state.modalities.items()}
+        return [
+            SearchResults(
+                _results(hits, row, relevance, items, names, query.min_relevance),
+                moment.total - _counts(excluded[row], moment, query.modality),
+            )
+            for row in range(len(vectors))
+        ]
+
+    def _moment(self, where: str | None, modality: str | None) -> _Moment:
+        """Return the segments and what a filter leaves, of one generation; filters are cached."""
+        while True:
+            state = self._segments.fresh()
+            if modality is not None and modality not in state.modalities:
+                raise SettingError(
+                    f"the index has no modality {modality[:80]!r}",
+                    expected=" or ".join(map(repr, state.modalities)) or "items: it is empty",
+                    found=repr(modality)[:80],
+                    advice="leave modality out to search all of them",
+                )
+            allowed, key = None, (state.generation, where, modality)
+            if where is None and key in self._totals:
+                return _Moment(state, None, self._totals[key])
+            with self._store.reading():
+                if self._store.generation != state.generation:
+                    continue
+                if where is not None:
+                    if key[:2] not in self._filters:
+                        items = items_where(self._store, condition(where, state.fields))
+                        self._filters = _recent(self._filters, state.generation, 8)
+                        self._filters[state.generation, where] = items
+                    allowed = self._filters[state.generation, where]
+                if key not in self._totals:
+                    self._totals = _recent(self._totals, state.generation, _CACHED)
+                    if modality is not None:
+                        segment = state.shelves[state.modalities[modality]]
+                        self._totals[key] = segment.count(allowed)
+                    else:
+                        self._totals[key] = len(self._store) if allowed is None else len(allowed)
+                return _Moment(state, allowed, self._totals[key])
+
+    def _hits(
+        self, moment: _Moment, queries: NDArray[np.float32], modality: str | None, depth: int
+    ) -> Hits:
+        segments = moment.state.shelves
+        if modality is not None:
+            number = moment.state.modalities[modality]
+            segments = {number: segments[number]}
+        found = [segment.search(queries, depth, moment.allowed) for segment in segments.values()]
+        if len(found) == 1:
+            return found[0]
+        return each_once(best(found, len(queries), depth * len(found))).first(depth)
+
+    def _relevance(
+        self, space: CommonSpace, state: State, vectors: NDArray[np.float32], hits: Hits
+    ) -> NDArray[np.float64] | None:
+        """Return (q, k) probabilities, from the scores at instance weight 0; None if uncalibrated."""
+        if not space.calibrated:
+            return None
+        there = hits.entries >= 0
+        if not space.has_instance_block:  # these scores are the calibrated ones
+            return space.relevance(np.where(there, hits.scores, 0))
+        queries = space.as_queries(vectors, 0.0)
+        scores = np.zeros(hits.scores.shape, dtype=np.float32)
+        for modality in np.unique(hits.modalities[there]).tolist():
+            at = np.nonzero(there & (hits.modalities == modality))
+            entries = hits.entries[at]
+            values = self._store.vectors_of(state.space, modality, np.unique(entries).tolist())
+            rows = np.stack([values[entry] for entry in entries.tolist()])
+            scores[at] = np.einsum("nd,nd->n", queries[at[0]], rows)
+        return space.relevance(scores)
+
+    def _inconsistent(self, count: int) -> StoreError:
+        return StoreError(
+            f"{self._store.path} contains vectors without their items",
+            expected="an item for each vector",
+            found=f"{count} missing items",
+            advice="commonspace verify INDEX lists what is damaged",
+        )
+
+
+def check_vectors(vectors: ArrayLike | Sequence[object], space: CommonSpace) -> NDArray[np.float32]:
+    """Return (q, d) float32 query vectors.
+
+    Raises:
+        DataError: If they are not finite numbers, are zero, or have another size than the space.
+    """
+    dimension = space.dimension
+    try:
+        given = np.asarray(vectors)
+        found = f"{given.dtype} of shape {given.shape[1:]}"
+        fits = given.ndim == 2 and given.shape[1] == dimension and given.dtype.kind in "fiu"
+    except ValueError:
+        fits, found = False, "lists of several lengths"
+    if not fits:
+        raise DataError(
+            "a query vector has the wrong shape or type",
+            expected=f"{dimension} real numbers, as {space!r} returns them",
+            found=found,
+            advice="embed the query with the space of the index: index.space.embed(...)",
+        )
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(given, dtype=np.float32)
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        raise DataError(
+            "a query vector is not finite",
+            expected="finite float32 numbers",
+            found=f"{rows[row][~np.isfinite(rows[row])][0]} in row {row}",
+            advice="repair or drop it",
+        )
+    return rows
+
+
+def mean_vector(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the (d,) mean of vectors, each scaled to unit length; a single one as it is.
+
+    Raises:
+        DataError: If one of them, or their mean, is zero.
+    """
+    for part in parts:
+        _check_nonzero(part)
+    if len(parts) == 1:
+        return parts[0]
+    mean: NDArray[np.float32] = np.mean([part / np.linalg.norm(part) for part in parts], axis=0)
+    _check_nonzero(mean)
+    return mean
+
+
+def unknown_item(id: str) -> SettingError:
+    """Return the error of an id that the index does not contain."""
+    return SettingError(
+        f"the index has no item {id[:80]!r}",
+        expected="the id of an item, as a search returns it",
+        found=ascii(id)[:80],
+        advice="check its spelling",
+    )
+
+
+def _check_nonzero(vector: NDArray[np.float32]) -> None:
+    if not np.any(vector):
+        raise DataError(
+            "the query vector is zero",
+            expected="a vector with a direction",
+            found="zeros only: all items would have the same score",
+            advice="search for something else, or for words that the space was trained on",
+        )
+
+
+def _options(query: Query) -> tuple[object, ...]:
+    return (
+        query.k,
+        query.offset,
+        query.modality,
+        query.where,
+        query.instance_weight,
+        query.min_relevance,
+    )
+
+
+def _recent(cache: dict[Any, Any], generation: int, size: int) -> dict[Any, Any]:
+    """Return the last entries of a cache that belong to a generation."""
+    return dict([pair for pair in cache.items() if pair[0][0] == generation][1 - size :])
+
+
+def _drop_items(hits: Hits, own: NDArray[np.int64]) -> Hits:
+    """Return hits without the item of each row's own id query; the others move up."""
+    if not (own >= 0).any():
+        return hits
+    mine = (hits.items == own[:, None]) & (own >= 0)[:, None]
+    order = np.argsort(mine, axis=1, kind="stable")
+    scores = np.where(mine, -np.inf, hits.scores).astype(np.float32)
+    entries, items = (np.where(mine, -1, table) for table in (hits.entries, hits.items))
+    return Hits(scores, entries, items, hits.modalities).at(order)
+
+
+def _keep_items(hits: Hits, items: dict[int, Item]) -> Hits:
+    """Return hits without the items that are gone."""
+    gone = ~np.isin(hits.items, list(items))
+    numbers, entries = (np.where(gone, -1, table) for table in (hits.items, hits.entries))
+    return Hits(hits.scores, entries, numbers, hits.modalities)
+
+
+def _counts(own: tuple[int, tuple[str, ...]], moment: _Moment, modality: str | None) -> bool:
+    """Return whether the item of an id query is among those that were counted."""
+    item, modalities = own
+    if item < 0 or (modality is not None and modality not in modalities):
+        return False
+    return moment.allowed is None or bool(np.isin(item, moment.allowed))
+
+
+def _results(
+    hits: Hits,
+    row: int,
+    relevance: NDArray[np.float64] | None,
+    items: dict[int, Item],
+    names: dict[int, str],
+    min_relevance: float | None,
+) -> list[SearchResult]:
+    results = []
+    for rank, number in enumerate(hits.items[row].tolist()):
+        if number < 0:
+            continue
+        probability = None if relevance is None else float(relevance[row, rank])
+        if min_relevance is not None and (probability or 0.0) < min_relevance:
+            continue
+        results.append(
+            SearchResult(
+                **vars(items[number]),
+                modality=names[int(hits.modalities[row, rank])],
+                score=float(hits.scores[row, rank]),
+                relevance=probability,
+            )
+        )
+    return results
