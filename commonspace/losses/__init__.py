@@ -1,30 +1,46 @@
-"""The terms of the objectives, one loss a file, each with its formula."""
+"""Losses for cross-modal training, one a file, each with its formula and source.
 
-from commonspace.losses.common_space import common_space_loss, shares_class
-from commonspace.losses.gradient_reversal import reversed_gradient
-from commonspace.losses.info_nce import info_nce_loss
-from commonspace.losses.label_space import Reduction, label_space_loss, residual_norm
+Each is a function of tensors that works in any training loop. Embeddings are ``first`` and
+``second``, or ``embeddings`` where all modalities come in one matrix; ``labels`` are (n, c), 1
+where a sample has a class and 0 elsewhere; ``reduction`` is that of torch.
+"""
+
+from commonspace.losses.base import Reduction, euclidean_distances, normalize_rows, shares_class
+from commonspace.losses.common_space import common_space_loss
+from commonspace.losses.gradient_reversal import reverse_gradient
+from commonspace.losses.info_nce import info_nce_loss, paired_cross_entropy
+from commonspace.losses.label_space import ResidualNorm, label_space_loss, residual_norm
 from commonspace.losses.modality_invariance import modality_invariance_loss
-from commonspace.losses.multi_positive_info_nce import multi_positive_info_nce_loss
+from commonspace.losses.multi_positive_info_nce import (
+    multi_positive_cross_entropy,
+    multi_positive_info_nce_loss,
+)
 from commonspace.losses.supervised_contrastive import supervised_contrastive_loss
-from commonspace.losses.total_correlation import total_correlation, whitened_covariance
-from commonspace.losses.triplet import distances, triplet_loss
-from commonspace.losses.unit_rows import unit_rows
+from commonspace.losses.total_correlation import (
+    total_correlation,
+    total_correlation_loss,
+    whitened_covariance,
+)
+from commonspace.losses.triplet import triplet_loss
 
 __all__ = [
     "Reduction",
+    "ResidualNorm",
     "common_space_loss",
-    "distances",
+    "euclidean_distances",
     "info_nce_loss",
     "label_space_loss",
     "modality_invariance_loss",
+    "multi_positive_cross_entropy",
     "multi_positive_info_nce_loss",
+    "normalize_rows",
+    "paired_cross_entropy",
     "residual_norm",
-    "reversed_gradient",
+    "reverse_gradient",
     "shares_class",
     "supervised_contrastive_loss",
     "total_correlation",
+    "total_correlation_loss",
     "triplet_loss",
-    "unit_rows",
     "whitened_covariance",
 ]

@@ -1,50 +1,54 @@
-"""J2: discrimination in the common space. Samples of one class should point the same way."""
+"""Discrimination loss in the common space (J2 of DSCMR)."""
 
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from commonspace.losses.unit_rows import unit_rows
+from commonspace.losses.base import Reduction, normalize_rows, reduce_loss, shares_class
 
-__all__ = ["common_space_loss", "shares_class"]
-
-
-def shares_class(first: Tensor, second: Tensor) -> Tensor:
-    """Return S: 1 where two samples share at least one class, else 0.
-
-    Args:
-        first: (n, c) float labels, 1 where a sample carries a class.
-        second: (m, c) float labels.
-
-    Returns:
-        (n, m) float.
-
-    Example:
-        >>> shares_class(torch.eye(2), torch.tensor([[1.0, 1.0]])).tolist()
-        [[1.0], [1.0]]
-    """
-    return (first @ second.T > 0).to(first.dtype)
+__all__ = ["common_space_loss"]
 
 
-def common_space_loss(first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
-    """Return the discrimination loss in the common space of one pairing of modalities.
+def common_space_loss(
+    first: Tensor,
+    second: Tensor,
+    labels: Tensor,
+    second_labels: Tensor | None = None,
+    *,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Return the discrimination loss in the common space for one pair of modalities.
 
-        J2 = (1/n^2) sum_ij [ log(1 + exp(G_ij)) - S_ij G_ij ],   G_ij = cos(u_i, v_j) / 2
+        J2 = (1/nm) sum_ij [ log(1 + exp(G_ij)) - S_ij G_ij ],   G_ij = cos(u_i, v_j) / 2
 
-    which is the negative log likelihood of S under the probability sigmoid(G).
+    the negative log-likelihood of S, which is 1 where two samples share a class and 0 elsewhere,
+    under the probability sigmoid(G). Samples of one class are drawn together.
+
     Source: Zhen et al., Deep Supervised Cross-modal Retrieval, CVPR 2019, eq. 2, one of its three
     pairings (image-text, image-image, text-text).
 
     Args:
-        first: (n, d) representations in one modality.
-        second: (m, d) representations in the same or another modality.
-        similar: (n, m) float, S: 1 where two samples share a class, else 0.
+        first: (n, d) float, embeddings of one modality, of any length.
+        second: (m, d) float, embeddings of the same or another modality.
+        labels: (n, c) float, the labels of ``first``: 1 where a sample has a class, 0 elsewhere.
+        second_labels: (m, c) float, the labels of ``second``; None: the same as ``labels``.
+        reduction: "mean" or "sum" over all pairs, or "none" for the (n, m) terms.
 
     Returns:
-        A scalar; 0 where there is no pair. A representation of zeros has cosine 0 to everything,
-        and no gradient.
+        A scalar, or the terms; 0 if there are no pairs. An embedding of zeros has cosine 0 to all
+        others, and gradient 0.
+
+    Raises:
+        SettingError: If ``reduction`` is unknown.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.eye(2)
+        >>> float(common_space_loss(torch.eye(2), torch.eye(2), labels)) < float(
+        ...     common_space_loss(torch.eye(2), torch.eye(2).flip(0), labels))
+        True
     """
-    if similar.numel() == 0:
+    similar = shares_class(labels, labels if second_labels is None else second_labels)
+    if similar.numel() == 0 and reduction != "none":
         return first.sum() * 0 + second.sum() * 0
-    G = unit_rows(first) @ unit_rows(second).T / 2
-    return torch.mean(softplus(G) - similar * G)
+    G = normalize_rows(first) @ normalize_rows(second).T / 2
+    return reduce_loss(softplus(G) - similar * G, reduction)

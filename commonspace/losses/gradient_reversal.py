@@ -1,25 +1,31 @@
-"""Gradient reversal: what follows learns to tell, what comes before learns to be told nothing."""
+"""Gradient reversal layer: identity in the forward pass, negated gradient in the backward pass."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["reversed_gradient"]
+__all__ = ["reverse_gradient"]
 
 
-def reversed_gradient(vectors: Tensor, weight: float) -> Tensor:
-    """Return the vectors as they are; on the way back their gradient is multiplied by -weight.
+def reverse_gradient(vectors: Tensor, weight: float = 1.0) -> Tensor:
+    """Return the vectors unchanged, and multiply their gradient by ``-weight``.
+
+    Placed before a discriminator, it trains the discriminator to tell the modalities apart and the
+    network before it to make them indistinguishable.
 
     Source: Ganin, Lempitsky: Unsupervised Domain Adaptation by Backpropagation, ICML 2015.
 
     Args:
-        vectors: any shape.
-        weight: 0 or more.
+        vectors: Tensor of any shape.
+        weight: Factor of the reversed gradient, >= 0.
+
+    Returns:
+        A tensor equal to ``vectors``.
 
     Example:
         >>> x = torch.ones(2, requires_grad=True)
-        >>> (3 * reversed_gradient(x, 0.5)).sum().backward()
+        >>> (3 * reverse_gradient(x, 0.5)).sum().backward()
         >>> x.grad
         tensor([-1.5000, -1.5000])
     """

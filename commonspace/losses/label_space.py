@@ -1,58 +1,78 @@
-"""J1: discrimination in the label space. How far the classifier's outputs are from the labels."""
+"""Discrimination loss in the label space (J1 of DSCMR)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-__all__ = ["Reduction", "label_space_loss", "residual_norm"]
+from commonspace.errors import SettingError
 
-Reduction = Literal["frobenius", "rows"]
+__all__ = ["ResidualNorm", "label_space_loss", "residual_norm"]
 
-
-def residual_norm(residual: Tensor, reduction: Reduction) -> Tensor:
-    """Return the size of a residual matrix, in one of the two readings of DSCMR.
-
-        "frobenius":  (1/n) ||R||_F            as the paper prints it
-        "rows":       (1/n) sum_i ||r_i||_2    as the released code computes it
-
-    The second is about sqrt(n) larger, so weights do not carry over from one to the other.
-
-    Args:
-        residual: (n, k) floating point; n = 0 gives 0.
-        reduction: "frobenius" or "rows".
-
-    Returns:
-        A scalar; its gradient at a residual of exactly zero is zero.
-
-    Example:
-        >>> float(residual_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), "frobenius"))
-        2.5
-    """
-    if residual.shape[0] == 0:
-        return residual.sum()
-    norm: Tensor
-    if reduction == "frobenius":
-        norm = torch.linalg.vector_norm(residual) / residual.shape[0]
-    else:
-        norm = torch.linalg.vector_norm(residual, dim=1).mean()
-    return norm
+ResidualNorm = Literal["frobenius", "rows"]
+"""How the size of a residual is measured: as in the paper of DSCMR, or as in its official code."""
 
 
-def label_space_loss(prediction: Tensor, labels: Tensor, reduction: Reduction) -> Tensor:
-    """Return the discrimination loss in the label space of one modality.
+def label_space_loss(
+    predictions: Tensor, labels: Tensor, norm: ResidualNorm = "frobenius"
+) -> Tensor:
+    """Return the discrimination loss in the label space for one modality.
 
         J1 = (1/n) ||P'U - Y||_F
 
     Source: Zhen et al., Deep Supervised Cross-modal Retrieval, CVPR 2019, eq. 1, one of its two
-    terms. The released code takes the mean of the rows' norms instead: ``reduction="rows"``.
+    terms. The official code takes the mean of the norms of the rows instead: ``norm="rows"``.
 
     Args:
-        prediction: (n, c) outputs of the linear classifier, P'U transposed.
-        labels: (n, c) float, 1 where a sample carries a class and 0 elsewhere.
-        reduction: "frobenius" (the paper) or "rows" (the released code).
+        predictions: (n, c) float, outputs of the linear classifier, P'U transposed.
+        labels: (n, c) float, 1 where a sample has a class and 0 elsewhere.
+        norm: "frobenius" (the paper) or "rows" (the official code).
 
     Returns:
-        A scalar.
+        A scalar; 0 for n = 0.
+
+    Raises:
+        SettingError: If ``norm`` is unknown.
+
+    Example:
+        >>> label_space_loss(torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 1.0]]))
+        tensor(1.)
     """
-    return residual_norm(prediction - labels, reduction)
+    return residual_norm(predictions - labels, norm)
+
+
+def residual_norm(residual: Tensor, norm: ResidualNorm = "frobenius") -> Tensor:
+    """Return the size of a residual matrix, divided by its number of rows.
+
+        "frobenius":  (1/n) ||R||_F            as printed in the paper
+        "rows":       (1/n) sum_i ||r_i||_2    as computed by the official code
+
+    The second is about sqrt(n) times larger, so weights tuned for one do not fit the other.
+
+    Args:
+        residual: (n, k) floating point.
+        norm: "frobenius" or "rows".
+
+    Returns:
+        A scalar; 0 for n = 0. Its gradient at a residual of exactly zero is zero.
+
+    Raises:
+        SettingError: If ``norm`` is unknown.
+
+    Example:
+        >>> float(residual_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]])))
+        2.5
+    """
+    if norm not in get_args(ResidualNorm):
+        raise SettingError(
+            f"`norm` must be one of {', '.join(map(repr, get_args(ResidualNorm)))}, got {norm!r}",
+            advice="leave it out for the default",
+        )
+    if residual.shape[0] == 0:
+        return residual.sum()
+    size: Tensor
+    if norm == "frobenius":
+        size = torch.linalg.vector_norm(residual) / residual.shape[0]
+    else:
+        size = torch.linalg.vector_norm(residual, dim=1).mean()
+    return size

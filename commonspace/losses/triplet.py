@@ -1,13 +1,21 @@
-"""Triplets across modalities: near what shares a class, at least a margin from what does not."""
+"""Triplet loss across modalities, the inter-modal invariance loss of ACMR."""
 
-import torch
 from torch import Tensor
 
-__all__ = ["distances", "triplet_loss"]
+from commonspace.losses.base import Reduction, euclidean_distances, reduce_loss, shares_class
+
+__all__ = ["triplet_loss"]
 
 
 def triplet_loss(
-    anchors: Tensor, others: Tensor, similar: Tensor, margin: float, negatives: float = 1.0
+    first: Tensor,
+    second: Tensor,
+    labels: Tensor,
+    second_labels: Tensor | None = None,
+    *,
+    margin: float = 1.0,
+    negative_weight: float = 1.0,
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """Return the inter-modal invariance loss of ACMR, from one modality to another.
 
@@ -16,46 +24,39 @@ def triplet_loss(
 
     Source: Wang, Yang, Xu, Hanjalic, Shen: Adversarial Cross-Modal Retrieval, ACM MM 2017, the
     loss L_imi,V; L_imi,T is the same with the modalities exchanged. The paper sums over sampled
-    triplets; here all triplets of the batch count, and means keep the size of the loss from growing
-    with the cube of the batch. The margin bounds the distance itself, not a difference of two.
+    triplets; here all triplets of the batch count, and means keep the loss from growing with the
+    cube of the batch size. The margin bounds the distance itself, not a difference of two.
 
     Args:
-        anchors: (n, d), v.
-        others: (m, d), t.
-        similar: (n, m) float: 1 where two samples share a class, else 0.
-        margin: m, above 0.
-        negatives: w, the weight of the second term.
+        first: (n, d) float, v, the anchors.
+        second: (m, d) float, t, positives and negatives.
+        labels: (n, c) float, the labels of ``first``: 1 where a sample has a class, 0 elsewhere.
+        second_labels: (m, c) float, the labels of ``second``; None: the same as ``labels``.
+        margin: m > 0, in the unit of the embeddings.
+        negative_weight: w >= 0, the weight of the second term.
+        reduction: "mean" or "sum" over the anchors with triplets, or "none" for their terms.
 
     Returns:
-        A scalar; 0 where there is no triplet.
+        A scalar, or one term for each anchor that has a triplet; 0 if there is no triplet.
+
+    Raises:
+        SettingError: If ``reduction`` is unknown.
 
     Example:
-        >>> anchor, others = torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 1.0]])
-        >>> float(triplet_loss(anchor, others, torch.tensor([[1.0, 0.0]]), margin=3.0))
+        >>> import torch
+        >>> first, second = torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 1.0]])
+        >>> labels, second_labels = torch.tensor([[1.0, 0.0]]), torch.eye(2)
+        >>> float(triplet_loss(first, second, labels, second_labels, margin=3.0))
         7.0
     """
-    positives, others_count = similar.sum(dim=1), (1 - similar).sum(dim=1)
-    whole = (positives > 0) & (others_count > 0)
-    if not bool(whole.any()):
-        return anchors.sum() * 0 + others.sum() * 0
-    far = distances(anchors[whole], others)
-    near = similar[whole]
-    # The sum over triplets falls apart: its first term knows no k, and its second no j.
-    pull = (near * far).sum(dim=1) / positives[whole]
-    push = ((1 - near) * (margin - far).relu()).sum(dim=1) / others_count[whole]
-    return (pull + negatives * push).mean()
-
-
-def distances(first: Tensor, second: Tensor) -> Tensor:
-    """Return the Euclidean distance of each row to each; where it is 0, so is its gradient.
-
-    Args:
-        first: (n, d).
-        second: (m, d).
-
-    Returns:
-        (n, m).
-    """
-    squares = first.square().sum(dim=1)[:, None] + second.square().sum(dim=1) - 2 * first @ second.T
-    apart = squares > 0  # rounding may leave less than nothing
-    return torch.where(apart, torch.where(apart, squares, 1.0).sqrt(), 0.0)
+    similar = shares_class(labels, labels if second_labels is None else second_labels)
+    positive_counts, negative_counts = similar.sum(dim=1), (1 - similar).sum(dim=1)
+    complete = (positive_counts > 0) & (negative_counts > 0)
+    if not bool(complete.any()) and reduction != "none":
+        return first.sum() * 0 + second.sum() * 0
+    distances = euclidean_distances(first[complete], second)
+    positive = similar[complete]
+    # The sum over triplets separates: its first term does not depend on k, nor its second on j.
+    pull = (positive * distances).sum(dim=1) / positive_counts[complete]
+    push = ((1 - positive) * (margin - distances).relu()).sum(dim=1) / negative_counts[complete]
+    return reduce_loss(pull + negative_weight * push, reduction)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from commonspace.data.dataset import Dataset
-from commonspace.losses import reversed_gradient, shares_class, triplet_loss
+from commonspace.losses import reverse_gradient, triplet_loss
 from commonspace.methods.batches import labelled
 from commonspace.methods.descent import Backbones, Descent, Plan, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
@@ -158,14 +158,14 @@ class ACMRObjective:
             )
             imi = _sum(
                 [
-                    triplet_loss(u, v, shares_class(y, z), self.margin, self.negatives)
+                    triplet_loss(u, v, y, z, margin=self.margin, negative_weight=self.negatives)
                     for (u, y), (v, z) in permutations(known.values(), 2)
                 ]
                 or [imd * 0]
             )
             adv = _sum(
                 [
-                    _modality_prediction(network, name, reversed_gradient(u, self.adversary))
+                    _modality_prediction(network, name, reverse_gradient(u, self.adversary))
                     for name, u in outputs.items()
                 ]
             )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, get_args
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder
 from commonspace.errors import SettingError
-from commonspace.losses import Reduction
+from commonspace.losses import ResidualNorm
 from commonspace.machine import Precision
 from commonspace.methods.branches import build_backbones
 from commonspace.methods.dscmr_objective import DSCMRObjective
@@ -29,7 +29,7 @@ __all__ = ["DSCMR", "PACES", "VARIANTS", "Pace", "Variant"]
 class Variant:
     """Where the paper and the released code differ; each item is an option of ``DSCMR`` too."""
 
-    reduction: Reduction
+    reduction: ResidualNorm
     """J1 and J3: Frobenius norm over n (paper), or mean of the rows' norms (code)."""
     relu_after_shared: bool
     """Whether a ReLU follows the shared layer (paper) or not (code)."""
@@ -129,7 +129,7 @@ class DSCMR:
     lambda_: float | None = None
     eta: float | None = None
     classifier: Classifier | None = None
-    reduction: Reduction | None = None
+    reduction: ResidualNorm | None = None
     relu_after_shared: bool | None = None
     betas: tuple[float, float] | None = None
     shuffle: bool | None = None
@@ -150,7 +150,7 @@ class DSCMR:
         variant = self._resolved()
         for name, value, names in (
             ("classifier", variant.classifier, get_args(Classifier)),
-            ("reduction", variant.reduction, get_args(Reduction)),
+            ("reduction", variant.reduction, get_args(ResidualNorm)),
         ):
             if value not in names:
                 raise _unworkable(name, " or ".join(map(repr, names)), value)

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.losses import (
-    Reduction,
+    ResidualNorm,
     common_space_loss,
     label_space_loss,
     modality_invariance_loss,
-    shares_class,
 )
 from commonspace.methods.batches import paired
 from commonspace.networks.closed_form import closed_form_classifier
@@ -35,7 +34,7 @@ class DSCMRObjective:
         eta: the factor of J3.
     """
 
-    reduction: Reduction
+    reduction: ResidualNorm
     label_weight: float
     lambda_: float
     eta: float
@@ -56,9 +55,7 @@ class DSCMRObjective:
             j2 = sum(
                 (
                     common_space_loss(
-                        one.representation,
-                        other.representation,
-                        shares_class(one.labels, other.labels),
+                        one.representation, other.representation, one.labels, other.labels
                     )
                     for one, other in combinations_with_replacement(labelled, 2)
                 ),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.data.dataset import Dataset
-from commonspace.losses import info_nce_loss
+from commonspace.losses import normalize_rows, paired_cross_entropy
 from commonspace.methods.batches import nothing, paired
 from commonspace.methods.descent import Backbones, Descent, Plan, check_pairs, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
@@ -113,5 +113,7 @@ class InfoNCEObjective:
         with torch.autocast(batch.labels.device.type, enabled=False):
             loss = nothing(outputs)
             for one, other in combinations(outputs, 2):
-                loss = loss + info_nce_loss(*paired(outputs, batch, one, other), scale)
+                first, second = paired(outputs, batch, one, other)
+                scores = scale * normalize_rows(first) @ normalize_rows(second).T
+                loss = loss + paired_cross_entropy(scores)
         return {"loss": loss, **({"temperature": 1 / scale} if learnt else {})}

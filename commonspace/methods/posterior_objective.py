@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from commonspace.losses import multi_positive_info_nce_loss
+from commonspace.losses import multi_positive_cross_entropy
 from commonspace.methods.batches import nothing, paired
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Batch, Samples
@@ -62,7 +62,8 @@ class PosteriorObjective:
         for one, other in combinations(z, 2):
             numbers = things[batch.present[one] & batch.present[other]]
             same = numbers[:, None] == numbers[None, :]
-            thing = thing + multi_positive_info_nce_loss(*paired(z, batch, one, other), same, scale)
+            first, second = paired(z, batch, one, other)
+            thing = thing + multi_positive_cross_entropy(scale * first @ second.T, same)
         return {"loss": kind + thing, "kind": kind, "thing": thing}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from commonspace.data.dataset import Dataset
 from commonspace.errors import SettingError
-from commonspace.losses import label_space_loss, residual_norm, unit_rows
+from commonspace.losses import label_space_loss, normalize_rows, residual_norm
 from commonspace.methods.batches import labelled
 from commonspace.methods.descent import Backbones, Descent, Plan, descend
 from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
@@ -127,7 +127,7 @@ class SDMLObjective:
         classes, rebuilt = [], []
         for name, inputs in batch.inputs.items():
             x = network.backbone(name)(inputs)
-            u = unit_rows(network.project(name, x))
+            u = normalize_rows(network.project(name, x))
             decoded = network.decode(name, u) if network.decoders else None
             with torch.autocast(batch.labels.device.type, enabled=False):
                 known, labels = labelled(u, batch, name)

@@ -73,9 +73,10 @@ def naive(built: BranchesNetwork, given: Batch) -> dict[str, float]:
             triplet_loss(
                 outputs[a][known[a]],
                 outputs[b][known[b]],
-                (labels[a][known[a]] @ labels[b][known[b]].T > 0).float(),
-                1.5,
-                0.3,
+                labels[a][known[a]],
+                labels[b][known[b]],
+                margin=1.5,
+                negative_weight=0.3,
             )
         )
         for a, b in permutations(SIZES, 2)

@@ -58,7 +58,7 @@ def test_infonce_is_summed_over_the_pairs_of_modalities(seed: int, learnt: bool)
         both = sorted(rows[one].keys() & rows[other].keys())
         assert len(both) >= 2
         first, second = (torch.stack([rows[name][i] for i in both]) for name in (one, other))
-        expected = expected + info_nce_loss(first, second, 5.0)
+        expected = expected + info_nce_loss(first, second, 1 / 5.0)
     torch.testing.assert_close(terms["loss"], expected)
     assert ("temperature" in terms) == learnt
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from commonspace.losses import Reduction
+from commonspace.losses import ResidualNorm
 from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
 from commonspace.training import Batch
@@ -23,7 +23,7 @@ class Case:
     """A batch to measure: which modalities there are, and what its samples lack."""
 
     modalities: tuple[str, ...] = ("image", "text")
-    reduction: Reduction = "frobenius"
+    reduction: ResidualNorm = "frobenius"
     gaps: bool = False
     unlabelled: bool = False
     several_labels: bool = False
@@ -75,7 +75,7 @@ def batch(case: Case, n: int = 11) -> Batch:
     )
 
 
-def norm(rows: list[NDArray[np.float64]], reduction: Reduction) -> float:
+def norm(rows: list[NDArray[np.float64]], reduction: ResidualNorm) -> float:
     lengths = [float(np.sqrt((row**2).sum())) for row in rows]
     total = (
         np.sqrt(sum(length**2 for length in lengths)) if reduction == "frobenius" else sum(lengths)
@@ -217,7 +217,7 @@ def gradients_of_learnt(built: DSCMRNetwork, value: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("reduction", ["frobenius", "rows"])
-def test_a_step_in_bfloat16_has_the_direction_of_one_in_float64(reduction: Reduction) -> None:
+def test_a_step_in_bfloat16_has_the_direction_of_one_in_float64(reduction: ResidualNorm) -> None:
     """Eight bits of precision: each gradient is within 3 % of the exact one, and 1 - 1e-3 along it.
 
     In float32 they agree to five digits.
