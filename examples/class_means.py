@@ -14,7 +14,7 @@ import numpy as np
 from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError
-from commonspace.methods.search import Between, Search
+from commonspace.methods.base.hyperparameters import Between, SearchSpace
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run
@@ -36,7 +36,7 @@ class ClassMeans:
         ridge: r, above 0.
     """
 
-    search: ClassVar[Search] = {"ridge": Between(1e-3, 10.0)}
+    search_space: ClassVar[SearchSpace] = {"ridge": Between(1e-3, 10.0)}
 
     ridge: float = 0.1
 

@@ -13,7 +13,7 @@ from typing import Any
 from commonspace.comparison.method_file import MethodFile
 from commonspace.errors import SettingError
 from commonspace.methods import Method
-from commonspace.methods.search import Between, OneOf
+from commonspace.methods.base.hyperparameters import Between, OneOf
 
 __all__ = ["Budget", "Row", "described"]
 
@@ -97,7 +97,7 @@ class Row:
     @property
     def search(self) -> dict[str, Between | OneOf]:
         """What may be tried: what the class names, less what was given a value."""
-        named: Mapping[str, Between | OneOf] = getattr(type(self.method), "search", {})
+        named: Mapping[str, Between | OneOf] = getattr(type(self.method), "search_space", {})
         return {name: space for name, space in named.items() if name not in self._given()}
 
     @property
@@ -131,7 +131,7 @@ class Row:
         return {"epochs": min(own or budget.epochs, budget.epochs), "patience": None}
 
     def _check_search(self) -> None:
-        named: Mapping[str, object] = getattr(type(self.method), "search", {})
+        named: Mapping[str, object] = getattr(type(self.method), "search_space", {})
         for name, space in named.items():
             if name not in self._fields() or not isinstance(space, Between | OneOf):
                 raise SettingError(

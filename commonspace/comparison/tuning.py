@@ -10,7 +10,7 @@ from typing import Any
 from commonspace.comparison.cells import Record, Task
 from commonspace.comparison.rows import Budget, Row
 from commonspace.extras import optional
-from commonspace.methods.search import Between, OneOf, Search
+from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 
 __all__ = ["Tuning"]
 
@@ -67,7 +67,7 @@ class Tuning:
 
 
 def _propose(
-    search: Search, done: Sequence[tuple[Mapping[str, Any], Record]], number: int
+    search: SearchSpace, done: Sequence[tuple[Mapping[str, Any], Record]], number: int
 ) -> dict[str, Any]:
     """Return the settings that the tree-structured Parzen estimator tries next.
 

@@ -1,6 +1,7 @@
 """The methods: labelled data in, a common space out."""
 
 from commonspace.methods.acmr import ACMR
+from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.cca import CCA
 from commonspace.methods.dcca import DCCA
 from commonspace.methods.dscmr import DSCMR
@@ -12,7 +13,6 @@ from commonspace.methods.mcca import MCCA
 from commonspace.methods.method import Method
 from commonspace.methods.mvda import MvDA
 from commonspace.methods.posterior import PosteriorMatching
-from commonspace.methods.raw import EncoderConfig
 from commonspace.methods.raw_features import RawFeatures
 from commonspace.methods.sdml import SDML
 from commonspace.methods.semantic_matching import SemanticMatching

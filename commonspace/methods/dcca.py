@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
 from commonspace.losses import total_correlation, whitened_covariance
-from commonspace.methods.batches import nothing, paired
+from commonspace.methods.base.batches import nothing, paired
+from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.settings import check_setting
 from commonspace.methods.descent import Backbones, Descent, Plan, check_pairs, descend
-from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
-from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.linear import AffineMap
 from commonspace.space import CommonSpace
@@ -59,7 +59,7 @@ class DCCA(Descent):
     """
 
     name: ClassVar[str] = "dcca"
-    search: ClassVar[Search] = {
+    search_space: ClassVar[SearchSpace] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((400, 800, 1600)),
         "ridge": Between(1e-4, 10.0),

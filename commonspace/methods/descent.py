@@ -15,10 +15,10 @@ from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder
 from commonspace.errors import DataError
 from commonspace.machine import Precision
-from commonspace.methods.branches import build_backbones
-from commonspace.methods.gradient import Recipe, fit_by_gradient
-from commonspace.methods.raw import EncoderConfig, learn_through, tuned
-from commonspace.methods.settings import check_setting
+from commonspace.methods.base.branches import build_backbones
+from commonspace.methods.base.encoder_config import EncoderConfig, learn_through, tuned
+from commonspace.methods.base.gradient import Recipe, fit_by_gradient
+from commonspace.methods.base.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Objective, Run, Samples, TrainingSettings

@@ -12,11 +12,11 @@ from commonspace.encoders import Encoder
 from commonspace.errors import SettingError
 from commonspace.losses import ResidualNorm
 from commonspace.machine import Precision
-from commonspace.methods.branches import build_backbones
+from commonspace.methods.base.branches import build_backbones
+from commonspace.methods.base.encoder_config import EncoderConfig, learn_through, tuned
+from commonspace.methods.base.gradient import Recipe, fit_by_gradient
+from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.methods.dscmr_objective import DSCMRObjective
-from commonspace.methods.gradient import Recipe, fit_by_gradient
-from commonspace.methods.raw import EncoderConfig, learn_through, tuned
-from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
 from commonspace.networks.tunable import Tunable
 from commonspace.space import CommonSpace
@@ -116,7 +116,7 @@ class DSCMR:
         SettingError: a value that cannot work.
     """
 
-    search: ClassVar[Search] = {
+    search_space: ClassVar[SearchSpace] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((50, 100, 200, 400)),
         "lambda_": Between(1e-4, 1e-1),

@@ -13,7 +13,7 @@ from commonspace.losses import (
     label_space_loss,
     modality_invariance_loss,
 )
-from commonspace.methods.batches import paired
+from commonspace.methods.base.batches import paired
 from commonspace.networks.closed_form import closed_form_classifier
 from commonspace.networks.dscmr import DSCMRNetwork, Outputs
 from commonspace.training import Batch

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
-from commonspace.methods.closed_form import Fitting, dimensions, to_try
-from commonspace.methods.settings import check_setting
-from commonspace.methods.views import View, cholesky, paired_views, shrunk, stacked
+from commonspace.methods.base.closed_form import Fitting, dimensions, to_try
+from commonspace.methods.base.settings import check_setting
+from commonspace.methods.base.views import View, cholesky, paired_views, shrunk, stacked
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run

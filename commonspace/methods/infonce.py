@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from commonspace.data.dataset import Dataset
 from commonspace.losses import normalize_rows, paired_cross_entropy
-from commonspace.methods.batches import nothing, paired
+from commonspace.methods.base.batches import nothing, paired
+from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.settings import check_setting
 from commonspace.methods.descent import Backbones, Descent, Plan, check_pairs, descend
-from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
-from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Batch, Run
@@ -53,7 +53,7 @@ class InfoNCE(Descent):
     """
 
     name: ClassVar[str] = "infonce"
-    search: ClassVar[Search] = {
+    search_space: ClassVar[SearchSpace] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((50, 100, 200, 400)),
         "temperature": Between(0.02, 0.5),

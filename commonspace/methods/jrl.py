@@ -10,9 +10,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.closed_form import Fitting, to_try
-from commonspace.methods.settings import check_setting
-from commonspace.methods.views import Standardised, labelled_rows, standardised
+from commonspace.methods.base.closed_form import Fitting, to_try
+from commonspace.methods.base.settings import check_setting
+from commonspace.methods.base.views import Standardised, labelled_rows, standardised
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run

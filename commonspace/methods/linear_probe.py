@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.closed_form import SHRINKAGE, Fitting, to_try
-from commonspace.methods.settings import check_setting
-from commonspace.methods.views import View, labelled_views, shrunk
+from commonspace.methods.base.closed_form import SHRINKAGE, Fitting, to_try
+from commonspace.methods.base.settings import check_setting
+from commonspace.methods.base.views import View, labelled_views, shrunk
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run

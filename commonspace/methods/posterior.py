@@ -19,13 +19,13 @@ from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Vectors
 from commonspace.machine import choose_device
-from commonspace.methods.closed_form import Fitting
+from commonspace.methods.base.closed_form import Fitting
+from commonspace.methods.base.encoder_config import learn_through
+from commonspace.methods.base.gradient import Recipe, fit_by_gradient
+from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
+from commonspace.methods.base.settings import check_setting
 from commonspace.methods.descent import Descent
-from commonspace.methods.gradient import Recipe, fit_by_gradient
-from commonspace.methods.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
 from commonspace.methods.posterior_objective import PosteriorObjective, Weighing, same_things
-from commonspace.methods.raw import learn_through
-from commonspace.methods.settings import check_setting
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run, Samples, TrainingSettings

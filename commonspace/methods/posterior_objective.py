@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from commonspace.losses import multi_positive_cross_entropy
-from commonspace.methods.batches import nothing, paired
+from commonspace.methods.base.batches import nothing, paired
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Batch, Samples
 

@@ -11,7 +11,7 @@ import numpy as np
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
-from commonspace.methods.closed_form import Fitting
+from commonspace.methods.base.closed_form import Fitting
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run

@@ -9,11 +9,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from commonspace.data.dataset import Dataset
+from commonspace.methods.base.closed_form import Fitting, to_try
+from commonspace.methods.base.logistic import LogisticRegression, Posteriors
+from commonspace.methods.base.settings import check_setting
+from commonspace.methods.base.views import features_at, labelled_rows, paired_views, standardised
 from commonspace.methods.cca import canonical_directions
-from commonspace.methods.closed_form import Fitting, to_try
-from commonspace.methods.logistic import LogisticRegression, Posteriors
-from commonspace.methods.settings import check_setting
-from commonspace.methods.views import features_at, labelled_rows, paired_views, standardised
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run

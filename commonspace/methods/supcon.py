@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from commonspace.data.dataset import Dataset
 from commonspace.losses import supervised_contrastive_loss
-from commonspace.methods.batches import labelled
+from commonspace.methods.base.batches import labelled
+from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.settings import check_setting
 from commonspace.methods.descent import Backbones, Descent, Plan, descend
-from commonspace.methods.search import LEARNING_RATE, Between, OneOf, Search
-from commonspace.methods.settings import check_setting
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Batch, Run
@@ -48,7 +48,7 @@ class SupervisedContrastive(Descent):
     """
 
     name: ClassVar[str] = "supcon"
-    search: ClassVar[Search] = {
+    search_space: ClassVar[SearchSpace] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((50, 100, 200, 400)),
         "temperature": Between(0.02, 0.5),

@@ -24,7 +24,7 @@ from commonspace.comparison.grid import Outcome
 from commonspace.data import Dataset
 from commonspace.errors import DataError, OutputError, SettingError, SplitError, TrainingError
 from commonspace.methods import CCA, DSCMR
-from commonspace.methods.search import Between, Search
+from commonspace.methods.base.hyperparameters import Between, SearchSpace
 
 TOY = Path(__file__).with_name("toy.py")
 SMALL = Budget(trials=3, epochs=2, patience=1)
@@ -39,7 +39,7 @@ def toy(name: str = "Toy", **settings: Any) -> Row:  # noqa: ANN401 - fields of 
 class Fails:
     """A method with something to search and a mistake."""
 
-    search: ClassVar[Search] = {"rate": Between(0.1, 1.0)}
+    search_space: ClassVar[SearchSpace] = {"rate": Between(0.1, 1.0)}
     rate: float = 0.5
 
     def fit(self, train: Dataset, validation: Dataset, run: cs.Run | None = None) -> Any:  # noqa: ANN401

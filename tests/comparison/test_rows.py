@@ -13,7 +13,7 @@ from commonspace.comparison.rows import described
 from commonspace.data import Dataset
 from commonspace.errors import SettingError
 from commonspace.methods import CCA, DSCMR, PosteriorMatching
-from commonspace.methods.search import Between, OneOf
+from commonspace.methods.base.hyperparameters import Between, OneOf
 
 TOY = Path(__file__).with_name("toy.py")
 
@@ -24,7 +24,7 @@ FIT = "\n    def fit(self, train, validation, run=None): ..."
 def test_what_was_given_is_neither_searched_nor_overwritten() -> None:
     row = Row("without-j3", DSCMR(eta=0.0), tuned_as="dscmr")
     assert "eta" not in row.search
-    assert set(row.search) == set(DSCMR.search) - {"eta"}
+    assert set(row.search) == set(DSCMR.search_space) - {"eta"}
     settled = row.settled({"eta": 0.5, "lambda_": 0.25}, seed=7, budget=Budget(3, 40, 5))
     assert settled == DSCMR(eta=0.0, lambda_=0.25, seed=7, epochs=40, patience=5)
 
@@ -128,8 +128,8 @@ def test_a_method_in_a_file_makes_a_row() -> None:
         ("x = 1", "", "names no method"),
         ("import sys\nsys.exit()", "Toy", "fails while it is loaded"),
         (f"{HEAD}    def __post_init__(self): 1 / 0", "Toy", "cannot be made without arguments"),
-        (f"{HEAD}    search = {{'y': 3}}{FIT}", "Toy", "cannot be tuned"),
-        (f"{HEAD}    search = {{'x': (1, 2)}}{FIT}", "Toy", "cannot be tuned"),
+        (f"{HEAD}    search_space = {{'y': 3}}{FIT}", "Toy", "cannot be tuned"),
+        (f"{HEAD}    search_space = {{'x': (1, 2)}}{FIT}", "Toy", "cannot be tuned"),
         (f"{HEAD}    f: object = lambda x: x{FIT}", "Toy", "cannot be kept with its cells"),
         (f"def g(): ...\n{HEAD}    f: object = g{FIT}", "Toy", "cannot be kept with its cells"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, TrainingError
-from commonspace.methods.search import Between, OneOf, Search
+from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import EpochRecord, Run
@@ -24,7 +24,7 @@ class Toy:
     Less noise is better, so that the search has something to find.
     """
 
-    search: ClassVar[Search] = {"noise": Between(0.01, 10.0), "power": OneOf((1, 2))}
+    search_space: ClassVar[SearchSpace] = {"noise": Between(0.01, 10.0), "power": OneOf((1, 2))}
     noise: float = 3.0
     power: int = 1
     seed: int = 0

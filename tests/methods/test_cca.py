@@ -9,8 +9,8 @@ import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import SettingError
 from commonspace.methods import CCA
+from commonspace.methods.base.views import paired_views
 from commonspace.methods.cca import canonical_directions
-from commonspace.methods.views import paired_views
 
 Array = NDArray[np.float64]
 

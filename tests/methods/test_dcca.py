@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.methods import CCA, DCCA
+from commonspace.methods.base.views import paired_views
 from commonspace.methods.cca import canonical_directions
 from commonspace.methods.dcca import canonical_maps
-from commonspace.methods.views import paired_views
 from commonspace.networks.branches import BranchesNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run

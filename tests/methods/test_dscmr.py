@@ -10,10 +10,11 @@ import torch
 
 from commonspace.data import Column, Dataset, Features, Texts
 from commonspace.errors import DataError, SettingError
-from commonspace.methods import DSCMR, raw
+from commonspace.methods import DSCMR
 from commonspace.methods import dscmr as module
+from commonspace.methods.base import encoder_config
+from commonspace.methods.base.gradient import Recipe
 from commonspace.methods.dscmr import VARIANTS
-from commonspace.methods.gradient import Recipe
 from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run
@@ -43,7 +44,7 @@ def recipe_of(
         caught.append(recipe)
 
     monkeypatch.setattr(module, "fit_by_gradient", catch)
-    monkeypatch.setattr(raw, "_recorded", lambda space, given: space)
+    monkeypatch.setattr(encoder_config, "_recorded", lambda space, given: space)
 
     def run(method: DSCMR) -> Recipe:
         method.fit(feature_dataset.split("train"), feature_dataset.split("validation"))

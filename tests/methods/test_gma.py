@@ -9,8 +9,8 @@ import commonspace as cs
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import GMA
+from commonspace.methods.base.views import View, paired_views
 from commonspace.methods.gma import Alignment, class_scatters, multiview_directions
-from commonspace.methods.views import View, paired_views
 
 Array = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import SettingError
 from commonspace.methods import JRL
+from commonspace.methods.base.views import standardised
 from commonspace.methods.jrl import neighbour_graph, normal_equations, solve_sparse
-from commonspace.methods.views import standardised
 
 Array = NDArray[np.float64]
 

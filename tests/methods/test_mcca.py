@@ -11,9 +11,9 @@ import commonspace as cs
 from commonspace.data import Dataset
 from commonspace.errors import SettingError
 from commonspace.methods import CCA, MCCA
+from commonspace.methods.base.views import paired_views
 from commonspace.methods.cca import canonical_directions
 from commonspace.methods.mcca import multiset_directions
-from commonspace.methods.views import paired_views
 
 QUIET = cs.Run(observers=())
 

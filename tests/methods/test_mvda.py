@@ -11,13 +11,13 @@ import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import MvDA
+from commonspace.methods.base.views import View, labelled_views, paired_views, shrunk
 from commonspace.methods.mvda import (
     RIDGE,
     consistency_penalty,
     discriminant_directions,
     multiview_scatters,
 )
-from commonspace.methods.views import View, labelled_views, paired_views, shrunk
 
 Array = NDArray[np.float64]
 

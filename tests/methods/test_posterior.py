@@ -13,7 +13,7 @@ from commonspace.data import Dataset, Features, Texts
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import EncoderConfig, PosteriorMatching
-from commonspace.methods.kernel_posteriors import fit_kernel_posteriors
+from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
 from commonspace.methods.posterior_objective import PosteriorObjective, Weighing, same_things
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Samples

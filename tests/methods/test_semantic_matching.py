@@ -13,7 +13,7 @@ import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import SettingError
 from commonspace.methods import SemanticMatching
-from commonspace.methods.logistic import LogisticRegression
+from commonspace.methods.base.logistic import LogisticRegression
 from commonspace.methods.semantic_matching import Similarity
 
 Array = NDArray[np.float64]

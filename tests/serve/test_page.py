@@ -22,7 +22,7 @@ from commonspace.datasets.scenes.scenes import scenes
 from commonspace.encoders import Encoder
 from commonspace.encoders.encoder import described
 from commonspace.methods import PosteriorMatching
-from commonspace.methods.raw import EncoderConfig
+from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.networks.multi_branch import MultiBranchNetwork
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")

@@ -9,7 +9,7 @@ from torch import nn
 import commonspace as cs
 from commonspace.data import Dataset, Features, Texts
 from commonspace.errors import DataError, SettingError
-from commonspace.methods.closed_form import Fitting, dimensions, to_try
+from commonspace.methods.base.closed_form import Fitting, dimensions, to_try
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.training import EpochRecord
 

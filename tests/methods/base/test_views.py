@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
-from commonspace.methods.views import (
+from commonspace.methods.base.views import (
     View,
     cholesky,
     labelled_views,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from commonspace.methods.beliefs import temper
-from commonspace.methods.kernel_ridge import KernelRidge, squared_distances
+from commonspace.methods.base.kernel_ridge import KernelRidge, squared_distances
+from commonspace.methods.base.noise_model import temper
 
 Array = NDArray[np.float64]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
 from commonspace.machine import one_thread
-from commonspace.methods.beliefs import Tempered, believe, temper
-from commonspace.methods.kernel_ridge import KernelRidge, squared_distances
-from commonspace.methods.views import ROUNDING, features_at, labelled_rows
+from commonspace.methods.base.kernel_ridge import KernelRidge, squared_distances
+from commonspace.methods.base.noise_model import Tempered, believe, temper
+from commonspace.methods.base.views import ROUNDING, features_at, labelled_rows
 from commonspace.training import Preparation
 
 __all__ = ["KernelPosterior", "KernelPosteriors", "Scaling", "fit_kernel_posteriors"]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from commonspace.methods import beliefs
-from commonspace.methods.beliefs import believe, temper
+from commonspace.methods.base import noise_model
+from commonspace.methods.base.noise_model import believe, temper
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def test_the_gradients_are_those_of_the_losses(monkeypatch: pytest.MonkeyPatch) 
         looked.append(len(point))
         return minimize(loss, start, **options)
 
-    monkeypatch.setattr(beliefs, "minimize", checked)
+    monkeypatch.setattr(noise_model, "minimize", checked)
     draw = np.random.default_rng(5)
     scores, labels = draw.normal(size=(12, 3)), np.eye(3)[draw.integers(0, 3, 12)]
     temper(scores, labels, several=False)

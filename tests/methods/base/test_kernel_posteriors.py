@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import f_oneway
 
 from commonspace.data import Dataset, Features
-from commonspace.methods import kernel_posteriors
-from commonspace.methods.kernel_posteriors import KernelPosterior, fit_kernel_posteriors
+from commonspace.methods.base import kernel_posteriors
+from commonspace.methods.base.kernel_posteriors import KernelPosterior, fit_kernel_posteriors
 
 CLASSES = 4
 TELLING = 3

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from commonspace.errors import SettingError
 
-__all__ = ["LEARNING_RATE", "Between", "OneOf", "Search"]
+__all__ = ["LEARNING_RATE", "Between", "OneOf", "SearchSpace"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class OneOf:
             )
 
 
-Search: TypeAlias = Mapping[str, Between | OneOf]
+SearchSpace: TypeAlias = Mapping[str, Between | OneOf]
 """The name of a setting -> what may be tried for it."""
 
 LEARNING_RATE = Between(5e-5, 2e-3)

@@ -18,8 +18,8 @@ from commonspace.data.dataset import Dataset
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.machine import one_thread
-from commonspace.methods.calibrate import calibrated
-from commonspace.methods.parts import check_parts, facts_of
+from commonspace.methods.base.calibrate import calibrated
+from commonspace.methods.base.parts import check_parts, facts_of
 from commonspace.networks.linear import LinearNetwork
 from commonspace.space import CommonSpace, versions
 from commonspace.training import EpochRecord, Observer, Run, Samples, ValidationScore

@@ -15,8 +15,8 @@ from torch import nn
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Input
 from commonspace.machine import choose_device
-from commonspace.methods.calibrate import calibrated
-from commonspace.methods.parts import check_parts, facts_of
+from commonspace.methods.base.calibrate import calibrated
+from commonspace.methods.base.parts import check_parts, facts_of
 from commonspace.space import CommonSpace, versions
 from commonspace.training import (
     Objective,

@@ -1,0 +1,1 @@
+"""What the methods share: base classes, encoders of raw data, linear algebra, kernel machines."""
