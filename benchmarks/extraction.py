@@ -28,7 +28,7 @@ from commonspace.encoders import Encoder, Extraction, Photos, extract
 from commonspace.encoders.encoder import described
 from commonspace.encoders.pretrained import image_encoder
 from commonspace.machine import reuse_memory, trim_memory
-from commonspace.networks.vgg19 import VGG19
+from commonspace.networks.backbones.vgg19 import VGG19
 
 __all__ = ["main"]
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from commonspace.errors import DataError, FileFormatError
 from commonspace.extras import optional
-from commonspace.networks.pretrained import keep_tower
+from commonspace.networks.backbones.pretrained import keep_tower
 
 __all__ = ["first_line", "load_model", "load_part", "model_config", "plain", "unreachable"]
 

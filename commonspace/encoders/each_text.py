@@ -8,7 +8,7 @@ import torch
 from commonspace.data.columns import Texts
 from commonspace.encoders.input import Input
 from commonspace.encoders.words import Text
-from commonspace.networks.several_texts import NO_TEXT
+from commonspace.networks.backbones.multi_caption import NO_CAPTION
 
 __all__ = ["EachText"]
 
@@ -52,7 +52,9 @@ class EachText:
         flat = [text for texts in several for text in texts]
         read = self.reader(flat)
         most = max((len(texts) for texts in several), default=0)
-        table = torch.full((len(several), max(most, 1), read.shape[1]), NO_TEXT, dtype=read.dtype)
+        table = torch.full(
+            (len(several), max(most, 1), read.shape[1]), NO_CAPTION, dtype=read.dtype
+        )
         counts = torch.tensor([len(texts) for texts in several], dtype=torch.int64)
         table[torch.arange(table.shape[1]) < counts[:, None]] = read
         return table

@@ -17,7 +17,11 @@ from commonspace.encoders.processed import Processed
 from commonspace.encoders.tokens import Tokens
 from commonspace.errors import DataError
 from commonspace.extras import optional
-from commonspace.networks.pretrained import IMAGE_POOLINGS, PretrainedImages, PretrainedTexts
+from commonspace.networks.backbones.pretrained import (
+    IMAGE_POOLINGS,
+    PretrainedImages,
+    PretrainedTexts,
+)
 
 __all__ = ["image_encoder", "text_encoder", "tokens_input"]
 

@@ -17,7 +17,7 @@ from commonspace.encoders.pretrained import tokens_input
 from commonspace.encoders.weights import read_weights
 from commonspace.errors import DataError, FileFormatError
 from commonspace.extras import optional
-from commonspace.networks.pretrained import TEXT_POOLINGS, PretrainedTexts
+from commonspace.networks.backbones.pretrained import TEXT_POOLINGS, PretrainedTexts
 
 __all__ = ["sentence_encoder"]
 

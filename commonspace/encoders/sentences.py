@@ -22,7 +22,7 @@ from commonspace.encoders.word2vec import WordVectors
 from commonspace.encoders.words import UNKNOWN, Words, texts_of
 from commonspace.errors import DataError
 from commonspace.extras import optional
-from commonspace.networks.sentence_cnn import SentenceCNN
+from commonspace.networks.backbones.text_cnn import TextCNN
 
 __all__ = ["SentenceTraining", "fit_sentence_cnn", "learn_vectors", "sentence_cnn", "words_of"]
 
@@ -90,7 +90,7 @@ def learn_vectors(train: Texts, words: Words, seed: int, size: int = WORD_SIZE) 
 
 def sentence_cnn(
     words: Words, vectors: WordVectors | None, seed: int, size: int = 300
-) -> tuple[SentenceCNN, dict[str, Any]]:
+) -> tuple[TextCNN, dict[str, Any]]:
     """Return the sentence CNN with its word vectors, untrained, and its description.
 
     Padding has the zero vector. Words that the vectors lack, and the one number of all words
@@ -106,7 +106,7 @@ def sentence_cnn(
     config: dict[str, Any] = {"vocabulary": words.size, "size": size, "word_size": word_size}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = SentenceCNN(**config)
+        backbone = TextCNN(**config)
         with torch.no_grad():
             table = backbone.words.weight
             table[UNKNOWN:].uniform_(-UNSEEN_SPREAD, UNSEEN_SPREAD)
@@ -115,11 +115,11 @@ def sentence_cnn(
                 known = [row for row, word in enumerate(vectors.words) if word in places]
                 rows = torch.tensor([places[vectors.words[row]] for row in known])
                 table[rows] = torch.from_numpy(vectors.vectors[known])
-    return backbone, {"kind": "sentence_cnn", **config}
+    return backbone, {"kind": "text_cnn", **config}
 
 
 def fit_sentence_cnn(
-    backbone: SentenceCNN,
+    backbone: TextCNN,
     words: Words,
     train: Dataset,
     validation: Dataset,
@@ -174,7 +174,7 @@ def fit_sentence_cnn(
 
 @torch.inference_mode()
 def _held_out(
-    backbone: SentenceCNN, head: nn.Linear, tokens: Tensor, targets: Tensor
+    backbone: TextCNN, head: nn.Linear, tokens: Tensor, targets: Tensor
 ) -> tuple[float, float]:
     backbone.eval()
     scores = torch.cat([head(backbone(part).relu()) for part in torch.split(tokens, 512)])

@@ -28,8 +28,8 @@ from commonspace.encoders.vgg19 import vgg19_encoder
 from commonspace.encoders.word2vec import WordVectors, read_word2vec
 from commonspace.encoders.words import PADDING, Words
 from commonspace.errors import SettingError
-from commonspace.networks.pretrained import NO_TOKEN
-from commonspace.networks.several_texts import MeanOfTexts
+from commonspace.networks.backbones.multi_caption import MeanOfCaptions
+from commonspace.networks.backbones.pretrained import NO_TOKEN
 
 __all__ = ["ENCODERS", "MULTI_CAPTION", "MultiCaption", "Source", "encoder_from_spec"]
 
@@ -139,8 +139,8 @@ def _averaging(encoder: Encoder) -> Encoder:
     facts = dict(encoder.provenance)
     return described(
         EachText(encoder.input, fill),
-        MeanOfTexts(encoder.backbone),
-        {"kind": "mean_of_texts", "backbone": dict(encoder.backbone_config)},
+        MeanOfCaptions(encoder.backbone),
+        {"kind": "mean_of_captions", "backbone": dict(encoder.backbone_config)},
         spec=facts["spec"],
         name=facts["name"],
         preprocessing=facts["preprocessing"],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from commonspace.data.columns import Texts
 from commonspace.encoders.words import Text, texts_of
 from commonspace.extras import optional
-from commonspace.networks.pretrained import NO_TOKEN
+from commonspace.networks.backbones.pretrained import NO_TOKEN
 
 __all__ = ["Tokens"]
 

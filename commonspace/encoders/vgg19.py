@@ -14,7 +14,7 @@ from commonspace.encoders.download import fetch
 from commonspace.encoders.encoder import Encoder, described
 from commonspace.encoders.photos import Photos
 from commonspace.encoders.weights import load_weights, read_weights
-from commonspace.networks.vgg19 import VGG19
+from commonspace.networks.backbones.vgg19 import VGG19
 
 __all__ = ["VGG19_FILES", "vgg19_encoder"]
 

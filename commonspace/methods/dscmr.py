@@ -17,8 +17,8 @@ from commonspace.methods.base.encoder_config import EncoderConfig, learn_through
 from commonspace.methods.base.gradient import Recipe, fit_by_gradient
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.methods.dscmr_objective import DSCMRObjective
+from commonspace.networks.backbones.base import PretrainedBackbone
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
-from commonspace.networks.tunable import Tunable
 from commonspace.space import CommonSpace
 from commonspace.training import Run, TrainingSettings
 
@@ -251,7 +251,7 @@ def _input_of(train: Dataset, encoders: Mapping[str, Encoder]) -> str:
     trained = [
         name
         for name, encoder in encoders.items()
-        if any(isinstance(module, Tunable) for module in encoder.backbone.modules())
+        if any(isinstance(module, PretrainedBackbone) for module in encoder.backbone.modules())
     ]
     if not raw:
         return "features"

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from commonspace.encoders.extract import Watcher
 from commonspace.errors import OutputError, TrainingError
 from commonspace.machine import choose_precision, reuse_memory
-from commonspace.networks.tunable import Tunable
+from commonspace.networks.backbones.base import PretrainedBackbone
 from commonspace.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
@@ -112,7 +112,7 @@ def train(
     begun = saved = time.monotonic()
     saving = 0.0
     steps = -(-len(samples) // settings.batch_size)
-    large = any(isinstance(module, Tunable) for module in network.modules())
+    large = any(isinstance(module, PretrainedBackbone) for module in network.modules())
     with (
         reuse_memory() if large else nullcontext(),
         _told(run.observers, settings.epochs, steps, history),
@@ -219,7 +219,7 @@ def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, An
     trained = {
         id(parameter)
         for module in network.modules()
-        if isinstance(module, Tunable)
+        if isinstance(module, PretrainedBackbone)
         for parameter in module.parameters()
     }
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import Result
 
 from commonspace.datasets import load_dataset
-from commonspace.networks.vgg19 import VGG19
+from commonspace.networks.backbones.vgg19 import VGG19
 
 Call = Callable[..., Result]
 TINY = ("--hidden-dim", "16", "--embedding-dim", "8", "--device", "cpu", "--epochs", "3")
@@ -140,7 +140,7 @@ def test_what_is_refused_before_any_work(
 
 def test_ctrl_c_says_how_to_go_on(photos: Path, weights: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, torch, time; from commonspace.networks.vgg19 import VGG19;"
+        "import sys, torch, time; from commonspace.networks.backbones.vgg19 import VGG19;"
         "first = VGG19.forward;"
         "VGG19.forward = lambda self, x:"
         " (print('on', flush=True), time.sleep(1), first(self, x))[2];"

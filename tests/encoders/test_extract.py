@@ -24,7 +24,7 @@ from commonspace.encoders import Encoder, Extraction, Photos, Words, extract
 from commonspace.encoders.encoder import described
 from commonspace.encoders.loading import prepared
 from commonspace.errors import DataError, SettingError
-from commonspace.networks.sentence_cnn import SentenceCNN
+from commonspace.networks.backbones.text_cnn import TextCNN
 
 
 class Sums(nn.Module):
@@ -63,8 +63,8 @@ def sentences() -> Encoder:
     config: dict[str, Any] = {"vocabulary": words.size, "size": 5, "word_size": 6, "maps": 4}
     return described(
         words,
-        SentenceCNN(**config),
-        {"kind": "sentence_cnn", **config},
+        TextCNN(**config),
+        {"kind": "text_cnn", **config},
         spec="words",
         name="words",
         preprocessing="words",

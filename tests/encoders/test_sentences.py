@@ -45,7 +45,7 @@ def test_the_table_holds_the_given_vectors() -> None:
     given = WordVectors(("boat", "sea", "red"), np.arange(12, dtype=np.float32).reshape(3, 4))
     backbone, config = sentence_cnn(words, given, seed=0, size=7)
     table = backbone.words.weight.detach()
-    assert config == {"kind": "sentence_cnn", "vocabulary": 5, "size": 7, "word_size": 4}
+    assert config == {"kind": "text_cnn", "vocabulary": 5, "size": 7, "word_size": 4}
     assert table[PADDING].tolist() == [0, 0, 0, 0]
     assert table[2].tolist() == [8, 9, 10, 11]  # red
     assert table[4].tolist() == [0, 1, 2, 3]  # boat

@@ -9,7 +9,7 @@ import torch
 from commonspace.data import Dataset, Images, Texts
 from commonspace.encoders import ENCODERS, Source, encoder_from_spec
 from commonspace.errors import CommonspaceError, SettingError
-from commonspace.networks.vgg19 import VGG19
+from commonspace.networks.backbones.vgg19 import VGG19
 
 
 def source(modality: str) -> Source:

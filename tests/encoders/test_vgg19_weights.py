@@ -18,7 +18,7 @@ from commonspace.encoders import vgg19 as module
 from commonspace.encoders.download import fetch
 from commonspace.encoders.vgg19 import vgg19_encoder
 from commonspace.errors import DataError, FileFormatError
-from commonspace.networks.vgg19 import VGG19
+from commonspace.networks.backbones.vgg19 import VGG19
 
 PICTURES = list(np.random.default_rng(0).integers(0, 256, (2, 240, 260, 3), dtype=np.uint8))
 

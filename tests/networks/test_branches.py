@@ -15,8 +15,8 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.heads import HEADS, Orthonormal, Scale, head_from_config
 from commonspace.networks.linear import AffineMap
 
-TRUNKS = {"image": {"kind": "vectors", "size": 6}, "sound.wav": {"kind": "vectors", "size": 3}}
-CONFIG = BranchesConfig(TRUNKS, hidden_dim=10, embedding_dim=5)
+BACKBONES = {"image": {"kind": "vectors", "size": 6}, "sound.wav": {"kind": "vectors", "size": 3}}
+CONFIG = BranchesConfig(BACKBONES, hidden_dim=10, embedding_dim=5)
 FULL = replace(
     CONFIG,
     depth=2,
@@ -61,7 +61,7 @@ def test_a_branch_is_two_layers_with_a_relu() -> None:
     w = weights(built)
     with torch.no_grad():
         outputs = built(batch)
-    assert list(outputs) == list(TRUNKS)
+    assert list(outputs) == list(BACKBONES)
     for number, (name, x) in enumerate(batch.items()):
         h = np.maximum(affine(w, f"branches.{number}.0", x.double().numpy()), 0)
         u = affine(w, f"branches.{number}.2", h)
@@ -73,7 +73,7 @@ def test_a_branch_is_two_layers_with_a_relu() -> None:
 def test_all_options_together_equal_the_formulas() -> None:
     built, batch = network(FULL), inputs()
     draw = np.random.default_rng(2)
-    maps = {name: AffineMap(draw.normal(size=5), draw.normal(size=(5, 4))) for name in TRUNKS}
+    maps = {name: AffineMap(draw.normal(size=5), draw.normal(size=(5, 4))) for name in BACKBONES}
     for name, one in maps.items():
         built.map_of(name).set(one)
     w = weights(built)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
 
-TRUNKS = {"image": {"kind": "vectors", "size": 6}, "text": {"kind": "vectors", "size": 3}}
-CONFIG = DSCMRConfig(TRUNKS, classes=4, hidden_dim=10, embedding_dim=5)
+BACKBONES = {"image": {"kind": "vectors", "size": 6}, "text": {"kind": "vectors", "size": 3}}
+CONFIG = DSCMRConfig(BACKBONES, classes=4, hidden_dim=10, embedding_dim=5)
 
 
 def network(config: DSCMRConfig = CONFIG) -> DSCMRNetwork:
@@ -25,7 +25,7 @@ def inputs(n: int = 7) -> dict[str, Tensor]:
     draw = np.random.default_rng(1)
     return {
         name: torch.from_numpy(draw.normal(size=(n, int(backbone["size"])))).float()  # type: ignore[call-overload]
-        for name, backbone in TRUNKS.items()
+        for name, backbone in BACKBONES.items()
     }
 
 
@@ -142,7 +142,7 @@ def test_only_the_modalities_that_came_are_answered() -> None:
 @pytest.mark.parametrize("name", ["type", "values", "a.b", "forward", "0"])
 def test_a_modality_may_have_any_name(name: str) -> None:
     """Torch would refuse some of them as names of modules."""
-    backbones = {"image": TRUNKS["image"], name: TRUNKS["text"]}
+    backbones = {"image": BACKBONES["image"], name: BACKBONES["text"]}
     built = network(replace(CONFIG, backbones=backbones))
     assert built.modalities == ("image", name)
     text = inputs()["text"]

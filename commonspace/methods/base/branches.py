@@ -70,7 +70,7 @@ def _beginning(column: Column) -> Beginning:
             return Beginning(Pixels(), {"kind": "image_cnn"})
         case Texts():
             words = Words.fit(column)
-            return Beginning(words, {"kind": "sentence_cnn", "vocabulary": words.size})
+            return Beginning(words, {"kind": "text_cnn", "vocabulary": words.size})
     raise DataError(
         "a column is of a kind that no branch reads",
         expected="features, images or texts",

@@ -27,8 +27,8 @@ from commonspace.encoders import (
 from commonspace.encoders.cache import default_cache
 from commonspace.errors import check_settings
 from commonspace.machine import choose_device
+from commonspace.networks.backbones.base import FINE_TUNING, FineTuning, PretrainedBackbone
 from commonspace.networks.multi_branch import MultiBranchNetwork
-from commonspace.networks.tunable import FINE_TUNING, FineTuning, Tunable
 from commonspace.space import CommonSpace
 from commonspace.training import Run
 
@@ -153,8 +153,8 @@ def tuned(network: T, encoders: Mapping[str, Encoder], config: EncoderConfig) ->
     for modality, encoder in encoders.items():
         network.put_backbone(modality, encoder.backbone)
         for module in encoder.backbone.modules():
-            if isinstance(module, Tunable):
-                module.tune(config.fine_tune)
+            if isinstance(module, PretrainedBackbone):
+                module.fine_tune(config.fine_tune)
                 if config.checkpoint_gradients:
                     module.checkpoint_gradients()
     return network

@@ -13,8 +13,8 @@ from commonspace.data import Dataset, Images, Texts, write_arrays
 from commonspace.encoders import Extraction, Photos, Source, Vectors, encoder_from_spec, extract
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import DSCMR, EncoderConfig
+from commonspace.networks.backbones.vgg19 import VGG19
 from commonspace.networks.dscmr import DSCMRNetwork
-from commonspace.networks.vgg19 import VGG19
 from commonspace.training import Run, Samples
 
 QUIET = Run(observers=())

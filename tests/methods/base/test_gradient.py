@@ -145,7 +145,7 @@ def test_encoders_stand_before_the_branches(
     method = tiny("sdml", encoders=raw, batch_size=8)
     space = method.fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
     assert isinstance(space.network, BranchesNetwork)
-    assert space.network.config.backbones["text"]["kind"] == "sentence_cnn"
+    assert space.network.config.backbones["text"]["kind"] == "text_cnn"
     found = cs.evaluate(space, raw_dataset.split("validation"))["average"]["map"]
     assert found == pytest.approx(space.provenance["chosen"]["validation_map"], abs=1e-6)
     space.save(tmp_path / "space")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from commonspace.errors import SpaceError
 from commonspace.networks.backbones import backbone_from_config
-from commonspace.networks.pretrained import NO_TOKEN, PretrainedImages, PretrainedTexts
+from commonspace.networks.backbones.pretrained import NO_TOKEN, PretrainedImages, PretrainedTexts
 
 VISION = {
     "hidden_size": 16,
@@ -106,7 +106,7 @@ def test_towers_keep_their_half_and_give_its_projection() -> None:
 
 def test_the_last_block_is_the_top() -> None:
     images = PretrainedImages(CLIP, "image tower", 10)
-    images.tune("top")
+    images.fine_tune("top")
     learning = {name for name, one in images.named_parameters() if one.requires_grad}
     assert any(".layers.2." in name for name in learning)
     assert not any(".layers.0." in name or ".layers.1." in name for name in learning)

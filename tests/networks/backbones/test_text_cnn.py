@@ -7,19 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from commonspace.networks.sentence_cnn import SentenceCNN
+from commonspace.networks.backbones.text_cnn import TextCNN
 
 VOCABULARY = 12
 
 
-def _backbone(*, word_dropout: float = 0.0, windows: tuple[int, ...] = (3, 4, 5)) -> SentenceCNN:
+def _backbone(*, word_dropout: float = 0.0, windows: tuple[int, ...] = (3, 4, 5)) -> TextCNN:
     torch.manual_seed(0)
-    return SentenceCNN(
+    return TextCNN(
         VOCABULARY, size=4, word_size=6, windows=windows, maps=5, word_dropout=word_dropout
     )
 
 
-def _features(backbone: SentenceCNN, sentence: list[int]) -> NDArray[np.float64]:
+def _features(backbone: TextCNN, sentence: list[int]) -> NDArray[np.float64]:
     """Return the features of one sentence without padding in float64, one window at a time."""
     state = {name: values.double().numpy() for name, values in backbone.state_dict().items()}
     maps = []
@@ -123,7 +123,7 @@ def test_it_learns_who_comes_first_which_word_counts_cannot_tell() -> None:
     labels, others = torch.randint(0, 6, (2, 400), generator=generator)
     words[:, 2], words[:, 3], words[:, 5] = labels + 3, 2, others + 3
     torch.manual_seed(0)
-    backbone = SentenceCNN(VOCABULARY, size=6, word_size=16, maps=20)
+    backbone = TextCNN(VOCABULARY, size=6, word_size=16, maps=20)
     optimiser = torch.optim.Adam(backbone.parameters(), lr=0.01)
     for _ in range(40):
         optimiser.zero_grad()

@@ -2,16 +2,16 @@
 
 import torch
 
-from commonspace.networks.sentence_cnn import SentenceCNN
-from commonspace.networks.several_texts import NO_TEXT, MeanOfTexts
+from commonspace.networks.backbones.multi_caption import NO_CAPTION, MeanOfCaptions
+from commonspace.networks.backbones.text_cnn import TextCNN
 
 
 def test_the_mean_equals_a_loop_and_ignores_empty_places() -> None:
     torch.manual_seed(0)
-    backbone = SentenceCNN(vocabulary=20, size=5, word_size=6, maps=4).eval()
-    network = MeanOfTexts(backbone).eval()
+    backbone = TextCNN(vocabulary=20, size=5, word_size=6, maps=4).eval()
+    network = MeanOfCaptions(backbone).eval()
     samples = [[[3, 4, 5], [6, 0, 0]], [[7, 8, 0]], [], [[9, 9, 9], [2, 0, 0], [4, 4, 0]]]
-    table = torch.full((4, 4, 3), NO_TEXT)
+    table = torch.full((4, 4, 3), NO_CAPTION)
     for row, texts in enumerate(samples):
         for place, text in enumerate(texts):
             table[row, place] = torch.tensor(text)

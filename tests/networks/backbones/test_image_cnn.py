@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commonspace.networks.image_cnn import ImageCNN
+from commonspace.networks.backbones.image_cnn import ImageCNN
 
 Maps = NDArray[np.float64]
 
@@ -120,18 +120,18 @@ def test_each_way_to_vary_a_picture(
     expected: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
     pictures = _pictures(5, 2).float() / 255
-    seen = _varied_by(monkeypatch, chance, pictures)
+    seen = _augment_by(monkeypatch, chance, pictures)
     for picture, varied in zip(pictures, seen, strict=True):
         torch.testing.assert_close(varied, expected(picture), rtol=1e-4, atol=1e-4)
 
 
 def test_the_longest_shift_is_an_eighth_of_the_side(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = _pictures(6, 2).float() / 255
-    seen = _varied_by(monkeypatch, {3: 1, 4: -1}, pictures)
+    seen = _augment_by(monkeypatch, {3: 1, 4: -1}, pictures)
     torch.testing.assert_close(seen[..., 2:, :-2], pictures[..., :-2, 2:], rtol=1e-4, atol=1e-4)
 
 
-def _varied_by(
+def _augment_by(
     monkeypatch: pytest.MonkeyPatch, chance: dict[int, float], pictures: torch.Tensor
 ) -> torch.Tensor:
     """Return what the layers see while training, where these chances are drawn, 0 the rest."""

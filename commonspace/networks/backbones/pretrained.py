@@ -1,8 +1,7 @@
-"""Backbones that are models of the transformers library, pooled to one vector.
+"""Models of the transformers library as backbones, pooled to one vector.
 
-The architecture is built from the model's own configuration, a JSON object, so that a space that
-holds such a backbone needs nothing beside its own files. Nothing is downloaded here, and no code
-that came with a checkpoint is ever run.
+The architecture is built from the configuration of the model, a JSON object, so that a saved model
+needs no other files. Nothing is downloaded, and code that comes with a checkpoint is never run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +13,7 @@ from torch.nn.functional import normalize
 
 from commonspace.errors import SpaceError
 from commonspace.extras import optional
-from commonspace.networks.standardise import standardised
-from commonspace.networks.tunable import Tunable
+from commonspace.networks.backbones.base import PretrainedBackbone, standardize
 
 __all__ = [
     "IMAGE_POOLINGS",
@@ -28,21 +26,23 @@ __all__ = [
 ]
 
 NO_TOKEN = -1
-"""Fills a row of token numbers behind its last token."""
+"""Fills a row of token numbers after its last token."""
 
 _OTHER_TOWER = {"image": ("text", "logit"), "text": ("vision", "visual", "logit")}
 
 
-class PretrainedImages(Tunable):
-    """A transformers model that reads pictures.
+class PretrainedImages(PretrainedBackbone):
+    """An image model of the transformers library.
 
     Args:
-        config: the model's configuration, with its "model_type".
-        pooling: one of ``IMAGE_POOLINGS``.
-        size: the length of the pooled vector.
-        mean: of each channel, where the pictures come as bytes; None: they come as the model
-            wants them.
-        std: likewise.
+        config: Configuration of the model, with its "model_type".
+        pooling: A key of ``IMAGE_POOLINGS``.
+        size: Length of the pooled vector.
+        mean: Mean of each channel, for images of bytes; None: images are already standardized.
+        std: Standard deviation of each channel, likewise.
+
+    Raises:
+        SpaceError: If the installed version of transformers does not know the architecture.
     """
 
     def __init__(
@@ -53,7 +53,6 @@ class PretrainedImages(Tunable):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        """Build the model with fresh weights."""
         super().__init__()
         self.size = size
         self.model = model_from_config(config, "image")
@@ -64,35 +63,38 @@ class PretrainedImages(Tunable):
         """Return the pooled vectors.
 
         Args:
-            images: (n, 3, h, w) uint8 RGB in 0..255, or floats as the model wants them.
+            images: (n, 3, h, w) uint8 RGB in 0..255, or standardized floats.
 
         Returns:
             (n, size) float32, or the lower precision under autocast.
         """
         if self._mean is not None and self._std is not None:
-            images = standardised(images, self._mean, self._std)
+            images = standardize(images, self._mean, self._std)
         return self._pool(self.model, images)
 
     def top(self) -> Sequence[nn.Module]:
-        """Return the last block and what follows it."""
+        """Return the last block and the modules after it."""
         return _last_block(self.model)
 
     def checkpoint_gradients(self) -> None:
-        """Let the model keep fewer activations, where its architecture can."""
+        """Store fewer activations during training, if the architecture supports it."""
         _checkpoint(self.model, super().checkpoint_gradients)
 
 
-class PretrainedTexts(Tunable):
-    """A transformers model that reads tokens.
+class PretrainedTexts(PretrainedBackbone):
+    """A text model of the transformers library.
 
     Args:
-        config: the model's configuration, with its "model_type".
-        pooling: one of ``TEXT_POOLINGS``.
-        size: the length of the vector that leaves.
-        padding: the number of the token that fills rows.
-        dense: for each further linear layer (in, out, bias, activation), the name of a class in
-            torch.nn.
-        unit_length: whether the vectors are scaled to length 1.
+        config: Configuration of the model, with its "model_type".
+        pooling: A key of ``TEXT_POOLINGS``.
+        size: Length of a feature vector.
+        padding: Number of the padding token.
+        dense: Further linear layers as (in, out, bias, activation), the last being the name of a
+            class in torch.nn.
+        unit_length: Whether the vectors are scaled to unit length.
+
+    Raises:
+        SpaceError: If the installed version of transformers does not know the architecture.
     """
 
     def __init__(
@@ -104,7 +106,6 @@ class PretrainedTexts(Tunable):
         dense: Sequence[tuple[int, int, bool, str]] = (),
         unit_length: bool = False,
     ) -> None:
-        """Build the model with fresh weights."""
         super().__init__()
         self.size = size
         self.model = model_from_config(config, "text")
@@ -116,7 +117,7 @@ class PretrainedTexts(Tunable):
         """Return the pooled vectors.
 
         Args:
-            tokens: (n, length) int64 token numbers, ``NO_TOKEN`` behind the last.
+            tokens: (n, length) int64 token numbers, ``NO_TOKEN`` after the last.
 
         Returns:
             (n, size) float32, or the lower precision under autocast.
@@ -127,24 +128,24 @@ class PretrainedTexts(Tunable):
         return normalize(vectors) if self._unit_length else vectors
 
     def top(self) -> Sequence[nn.Module]:
-        """Return the last block and what follows it."""
+        """Return the last block and the modules after it."""
         return (*_last_block(self.model), self.dense)
 
     def checkpoint_gradients(self) -> None:
-        """Let the model keep fewer activations, where its architecture can."""
+        """Store fewer activations during training, if the architecture supports it."""
         _checkpoint(self.model, super().checkpoint_gradients)
 
 
 def model_from_config(config: Mapping[str, Any], tower: str) -> nn.Module:
-    """Build a model with fresh weights; of one that joins images and texts, only one half.
+    """Build a model with fresh weights; of a model for images and texts, only one tower.
 
     Args:
-        config: the model's configuration, with its "model_type".
+        config: Configuration of the model, with its "model_type".
         tower: "image" or "text".
 
     Raises:
-        MissingExtraError: transformers is not installed.
-        SpaceError: the installed version does not know this architecture.
+        MissingExtraError: If transformers is not installed.
+        SpaceError: If the installed version does not know the architecture.
     """
     transformers = optional("transformers", "a network of the transformers library")
     try:
@@ -152,15 +153,15 @@ def model_from_config(config: Mapping[str, Any], tower: str) -> nn.Module:
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise SpaceError(
             f"the network {config.get('model_type')!r} cannot be built",
-            expected="an architecture that the installed transformers knows",
+            expected="an architecture of the installed version of transformers",
             found=(str(exc).splitlines() or [type(exc).__name__])[0],
-            advice="install the version of transformers that the space was made with",
+            advice="install the version of transformers that the model was trained with",
         ) from exc
     return keep_tower(model, tower)
 
 
 def keep_tower(model: nn.Module, tower: str) -> nn.Module:
-    """Take the other half out of a model that joins images and texts, in place."""
+    """Remove the other tower from a model for images and texts, in place."""
     if hasattr(model, f"get_{tower}_features"):
         for name in [*model._modules, *model._parameters]:
             if name.startswith(_OTHER_TOWER[tower]):
@@ -192,8 +193,8 @@ IMAGE_POOLINGS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "pooler": _image_pooler,
     "mean": _image_mean,
 }
-"""How a model of pictures becomes one vector: the projection of its image tower, its own pooler, or
-the mean over the places of its last layer."""
+"""Poolings of an image model: the projection of its image tower, its own pooler, or the mean over
+the positions of its last layer."""
 
 
 def _hidden(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -202,8 +203,8 @@ def _hidden(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def _text_tower(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
-    read = model.get_text_features
-    return _tower_features(read(input_ids=tokens, attention_mask=mask.long()))  # type: ignore[operator]
+    embed = model.get_text_features
+    return _tower_features(embed(input_ids=tokens, attention_mask=mask.long()))  # type: ignore[operator]
 
 
 def _text_mean(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -220,8 +221,8 @@ def _text_first(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def _text_last(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
-    places = mask.sum(1).clamp(min=1) - 1
-    return _hidden(model, tokens, mask)[torch.arange(len(tokens), device=tokens.device), places]
+    positions = mask.sum(1).clamp(min=1) - 1
+    return _hidden(model, tokens, mask)[torch.arange(len(tokens), device=tokens.device), positions]
 
 
 TEXT_POOLINGS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
@@ -231,8 +232,8 @@ TEXT_POOLINGS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
     "cls": _text_first,
     "lasttoken": _text_last,
 }
-"""How a model of tokens becomes one vector: the projection of its text tower, or the mean, maximum,
-first or last of its last layer over the real tokens."""
+"""Poolings of a text model: the projection of its text tower, or the mean, maximum, first or last
+vector of its last layer over the tokens without padding."""
 
 
 def _dense(source: int, target: int, bias: bool, activation: str) -> nn.Module:
@@ -241,7 +242,7 @@ def _dense(source: int, target: int, bias: bool, activation: str) -> nn.Module:
 
 
 def _last_block(model: nn.Module) -> Sequence[nn.Module]:
-    """Return the last entry of the longest list of blocks, and the modules behind that list."""
+    """Return the last entry of the longest list of blocks, and the modules after that list."""
     lists = [
         (name, module)
         for name, module in model.named_modules()
@@ -250,13 +251,13 @@ def _last_block(model: nn.Module) -> Sequence[nn.Module]:
     if not lists:
         return (model,)
     name, blocks = max(lists, key=lambda entry: len(entry[1]))
-    chosen: list[nn.Module] = [blocks[-1]]
+    modules: list[nn.Module] = [blocks[-1]]
     parent = model
     for part in name.split("."):
         names = [child for child, _ in parent.named_children()]
-        chosen += [parent.get_submodule(later) for later in names[names.index(part) + 1 :]]
+        modules += [parent.get_submodule(later) for later in names[names.index(part) + 1 :]]
         parent = parent.get_submodule(part)
-    return chosen
+    return modules
 
 
 def _checkpoint(model: nn.Module, refuse: Callable[[], None]) -> None:

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from commonspace.errors import SpaceError
-from commonspace.networks.backbones import TRUNKS, VectorBackbone, backbone_from_config
-from commonspace.networks.image_cnn import ImageCNN
-from commonspace.networks.sentence_cnn import SentenceCNN
+from commonspace.networks.backbones import BACKBONES, VectorBackbone, backbone_from_config
+from commonspace.networks.backbones.image_cnn import ImageCNN
+from commonspace.networks.backbones.text_cnn import TextCNN
 
 DESCRIPTIONS = {
     "vectors": ({"size": 7}, VectorBackbone, 7),
     "image_cnn": ({"size": 9, "width": 2}, ImageCNN, 9),
-    "sentence_cnn": ({"vocabulary": 5, "size": 6, "word_size": 4, "maps": 2}, SentenceCNN, 6),
+    "text_cnn": ({"vocabulary": 5, "size": 6, "word_size": 4, "maps": 2}, TextCNN, 6),
 }
 
 
@@ -33,7 +33,7 @@ def test_an_unknown_kind_is_named_beside_the_known_ones() -> None:
     with pytest.raises(SpaceError) as caught:
         backbone_from_config({"kind": "transformer"})
     assert caught.value.found == "'transformer'"
-    assert all(kind in caught.value.expected for kind in TRUNKS)
+    assert all(kind in caught.value.expected for kind in BACKBONES)
     assert "update" in caught.value.advice
 
 

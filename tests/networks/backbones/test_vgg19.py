@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from commonspace.networks.backbones import backbone_from_config
-from commonspace.networks.vgg19 import IMAGENET_MEAN, IMAGENET_STD, VGG19
+from commonspace.networks.backbones.vgg19 import IMAGENET_MEAN, IMAGENET_STD, VGG19
 
 PLAIN = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 NORMED = (0, 3, 7, 10, 14, 17, 20, 23, 27, 30, 33, 36, 40, 43, 46, 49)
@@ -115,7 +115,7 @@ def test_checkpointing_changes_no_gradient() -> None:
 )
 def test_what_may_learn(part: str, learning: set[str]) -> None:
     network = small()
-    network.tune(part)  # type: ignore[arg-type]
+    network.fine_tune(part)  # type: ignore[arg-type]
     network.train()
     found = {name.split(".")[0] for name, one in network.named_parameters() if one.requires_grad}
     assert found == learning

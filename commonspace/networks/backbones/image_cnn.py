@@ -1,9 +1,4 @@
-"""A small convolutional backbone for pictures, trained from nothing in seconds on a CPU.
-
-Four convolutions, each halving the side: the first by its stride, to be fast, the others by the
-maximum of 2 x 2; then the mean and the maximum over what is left. It takes pictures of at least
-16 x 16 pixels, and knows nothing of files, labels or losses.
-"""
+"""A small convolutional backbone for images, trained from scratch in seconds on a CPU."""
 
 import torch
 from torch import nn
@@ -13,15 +8,17 @@ __all__ = ["ImageCNN"]
 
 
 class ImageCNN(nn.Module):
-    """Pictures -> feature vectors.
+    """A convolutional network for images of at least 16 x 16 pixels.
 
-    While training, each picture is seen a little moved, scaled, turned, mirrored and tinted, new
-    each time, by torch's global generator: with few pictures to learn from, that decides.
+    Four convolutions each halve the side, the first by its stride, the others by a 2 x 2 maximum;
+    then the mean and the maximum over all positions pass a linear layer. During training, each
+    image is randomly shifted, scaled, rotated, mirrored and tinted, by torch's global generator:
+    with few training images this matters most.
 
     Args:
-        size: length of a feature vector.
-        width: channels of the first convolution; the others have 2, 4 and 8 times as many.
-        augment: whether pictures are varied while training.
+        size: Length of a feature vector.
+        width: Channels of the first convolution; the others have 2, 4 and 8 times as many.
+        augment: Whether images are augmented during training.
 
     Example:
         >>> backbone = ImageCNN(size=8, width=4).eval()
@@ -30,7 +27,6 @@ class ImageCNN(nn.Module):
     """
 
     def __init__(self, size: int = 256, width: int = 24, augment: bool = True) -> None:
-        """Build the layers with torch's default initialisation."""
         super().__init__()
         self.size = size
         self.augment = augment
@@ -43,7 +39,7 @@ class ImageCNN(nn.Module):
         self.out = nn.Linear(2 * 8 * width, size)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the features of the pictures.
+        """Return the features of the images.
 
         Args:
             images: (n, 3, h, w) uint8 in 0..255, or floats in [0, 1].
@@ -54,7 +50,7 @@ class ImageCNN(nn.Module):
         if images.dtype == torch.uint8:
             images = images.float() / 255
         if self.training and self.augment:
-            images = _varied(images)
+            images = _augment(images)
         maps = self.layers((2 * images - 1).contiguous(memory_format=torch.channels_last))
         features: torch.Tensor = self.out(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1))
         return features
@@ -64,7 +60,7 @@ def _convolution(
     source: int, target: int, *, kernel: int = 3, stride: int = 1, pool: int = 1
 ) -> nn.Sequential:
     return nn.Sequential(
-        # The norm subtracts the mean, a bias with it.
+        # No bias: the norm subtracts the mean, and any bias with it.
         nn.Conv2d(source, target, kernel, stride=stride, padding=kernel // 2, bias=False),
         nn.MaxPool2d(pool) if pool > 1 else nn.Identity(),
         nn.BatchNorm2d(target),
@@ -72,23 +68,23 @@ def _convolution(
     )
 
 
-def _varied(images: torch.Tensor) -> torch.Tensor:
-    """Return the pictures moved, scaled, turned, mirrored and tinted, each by its own chance.
+def _augment(images: torch.Tensor) -> torch.Tensor:
+    """Return each image shifted, scaled, rotated, mirrored and tinted at random.
 
-    Shift: to 1/8 of the side; scale: to 1.22 times; turn: to 0.15 radians; tint: each channel
-    times 0.7 to 1.3 and plus -0.15 to 0.15. What comes in at the border is a mirror image.
+    Shift: up to 1/8 of the side; scale: up to 1.22 times; rotation: up to 0.15 radians; tint: each
+    channel times 0.7 to 1.3 and plus -0.15 to 0.15. Pixels beyond the border are reflected.
     """
-    count, kind = len(images), images.dtype
-    # One draw on the CPU, so that a seed means the same on every device.
-    chance = (2 * torch.rand(count, 11) - 1).to(images.device, kind)
-    scale, turn = torch.exp(0.2 * chance[:, 0]), 0.15 * chance[:, 1]
-    mirror = torch.where(chance[:, 2] < 0, -1, 1)
-    cos, sin, shift = scale * turn.cos(), scale * turn.sin(), 0.25 * chance[:, 3:5]
+    count, dtype = len(images), images.dtype
+    # One draw on the CPU, so that a seed gives the same images on every device.
+    noise = (2 * torch.rand(count, 11) - 1).to(images.device, dtype)
+    scale, angle = torch.exp(0.2 * noise[:, 0]), 0.15 * noise[:, 1]
+    mirror = torch.where(noise[:, 2] < 0, -1, 1)
+    cos, sin, shift = scale * angle.cos(), scale * angle.sin(), 0.25 * noise[:, 3:5]
     rows = (
         torch.stack([mirror * cos, -sin, shift[:, 0]], dim=1),
         torch.stack([mirror * sin, cos, shift[:, 1]], dim=1),
     )
     grid = affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
-    moved = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    gain, offset = 1 + 0.3 * chance[:, 5:8], 0.15 * chance[:, 8:11]
-    return moved * gain[:, :, None, None] + offset[:, :, None, None]
+    shifted = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    gain, offset = 1 + 0.3 * noise[:, 5:8], 0.15 * noise[:, 8:11]
+    return shifted * gain[:, :, None, None] + offset[:, :, None, None]

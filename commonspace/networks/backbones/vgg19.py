@@ -1,9 +1,4 @@
-"""VGG-19 up to its second fully connected layer: pictures of 224 x 224 -> fc7, 4096 numbers.
-
-Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR
-2015, configuration E. The names of the weights are those of the common ImageNet checkpoints
-(``features.<n>.weight``, ``classifier.0``, ``classifier.3``). It knows nothing of files.
-"""
+"""VGG-19 up to its second fully connected layer (fc7)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,31 +6,35 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from commonspace.networks.standardise import standardised
-from commonspace.networks.tunable import Tunable
+from commonspace.networks.backbones.base import PretrainedBackbone, standardize
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "VGG19"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Of the red, green and blue values of the training images, in [0, 1]."""
+"""Mean of the red, green and blue values of the ImageNet training images, in [0, 1]."""
 
 IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation of the same values."""
 
 BLOCKS = ((1, 2), (2, 2), (4, 4), (8, 4), (8, 4))
-"""For each block its width, in units of the first, and its number of 3 x 3 convolutions."""
+"""Width of each block, in units of the first, and its number of 3 x 3 convolutions."""
 
 
-class VGG19(Tunable):
-    """VGG-19 without its last layer, the classifier of the ImageNet classes.
+class VGG19(PretrainedBackbone):
+    """VGG-19 without the classifier of the ImageNet classes, for images of 224 x 224 pixels.
 
     Five blocks of 3 x 3 convolutions, each ending in a 2 x 2 maximum; their output, averaged to
-    7 x 7, passes fc6 and fc7. Dropout follows fc6 while training.
+    7 x 7, passes fc6 and fc7. Dropout follows fc6 during training. Weights have the names of the
+    common ImageNet checkpoints: ``features.<n>``, ``classifier.0`` and ``classifier.3``.
+
+    Source: Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image
+    Recognition, ICLR 2015, configuration E.
 
     Args:
-        batch_norm: whether a batch norm follows each convolution.
-        before_relu: whether the features are fc7 before its ReLU, rather than after it.
-        width: channels of the first block; 64 is VGG-19, less is for tests.
-        size: length of fc6 and fc7, and so of a feature vector; 4096 is VGG-19.
+        batch_norm: Whether a batch norm follows each convolution.
+        before_relu: Whether the features are fc7 before its ReLU instead of after it.
+        width: Channels of the first block; 64 is VGG-19, smaller values are for tests.
+        size: Length of fc6, of fc7, and so of a feature vector; 4096 is VGG-19.
 
     Example:
         >>> VGG19(width=2, size=8).eval()(torch.zeros(1, 3, 224, 224, dtype=torch.uint8)).shape
@@ -49,7 +48,6 @@ class VGG19(Tunable):
         width: int = 64,
         size: int = 4096,
     ) -> None:
-        """Build the layers with torch's default initialisation."""
         super().__init__()
         self.size = size
         self.features = nn.Sequential(*_convolutions(width, batch_norm))
@@ -64,7 +62,7 @@ class VGG19(Tunable):
         self._checkpointing = False
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return fc7.
+        """Return the output of fc7.
 
         Args:
             images: (n, 3, 224, 224) uint8 RGB in 0..255, or floats in [0, 1].
@@ -72,7 +70,7 @@ class VGG19(Tunable):
         Returns:
             (n, size) float32, or the lower precision under autocast.
         """
-        maps = standardised(images, IMAGENET_MEAN, IMAGENET_STD)
+        maps = standardize(images, IMAGENET_MEAN, IMAGENET_STD)
         if self._checkpointing and self.training and torch.is_grad_enabled():
             for block in self._blocks():
                 maps = checkpoint(block, maps, use_reentrant=False)
@@ -86,15 +84,15 @@ class VGG19(Tunable):
         return (self.classifier,)
 
     def checkpoint_gradients(self) -> None:
-        """Keep only what enters each of the five blocks, and compute the rest again."""
+        """Store only the input of each of the five blocks, and compute the rest again."""
         self._checkpointing = True
 
     def _blocks(self) -> Iterator[nn.Module]:
         start = 0
-        for place, layer in enumerate(self.features):
+        for position, layer in enumerate(self.features):
             if isinstance(layer, nn.MaxPool2d):
-                yield self.features[start : place + 1]
-                start = place + 1
+                yield self.features[start : position + 1]
+                start = position + 1
 
 
 def _convolutions(width: int, batch_norm: bool) -> Iterator[nn.Module]:

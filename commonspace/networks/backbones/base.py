@@ -1,0 +1,105 @@
+"""Base class of backbones with pretrained weights: which layers are fine-tuned."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from commonspace.errors import SettingError
+
+__all__ = ["FINE_TUNING", "FineTuning", "PretrainedBackbone", "standardize"]
+
+FineTuning = Literal["none", "top", "all"]
+
+FINE_TUNING: tuple[FineTuning, ...] = ("none", "top", "all")
+"""The layers that are trained: none, those of the last block, or all."""
+
+
+class PretrainedBackbone(nn.Module):
+    """Base class of backbones with pretrained weights.
+
+    Frozen layers have ``requires_grad`` off and stay in evaluation mode, whatever the mode of the
+    network around them. The running statistics of batch norm never change, since those of the
+    pretraining images are better than those of small batches; its weights are trained with their
+    block.
+    """
+
+    size: int
+    """Length of a feature vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trained: FineTuning = "all"
+
+    def top(self) -> Sequence[nn.Module]:
+        """Return the modules of the last block, which "top" trains."""
+        raise NotImplementedError
+
+    def checkpoint_gradients(self) -> None:
+        """Store fewer activations during training and compute them again: less memory, more time.
+
+        Raises:
+            SettingError: If this architecture does not support it.
+        """
+        raise SettingError(
+            f"gradient checkpointing is not supported by {type(self).__name__}",
+            expected="a backbone with gradient checkpointing, such as vgg19",
+            found="one without",
+            advice="leave the option out and choose a smaller batch",
+        )
+
+    def fine_tune(self, layers: FineTuning) -> None:
+        """Choose the layers that are trained.
+
+        Args:
+            layers: "none", "top" (the last block) or "all".
+
+        Raises:
+            SettingError: If ``layers`` is another value.
+        """
+        if layers not in FINE_TUNING:
+            raise SettingError(
+                f"`fine_tune` must be one of {', '.join(map(repr, FINE_TUNING))}, got {layers!r}",
+                advice="'none' freezes the backbones, 'all' trains all of their layers",
+            )
+        self._trained = layers
+        self.requires_grad_(layers == "all")
+        if layers == "top":
+            for module in self.top():
+                module.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of the trained layers; frozen ones stay in evaluation mode."""
+        super().train(mode and self._trained == "all")
+        if self._trained == "top":
+            for module in self.top():
+                module.train(mode)
+        self.training = mode and self._trained != "none"
+        for module in self.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+        return self
+
+
+def standardize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return (x - mean) / std for each channel of images with values x in [0, 1].
+
+    Args:
+        images: (n, c, h, w) uint8 in 0..255, which are divided by 255, or floats in [0, 1].
+        mean: c numbers.
+        std: c numbers.
+
+    Returns:
+        (n, c, h, w) float32, or the type of the input floats.
+
+    Example:
+        >>> standardize(torch.full((1, 1, 1, 2), 255, dtype=torch.uint8), [0.5], [0.25])
+        tensor([[[[2., 2.]]]])
+    """
+    values = images.float().div_(255) if images.dtype == torch.uint8 else images
+    shift = torch.as_tensor(mean, dtype=values.dtype, device=values.device)[:, None, None]
+    scale = torch.as_tensor(std, dtype=values.dtype, device=values.device)[:, None, None]
+    return (values - shift) / scale
