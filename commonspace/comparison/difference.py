@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from commonspace.evaluation import holm, paired_randomisation
+from commonspace.evaluation import holm, paired_randomization
 
 __all__ = ["Difference", "differences", "p_over_both", "p_over_seeds"]
 
@@ -52,7 +52,7 @@ def differences(tables: Mapping[str, Table], against: str) -> dict[str, Differen
     for name, table in tables.items():
         if name != against:
             rng = np.random.default_rng(0)
-            p_queries = paired_randomisation(
+            p_queries = paired_randomization(
                 table.mean(axis=0), chosen.mean(axis=0), rng, resamples=RESAMPLES
             )
             tests[name] = (

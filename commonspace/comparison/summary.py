@@ -15,7 +15,7 @@ from commonspace.comparison.difference import Difference, differences
 from commonspace.comparison.grid import Outcome
 from commonspace.errors import SettingError
 from commonspace.evaluation import Interval
-from commonspace.evaluation.crossed import crossed_interval, shares
+from commonspace.evaluation.intervals import crossed_interval, sample_contributions
 
 __all__ = ["Line", "summarise"]
 
@@ -80,7 +80,9 @@ def _table(cells: Sequence[Record]) -> NDArray[np.float64]:
     """Return (s, n): what each sample adds to the average mAP, for each seed."""
     return np.stack(
         [
-            shares([[np.nan if one is None else one for one in row] for row in _precisions(cell)])
+            sample_contributions(
+                [[np.nan if one is None else one for one in row] for row in _precisions(cell)]
+            )
             for cell in cells
         ]
     )

@@ -5,7 +5,6 @@ from commonspace.evaluation.average_precision import (
     average_precision,
     mean_average_precision,
 )
-from commonspace.evaluation.chance import chance_level
 from commonspace.evaluation.confusion import class_confusion
 from commonspace.evaluation.curves import (
     PrecisionRecall,
@@ -13,21 +12,24 @@ from commonspace.evaluation.curves import (
     precision_recall_curve,
     precision_scope_curve,
 )
-from commonspace.evaluation.gap import modality_gap
+from commonspace.evaluation.intervals import Interval, bootstrap_interval, crossed_interval
 from commonspace.evaluation.means import mean_by_class, mean_over_queries
-from commonspace.evaluation.ndcg import ndcg
-from commonspace.evaluation.pairs import PairRetrieval, pair_retrieval
+from commonspace.evaluation.modality_gap import modality_gap
 from commonspace.evaluation.protocol import average_precisions, embed_for_evaluation, evaluate
-from commonspace.evaluation.r_precision import r_precision
+from commonspace.evaluation.ranked_metrics import (
+    PairRetrieval,
+    ndcg,
+    pair_retrieval,
+    r_precision,
+)
 from commonspace.evaluation.ranking import RankedBlock, Ranking
+from commonspace.evaluation.relevance import chance_level
 from commonspace.evaluation.report import EvaluationReport, Figures, evaluate_retrieval
 from commonspace.evaluation.significance import (
     Comparison,
-    Interval,
-    bootstrap_interval,
     compare_to,
     holm,
-    paired_randomisation,
+    paired_randomization,
 )
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "chance_level",
     "class_confusion",
     "compare_to",
+    "crossed_interval",
     "embed_for_evaluation",
     "evaluate",
     "evaluate_retrieval",
@@ -57,7 +60,7 @@ __all__ = [
     "modality_gap",
     "ndcg",
     "pair_retrieval",
-    "paired_randomisation",
+    "paired_randomization",
     "precision_recall_curve",
     "precision_scope_curve",
     "r_precision",

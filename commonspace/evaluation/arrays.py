@@ -1,8 +1,4 @@
-"""The door of this room: turns what callers give into checked NumPy arrays, or says what is wrong.
-
-It takes NumPy arrays, lists and tensors of any library that can hand its values to the CPU, and
-imports none of them. It knows nothing of rankings.
-"""
+"""Conversion and validation of the arrays that callers pass: NumPy arrays, lists or tensors."""
 
 import operator
 from typing import Any, TypeAlias
@@ -15,7 +11,7 @@ from commonspace.errors import DataError, SettingError
 __all__ = ["Vectors", "as_array", "check_depth", "check_embeddings"]
 
 Vectors: TypeAlias = NDArray[np.floating[Any]]
-"""Embeddings past the door: float32 or float64, finite, two-dimensional, not empty."""
+"""Validated embeddings: (n, d), float32 or float64, finite, not empty."""
 
 
 def as_array(values: ArrayLike) -> NDArray[Any]:
@@ -53,34 +49,34 @@ def as_array(values: ArrayLike) -> NDArray[Any]:
 def check_embeddings(
     query: ArrayLike, gallery: ArrayLike, sides: tuple[str, str] = ("query", "gallery")
 ) -> tuple[Vectors, Vectors]:
-    """Check the vectors of both sides, once.
+    """Check query and gallery embeddings.
 
     Args:
         query: (n, d) real numbers.
         gallery: (m, d) real numbers.
-        sides: what to call them in a message.
+        sides: their names in messages.
 
     Returns:
-        Both, as float32 where they came as float32 or float16, otherwise as float64.
+        Both, as float32 if they are float32 or float16, otherwise as float64.
 
     Raises:
-        DataError: not two-dimensional, empty, not real numbers, NaN or infinite, or vectors of
-            two sizes.
+        DataError: not two-dimensional, empty, not real numbers, NaN or infinite, or of
+            different sizes.
     """
     vectors = _vectors(query, sides[0]), _vectors(gallery, sides[1])
     sizes = [side.shape[1] for side in vectors]
     if sizes[0] != sizes[1]:
         raise DataError(
-            f"{sides[0]} and {sides[1]} embeddings are not in one space",
+            f"{sides[0]} and {sides[1]} embeddings have different sizes",
             expected=f"{sides[1]} vectors of {sizes[0]} values, as in {sides[0]}",
             found=f"{sizes[1]}",
-            advice="embed both sides with the same space",
+            advice="embed both with the same model",
         )
     return vectors
 
 
 def check_depth(k: int | None, gallery: int) -> int:
-    """Return how many ranks of a gallery count: ``k``, or all for None, 0 and a k beyond the end.
+    """Return the number of ranks that count: ``k``, or all for None, 0 and k beyond the gallery.
 
     Args:
         k: the number of first ranks, 0 or None for the whole ranking.
@@ -101,7 +97,7 @@ def check_depth(k: int | None, gallery: int) -> int:
         depth = -1
     if depth < 0:
         raise SettingError(
-            "k cannot be a number of ranks",
+            f"`k` must be a whole number >= 0, got {k!r}",
             expected="a whole number from 1, or 0 or None for the whole ranking",
             found=repr(k),
             advice="leave k out to use the whole ranking",
@@ -129,6 +125,6 @@ def _vectors(values: ArrayLike, side: str) -> Vectors:
             expected="finite numbers",
             found=f"{vectors[row, column]} in row {row}, column {column};"
             f" rows affected: {int((~finite).sum())} of {len(vectors)}",
-            advice="find out which step of the embedding made them; do not rank them",
+            advice="check the model and the features: such values cannot be ranked",
         )
     return vectors

@@ -1,7 +1,4 @@
-"""What is found in place of what: the classes of the first results, for the queries of each class.
-
-It takes embeddings and labels as arrays; it draws nothing.
-"""
+"""Class confusion: which classes the first results have, for the queries of each class."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,17 +25,18 @@ def class_confusion(
 
     where Q_i are the queries that have class i, g_{q,r} is the item at rank r, and c(g) are its
     classes: an item of two classes counts half in each. A row adds up to 1, less the share of
-    results without a label.
+    results without a label. Where k cuts a group of tied items, each of them counts by its
+    probability to be among the first k.
 
     Args:
         query: (n, d) embeddings.
         gallery: (m, d) embeddings.
         query_labels: (n, c) bool, a mark for each class.
         gallery_labels: (m, c) bool.
-        k: how many first results; 0 or more than m: all.
+        k: number of first results; 0 or more than m: all.
 
     Returns:
-        (c, c) float64 from 0 to 1; a row of NaN where no query has the class.
+        (c, c) float64 in [0, 1]; a row of NaN where no query has the class.
 
     Raises:
         DataError: embeddings or labels are of a wrong form, do not match, or are not finite; no
@@ -51,23 +49,26 @@ def class_confusion(
         array([[1., 0.],
                [1., 0.]])
     """
-    asked, answering = check_labels(query_labels, "query"), check_labels(gallery_labels, "gallery")
-    if asked.ndim != 2 or answering.ndim != 2:
+    query_marks, gallery_marks = (
+        check_labels(query_labels, "query"),
+        check_labels(gallery_labels, "gallery"),
+    )
+    if query_marks.ndim != 2 or gallery_marks.ndim != 2:
         raise DataError(
-            "a confusion needs to know all classes",
-            expected="labels of shape (items, classes) of True and False on both sides",
-            found=f"shapes {asked.shape} and {answering.shape}",
-            advice="mark the class of each item in a table, a column for each class",
+            "class confusion needs multi-hot labels",
+            expected="bool labels of shape (items, classes) on both sides",
+            found=f"shapes {query_marks.shape} and {gallery_marks.shape}",
+            advice="give one column for each class",
         )
-    ranking = Ranking.by_class(query, gallery, asked, answering)
+    ranking = Ranking.by_class(query, gallery, query_marks, gallery_marks)
     depth = check_depth(k, len(ranking.gallery))
-    each = answering / np.maximum(answering.sum(axis=1, keepdims=True), 1)
+    each = gallery_marks / np.maximum(gallery_marks.sum(axis=1, keepdims=True), 1)
 
-    def found(block: RankedBlock) -> NDArray[np.float64]:
-        marks: NDArray[np.float64] = asked[block.queries].astype(np.float64)
-        return np.asarray(marks.T @ each[block.items].sum(axis=1))
+    def count(block: RankedBlock) -> NDArray[np.float64]:
+        marks: NDArray[np.float64] = query_marks[block.queries].astype(np.float64)
+        return np.asarray(marks.T @ block.expected(lambda items, _: each[items]).sum(axis=1))
 
-    counts = asked.sum(axis=0)
-    total = np.sum(ranking.measure(found, depth), axis=0) / depth
+    counts = query_marks.sum(axis=0)
+    total = np.sum(ranking.measure(count, depth), axis=0) / depth
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(counts[:, None] > 0, total / counts[:, None], np.nan))

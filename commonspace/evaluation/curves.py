@@ -1,10 +1,8 @@
-"""Precision against recall, and precision against scope: two curves averaged over the queries.
+"""Precision-recall and precision-scope curves, averaged over the queries."""
 
-It computes points and draws nothing.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,11 +26,16 @@ class PrecisionRecall:
     Args:
         recall: (p,) levels, evenly spaced from 0 to 1.
         precision: (p,) mean interpolated precision at each level, never rising.
-        queries: how many queries it averages.
+        low: (p,) the same where ties are broken against the relevant items.
+        high: (p,) the same where ties are broken for them. The expectation over random order has no
+            simple closed form; it lies between ``low`` and ``high``, which are equal without ties.
+        queries: number of queries that it averages.
     """
 
     recall: NDArray[np.float64]
     precision: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
     queries: int
 
 
@@ -43,7 +46,7 @@ class PrecisionScope:
     Args:
         scope: (p,) int, each K.
         precision: (p,) mean precision among the first K.
-        queries: how many queries it averages.
+        queries: number of queries that it averages.
     """
 
     scope: NDArray[np.intp]
@@ -65,7 +68,9 @@ def precision_recall_curve(
     .. math:: P(\ell) = \max_{h \ge \ell R} h / r_h
 
     (Manning, Raghavan, Schütze: Introduction to Information Retrieval, 2008, section 8.4), then
-    the mean over the queries. A query with R = 0 counts as 0 at every level.
+    the mean over the queries. A query with R = 0 counts as 0 at every level. For tied items r_h is
+    the expected rank over random order: of l relevant items among t tied ones after s others, the
+    i-th is expected at rank s + i (t + 1) / (l + 1).
 
     Args:
         query: (n, d) embeddings.
@@ -85,18 +90,25 @@ def precision_recall_curve(
     """
     if points < 2:
         raise SettingError(
-            "a precision-recall curve needs a beginning and an end",
+            f"`points` must be >= 2, got {points}",
             expected="at least 2 points",
             found=f"{points}",
             advice="11 points are the classical choice",
         )
 
     def figure(block: RankedBlock) -> NDArray[np.float64]:
-        return np.stack([_interpolated(row, points) for row in block.relevant])
+        rows = [_interpolate(np.flatnonzero(row) + 1, points) for row in block.relevant]
+        values = np.stack([rows, rows, rows])
+        if block.tied.size:
+            for version, ranks in enumerate(_tied_ranks(block)):
+                for row, place in zip(block.tied, ranks, strict=True):
+                    values[version, row] = _interpolate(place, points)
+        return values
 
     ranking = Ranking.by_class(query, gallery, query_labels, gallery_labels)
-    values = np.concatenate(ranking.measure(figure, len(ranking.gallery)))
-    return PrecisionRecall(np.linspace(0, 1, points), values.mean(axis=0), len(values))
+    values = np.concatenate(ranking.measure(figure, len(ranking.gallery)), axis=1)
+    precision, low, high = values.mean(axis=1)
+    return PrecisionRecall(np.linspace(0, 1, points), precision, low, high, values.shape[1])
 
 
 def precision_scope_curve(
@@ -128,15 +140,16 @@ def precision_scope_curve(
     m = len(ranking.gallery)
     if len(scopes) == 0 or not all(check_depth(scope, m) == scope for scope in scopes):
         raise SettingError(
-            "a precision-scope curve cannot be measured at these scopes",
+            f"each scope must be in [1, {m}], got {list(scopes)}",
             expected=f"whole numbers from 1 to {m}, the size of the gallery",
             found=f"{list(scopes)}",
             advice="leave out the scopes beyond the gallery",
         )
     scope = np.array(scopes, dtype=np.intp)
 
-    def figure(block: RankedBlock) -> tuple[int, NDArray[np.intp]]:
-        return len(block.queries), np.cumsum(block.relevant.sum(axis=0))[scope - 1]
+    def figure(block: RankedBlock) -> tuple[int, NDArray[np.float64]]:
+        relevant = block.expected(lambda _, grades: grades > 0)
+        return len(block.queries), np.cumsum(relevant.sum(axis=0))[scope - 1]
 
     parts = ranking.measure(figure, int(scope.max()))
     queries = sum(count for count, _ in parts)
@@ -144,8 +157,20 @@ def precision_scope_curve(
     return PrecisionScope(scope, hits / (queries * scope), queries)
 
 
-def _interpolated(relevant: NDArray[np.bool_], points: int) -> NDArray[np.float64]:
-    ranks = np.flatnonzero(relevant) + 1
+def _tied_ranks(block: RankedBlock) -> Iterator[list[Any]]:
+    """Yield the ranks of the relevant items of each row with ties: expected, last and first."""
+    groups = block.groups(block.tied)
+    size, relevant = groups.size, groups.relevant
+    group = np.repeat(np.arange(len(relevant)), relevant)
+    place = np.arange(group.size) - (np.cumsum(relevant) - relevant)[group] + 1.0
+    ends = np.cumsum(np.bincount(groups.row[group], minlength=len(block.tied)))[:-1]
+    start = groups.start[group]
+    expected = place * ((size[group] + 1) / (relevant[group] + 1))
+    for offset in (expected, size[group] - relevant[group] + place, place):
+        yield np.split(np.asarray(start + offset, dtype=np.float64), ends)
+
+
+def _interpolate(ranks: NDArray[Any], points: int) -> NDArray[np.float64]:
     if ranks.size == 0:
         return np.zeros(points)
     precision = np.arange(1, ranks.size + 1) / ranks

@@ -1,7 +1,4 @@
-"""From one value for each query to one figure: over all queries, or class by class.
-
-It knows nothing of what the values measure. NaN stands for a query that cannot be judged.
-"""
+"""Means of per-query values: over all queries, or class by class."""
 
 import math
 
@@ -21,7 +18,7 @@ def mean_over_queries(values: ArrayLike) -> float:
         values: (n,) one value for each query.
 
     Raises:
-        DataError: not one-dimensional, infinite, or nothing but NaN.
+        DataError: not one-dimensional, infinite, or NaN only.
 
     Example:
         >>> mean_over_queries([0.5, float("nan"), 1.0])
@@ -41,7 +38,7 @@ def mean_by_class(values: ArrayLike, query_labels: ArrayLike) -> dict[int | str,
         query_labels: (n,) ints or strings, or (n, c) bool.
 
     Returns:
-        Label -> mean, sorted; for (n, c) labels, column -> mean. A class without a judged query
+        Label -> mean, sorted; for (n, c) labels, column -> mean. A class without a labeled query
         is left out.
 
     Raises:
@@ -79,16 +76,16 @@ def judged_values(values: ArrayLike) -> NDArray[np.float64]:
         values: (n,) one value for each query.
 
     Raises:
-        DataError: not one-dimensional, infinite, or nothing but NaN.
+        DataError: not one-dimensional, infinite, or NaN only.
     """
     scores = np.asarray(values, dtype=np.float64)
     judged = scores[~np.isnan(scores)]
     if scores.ndim != 1 or judged.size == 0 or not np.isfinite(judged).all():
         raise DataError(
             "the values of the queries have the wrong form",
-            expected="(queries,) finite numbers, NaN where a query cannot be judged",
-            found=f"shape {scores.shape}, {judged.size} judged,"
+            expected="(queries,) finite numbers, NaN where a query has no label",
+            found=f"shape {scores.shape}, {judged.size} values,"
             f" {int(np.isinf(judged).sum())} infinite",
-            advice="pass the values of one figure, such as average_precision returns",
+            advice="pass the values of one metric, as average_precision returns them",
         )
     return judged

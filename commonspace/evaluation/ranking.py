@@ -1,7 +1,7 @@
-"""Ranks a gallery for every query, block by block, for whichever figure is to be measured.
+"""Ranking of a gallery for every query, block by block, with groups of tied scores.
 
-All figures of this room go through here, so ties, unlabelled queries and blocks are treated in one
-way. It knows nothing of the figures.
+Every metric of this package is computed here, so that ties, unlabeled queries and blocks are
+treated in one way.
 """
 
 import os
@@ -18,7 +18,7 @@ from commonspace.errors import DataError
 from commonspace.evaluation.arrays import Vectors, check_embeddings
 from commonspace.evaluation.relevance import Relevance, class_relevance, pair_relevance
 
-__all__ = ["RankedBlock", "Ranking"]
+__all__ = ["RankedBlock", "Ranking", "TieGroups"]
 
 T = TypeVar("T")
 
@@ -29,32 +29,59 @@ _MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, eq=False)
+class TieGroups:
+    """Runs of items with equal scores in ranked rows, all rows one after the other.
+
+    Args:
+        row: (g,) the row of each group.
+        start: (g,) number of items ranked before the group.
+        size: (g,) number of items in it; 1 for an item without a tie.
+        relevant: (g,) number of relevant items in it.
+        hits: (g,) number of relevant items ranked before it.
+    """
+
+    row: NDArray[np.intp]
+    start: NDArray[np.intp]
+    size: NDArray[np.intp]
+    relevant: NDArray[np.intp]
+    hits: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
 class RankedBlock:
     """The first ranks of the gallery for some of the queries.
 
     Args:
         queries: (b,) rows of the query.
-        keys: (b, depth) int64, sorted: score, gallery row and grade packed into one number.
-        index_bits: how many bits of a key hold the gallery row.
-        grade_bits: how many bits of a key hold the grade, below those of the row.
+        sorted_keys: (b, w) int64, ascending: score, gallery row and grade packed into one number.
+            w is ``depth``, or m where a tie reaches beyond ``depth``.
+        depth: number of ranks that are asked for.
+        index_bits: number of bits of a key that hold the gallery row.
+        grade_bits: number of bits of a key that hold the grade, below those of the row.
         gallery_grades: (b, m) the grade of every gallery item, in the order of the gallery.
     """
 
     queries: NDArray[np.intp]
-    keys: NDArray[np.int64]
+    sorted_keys: NDArray[np.int64]
+    depth: int
     index_bits: int
     grade_bits: int
     gallery_grades: NDArray[np.integer]
 
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """(b, depth) the keys of the first ranks."""
+        return self.sorted_keys[:, : self.depth]
+
     @cached_property
     def items(self) -> NDArray[np.int64]:
-        """(b, depth) gallery rows, the best first."""
-        return (self.keys >> self.grade_bits) & np.int64((1 << self.index_bits) - 1)
+        """(b, depth) gallery rows, the best first; tied items in the order of the gallery."""
+        return self._items(self.keys)
 
     @cached_property
     def grades(self) -> NDArray[np.int64]:
         """(b, depth) the grade at each rank."""
-        return self.keys & np.int64((1 << self.grade_bits) - 1)
+        return self._grades(self.keys)
 
     @cached_property
     def relevant(self) -> NDArray[np.bool_]:
@@ -66,6 +93,73 @@ class RankedBlock:
         """(b,) the number of relevant items in the whole gallery."""
         return np.asarray(np.count_nonzero(self.gallery_grades, axis=1))
 
+    @cached_property
+    def tied(self) -> NDArray[np.intp]:
+        """The rows of the block in which two ranked items have equal scores."""
+        keys = self.sorted_keys
+        if keys.shape[1] < 2:
+            return np.empty(0, dtype=np.intp)
+        step = 1 << (self.index_bits + self.grade_bits)
+        gaps = (keys[:, 1:] - keys[:, :-1]).min(axis=1)
+        rows = np.flatnonzero(gaps < step)  # equal scores, or scores one step apart
+        scores = self._scores(keys[rows])
+        return np.asarray(rows[(scores[:, 1:] == scores[:, :-1]).any(axis=1)])
+
+    def groups(self, rows: NDArray[np.intp]) -> TieGroups:
+        """Return the groups of equal scores in some rows, numbered from 0 in this order."""
+        keys = self.sorted_keys[rows]
+        width = keys.shape[1]
+        relevant = self._grades(keys).ravel() > 0
+        starts = self._starts(keys)
+        row, start = np.divmod(starts, width)
+        size = np.diff(np.append(starts, keys.size))
+        counts = np.add.reduceat(relevant, starts, dtype=np.intp)
+        hits = np.cumsum(counts) - counts
+        first = np.flatnonzero(start == 0)
+        return TieGroups(row, start, size, counts, hits - hits[first][row])
+
+    def expected(
+        self,
+        value: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[Any]],
+    ) -> NDArray[Any]:
+        """Return the expected value at each rank, where tied items are in random order.
+
+        Args:
+            value: from (r, w) gallery rows and (r, w) grades to (r, w, ...) values of the items.
+
+        Returns:
+            (b, depth, ...): the value of the item at each rank, or the mean over its tie group.
+        """
+        values = value(self.items, self.grades)
+        if not self.tied.size:
+            return values
+        keys = self.sorted_keys[self.tied]
+        wide = value(self._items(keys), self._grades(keys)).astype(np.float64)
+        flat = wide.reshape(keys.size, -1)
+        starts = self._starts(keys)
+        size = np.diff(np.append(starts, keys.size))
+        means = np.add.reduceat(flat, starts, axis=0) / size[:, None]
+        wide = np.repeat(means, size, axis=0).reshape(wide.shape)
+        values = values.astype(np.float64)
+        values[self.tied] = wide[:, : self.depth]
+        return values
+
+    def _starts(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return where the tie groups of (r, w) keys start, as positions of the flattened keys."""
+        scores = self._scores(keys)
+        new = np.ones(keys.shape, dtype=bool)
+        new[:, 1:] = scores[:, 1:] != scores[:, :-1]
+        return np.flatnonzero(new)
+
+    def _scores(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        return keys >> (self.index_bits + self.grade_bits)
+
+    def _items(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (keys >> self.grade_bits) & np.int64((1 << self.index_bits) - 1)
+
+    def _grades(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        return keys & np.int64((1 << self.grade_bits) - 1)
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -73,15 +167,16 @@ class Ranking:
 
     The products are computed in float64 and compared in steps of 2^-44 of the largest that the
     query could reach, |q| max |g|; scores that agree to that step are ties (from 131,072 gallery
-    items on, each doubling takes one bit from the step). Ties rank by gallery row, the
-    first row first. So the order depends neither on block size, nor on the number of threads.
+    items on, each doubling takes one bit from the step). The result depends neither on the block
+    size nor on the number of threads, and every metric takes its expected value over the random
+    order of tied items, so that it does not depend on the order of the gallery either.
 
     Args:
         query: (n, d) finite.
         gallery: (m, d) finite.
         relevance: for n queries and m items.
-        block: about how many scores one worker holds at a time, 8 bytes each, a few times over.
-        workers: number of threads; as many as there are cores, up to 8, when left out.
+        block: approximate number of scores that one worker holds at a time, 8 bytes each.
+        workers: number of threads (default: the number of cores, at most 8).
     """
 
     query: Vectors
@@ -140,22 +235,22 @@ class Ranking:
         return cls(*vectors, _matched(relevance, vectors, "pair keys"))
 
     def measure(self, figure: Callable[[RankedBlock], T], depth: int) -> list[T]:
-        """Rank block by block and return what ``figure`` makes of each block, in query order.
+        """Rank block by block and return the values of ``figure``, in query order.
 
-        Queries that cannot be judged are left out.
+        Unlabeled queries are left out.
 
         Args:
             figure: called once for each block, from several threads at a time.
-            depth: how many ranks it needs to see, from 1 to m.
+            depth: number of ranks that it needs, from 1 to m.
 
         Raises:
-            DataError: no query can be judged.
+            DataError: no query has a label.
         """
         judged = np.flatnonzero(self.relevance.judged)
         if judged.size == 0:
             raise DataError(
                 "no query has a label",
-                expected="at least one query that can be judged",
+                expected="at least one labeled query",
                 found=f"{len(self.query)} queries without a label",
                 advice="pass the labels of the query side, or other queries",
             )
@@ -172,17 +267,17 @@ class Ranking:
     def per_query(
         self, figure: Callable[[RankedBlock], NDArray[np.floating[Any]]], depth: int
     ) -> NDArray[np.float64]:
-        """Return one value for each query, NaN where it cannot be judged.
+        """Return one value for each query, NaN where it has no label.
 
         Args:
             figure: from a block to (b,) values.
-            depth: how many ranks it needs to see, from 1 to m.
+            depth: number of ranks that it needs, from 1 to m.
 
         Returns:
             (n,) float64, in query order.
 
         Raises:
-            DataError: no query can be judged.
+            DataError: no query has a label.
         """
         values = np.full(len(self.query), np.nan)
         for queries, some in self.measure(lambda block: (block.queries, figure(block)), depth):
@@ -191,13 +286,13 @@ class Ranking:
 
 
 class _Ranker:
-    """Turns scores into sortable keys: one plain sort of int64 then gives order, ties and grades.
+    """Sortable keys: -score as a whole number of steps, then the gallery row, then the grade.
 
-    A key is -score, as a whole number of steps, then the gallery row, then the grade.
+    One sort of int64 then gives order, ties and grades.
     """
 
     def __init__(self, ranking: Ranking, depth: int) -> None:
-        """Scale the gallery by a power of two, which loses nothing; no sum can then overflow."""
+        # The gallery is scaled by a power of two, which is exact; no sum can then overflow.
         self.query, self.relevance, self.depth = ranking.query, ranking.relevance, depth
         m = len(ranking.gallery)
         self.gallery = _tiled(ranking.gallery)
@@ -226,9 +321,16 @@ class _Ranker:
             keys |= grades
             if self.depth < m:
                 keys.partition(self.depth - 1, axis=1)
-                keys = keys[:, : self.depth].copy()
+                if not self._tie_at_end(keys):
+                    keys = keys[:, : self.depth].copy()
             keys.sort(axis=1)
-            yield RankedBlock(some, keys, self.index_bits, self.grade_bits, grades)
+            yield RankedBlock(some, keys, self.depth, self.index_bits, self.grade_bits, grades)
+
+    def _tie_at_end(self, keys: NDArray[np.int64]) -> bool:
+        """Return whether the last of the first ``depth`` ranks ties with the next in any row."""
+        shift = self.index_bits + self.grade_bits
+        last, following = keys[:, self.depth - 1], keys[:, self.depth :].min(axis=1)
+        return bool(((last >> shift) == (following >> shift)).any())
 
     def _steps(self, queries: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return -score of every item, in whole steps: at most 2 ** score_bits either way."""
@@ -266,6 +368,6 @@ def _matched(relevance: Relevance, vectors: tuple[Vectors, Vectors], what: str) 
 
 
 def _cores() -> int:
-    """Return how many cores this process may use, up to the most that pay."""
+    """Return the number of cores that this process may use, at most 8."""
     usable = getattr(os, "sched_getaffinity", None)
     return min(len(usable(0)) if usable else os.cpu_count() or 1, _MOST_WORKERS)

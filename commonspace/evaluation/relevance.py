@@ -1,7 +1,6 @@
-"""Which gallery items answer a query, and how well: the same class, shared classes, the same pair.
+"""Relevance of gallery items to queries: by shared classes or by exact pairs.
 
-Relevance is asked for in blocks of queries, so that no (n, m) matrix is ever held. It knows
-nothing of scores.
+It is computed for blocks of queries, so that no (n, m) matrix is held in memory.
 """
 
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ __all__ = [
     "Relevance",
     "SameKey",
     "SharedClasses",
+    "chance_level",
     "check_labels",
     "class_relevance",
     "pair_relevance",
@@ -33,14 +33,14 @@ class Relevance(Protocol):
 
     @property
     def judged(self) -> NDArray[np.bool_]:
-        """(n,) bool: which queries can be judged at all; one without a label cannot."""
+        """(n,) bool: which queries have a label, and so count."""
 
     @property
     def highest(self) -> int:
         """The highest grade that can occur, at least 1."""
 
     def grades(self, queries: NDArray[np.intp]) -> NDArray[np.integer]:
-        """Return the (b, m) grades of all gallery items for b queries that can be judged."""
+        """Return the (b, m) grades of all gallery items for b labeled queries."""
 
 
 NO_CLASS = -1
@@ -53,7 +53,7 @@ class SameKey:
 
     Args:
         query: (n,) int, at least 0, or -1 where the query has no key.
-        gallery: (m,) int, at least 0, or -1 where the item has no key and answers nothing.
+        gallery: (m,) int, at least 0, or -1 where the item has no key and is never relevant.
     """
 
     query: NDArray[np.intp]
@@ -114,16 +114,16 @@ class SharedClasses:
 def class_relevance(
     query_labels: ArrayLike, gallery_labels: ArrayLike, *, graded: bool = False
 ) -> Relevance:
-    """Return the relevance that classes define: relevant is what shares at least one class.
+    """Return relevance by class: an item is relevant if it shares at least one class.
 
     Args:
-        query_labels: (n,) ints or strings, one class each, -1 where it is not labelled; or (n, c)
-            bool, a mark in the column of each class that the query has, none where it is not.
+        query_labels: (n,) ints or strings, one class each, -1 where it has no label; or (n, c)
+            bool, True for each class of the query.
         gallery_labels: (m,) or (m, c), in the same form.
-        graded: count the shared classes instead of asking only whether there is one.
+        graded: grade by the number of shared classes instead of 0 or 1.
 
     Raises:
-        DataError: the two sides are in different forms or hold what cannot be a label.
+        DataError: the two sides are in different forms or hold values that are no labels.
     """
     query, gallery = check_labels(query_labels, "query"), check_labels(gallery_labels, "gallery")
     if query.ndim != gallery.ndim or query.shape[1:] != gallery.shape[1:]:
@@ -138,6 +138,27 @@ def class_relevance(
     if max(query.sum(axis=1).max(initial=0), gallery.sum(axis=1).max(initial=0)) <= 1:
         return SameKey(_only_class(query), _only_class(gallery))
     return SharedClasses(query, gallery, highest=query.shape[1] if graded else 1)
+
+
+def chance_level(query_labels: NDArray[np.bool_], gallery_labels: NDArray[np.bool_]) -> float:
+    """Return the share of the gallery that is relevant to a query, averaged over the queries.
+
+    It is slightly below the mAP of a random order.
+
+    Args:
+        query_labels: (n, c) bool; those without a label are left out.
+        gallery_labels: (m, c) bool.
+
+    Example:
+        >>> marks = np.eye(4, dtype=bool)
+        >>> chance_level(marks, marks)
+        0.25
+    """
+    relevance = class_relevance(query_labels, gallery_labels)
+    queries = np.flatnonzero(relevance.judged)
+    blocks = np.array_split(queries, max(1, len(queries) // 256))
+    relevant = sum(int(np.count_nonzero(relevance.grades(block))) for block in blocks)
+    return relevant / (max(1, len(queries)) * len(gallery_labels))
 
 
 def pair_relevance(query_pair: ArrayLike, gallery_pair: ArrayLike) -> Relevance:

@@ -34,7 +34,7 @@ class EvaluationReport(dict[str, Figures]):
     - "map": over the whole ranking, and "map@50" for each cut-off;
     - "chance": the share of relevant items in the gallery, about the mAP of a random order;
     - "queries": number of labeled queries, "gallery": number of items they are ranked over;
-    - "unlabelled": queries without a label, which are left out;
+    - "unlabeled": queries without a label, which are left out;
     - "unanswerable": queries without a relevant item in the gallery, which count as 0;
     - "denominator": that of "map@50";
 
@@ -188,7 +188,7 @@ def _evaluate_direction(
         "chance": float(available.sum() / (queries * m)),
         "queries": queries,
         "gallery": m,
-        "unlabelled": len(ranking.query) - queries,
+        "unlabeled": len(ranking.query) - queries,
         "unanswerable": int(np.count_nonzero(available == 0)),
         "denominator": denominator,
     }

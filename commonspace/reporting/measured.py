@@ -93,7 +93,7 @@ class Direction:
             "modality_gap": self.gap,
             "queries": self.queries,
             "gallery": self.gallery,
-            "unlabelled": int(np.isnan(self.precisions).sum()),
+            "unlabeled": int(np.isnan(self.precisions).sum()),
             "paired_queries": pairs.queries if pairs else 0,
         }
 

@@ -102,7 +102,7 @@ def _by_class(directions: Sequence[Direction]) -> Table:
         " is a bootstrap over queries: it speaks of other queries of the same kind, not of other"
         " trainings. Chance is the share of the gallery that is relevant."
     )
-    unlabelled = sum(one.figures()["unlabelled"] for one in judged)
+    unlabelled = sum(one.figures()["unlabeled"] for one in judged)
     if unlabelled:
         caption += (
             f" Queries without a label, in all directions: {unlabelled:,}; they do not count."

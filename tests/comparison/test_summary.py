@@ -15,7 +15,7 @@ from commonspace.comparison import Line, summarise, write_tables
 from commonspace.comparison.grid import Outcome
 from commonspace.comparison.write import columns, laid_out
 from commonspace.errors import SettingError
-from commonspace.evaluation import holm, paired_randomisation
+from commonspace.evaluation import holm, paired_randomization
 
 DIRECTIONS = ("image->text", "text->image")
 
@@ -90,7 +90,7 @@ def test_a_difference_has_all_tests_and_the_correction(
         table, found = averages(rows[name]), lines[name].difference
         assert found is not None
         assert found.average == pytest.approx(table.mean() - chosen.mean(), abs=1e-12)
-        queries = paired_randomisation(
+        queries = paired_randomization(
             table.mean(axis=0), chosen.mean(axis=0), np.random.default_rng(0)
         )
         seeds = (

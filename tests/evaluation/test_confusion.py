@@ -56,5 +56,5 @@ def test_rows_add_up_to_one_where_everything_has_a_label() -> None:
 
 
 def test_one_class_for_each_item_is_not_enough() -> None:
-    with pytest.raises(DataError, match="needs to know all classes"):
+    with pytest.raises(DataError, match="needs multi-hot labels"):
         class_confusion([[1.0]], [[1.0]], [0], [0])

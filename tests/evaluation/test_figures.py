@@ -1,7 +1,7 @@
 """The other figures against loops written from their definitions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.metrics import ndcg_score
 
 from commonspace.errors import DataError, SettingError
 from commonspace.evaluation import (
@@ -23,89 +24,128 @@ from commonspace.evaluation import (
     precision_scope_curve,
     r_precision,
 )
+from tests.evaluation.oracle import orders, scores_of
 
 Array = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 SEEDS = st.integers(0, 2**32 - 1)
+Task = tuple[Array, Array, Marks, Marks]
 
 
-def draw(seed: int, n: int = 7, m: int = 19) -> tuple[Array, Array, Marks, Marks]:
-    """Small whole numbers, so that scores tie often and every sum is exact; several labels."""
+def draw(seed: int, n: int = 7, m: int = 19, *, ties: bool = False) -> Task:
+    """Samples with several labels; small whole numbers tie often, and every sum is exact."""
     rng = np.random.default_rng(seed)
-    query, gallery = (rng.integers(-2, 3, (rows, 3)).astype(float) for rows in (n, m))
+    if ties:
+        query, gallery = (rng.integers(-1, 2, (rows, 2)).astype(float) for rows in (n, m))
+    else:
+        query, gallery = (rng.standard_normal((rows, 3)) for rows in (n, m))
     left, right = rng.random((n, 5)) < 0.4, rng.random((m, 5)) < 0.3
-    left[0, 0] = True  # at least one query can be judged
+    left[0, 0] = True  # at least one query has a label
     return query, gallery, left, right
 
 
-def naive_ranking(query: Array, gallery: Array) -> list[list[int]]:
-    scores = [
-        [sum(float(a) * float(b) for a, b in zip(q, g, strict=True)) for g in gallery]
-        for q in query
-    ]
-    return [sorted(range(len(gallery)), key=lambda j: (-row[j], j)) for row in scores]
+def tasks(seed: int) -> list[Task]:
+    """One task without ties, and one whose orders can all be listed."""
+    return [draw(seed), draw(seed, 4, 6, ties=True)]
 
 
-def naive_grades(query: Array, gallery: Array, left: Marks, right: Marks) -> list[list[int]]:
-    """For each query the number of shared classes at each rank."""
-    return [
-        [sum(bool(a and b) for a, b in zip(left[i], right[j], strict=True)) for j in order]
-        for i, order in enumerate(naive_ranking(query, gallery))
-    ]
+def labeled_queries(task: Task) -> Iterator[tuple[int, list[list[int]]]]:
+    """Yield each labeled query with its grades at each rank, for every order of tied items."""
+    query, gallery, left, right = task
+    for i, scores in enumerate(scores_of(query, gallery)):
+        if left[i].any():
+            shared = [int((left[i] & right[j]).sum()) for j in range(len(gallery))]
+            yield i, [[shared[j] for j in order] for order in orders(scores)]
 
 
-def judged(grades: list[list[int]], left: Marks) -> list[list[int]]:
-    return [row for row, marks in zip(grades, left, strict=True) if any(marks)]
+def expected_values(task: Task, figure: Callable[[list[int]], float]) -> Array:
+    """Return the mean of a figure over all orders of tied items, for every query."""
+    values = np.full(len(task[0]), np.nan)
+    for i, rankings in labeled_queries(task):
+        values[i] = np.mean([figure(grades) for grades in rankings])
+    return values
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(seed=SEEDS, points=st.sampled_from([2, 5, 11, 101]))
 def test_precision_recall_curve(seed: int, points: int) -> None:
-    task = draw(seed)
-    curve = precision_recall_curve(*task, points)
-    rows = judged(naive_grades(*task), task[2])
-    for place in range(points):
-        values = []
-        for row in rows:
-            total = sum(grade > 0 for grade in row)
-            reached = [0.0]
-            for rank in range(1, len(row) + 1):
-                hits = sum(grade > 0 for grade in row[:rank])
-                # recall hits / total is at least place / (points - 1), in whole numbers
-                if total and hits and hits * (points - 1) >= place * total:
-                    reached.append(hits / rank)
-            values.append(max(reached))
-        assert curve.precision[place] == pytest.approx(sum(values) / len(rows), rel=1e-12)
-    assert curve.queries == len(rows)
-    np.testing.assert_allclose(curve.recall, np.arange(points) / (points - 1))
-    assert (np.diff(curve.precision) <= 1e-15).all()
+    def reached(grades: list[int], place: int) -> float:
+        """The best precision at recall hits / total of at least place / (points - 1)."""
+        total = sum(grade > 0 for grade in grades)
+        best = [0.0]
+        for rank in range(1, len(grades) + 1):
+            hits = sum(grade > 0 for grade in grades[:rank])
+            if total and hits and hits * (points - 1) >= place * total:
+                best.append(hits / rank)
+        return max(best)
+
+    for task in tasks(seed):
+        curve = precision_recall_curve(*task, points)
+        levels = [
+            [[reached(grades, place) for grades in rankings] for place in range(points)]
+            for _, rankings in labeled_queries(task)
+        ]
+        for place in range(points):
+            values = [level[place] for level in levels]
+            assert curve.low[place] == pytest.approx(np.mean([min(v) for v in values]), rel=1e-12)
+            assert curve.high[place] == pytest.approx(np.mean([max(v) for v in values]), rel=1e-12)
+        assert (curve.low <= curve.precision + 1e-12).all()
+        assert (curve.precision <= curve.high + 1e-12).all()
+        assert curve.queries == len(levels)
+        np.testing.assert_allclose(curve.recall, np.arange(points) / (points - 1))
+        assert (np.diff(curve.precision) <= 1e-15).all()
+    curve = precision_recall_curve(*draw(seed), points)
+    np.testing.assert_array_equal(curve.low, curve.precision)
+    np.testing.assert_array_equal(curve.high, curve.precision)
 
 
-@settings(deadline=None, max_examples=50)
-@given(seed=SEEDS, scopes=st.lists(st.integers(1, 19), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=30)
+@given(seed=SEEDS, scopes=st.lists(st.integers(1, 6), min_size=1, max_size=4))
 def test_precision_scope_curve(seed: int, scopes: list[int]) -> None:
-    task = draw(seed)
-    curve = precision_scope_curve(*task, scopes)
-    rows = judged(naive_grades(*task), task[2])
-    expected = [sum(sum(g > 0 for g in row[:k]) / k for row in rows) / len(rows) for k in scopes]
-    np.testing.assert_allclose(curve.precision, expected, rtol=1e-12)
-    assert curve.scope.tolist() == scopes
-    assert curve.queries == len(rows)
+    for task in tasks(seed):
+        curve = precision_scope_curve(*task, scopes)
+        expected = [
+            np.mean(
+                [
+                    np.mean([sum(grade > 0 for grade in grades[:k]) / k for grades in rankings])
+                    for _, rankings in labeled_queries(task)
+                ]
+            )
+            for k in scopes
+        ]
+        np.testing.assert_allclose(curve.precision, expected, rtol=1e-12)
+        assert curve.scope.tolist() == scopes
+        assert curve.queries == int(task[2].any(axis=1).sum())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(seed=SEEDS, k=st.one_of(st.none(), st.integers(0, 25)))
 def test_ndcg(seed: int, k: int | None) -> None:
-    task = draw(seed)
-    expected = []
-    for row, marks in zip(naive_grades(*task), task[2], strict=True):
-        depth = k or len(row)
+    def normalized(grades: list[int]) -> float:
+        depth = k or len(grades)
         gains, best = [
             sum((2**grade - 1) / math.log2(rank + 1) for rank, grade in enumerate(some[:depth], 1))
-            for some in (row, sorted(row, reverse=True))
+            for some in (grades, sorted(grades, reverse=True))
         ]
-        expected.append(math.nan if not any(marks) else gains / best if best else 0.0)
-    np.testing.assert_allclose(ndcg(*task, k), expected, rtol=1e-12)
+        return gains / best if best else 0.0
+
+    for task in tasks(seed):
+        np.testing.assert_allclose(ndcg(*task, k), expected_values(task, normalized), rtol=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=SEEDS, k=st.one_of(st.none(), st.integers(1, 25)))
+def test_ndcg_is_that_of_scikit_learn_with_its_ties(seed: int, k: int | None) -> None:
+    rng = np.random.default_rng(seed)
+    query, gallery = (rng.integers(-1, 2, (rows, 2)).astype(float) for rows in (8, 30))
+    left, right = rng.random((8, 4)) < 0.5, rng.random((30, 4)) < 0.4
+    left[:, 0], right[0, 0] = True, True
+    gains = np.exp2((left[:, None] & right).sum(axis=2)) - 1
+    expected = [
+        ndcg_score(row[None], scores[None], k=k)
+        for row, scores in zip(gains, query @ gallery.T, strict=True)
+    ]
+    np.testing.assert_allclose(ndcg(query, gallery, left, right, k), expected, rtol=1e-10)
 
 
 def test_ndcg_prefers_the_item_that_shares_more_classes() -> None:
@@ -116,38 +156,43 @@ def test_ndcg_prefers_the_item_that_shares_more_classes() -> None:
     assert worse == pytest.approx((1 + 7 / math.log2(3)) / (7 + 1 / math.log2(3)))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(seed=SEEDS)
 def test_r_precision(seed: int) -> None:
-    task = draw(seed)
-    expected = []
-    for row, marks in zip(naive_grades(*task), task[2], strict=True):
-        total = sum(grade > 0 for grade in row)
-        hits = sum(grade > 0 for grade in row[:total])
-        expected.append(math.nan if not any(marks) else hits / total if total else 0.0)
-    np.testing.assert_allclose(r_precision(*task), expected, rtol=1e-12)
+    def precision(grades: list[int]) -> float:
+        total = sum(grade > 0 for grade in grades)
+        return sum(grade > 0 for grade in grades[:total]) / total if total else 0.0
+
+    for task in tasks(seed):
+        np.testing.assert_allclose(r_precision(*task), expected_values(task, precision), rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
-@given(seed=SEEDS)
-def test_pair_retrieval(seed: int) -> None:
-    query, gallery, *_ = draw(seed)
+@settings(deadline=None, max_examples=30)
+@given(seed=SEEDS, ties=st.booleans())
+def test_pair_retrieval(seed: int, ties: bool) -> None:
+    query, gallery, *_ = draw(seed, 4, 6, ties=True) if ties else draw(seed)
     rng = np.random.default_rng(seed)
-    mine, theirs = rng.integers(0, 12, len(query)), rng.integers(0, 12, len(gallery))
+    mine, theirs = rng.integers(0, 4, len(query)), rng.integers(0, 4, len(gallery))
     theirs[0] = mine[0]
     ranks = [
-        next((rank for rank, j in enumerate(order, 1) if theirs[j] == key), math.nan)
-        for key, order in zip(mine, naive_ranking(query, gallery), strict=True)
+        [
+            next((rank for rank, j in enumerate(order, 1) if theirs[j] == key), math.nan)
+            for order in orders(scores)
+        ]
+        for key, scores in zip(mine, scores_of(query, gallery), strict=True)
     ]
-    found = pair_retrieval(query, gallery, mine, theirs, ks=[1, 3, 100])
-    np.testing.assert_array_equal(found.ranks, ranks)
-    paired = sorted(rank for rank in ranks if not math.isnan(rank))
-    assert found.queries == len(paired)
+    pairs = pair_retrieval(query, gallery, mine, theirs, ks=[1, 3, 100])
+    np.testing.assert_allclose(pairs.ranks, [np.mean(row) for row in ranks], rtol=1e-12)
+    paired = [row for row in ranks if not math.isnan(row[0])]
+    assert pairs.queries == len(paired)
     for k in (1, 3, 100):
-        assert found.recall[k] == sum(rank <= k for rank in paired) / len(paired)
-    middle = len(paired) // 2
-    median = paired[middle] if len(paired) % 2 else (paired[middle - 1] + paired[middle]) / 2
-    assert found.median_rank == median
+        shares = [np.mean([rank <= k for rank in row]) for row in paired]
+        assert pairs.recall[k] == pytest.approx(np.mean(shares), rel=1e-12)
+    assert pairs.median_rank == pytest.approx(np.median([np.mean(row) for row in paired]))
+    low, high = pairs.median_rank_range
+    assert low == np.median([min(row) for row in paired])
+    assert high == np.median([max(row) for row in paired])
+    assert ties or low == pairs.median_rank == high
 
 
 def test_pairs_may_be_named_and_every_caption_counts() -> None:
@@ -207,7 +252,7 @@ def test_modality_gap() -> None:
     assert modality_gap(first, first) == 0
     with pytest.raises(DataError, match=r"one of the second embeddings has no(.|\n)*row 1 is zero"):
         modality_gap([[1.0]], [[1.0], [0.0]])
-    with pytest.raises(DataError, match="first and second embeddings are not in one space"):
+    with pytest.raises(DataError, match="first and second embeddings have different sizes"):
         modality_gap([[1.0]], [[1.0, 2.0]])
 
 
@@ -235,7 +280,7 @@ def test_a_perfect_ranking_scores_one_and_the_order_of_the_gallery_does_not_matt
 
 def test_every_figure_comes_out_the_same_in_many_small_blocks() -> None:
     """A block of the size of one tile, ranked row by row, against the whole at once."""
-    query, gallery, left, right = draw(2, 90, 70)
+    query, gallery, left, right = draw(2, 90, 70, ties=True)
     whole = Ranking.by_class(query, gallery, left, right, graded=True)
     parts = Ranking(query, gallery, whole.relevance, block=1, workers=3)
     for depth in (5, 70):
@@ -252,11 +297,11 @@ def test_bad_settings_are_named() -> None:
     with pytest.raises(SettingError, match="at least 2 points"):
         precision_recall_curve(*task, points=1)
     for scopes in ([], [0], [3], [1, 2.0]):
-        with pytest.raises(SettingError, match=r"scopes|number of ranks"):
+        with pytest.raises(SettingError, match=r"scope must be|whole number"):
             precision_scope_curve(*task, scopes=scopes)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="Recall@0"):
         pair_retrieval(*task, ks=[1, 0])
-    with pytest.raises(SettingError, match="k cannot be"):
+    with pytest.raises(SettingError, match="`k` must be"):
         ndcg(*task, k=-3)
 
 

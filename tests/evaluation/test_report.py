@@ -53,8 +53,9 @@ def test_queries_that_do_not_count_are_counted() -> None:
         "text": np.array([[1, 0], [1, 0], [0, 0]], dtype=bool),
     }
     report = evaluate_retrieval(embeddings, labels)
-    found = {name: report["image->text"][name] for name in ("map", "queries", "unlabelled")}
-    assert found == {"map": 0.5, "queries": 2, "unlabelled": 1}
+    found = {name: report["image->text"][name] for name in ("map", "queries", "unlabeled")}
+    precision = (1 + (2 / 2 + 2 / 3) / 2) / 2  # the second relevant item ties for ranks 2 and 3
+    assert found == {"map": pytest.approx(precision / 2), "queries": 2, "unlabeled": 1}
     assert report["image->text"]["unanswerable"] == 1
     assert report["text->image"]["unanswerable"] == 0
 
@@ -67,5 +68,31 @@ def test_bad_input_names_the_pair() -> None:
         evaluate_retrieval(embeddings, {"image": labels["image"]})
     with pytest.raises(DataError, match="at least two modalities"):
         evaluate_retrieval({"image": embeddings["image"]}, labels)
-    with pytest.raises(SettingError, match="k cannot be"):
+    with pytest.raises(SettingError, match="`k` must be"):
         evaluate_retrieval(embeddings, labels, k=[10, -1])
+
+
+def test_chance_and_a_single_class() -> None:
+    embeddings, labels = space(30, 47)
+    report = evaluate_retrieval(embeddings, labels)
+    shares = [np.mean(labels["text"] == label) for label in labels["image"]]
+    assert report["image->text"]["chance"] == pytest.approx(np.mean(shares))
+    assert report.warnings == ()
+    single = evaluate_retrieval(embeddings, {name: np.zeros_like(y) for name, y in labels.items()})
+    assert single.map == 1
+    assert "image->text and text->image: every item of the gallery is relevant" in str(single)
+
+
+def test_it_prints_as_a_table_in_a_terminal_and_a_notebook() -> None:
+    report = evaluate_retrieval(*space(20, 30), k=5)
+    report.title = "<test>"
+    lines = str(report).splitlines()
+    assert lines[0] == "<test>"
+    assert lines[1].split() == ["direction", "mAP", "mAP@5", "chance", "queries", "gallery"]
+    assert lines[-1].split()[:2] == ["average", f"{report.map:.3f}"]
+    html = report._repr_html_()
+    assert html.count("<tr>") == 4
+    assert "&lt;test&gt;" in html
+    frame = report.to_frame()
+    assert frame.loc["average", "map"] == report.map
+    assert frame.loc["text->image", "queries"] == 30

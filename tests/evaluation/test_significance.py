@@ -12,7 +12,7 @@ from commonspace.evaluation import (
     bootstrap_interval,
     compare_to,
     holm,
-    paired_randomisation,
+    paired_randomization,
 )
 
 
@@ -59,29 +59,29 @@ def test_the_p_value_is_that_of_all_possible_exchanges() -> None:
     signs = np.array(list(product([1, -1], repeat=10)))
     exact = np.mean(np.abs(signs @ difference) >= abs(difference.sum()) - 1e-12)
     assert 0.01 < exact < 0.9  # a case in which a wrong test would show
-    p = paired_randomisation(first, second, rng(), resamples=200_000)
+    p = paired_randomization(first, second, rng(), resamples=200_000)
     assert p == pytest.approx(exact, abs=0.005)
-    assert p == paired_randomisation(second, first, rng(), resamples=200_000)
+    assert p == paired_randomization(second, first, rng(), resamples=200_000)
 
 
 def test_pairing_finds_a_small_difference_that_is_the_same_everywhere() -> None:
     base = rng(1).random(100)
-    assert paired_randomisation(base + 0.01, base, rng()) == pytest.approx(1 / 10_001)
-    assert paired_randomisation(base, base, rng()) == 1.0
+    assert paired_randomization(base + 0.01, base, rng()) == pytest.approx(1 / 10_001)
+    assert paired_randomization(base, base, rng()) == 1.0
 
 
 def test_equal_methods_are_rarely_told_apart() -> None:
     pairs = rng(10).random((400, 2, 40))
-    p = np.array([paired_randomisation(a, b, rng(11), resamples=200) for a, b in pairs])
+    p = np.array([paired_randomization(a, b, rng(11), resamples=200) for a, b in pairs])
     assert 0.02 <= (p <= 0.05).mean() <= 0.09
     assert 0.42 <= (p <= 0.5).mean() <= 0.58
 
 
 def test_large_samples_are_drawn_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     values, other = rng(12).random(30), rng(13).random(30)
-    whole = bootstrap_interval(values, rng()), paired_randomisation(values, other, rng())
-    monkeypatch.setattr("commonspace.evaluation.significance._DRAWS", 30 * 7)
-    parts = bootstrap_interval(values, rng()), paired_randomisation(values, other, rng())
+    whole = bootstrap_interval(values, rng()), paired_randomization(values, other, rng())
+    monkeypatch.setattr("commonspace.evaluation.intervals._DRAWS", 30 * 7)
+    parts = bootstrap_interval(values, rng()), paired_randomization(values, other, rng())
     assert parts[0] == whole[0]
     assert parts[1] == pytest.approx(whole[1], abs=0.02)
 
@@ -125,13 +125,13 @@ def test_compare_to() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    with pytest.raises(DataError, match="do not belong to the same queries"):
-        paired_randomisation([0.5, 0.5], [0.5], rng())
-    with pytest.raises(DataError, match="do not belong to the same queries"):
-        paired_randomisation([0.5, np.nan, 0.2], [np.nan, 0.5, 0.2], rng())
+    with pytest.raises(DataError, match="not measured on the same queries"):
+        paired_randomization([0.5, 0.5], [0.5], rng())
+    with pytest.raises(DataError, match="not measured on the same queries"):
+        paired_randomization([0.5, np.nan, 0.2], [np.nan, 0.5, 0.2], rng())
     with pytest.raises(DataError, match="values of the queries have the wrong form"):
         bootstrap_interval([], rng())
-    with pytest.raises(DataError, match=r"not in the table(.|\n)*one of a"):
+    with pytest.raises(DataError, match=r"not among the methods(.|\n)*one of a"):
         compare_to("b", {"a": [0.5]}, rng())
     for p in ([0.5, 1.5], [[0.5]], [np.nan]):
         with pytest.raises(DataError, match="p-values have the wrong form"):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from commonspace.errors import DataError, SettingError
 from commonspace.evaluation import bootstrap_interval
-from commonspace.evaluation.crossed import crossed_interval, shares
+from commonspace.evaluation.intervals import crossed_interval, sample_contributions
 
 
 def naive(values: NDArray[np.float64], resamples: int, seed: int) -> tuple[float, float]:
@@ -75,17 +75,17 @@ def test_shares_have_the_mean_of_the_means(directions: int, samples: int, seed: 
     values = draw.random((directions, samples))
     values[draw.random(values.shape) < 0.4] = np.nan
     values[:, draw.integers(samples)] = 0.5  # each direction judges at least one
-    found = shares(values)
+    found = sample_contributions(values)
     assert found.mean() == pytest.approx(np.mean([np.nanmean(row) for row in values]), abs=1e-12)
 
 
 def test_what_cannot_be_drawn_from_is_refused() -> None:
     draw = np.random.default_rng(0)
     for values in ([0.5], np.empty((0, 3)), [[0.5, np.nan]]):
-        with pytest.raises(DataError, match="no values to draw from"):
+        with pytest.raises(DataError, match="have the wrong form"):
             crossed_interval(values, draw)
     for options in ({"resamples": 0}, {"confidence": 1.0}):
-        with pytest.raises(SettingError, match="cannot be run"):
+        with pytest.raises(SettingError, match="`resamples` must be"):
             crossed_interval([[0.5]], draw, **options)
-    with pytest.raises(DataError, match="judges no sample"):
-        shares([[0.5, 0.5], [np.nan, np.nan]])
+    with pytest.raises(DataError, match="has no query"):
+        sample_contributions([[0.5, 0.5], [np.nan, np.nan]])

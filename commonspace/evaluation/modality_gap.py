@@ -1,7 +1,4 @@
-"""The modality gap: how far apart two modalities lie in the space that they should share.
-
-It looks at where the clouds of points lie, and at no label and no ranking.
-"""
+"""Modality gap: the distance between the centroids of two modalities in the common space."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,10 +16,10 @@ def modality_gap(first: ArrayLike, second: ArrayLike) -> float:
               - \frac{1}{m} \sum_j \frac{y_j}{\|y_j\|} \right\|
 
     (Liang et al.: Mind the Gap, NeurIPS 2022, section 4.2). 0 means that the centroids coincide, 2
-    that each modality sits in one point, on opposite sides.
+    that each modality lies in one point, on opposite sides of the sphere.
 
     Args:
-        first: (n, d) embeddings of one modality; they are normalised here.
+        first: (n, d) embeddings of one modality; they are L2-normalized here.
         second: (m, d) embeddings of the other.
 
     Raises:
