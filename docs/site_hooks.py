@@ -56,10 +56,14 @@ def page_text(title: str, modules: tuple[str, ...]) -> str:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """List the pages of the reference in the navigation."""
+    """List the reference and the research notes in the navigation."""
+    research = sorted(Path(config.docs_dir, "research").glob("*.md"), key=lambda file: file.stem)
     for entry in config.nav or []:
         if "API reference" in entry:
             entry["API reference"] = [{title: _path(title)} for title in PAGES]
+        if "Research notes" in entry:
+            notes = [f"research/{file.name}" for file in research if file.stem != "index"]
+            entry["Research notes"] = ["research/index.md", *notes]
     return config
 
 

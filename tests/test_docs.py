@@ -1,0 +1,69 @@
+"""Documentation: the reference is complete, README and its translation agree, links are not dead."""
+
+import importlib.util
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import commonspace
+
+ROOT = Path(__file__).parents[1]
+
+NOT_IN_THE_REFERENCE = {
+    "__main__",
+    "atomic",
+    "cli",
+    "compact",
+    "extras",
+    "serve",
+    "space_files",
+    "tables",
+}
+"""Modules that are used through others, or through the command line."""
+
+
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    """Return docs/site_hooks.py as a module."""
+    spec = importlib.util.spec_from_file_location("site_hooks", ROOT / "docs" / "site_hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_is_in_the_reference_once(hooks: ModuleType) -> None:
+    text = "\n".join(hooks.page_text(title, modules) for title, modules in hooks.PAGES.items())
+    listed = re.findall(r"(?m)^::: (\S+)$", text)
+    assert len(listed) == len(set(listed))
+    missing = {f"commonspace.{name}" for name in commonspace.__all__} - set(listed)
+    assert missing - {f"commonspace.{module}" for module in _modules()} == set()
+
+
+def test_every_package_is_in_the_reference_or_left_out_on_purpose(hooks: ModuleType) -> None:
+    listed = {module for modules in hooks.PAGES.values() for module in modules}
+    assert _modules() == listed | NOT_IN_THE_REFERENCE
+    assert listed & NOT_IN_THE_REFERENCE == set()
+
+
+def test_decisions_are_dated_and_listed() -> None:
+    index = (ROOT / "docs/adr/index.md").read_text("utf-8")
+    navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
+    decisions = sorted((ROOT / "docs/adr").glob("0*.md"))
+    assert len(decisions) >= 10
+    for number, path in enumerate(decisions, 1):
+        text = path.read_text("utf-8")
+        assert text.startswith(f"# {number}. ")
+        assert re.search(r"(?m)^\d{4}-\d\d-\d\d · (accepted|replaced by)", text)
+        for heading in ("**Context.**", "**Decision.**", "**Consequences.**"):
+            assert heading in text
+        assert f"({path.name})" in index
+        assert f"adr/{path.name}" in navigation
+
+
+def _modules() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(commonspace.__path__)}
