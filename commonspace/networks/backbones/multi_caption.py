@@ -20,7 +20,7 @@ class MeanOfCaptions(nn.Module):
         >>> mean = MeanOfCaptions(TextCNN(vocabulary=10, size=4)).eval()
         >>> first, second = torch.tensor([[5, 6, 7]]), torch.tensor([[5, 0, 0]])
         >>> features = mean(torch.stack([first, second], dim=1))
-        >>> torch.allclose(features, (mean.backbone(first) + mean.backbone(second)) / 2)
+        >>> torch.allclose(features, (mean.backbone(first) + mean.backbone(second)) / 2, atol=1e-6)
         True
     """
 
