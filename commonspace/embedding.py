@@ -5,7 +5,7 @@ It knows nothing of how a space came about, or where it is kept.
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -31,8 +31,6 @@ BATCH_NUMBERS = 2**23
 
 class EmbeddingNetwork(Protocol):
     """What a space expects of the module that it holds (which is an ``nn.Module`` besides)."""
-
-    kind: ClassVar[str]
 
     @property
     def modalities(self) -> tuple[str, ...]:

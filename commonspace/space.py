@@ -40,8 +40,10 @@ __all__ = ["CommonSpace", "Embedded", "load", "versions"]
 
 
 NETWORKS: dict[str, Any] = {
-    network.kind: network
-    for network in (BranchesNetwork, DSCMRNetwork, LinearNetwork, PosteriorNetwork)
+    "branches": BranchesNetwork,
+    "dscmr": DSCMRNetwork,
+    "linear": LinearNetwork,
+    "posterior": PosteriorNetwork,
 }
 
 
@@ -244,8 +246,10 @@ class CommonSpace:
 
     def _description(self) -> dict[str, Any]:
         """Return all that is not weights or record, fit for JSON."""
+        kinds = {network: kind for kind, network in NETWORKS.items()}
+        settings = self.network.to_config()  # type: ignore[operator]
         said: dict[str, Any] = {
-            "network": {"kind": self.network.kind, "config": self.network.to_config()},  # type: ignore[operator]
+            "network": {"kind": kinds[type(self.network)], "config": settings},
             "inputs": {name: input_.to_config() for name, input_ in self.inputs.items()},
             "class_names": list(self.class_names),
         }

@@ -65,4 +65,4 @@ class ClassMeans:
             whitened = np.linalg.solve(covariance + self.ridge * scale * np.eye(len(mean)), means)
             maps[name] = AffineMap(mean, whitened)
             inputs[name] = Vectors(column.size)
-        return CommonSpace(LinearNetwork.of(maps), inputs, train.class_names, RECORD)
+        return CommonSpace(LinearNetwork.from_maps(maps), inputs, train.class_names, RECORD)

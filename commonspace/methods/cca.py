@@ -81,7 +81,7 @@ class CCA:
             a, b, _ = solve(candidate.regularisation)
             some = slice(candidate.dimension)
             pairs = zip(views.items(), (a, b), strict=True)
-            return LinearNetwork.of(
+            return LinearNetwork.from_maps(
                 {name: view.mapped(directions[:, some]) for (name, view), directions in pairs}
             )
 

@@ -190,4 +190,4 @@ def _set_maps(network: BranchesNetwork, samples: Samples, ridge: float) -> None:
     pairs = outputs[one][second[first]], outputs[other][first[second]]
     *maps, _ = canonical_maps(*pairs, ridge, network.dimension)
     for name, found in zip((one, other), maps, strict=True):
-        network.map_of(name).set(found)
+        network.fixed_map(name).set(found)

@@ -14,8 +14,7 @@ from commonspace.losses import (
     modality_invariance_loss,
 )
 from commonspace.methods.base.batches import paired
-from commonspace.networks.closed_form import closed_form_classifier
-from commonspace.networks.dscmr import DSCMRNetwork, Outputs
+from commonspace.networks.dscmr import DSCMRNetwork, Outputs, closed_form_classifier
 from commonspace.training import Batch
 
 __all__ = ["DSCMRObjective"]

@@ -92,7 +92,9 @@ class GMA:
         def build(candidate: "GMA") -> LinearNetwork:
             some = solve(candidate.alpha, candidate.regularisation)[:, : candidate.dimension]
             parts = stacked(views, some)
-            return LinearNetwork.of({name: views[name].mapped(parts[name]) for name in views})
+            return LinearNetwork.from_maps(
+                {name: views[name].mapped(parts[name]) for name in views}
+            )
 
         candidates = [
             replace(self, alpha=a, regularisation=r, dimension=d)

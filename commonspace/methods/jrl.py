@@ -105,7 +105,7 @@ class JRL:
                 candidate.sparsity,
             )
             parts = zip(columns.items(), np.split(P, ends), strict=True)
-            return LinearNetwork.of({name: one.mapped(part) for (name, one), part in parts})
+            return LinearNetwork.from_maps({name: one.mapped(part) for (name, one), part in parts})
 
         candidates = [
             replace(self, sparsity=s, graph=g)

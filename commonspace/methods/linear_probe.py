@@ -63,7 +63,7 @@ class LinearProbe:
         def build(candidate: "LinearProbe") -> LinearNetwork:
             assert candidate.regularisation is not None
             share = candidate.regularisation
-            return LinearNetwork.of(
+            return LinearNetwork.from_maps(
                 {name: view.mapped(_regression(view, share)) for name, view in views.items()}
             )
 

@@ -75,7 +75,9 @@ class MCCA:
         def build(candidate: "MCCA") -> LinearNetwork:
             some = solve(candidate.regularisation)[:, : candidate.dimension]
             parts = stacked(views, some)
-            return LinearNetwork.of({name: views[name].mapped(parts[name]) for name in views})
+            return LinearNetwork.from_maps(
+                {name: views[name].mapped(parts[name]) for name in views}
+            )
 
         candidates = [
             replace(self, regularisation=r, dimension=d)

@@ -96,7 +96,9 @@ class MvDA:
             assert candidate.consistency is not None
             denominator = shrunk(S_W, candidate.regularisation) + candidate.consistency * penalty
             parts = stacked(views, discriminant_directions(denominator, H))
-            return LinearNetwork.of({name: views[name].mapped(parts[name]) for name in views})
+            return LinearNetwork.from_maps(
+                {name: views[name].mapped(parts[name]) for name in views}
+            )
 
         candidates = [
             replace(self, consistency=v, regularisation=r)

@@ -163,8 +163,8 @@ class PosteriorMatching(Descent):
             classes=len(train.class_names),
             landmarks={name: len(one.landmarks) for name, one in kernels.machines.items()},
             hidden_dim=self.hidden_dim,
-            instance=self.embedding_dim if pairs else 0,
-            several=several,
+            instance_dim=self.embedding_dim if pairs else 0,
+            multi_label=several,
             mixture=self.mixture,
         )
 

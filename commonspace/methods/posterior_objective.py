@@ -46,17 +46,17 @@ class PosteriorObjective:
         assert isinstance(network, PosteriorNetwork)
         assert batch.rows is not None
         beliefs, things = self.beliefs[batch.rows], self.things[batch.rows]
-        rescaled = {name: network.rescaled(name, given) for name, given in batch.inputs.items()}
+        rescaled = {name: network.rescale(name, given) for name, given in batch.inputs.items()}
         logits = {name: network.logits(name, x).float() for name, x in rescaled.items()}
         kind = nothing(logits)
         for name, found in logits.items():
             wanted = beliefs[batch.present[name]]
             known = wanted.any(dim=1)
             if known.any():
-                kind = kind + _class_loss(found[known], wanted[known], network.config.several)
+                kind = kind + _class_loss(found[known], wanted[known], network.config.multi_label)
         if not network.has_instance_block:
             return {"loss": kind, "kind": kind}
-        z = {name: network.instance(name, x) for name, x in rescaled.items()}
+        z = {name: network.instance_vectors(name, x) for name, x in rescaled.items()}
         thing = nothing(z)
         scale = network.log_scale.clamp(max=4.6).exp()  # 100 at most, as in CLIP
         for one, other in combinations(z, 2):
@@ -118,12 +118,12 @@ class Weighing:
             known = self.validation.labels[there].any(dim=1)
             labels = self.validation.labels[there][known]
             parts = [
-                (network.logits(name, x).float(), network.experts(name, x)[0])
+                (network.logits(name, x).float(), network.expert_posteriors(name, x)[0])
                 for part in self.validation.parts(name, 512)
-                for x in [network.rescaled(name, part)]
+                for x in [network.rescale(name, part)]
             ]
             logits, kernel = (torch.cat(one)[known] for one in zip(*parts, strict=True))
-            several = network.config.several
+            several = network.config.multi_label
             losses = [
                 float(_class_loss(logits / t, _shares(labels, several), several))
                 for t in TEMPERATURES

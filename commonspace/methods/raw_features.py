@@ -55,4 +55,4 @@ class RawFeatures:
                 advice="take a method that learns a common space; the floor is then probe",
             )
         maps = {name: AffineMap(np.zeros(size), np.eye(size)) for name, size in sizes.items()}
-        return fitting.choose(self, [self], lambda _: LinearNetwork.of(maps), run)
+        return fitting.choose(self, [self], lambda _: LinearNetwork.from_maps(maps), run)

@@ -100,7 +100,9 @@ class SemanticMatching:
                 W, b = one.regression.fit(candidate.C, near)
                 fitted[modality, r] = W, b
                 maps[modality] = AffineMap(one.map.shift, one.map.matrix @ W, b)
-            return LinearNetwork.of(maps, "softmax", normalised=self.similarity == "correlation")
+            return LinearNetwork.from_maps(
+                maps, "softmax", normalized=self.similarity == "correlation"
+            )
 
         inputs = _projections(train) if self.canonical else _features(train)
         shares = to_try(self.regularisation, REGULARISATION) if self.canonical else (None,)

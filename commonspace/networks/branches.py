@@ -1,8 +1,4 @@
-"""A plain network of branches: a backbone and a few fully connected layers for each modality.
-
-What the methods add, a classifier, a decoder, a temperature, are heads that the space does not
-need. It knows nothing of losses, of training, or of where its input comes from.
-"""
+"""Multi-branch network: a backbone and fully connected layers for each modality."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.networks.heads import ACTIVATIONS, Activation, head_from_config, layers
+from commonspace.networks.heads import ACTIVATIONS, Activation, fully_connected, head_from_config
 from commonspace.networks.linear import FixedMap
 from commonspace.networks.multi_branch import MultiBranchNetwork
 
@@ -20,20 +16,20 @@ __all__ = ["BranchesConfig", "BranchesNetwork"]
 
 @dataclass(frozen=True)
 class BranchesConfig:
-    """All that is needed to build the network again.
+    """Settings of a ``BranchesNetwork``.
 
     Args:
-        backbones: modality name -> description of its backbone, ``{"kind": ..., ...}``.
-        hidden_dim: the size of each hidden layer of a branch.
+        backbones: Modality -> description of its backbone, ``{"kind": ..., ...}``.
+        hidden_dim: Size of each hidden layer of a branch.
         embedding_dim: d, the size of the last layer.
-        depth: hidden layers in each branch, at least 1.
-        activation: after each hidden layer.
-        activate_last: whether it follows the last layer too.
-        shared: whether the last layer is one and the same for all modalities.
-        decoded: whether each branch has a way back, from d to the features of its backbone.
-        heads: name -> description of a head, ``{"kind": ..., ...}``.
-        projected: k, the size of a map of each modality that follows and is set from outside: the
-            space is then that of its results; None: there is none.
+        depth: Number of hidden layers of each branch, >= 1.
+        activation: Activation after each hidden layer.
+        activate_last: Whether the activation also follows the last layer.
+        shared: Whether all modalities share one last layer.
+        decoded: Whether each branch has a decoder from d to the features of its backbone.
+        heads: Name -> description of a head that is used only during training.
+        projected: k, the size of a fixed affine map after each branch, whose results are the
+            embeddings; None: no map.
     """
 
     backbones: Mapping[str, Mapping[str, Any]]
@@ -49,43 +45,43 @@ class BranchesConfig:
 
 
 class BranchesNetwork(MultiBranchNetwork):
-    """A branch for each modality, with the last layer shared or not.
+    """Fully connected layers on a backbone for each modality, with an optional shared last layer.
 
-        h = a(W_m f_m(x) + b_m), as often as there are hidden layers     f_m: the backbone
-        u = V h + c                                                      the last layer
-        embedded as u / ||u||, or as P_m'(u - n_m) at length 1           the map from outside
+        h = a(W_m f_m(x) + b_m), once for each hidden layer      f_m: the backbone
+        u = V h + c                                              the last layer
+        embedding: u / ||u||, or P_m'(u - n_m) scaled to length 1 with a fixed map
+
+    Weights are drawn from torch's global generator.
 
     Args:
-        config: sizes, backbones and options.
+        config: Sizes, backbones and options.
     """
 
-    kind = "branches"
     config: BranchesConfig
 
     def __init__(self, config: BranchesConfig) -> None:
-        """Build the layers with fresh weights from torch's global generator."""
         super().__init__(config)
         hidden = [config.hidden_dim] * config.depth
-        ends = hidden if config.shared else [*hidden, config.embedding_dim]
+        outputs = hidden if config.shared else [*hidden, config.embedding_dim]
         sizes = [int(backbone.size) for backbone in self.backbones]  # type: ignore[arg-type]
-        self.branches = nn.ModuleList(layers([size, *ends], config.activation) for size in sizes)
-        between = ACTIVATIONS[config.activation]
-        self.last = nn.Sequential(
-            *(
-                [between(), nn.Linear(config.hidden_dim, config.embedding_dim)]
-                if config.shared
-                else []
-            ),
-            *([between()] if config.activate_last else []),
+        self.branches = nn.ModuleList(
+            fully_connected([size, *outputs], config.activation) for size in sizes
         )
+        activation = ACTIVATIONS[config.activation]
+        self.last = nn.Sequential()
+        if config.shared:
+            self.last.append(activation())
+            self.last.append(nn.Linear(config.hidden_dim, config.embedding_dim))
+        if config.activate_last:
+            self.last.append(activation())
         self.decoders = nn.ModuleList(
-            layers([config.embedding_dim, *hidden, size], config.activation)
+            fully_connected([config.embedding_dim, *hidden, size], config.activation)
             for size in (sizes if config.decoded else [])
         )
         self.heads = nn.ModuleDict(
             {
-                name: head_from_config(one, config.embedding_dim)
-                for name, one in config.heads.items()
+                name: head_from_config(head, config.embedding_dim)
+                for name, head in config.heads.items()
             }
         )
         self.maps = nn.ModuleList()
@@ -94,29 +90,29 @@ class BranchesNetwork(MultiBranchNetwork):
 
     @property
     def dimension(self) -> int:
-        """The size of the common space."""
+        """The embedding dimension."""
         return self.config.embedding_dim if self.config.projected is None else self.config.projected
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the representations of each modality of a batch.
+        """Return u for each modality of a batch.
 
         Args:
-            inputs: modality name -> (n_m, ...) input of its backbone.
+            inputs: Modality -> (n_m, ...) input of its backbone.
 
         Returns:
-            Modality name -> (n_m, d) float32, u.
+            Modality -> (n_m, d) float32.
         """
         return {name: self.represent(name, batch) for name, batch in inputs.items()}
 
     def represent(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return u for one modality: (n, d) float32, neither scaled nor shifted."""
+        """Return u for one modality: (n, d) float32, before the fixed map and normalization."""
         return self.project(modality, self.backbone(modality)(inputs))
 
     def project(self, modality: str, features: Tensor) -> Tensor:
-        """Return u for the features of a backbone.
+        """Return u for features of a backbone.
 
         Args:
-            modality: the branch.
+            modality: The branch.
             features: (n, size) floats.
 
         Returns:
@@ -126,10 +122,10 @@ class BranchesNetwork(MultiBranchNetwork):
         return u.float()
 
     def decode(self, modality: str, representations: Tensor) -> Tensor:
-        """Return features that the decoder of a branch makes of representations.
+        """Return the features that the decoder of a branch computes.
 
         Args:
-            modality: the branch.
+            modality: The branch.
             representations: (n, d) floats, of any modality.
 
         Returns:
@@ -138,22 +134,22 @@ class BranchesNetwork(MultiBranchNetwork):
         features: Tensor = self.decoders[self._numbers[modality]](representations)
         return features.float()
 
-    def map_of(self, modality: str) -> FixedMap:
-        """Return the map that follows a branch, to be set."""
-        one = self.maps[self._numbers[modality]]
-        assert isinstance(one, FixedMap)
-        return one
+    def fixed_map(self, modality: str) -> FixedMap:
+        """Return the fixed map after a branch."""
+        fixed = self.maps[self._numbers[modality]]
+        assert isinstance(fixed, FixedMap)
+        return fixed
 
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return (n, d) float32 vectors of length 1, whose inner product is the cosine."""
+        """Return (n, d) float32 embeddings of unit length, whose inner product is the cosine."""
         u = self.represent(modality, inputs)
-        return normalize(self.map_of(modality)(u) if self.maps else u)
+        return normalize(self.fixed_map(modality)(u) if self.maps else u)
 
     def to_config(self) -> dict[str, Any]:
-        """Return a description, fit for JSON, from which ``from_config`` builds it again."""
+        """Return the settings as JSON values."""
         return asdict(self.config)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "BranchesNetwork":
-        """Build the network that ``to_config`` described, with fresh weights."""
+        """Build the network with fresh weights from what ``to_config`` returned."""
         return cls(BranchesConfig(**config))

@@ -1,8 +1,4 @@
-"""What may follow a branch while it is trained, and says nothing to the space afterwards.
-
-A head reads representations of the common space. Which heads a network has stands in its config
-file, as a kind and plain numbers.
-"""
+"""Heads that follow a branch during training only: classifiers, a temperature, fixed projections."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,34 +10,36 @@ from torch import Tensor, nn
 
 from commonspace.errors import SpaceError
 
-__all__ = ["HEADS", "Activation", "Orthonormal", "Scale", "head_from_config", "layers"]
+__all__ = ["HEADS", "Activation", "Orthonormal", "Scale", "fully_connected", "head_from_config"]
 
 Activation = Literal["relu", "tanh"]
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 LARGEST_SCALE = 100.0
-"""Radford et al. hold the learnt scale below this, so that no sample is worth too much."""
+"""Upper limit of the learned scale, as in Radford et al., so that no sample dominates."""
 
 
-def layers(sizes: Sequence[int], activation: Activation = "relu") -> nn.Sequential:
-    """Return fully connected layers with an activation between each two of them.
+def fully_connected(sizes: Sequence[int], activation: Activation = "relu") -> nn.Sequential:
+    """Return fully connected layers with an activation between them.
 
     Args:
-        sizes: of the input, of what each layer gives.
+        sizes: Size of the input, then of the output of each layer.
         activation: "relu" or "tanh".
     """
-    steps: list[nn.Module] = []
+    modules: list[nn.Module] = []
     for source, target in pairwise(sizes):
-        steps += [nn.Linear(source, target), ACTIVATIONS[activation]()]
-    return nn.Sequential(*steps[:-1])
+        modules += [nn.Linear(source, target), ACTIVATIONS[activation]()]
+    return nn.Sequential(*modules[:-1])
 
 
 class Scale(nn.Module):
-    """One learnt number above 0, by which cosines are multiplied: one over the temperature.
+    """A learned factor of cosine similarities: one over the temperature.
+
+    Its logarithm is the parameter, so that the factor stays above 0.
 
     Args:
-        temperature: where it begins, above 0.
+        temperature: Initial temperature, > 0.
 
     Example:
         >>> Scale(temperature=0.5)().detach()
@@ -49,36 +47,36 @@ class Scale(nn.Module):
     """
 
     def __init__(self, temperature: float) -> None:
-        """Keep its logarithm, so that it stays above 0."""
         super().__init__()
         self.logarithm = nn.Parameter(torch.tensor(-math.log(temperature)))
 
     def forward(self) -> Tensor:
-        """Return the scale, a scalar of at most ``LARGEST_SCALE``."""
+        """Return the factor, a scalar of at most ``LARGEST_SCALE``."""
         return self.logarithm.exp().clamp(max=LARGEST_SCALE)
 
 
 class Orthonormal(nn.Module):
-    """The product with a fixed matrix of orthonormal columns, drawn evenly among all of them.
+    """Projection onto a fixed random matrix with orthonormal columns.
+
+    The matrix is drawn uniformly, from torch's global generator.
 
     Args:
-        size: d, length of a representation.
-        columns: c, at most d.
+        size: d, the size of a representation.
+        columns: c <= d.
     """
 
     def __init__(self, size: int, columns: int) -> None:
-        """Draw the matrix from torch's global generator."""
         super().__init__()
         matrix = nn.init.orthogonal_(torch.empty(size, columns))
         self.matrix = nn.Parameter(matrix, requires_grad=False)
 
     def forward(self, representations: Tensor) -> Tensor:
-        """Return (n, c) for (n, d): the coordinate along each column."""
+        """Return the (n, c) coordinates of (n, d) representations along the columns."""
         return representations @ self.matrix
 
 
 HEADS: dict[str, Callable[..., nn.Module]] = {
-    "layers": lambda size, sizes, activation="relu": layers([size, *sizes], activation),
+    "layers": lambda size, sizes, activation="relu": fully_connected([size, *sizes], activation),
     "scale": lambda size, temperature: Scale(temperature),
     "orthonormal": Orthonormal,
 }
@@ -88,26 +86,26 @@ def head_from_config(config: Mapping[str, Any], size: int) -> nn.Module:
     """Build a head with fresh weights.
 
     Args:
-        config: ``{"kind": name in HEADS, ...}``, the rest being its arguments.
-        size: d, length of the representations that it reads.
+        config: ``{"kind": a key of HEADS, ...}``; the other keys are the arguments.
+        size: d, the size of the representations.
 
     Raises:
-        SpaceError: the kind is unknown, or the arguments are not its own.
+        SpaceError: If the kind is unknown, or the arguments do not fit it.
     """
-    settings = dict(config)
-    kind = settings.pop("kind", None)
+    arguments = dict(config)
+    kind = arguments.pop("kind", None)
     if kind not in HEADS:
         raise SpaceError(
-            "the description of a network names an unknown head",
+            "the config of a network has an unknown head",
             expected=", ".join(HEADS),
             found=repr(kind),
-            advice="the space may come from a newer version of commonspace: update it",
+            advice="the model may come from a newer version of commonspace: update commonspace",
         )
     try:
-        return HEADS[kind](size, **settings)
+        return HEADS[kind](size, **arguments)
     except (TypeError, ValueError) as exc:
         raise SpaceError(
-            f"the description of the head {kind!r} does not fit",
-            found=f"{settings} ({exc})",
-            advice="the space may come from another version of commonspace",
+            f"the arguments of the head {kind!r} do not fit",
+            found=f"{arguments} ({exc})",
+            advice="the model may come from another version of commonspace",
         ) from exc

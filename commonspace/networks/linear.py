@@ -1,7 +1,4 @@
-"""One affine map for each modality, what methods in closed form end in.
-
-It knows nothing of how the maps were found.
-"""
+"""Linear network: one affine map for each modality, as computed by methods in closed form."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,10 +17,10 @@ Activation = Literal["identity", "softmax"]
 
 @dataclass(frozen=True)
 class AffineMap:
-    """The map x -> W'(x - m) + b of one modality, as it was found.
+    """The map x -> W'(x - m) + b of one modality.
 
     Args:
-        shift: (size,) float64, m: usually the mean over the training part.
+        shift: (size,) float64, m, usually the mean over the training split.
         matrix: (size, d) float64, W.
         bias: (d,) float64, b; None for zero.
     """
@@ -35,129 +32,125 @@ class AffineMap:
 
 @dataclass(frozen=True)
 class LinearConfig:
-    """All that is needed to build the network again, save for its weights.
+    """Settings of a ``LinearNetwork``.
 
     Args:
-        sizes: modality name -> size of its features.
-        dimension: d, the size of the common space.
-        activation: "softmax" turns what the maps give into class posteriors.
-        normalised: whether vectors are brought to unit length, so that the inner product is the
+        sizes: Modality -> size of its features.
+        dimension: d, the embedding dimension.
+        activation: "softmax" turns the results of the maps into class posteriors.
+        normalized: Whether embeddings are scaled to unit length, so that the inner product is the
             cosine.
     """
 
     sizes: Mapping[str, int]
     dimension: int
     activation: Activation = "identity"
-    normalised: bool = True
+    normalized: bool = True
 
 
 class LinearNetwork(nn.Module):
-    """An affine map for each modality, then nothing or a softmax, then unit length or not.
+    """An affine map for each modality, with an optional softmax and normalization.
 
-        u = a(W_m'(x - m_m) + b_m),    embedded as u / ||u||, or as u
+        u = a(W_m'(x - m_m) + b_m),    embedding: u / ||u||, or u
 
-    The shift is taken off before the product, which keeps the digits of float32 where features
-    lie far from zero.
+    The shift is subtracted before the product, which keeps the precision of float32 for features
+    far from zero. Weights are zero until they are set or loaded.
 
     Args:
-        config: sizes and options; the weights are zero until they are set or loaded.
+        config: Sizes and options.
 
     Example:
         >>> maps = {"image": AffineMap(np.ones(2), np.eye(2)), "text": AffineMap(np.zeros(1),
         ...     np.array([[3.0, 4.0]]))}
-        >>> LinearNetwork.of(maps).embed("text", torch.ones(1, 1))
+        >>> LinearNetwork.from_maps(maps).embed("text", torch.ones(1, 1))
         tensor([[0.6000, 0.8000]])
     """
 
-    kind = "linear"
-
     def __init__(self, config: LinearConfig) -> None:
-        """Build the maps, all zero."""
         super().__init__()
         self.config = config
-        # By number, for torch takes neither "a.b" nor "type" for the name of a module.
+        # Numbers, since torch accepts neither "a.b" nor "type" as the name of a module.
         self._numbers = {name: number for number, name in enumerate(config.sizes)}
         self.maps = nn.ModuleList(
             FixedMap(size, config.dimension) for size in config.sizes.values()
         )
 
     @classmethod
-    def of(
+    def from_maps(
         cls,
         maps: Mapping[str, AffineMap],
         activation: Activation = "identity",
         *,
-        normalised: bool = True,
+        normalized: bool = True,
     ) -> "LinearNetwork":
-        """Build the network with these maps.
+        """Build the network with the given maps.
 
         Args:
-            maps: modality name -> map; all into one dimension.
-            activation: what follows the maps.
-            normalised: whether vectors are brought to unit length.
+            maps: Modality -> map; all have the same output dimension.
+            activation: "identity" or "softmax", after the maps.
+            normalized: Whether embeddings are scaled to unit length.
         """
-        sizes = {name: len(one.matrix) for name, one in maps.items()}
-        (dimension,) = {one.matrix.shape[1] for one in maps.values()}
-        network = cls(LinearConfig(sizes, dimension, activation, normalised))
-        for module, one in zip(network.maps, maps.values(), strict=True):
+        sizes = {name: len(affine.matrix) for name, affine in maps.items()}
+        (dimension,) = {affine.matrix.shape[1] for affine in maps.values()}
+        network = cls(LinearConfig(sizes, dimension, activation, normalized))
+        for module, affine in zip(network.maps, maps.values(), strict=True):
             assert isinstance(module, FixedMap)
-            module.set(one)
+            module.set(affine)
         return network
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The names of the maps, in order."""
+        """The modalities, in the order of the maps."""
         return tuple(self.config.sizes)
 
     @property
     def dimension(self) -> int:
-        """d, the size of the common space."""
+        """d, the embedding dimension."""
         return self.config.dimension
 
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return (n, d) float32 vectors whose inner product is the score.
+        """Return (n, d) float32 embeddings, whose inner product is the score.
 
         Args:
-            modality: which map.
+            modality: Selects the map.
             inputs: (n, size) float32 features.
         """
         u: Tensor = self.maps[self._numbers[modality]](inputs)
         if self.config.activation == "softmax":
             u = u.softmax(dim=1)
-        return normalize(u) if self.config.normalised else u
+        return normalize(u) if self.config.normalized else u
 
     def to_config(self) -> dict[str, Any]:
-        """Return a description, fit for JSON, from which ``from_config`` builds it again."""
+        """Return the settings as JSON values."""
         return asdict(self.config)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "LinearNetwork":
-        """Build the network that ``to_config`` described; its weights are zero."""
+        """Build the network from what ``to_config`` returned; its weights are zero."""
         return cls(LinearConfig(**config))
 
 
 class FixedMap(nn.Module):
-    """The map x -> W'(x - m) + b, set from outside and never learnt by descent.
+    """An affine map x -> W'(x - m) + b that is computed, not trained by gradient descent.
 
     Args:
-        size: length of x.
-        dimension: d, length of what it gives.
+        size: Length of x.
+        dimension: d, the length of the result.
     """
 
     def __init__(self, size: int, dimension: int) -> None:
-        """Begin with zeros."""
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(size), requires_grad=False)
         self.matrix = nn.Parameter(torch.zeros(size, dimension), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(dimension), requires_grad=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return (n, d) float32 for (n, size)."""
+        """Return (n, d) float32 for (n, size) inputs."""
         return torch.addmm(self.bias, inputs - self.shift, self.matrix)
 
-    def set(self, given: AffineMap) -> None:
-        """Take over a map, rounded to float32."""
-        self.shift.copy_(torch.from_numpy(given.shift))
-        self.matrix.copy_(torch.from_numpy(given.matrix))
-        if given.bias is not None:
-            self.bias.copy_(torch.from_numpy(given.bias))
+    def set(self, affine: AffineMap) -> None:
+        """Set the weights, rounded to float32."""
+        self.shift.copy_(torch.from_numpy(affine.shift))
+        self.matrix.copy_(torch.from_numpy(affine.matrix))
+        if affine.bias is not None:
+            self.bias.copy_(torch.from_numpy(affine.bias))

@@ -1,7 +1,4 @@
-"""What networks of branches have in common: a backbone for each modality, by any name it may have.
-
-It knows nothing of what follows the backbones.
-"""
+"""Base class of networks with a backbone for each modality."""
 
 from collections.abc import Mapping
 from dataclasses import Field
@@ -9,55 +6,55 @@ from typing import Any, ClassVar, Protocol
 
 from torch import nn
 
-from commonspace.networks.backbones import backbone_from_config
+from commonspace.networks.backbones.build import backbone_from_config
 
 __all__ = ["MultiBranchConfig", "MultiBranchNetwork"]
 
 
 class MultiBranchConfig(Protocol):
-    """A frozen dataclass with all that is needed to build the network again."""
+    """A frozen dataclass with all settings of a network."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def backbones(self) -> Mapping[str, Mapping[str, Any]]:
-        """Modality name -> description of its backbone, ``{"kind": ..., ...}``."""
+        """Modality -> description of its backbone, ``{"kind": ..., ...}``."""
 
 
 class MultiBranchNetwork(nn.Module):
-    """The base of networks that begin with a backbone for each modality.
+    """Base class of networks that start with a backbone for each modality.
 
-    Its subclasses are built from their config alone, as ``Subclass(config)``.
+    Subclasses are built from their config alone, as ``Subclass(config)``. Branches are numbered in
+    the order of ``config.backbones``.
 
     Args:
-        config: says which backbones.
+        config: Dataclass that describes the backbones.
     """
 
     config: MultiBranchConfig
 
     def __init__(self, config: MultiBranchConfig) -> None:
-        """Build the backbones with fresh weights from torch's global generator."""
         super().__init__()
         self.config = config
-        # By number, for torch takes neither "a.b" nor "type" for the name of a module.
+        # Numbers, since torch accepts neither "a.b" nor "type" as the name of a module.
         self._numbers = {name: number for number, name in enumerate(config.backbones)}
         self.backbones = nn.ModuleList(map(backbone_from_config, config.backbones.values()))
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The names of the branches, in order."""
+        """The modalities, in the order of the branches."""
         return tuple(self.config.backbones)
 
     def backbone(self, modality: str) -> nn.Module:
-        """Return the backbone of a branch."""
+        """Return the backbone of a modality."""
         return self.backbones[self._numbers[modality]]
 
-    def put_backbone(self, modality: str, backbone: nn.Module) -> None:
-        """Put a backbone with weights of its own in place of the one that the config built.
+    def replace_backbone(self, modality: str, backbone: nn.Module) -> None:
+        """Replace the backbone of a modality, for example by one with pretrained weights.
 
         Args:
-            modality: the branch.
-            backbone: built from the same description.
+            modality: The branch.
+            backbone: Built from the same description, so that its ``size`` is the same.
         """
         assert backbone.size == self.backbone(modality).size
         self.backbones[self._numbers[modality]] = backbone

@@ -1,7 +1,4 @@
-"""The network of posterior matching: what each item is, and which one it is, in one vector.
-
-It knows nothing of how its parts were found.
-"""
+"""Network of posterior matching: class posteriors, and an instance block for individual items."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,72 +9,79 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.networks.kernel_machine import KernelMachine
 from commonspace.networks.multi_branch import MultiBranchNetwork
 
-__all__ = ["DOUBT", "FINEST", "PosteriorConfig", "PosteriorNetwork", "Rescaled"]
+__all__ = [
+    "MAX_INSTANCE_WEIGHT",
+    "UNCERTAINTY_WEIGHT",
+    "FeatureScaling",
+    "KernelMachine",
+    "PosteriorConfig",
+    "PosteriorNetwork",
+]
 
-FINEST = 0.8
-"""The weight of the instance block at instance_weight 1: the very thing still is of its kind."""
+MAX_INSTANCE_WEIGHT = 0.8
+"""Weight of the instance block at ``instance_weight`` 1: an exact item is still of its class."""
 
-DOUBT = 0.5
-"""How much an item whose class is in doubt is forgiven where the very thing is asked for."""
+UNCERTAINTY_WEIGHT = 0.5
+"""Bonus for items of uncertain class in instance-level queries."""
 
 
 @dataclass(frozen=True)
 class PosteriorConfig:
-    """All that is needed to build the network again, save for its weights.
+    """Settings of a ``PosteriorNetwork``.
 
     Args:
-        backbones: modality name -> description of its backbone.
+        backbones: Modality -> description of its backbone, ``{"kind": ..., ...}``.
         classes: c, the number of classes.
-        landmarks: modality name -> points of its kernel machine.
-        hidden_dim: the size of the hidden layers.
-        instance: the size of the instance block; 0 leaves it out.
-        several: whether an item may carry several classes, each with a probability of its own.
-        mixture: the weight of the instance block in the vectors as they are, above 0.
+        landmarks: Modality -> number of landmarks of its kernel machine.
+        hidden_dim: Size of the hidden layers.
+        instance_dim: Size of the instance block; 0: no instance block.
+        multi_label: Whether an item may have several classes, with independent probabilities.
+        mixture: Weight of the instance block in stored embeddings, > 0.
     """
 
     backbones: Mapping[str, Mapping[str, Any]]
     classes: int
     landmarks: Mapping[str, int]
     hidden_dim: int
-    instance: int
-    several: bool = False
+    instance_dim: int
+    multi_label: bool = False
     mixture: float = 0.03
 
 
 class PosteriorNetwork(MultiBranchNetwork):
-    """Class posteriors p, and unit vectors z that tell items of one class apart.
+    """Class posteriors p, and unit vectors z that distinguish items of one class.
 
         p = (1 - s_m) a(kernel machine_m(x)) + s_m a(network_m(x) / t_m),   a: softmax, or sigmoid
         z = instance_m(x) / ||instance_m(x)||
-        u = 1 - ||p||, the doubt: 0 where the class is certain
-        vector = [sqrt(1 - w) p ; sqrt(w) z ; sqrt(w) u]
+        u = 1 - ||p||, the uncertainty: 0 where the class is certain
+        embedding = [sqrt(1 - w) p ; sqrt(w) z ; sqrt(w) u]
 
-    with m the modality, x its features after ``Rescaled``, s the share of the network, and t its
-    temperature. The inner product of two vectors is (1 - w) p'q + w z'y but for the product of two
-    doubts. ``as_queries(vectors, g)`` makes of p and z queries that ask the same items q, y for
+    with m the modality, x its features after ``FeatureScaling``, s the share of the network, and t
+    its temperature. The inner product of two embeddings is (1 - w) p'q + w z'y, plus the product
+    of their uncertainties. ``as_queries(vectors, g)`` turns embeddings of queries p, z into vectors
+    whose score for items q, y is
 
-        (1 - w) p'q + w p'p (z'y + DOUBT u),    w = g FINEST, u the doubt of the item
+        (1 - w) p'q + w p'p (z'y + U u),    w = g MAX_INSTANCE_WEIGHT,  U = UNCERTAINTY_WEIGHT
 
-    An item that is like the query in all has p'q = p'p and z'y = 1: with p'p before it, the second
-    block counts beside the first alike for queries of a certain and of an uncertain class. Without
-    u a picture of an uncertain class would stand behind all certain ones of the class that is
-    asked for, however well z'y agrees.
+    with u the uncertainty of the item. An item that equals the query has p'q = p'p and z'y = 1:
+    with the factor p'p, both blocks have the same relative weight for queries of a certain and of
+    an uncertain class. Without u, an image of uncertain class would rank below all certain images
+    of the query's class, however well z'y agrees.
+
+    Weights are drawn from torch's global generator; kernel machines start at zero.
 
     Args:
-        config: sizes and options.
+        config: Sizes and options.
     """
 
-    kind = "posterior"
     config: PosteriorConfig
 
     def __init__(self, config: PosteriorConfig) -> None:
-        """Build all layers, with fresh weights from torch's global generator."""
         super().__init__(config)
         sizes = {name: int(self.backbone(name).size) for name in config.backbones}  # type: ignore[arg-type]
-        self.scales = nn.ModuleList(Rescaled(size) for size in sizes.values())
+        self.scales = nn.ModuleList(FeatureScaling(size) for size in sizes.values())
         self.kernels = nn.ModuleList(
             KernelMachine(size, config.landmarks[name], config.classes)
             for name, size in sizes.items()
@@ -87,118 +91,122 @@ class PosteriorNetwork(MultiBranchNetwork):
             for size in sizes.values()
         )
         self.instances = nn.ModuleList(
-            _perceptron(size, 2 * config.hidden_dim, config.instance, dropout=0.3)
+            _perceptron(size, 2 * config.hidden_dim, config.instance_dim, dropout=0.3)
             for size in sizes.values()
-            if config.instance
+            if config.instance_dim
         )
         self.register_buffer("shares", torch.full((len(sizes),), 0.5))
         self.register_buffer("temperatures", torch.ones(len(sizes)))
-        self.log_scale = nn.Parameter(torch.tensor(2.7))  # of the contrast: 1 / 0.067
+        self.log_scale = nn.Parameter(torch.tensor(2.7))  # of the instance loss: 1 / 0.067
         self.shares: Tensor
         self.temperatures: Tensor
 
     @property
     def dimension(self) -> int:
-        """The number of classes, and, behind, the size of the instance block and its doubt."""
-        return self.config.classes + (self.config.instance + 1 if self.has_instance_block else 0)
+        """The number of classes, plus the size of the instance block and its uncertainty."""
+        instance = self.config.instance_dim + 1 if self.has_instance_block else 0
+        return self.config.classes + instance
 
     @property
     def has_instance_block(self) -> bool:
-        """Whether there is an instance block."""
-        return self.config.instance > 0
+        """Whether embeddings have an instance block, so that ``as_queries`` is supported."""
+        return self.config.instance_dim > 0
 
-    def scale(self, modality: str) -> "Rescaled":
-        """Return what brings the features of a modality to variance 1, each or on average."""
+    def scale(self, modality: str) -> "FeatureScaling":
+        """Return the scaling of the features of a modality."""
         scale = self.scales[self._numbers[modality]]
-        assert isinstance(scale, Rescaled)
+        assert isinstance(scale, FeatureScaling)
         return scale
 
-    def kernel(self, modality: str) -> KernelMachine:
+    def kernel(self, modality: str) -> "KernelMachine":
         """Return the kernel machine of a modality."""
         kernel = self.kernels[self._numbers[modality]]
         assert isinstance(kernel, KernelMachine)
         return kernel
 
-    def rescaled(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return (n, size) features of variance 1, each or on average: what all parts read."""
+    def rescale(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return (n, size) scaled features, the input of all other parts."""
         features: Tensor = self.scale(modality)(self.backbone(modality)(inputs).float())
         return features
 
     def logits(self, modality: str, rescaled: Tensor) -> Tensor:
-        """Return (n, c), of the network, before its temperature."""
-        found: Tensor = self.networks[self._numbers[modality]](rescaled)
-        return found
+        """Return the (n, c) logits of the network, before its temperature."""
+        logits: Tensor = self.networks[self._numbers[modality]](rescaled)
+        return logits
 
-    def instance(self, modality: str, rescaled: Tensor) -> Tensor:
-        """Return z, (n, instance), of unit length."""
+    def instance_vectors(self, modality: str, rescaled: Tensor) -> Tensor:
+        """Return z, (n, instance_dim), of unit length."""
         return normalize(self.instances[self._numbers[modality]](rescaled).float())
 
-    def experts(self, modality: str, rescaled: Tensor) -> tuple[Tensor, Tensor]:
+    def expert_posteriors(self, modality: str, rescaled: Tensor) -> tuple[Tensor, Tensor]:
         """Return the posteriors of the kernel machine and of the network, (n, c) each."""
         number = self._numbers[modality]
         tempered = self.logits(modality, rescaled).float() / self.temperatures[number]
-        activate = torch.sigmoid if self.config.several else _softmax
+        activate = torch.sigmoid if self.config.multi_label else _softmax
         return activate(self.kernel(modality)(rescaled)), activate(tempered)
 
     def posterior(self, modality: str, rescaled: Tensor) -> Tensor:
-        """Return p, (n, c), in [0, 1]; each row adds up to 1 where an item has one class."""
-        kernel, network = self.experts(modality, rescaled)
+        """Return p, (n, c), in [0, 1]; rows sum to 1 unless ``multi_label``."""
+        kernel, network = self.expert_posteriors(modality, rescaled)
         return torch.lerp(kernel, network, self.shares[self._numbers[modality]])
 
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return (n, d) float32 vectors whose inner product is the score.
+        """Return (n, d) float32 embeddings, whose inner product is the score.
 
         Args:
-            modality: which branch.
+            modality: The branch.
             inputs: (n, ...) input of its backbone.
         """
-        rescaled = self.rescaled(modality, inputs)
+        rescaled = self.rescale(modality, inputs)
         p = self.posterior(modality, rescaled)
         if not self.has_instance_block:
             return p
         w = self.config.mixture
-        doubt = (1 - p.norm(dim=1, keepdim=True)).clamp(min=0)
-        thing = torch.cat([self.instance(modality, rescaled), doubt], dim=1)
-        return torch.cat([sqrt(1 - w) * p, sqrt(w) * thing], dim=1)
+        uncertainty = (1 - p.norm(dim=1, keepdim=True)).clamp(min=0)
+        instance = torch.cat([self.instance_vectors(modality, rescaled), uncertainty], dim=1)
+        return torch.cat([sqrt(1 - w) * p, sqrt(w) * instance], dim=1)
 
     def as_queries(self, vectors: Tensor, instance_weight: float) -> Tensor:
-        """Return vectors whose inner product with those of items is the score at that instance_weight.
+        """Return query vectors whose inner product with embeddings is the weighted score.
 
-        At 0 the score is p'q, the probability of a shared class.
+        At weight 0 the score is p'q, the probability of a shared class.
 
         Args:
-            vectors: (n, d) float32, as ``embed`` gave them, on any device.
-            instance_weight: g, in [0, 1].
+            vectors: (n, d) float32 from ``embed``, on any device.
+            instance_weight: g, in [0, 1]: 0 ranks by class, 1 by exact item.
 
         Returns:
             (n, d) float32.
         """
-        w, standing = FINEST * instance_weight, self.config.mixture
-        kind, thing = vectors[:, : self.config.classes], vectors[:, self.config.classes : -1]
-        likeness = kind.square().sum(dim=1, keepdim=True) / (1 - standing)  # p'p
-        share = w / sqrt(standing) * likeness
-        asked = [(1 - w) / (1 - standing) * kind, share * thing / sqrt(standing), DOUBT * share]
-        return torch.cat(asked, dim=1)
+        w, stored = MAX_INSTANCE_WEIGHT * instance_weight, self.config.mixture
+        classes, instance = vectors[:, : self.config.classes], vectors[:, self.config.classes : -1]
+        p_norm = classes.square().sum(dim=1, keepdim=True) / (1 - stored)  # p'p
+        share = w / sqrt(stored) * p_norm
+        blocks = [
+            (1 - w) / (1 - stored) * classes,
+            share * instance / sqrt(stored),
+            UNCERTAINTY_WEIGHT * share,
+        ]
+        return torch.cat(blocks, dim=1)
 
     def to_config(self) -> dict[str, Any]:
-        """Return a description, fit for JSON, from which ``from_config`` builds it again."""
+        """Return the settings as JSON values."""
         return asdict(self.config)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "PosteriorNetwork":
-        """Build the network that ``to_config`` described, with fresh weights."""
+        """Build the network with fresh weights from what ``to_config`` returned."""
         return cls(PosteriorConfig(**config))
 
 
-class Rescaled(nn.Module):
-    """Features of comparable size: (sign(x) |x|^r - m) v, with r 1, or 1/2 for what is like counts.
+class FeatureScaling(nn.Module):
+    """Scaling of features: (sign(x) |x|^r - m) v, with r = 1, or r = 1/2 for counts.
 
     Args:
-        size: the number of features.
+        size: Number of features.
     """
 
     def __init__(self, size: int) -> None:
-        """Begin with features as they are."""
         super().__init__()
         self.register_buffer("power", torch.ones(()))
         self.register_buffer("shift", torch.zeros(size))
@@ -212,8 +220,48 @@ class Rescaled(nn.Module):
         return (features.sign() * features.abs().pow(self.power) - self.shift) * self.weight
 
 
+class KernelMachine(nn.Module):
+    """A kernel machine with a Gaussian kernel on fixed landmarks.
+
+        f(x) = A'k(x) + b,   k_j(x) = exp(-g ||x - l_j||^2 / d)
+
+    with landmarks l_j, d features and the width g. Its coefficients are computed in closed form.
+
+    Args:
+        size: d, the number of features.
+        landmarks: Number of landmarks.
+        outputs: Length of f(x).
+
+    Example:
+        >>> machine = KernelMachine(size=2, landmarks=1, outputs=1)
+        >>> machine.coefficients.fill_(1.0), machine.width.fill_(0.5)
+        (tensor([[1.]]), tensor(0.5000))
+        >>> machine(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+        tensor([[1.0000],
+                [0.3679]])
+    """
+
+    def __init__(self, size: int, landmarks: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("landmarks", torch.zeros(landmarks, size))
+        self.register_buffer("coefficients", torch.zeros(landmarks, outputs))
+        self.register_buffer("bias", torch.zeros(outputs))
+        self.register_buffer("width", torch.ones(()))
+        self.landmarks: Tensor
+        self.coefficients: Tensor
+        self.bias: Tensor
+        self.width: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, outputs) for (n, size) features."""
+        squares = x.square().sum(dim=1, keepdim=True) + self.landmarks.square().sum(dim=1)
+        distances = torch.addmm(squares, x, self.landmarks.T, alpha=-2).clamp(min=0)
+        k = torch.exp(distances * (-self.width / x.shape[1]))
+        return torch.addmm(self.bias, k, self.coefficients)
+
+
 def _perceptron(size: int, hidden_dim: int, outputs: int, dropout: float) -> nn.Sequential:
-    """Return one hidden layer; dropout keeps it from learning the training items by heart."""
+    """Return a perceptron with one hidden layer, with dropout against overfitting."""
     return nn.Sequential(
         nn.Dropout(0.2 * dropout + 0.05),
         nn.Linear(size, hidden_dim),

@@ -53,7 +53,7 @@ class Toy:
             blur = self.noise * (1 + epoch) * draw.normal(size=means.shape)
             maps[name] = AffineMap(column.values.mean(axis=0), means**self.power + blur)
             inputs[name] = Vectors(column.size)
-        return CommonSpace(LinearNetwork.of(maps), inputs, train.class_names, {})
+        return CommonSpace(LinearNetwork.from_maps(maps), inputs, train.class_names, {})
 
 
 @dataclass(frozen=True)

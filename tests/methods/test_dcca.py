@@ -48,7 +48,7 @@ def correlations(space: CommonSpace, data: Dataset) -> NDArray[np.float64]:
     assert isinstance(space.network, BranchesNetwork)
     with torch.no_grad():
         one, other = (
-            space.network.map_of(name)(space.network.represent(name, torch.from_numpy(c.values)))
+            space.network.fixed_map(name)(space.network.represent(name, torch.from_numpy(c.values)))
             for name, c in data.columns.items()
             if isinstance(c, Features)
         )

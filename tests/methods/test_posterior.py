@@ -230,8 +230,10 @@ def test_the_share_of_the_network_is_the_most_likely_one(
     Weighing(samples)(network, samples)
     for number, name in enumerate(network.modalities):
         with torch.inference_mode():
-            x = network.rescaled(name, samples.inputs[name])
-            kernel, net = (p[samples.labels > 0].double() for p in network.experts(name, x))
+            x = network.rescale(name, samples.inputs[name])
+            kernel, net = (
+                p[samples.labels > 0].double() for p in network.expert_posteriors(name, x)
+            )
         shares = torch.linspace(0.02, 0.98, 97, dtype=torch.double)
         likely = torch.stack(
             [(s * net + (1 - s) * kernel).log().sum() + s.log() + (1 - s).log() for s in shares]

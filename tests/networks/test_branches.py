@@ -75,7 +75,7 @@ def test_all_options_together_equal_the_formulas() -> None:
     draw = np.random.default_rng(2)
     maps = {name: AffineMap(draw.normal(size=5), draw.normal(size=(5, 4))) for name in BACKBONES}
     for name, one in maps.items():
-        built.map_of(name).set(one)
+        built.fixed_map(name).set(one)
     w = weights(built)
     for number, (name, x) in enumerate(batch.items()):
         h = np.tanh(affine(w, f"branches.{number}.0", x.double().numpy()))

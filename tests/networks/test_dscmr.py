@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
+from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork, closed_form_classifier
 
 BACKBONES = {"image": {"kind": "vectors", "size": 6}, "text": {"kind": "vectors", "size": 3}}
 CONFIG = DSCMRConfig(BACKBONES, classes=4, hidden_dim=10, embedding_dim=5)
@@ -158,3 +160,53 @@ def test_a_config_through_json_builds_the_same_network() -> None:
     batch = inputs()
     for name, output in built(batch).items():
         assert torch.equal(again(batch)[name].prediction, output.prediction)
+
+
+def draw_batch(
+    seed: int, n: int, d: int, c: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    draw = np.random.default_rng(seed)
+    return draw.normal(size=(n, d)), np.eye(c)[draw.integers(c, size=n)]
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 999), n=st.integers(1, 12), d=st.integers(1, 12))
+def test_the_closed_form_is_the_least_squares_solution(seed: int, n: int, d: int) -> None:
+    """With more samples than dimensions, and of least norm with fewer."""
+    U, Y = draw_batch(seed, n, d, 3)
+    expected = np.linalg.lstsq(U, Y, rcond=None)[0]
+    classifier = closed_form_classifier([torch.from_numpy(U)], [torch.from_numpy(Y)])
+    np.testing.assert_allclose(classifier.numpy(), expected, rtol=1e-7, atol=1e-9)
+
+
+def test_with_more_samples_than_dimensions_the_closed_form_is_the_printed_formula() -> None:
+    U, Y = draw_batch(0, 30, 4, 3)
+    expected = np.linalg.inv(U.T @ U) @ U.T @ Y
+    classifier = closed_form_classifier([torch.from_numpy(U)], [torch.from_numpy(Y)])
+    np.testing.assert_allclose(classifier.numpy(), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("sizes", [(30, 20), (3, 30), (2, 3)])
+def test_the_closed_form_adds_up_modalities_of_different_samples(sizes: tuple[int, int]) -> None:
+    (U, Y), (V, Z) = draw_batch(1, sizes[0], 5, 3), draw_batch(2, sizes[1], 5, 3)
+    expected = np.linalg.lstsq(U, Y, rcond=None)[0] + np.linalg.lstsq(V, Z, rcond=None)[0]
+    classifier = closed_form_classifier(
+        [torch.from_numpy(U), torch.from_numpy(V)], [torch.from_numpy(Y), torch.from_numpy(Z)]
+    )
+    np.testing.assert_allclose(classifier.numpy(), expected, rtol=1e-8, atol=1e-10)
+
+
+def test_the_closed_form_is_constant_for_the_gradient_and_keeps_the_type() -> None:
+    U, Y = draw_batch(3, 6, 4, 2)
+    single = torch.from_numpy(U).float().requires_grad_()
+    classifier = closed_form_classifier([single], [torch.from_numpy(Y).float()])
+    assert not classifier.requires_grad
+    assert classifier.dtype == torch.float32
+    expected = np.linalg.lstsq(U, Y, rcond=None)[0]
+    np.testing.assert_allclose(classifier.numpy(), expected, atol=1e-5)
+
+
+def test_representations_of_zeros_have_a_classifier_of_zeros() -> None:
+    """A dead shared layer must not stop a training with an error about a singular matrix."""
+    classifier = closed_form_classifier([torch.zeros(4, 3)], [torch.eye(4)])
+    assert torch.equal(classifier, torch.zeros(3, 4))

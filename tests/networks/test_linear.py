@@ -18,13 +18,13 @@ def maps(draw: np.random.Generator, dimension: int = 3) -> dict[str, AffineMap]:
     }
 
 
-@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize("softmax", [True, False])
-def test_vectors_equal_the_formula_in_float64(softmax: bool, normalised: bool) -> None:
+def test_vectors_equal_the_formula_in_float64(softmax: bool, normalized: bool) -> None:
     draw = np.random.default_rng(0)
     given = maps(draw)
-    network = LinearNetwork.of(
-        given, "softmax" if softmax else "identity", normalised=normalised
+    network = LinearNetwork.from_maps(
+        given, "softmax" if softmax else "identity", normalized=normalized
     ).eval()
     for name, one in given.items():
         x = draw.normal(size=(7, SIZES[name])).astype(np.float32)
@@ -32,7 +32,7 @@ def test_vectors_equal_the_formula_in_float64(softmax: bool, normalised: bool) -
         u = (x.astype(np.float64) - one.shift) @ one.matrix + one.bias
         if softmax:
             u = np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)
-        if normalised:
+        if normalized:
             u = u / np.sqrt((u * u).sum(axis=1, keepdims=True))
         found = network.embed(name, torch.from_numpy(x))
         assert found.dtype == torch.float32
@@ -43,19 +43,19 @@ def test_features_far_from_zero_keep_their_digits() -> None:
     """The shift comes off before the product: 4096 + 1/1024 is exact, and so is what is left."""
     shift, step = 4096.0, 1 / 1024
     one = AffineMap(np.full(2, shift), np.array([[1.0], [1024.0]]))
-    network = LinearNetwork.of({"far": one}, normalised=False)
+    network = LinearNetwork.from_maps({"far": one}, normalized=False)
     x = torch.tensor([[shift, shift + step], [shift + step, shift]])
     assert network.embed("far", x).tolist() == [[1.0], [step]]
 
 
 def test_a_missing_bias_is_zero_and_nothing_is_trained() -> None:
-    network = LinearNetwork.of({"a": AffineMap(np.ones(2), np.eye(2))})
+    network = LinearNetwork.from_maps({"a": AffineMap(np.ones(2), np.eye(2))})
     assert not network.embed("a", torch.ones(1, 2)).any()  # the zero vector stays zero
     assert not [one for one in network.parameters() if one.requires_grad]
 
 
 def test_the_description_builds_it_again() -> None:
-    network = LinearNetwork.of(maps(np.random.default_rng(1)), "softmax", normalised=False)
+    network = LinearNetwork.from_maps(maps(np.random.default_rng(1)), "softmax", normalized=False)
     again = LinearNetwork.from_config(network.to_config())
     assert again.config == network.config == LinearConfig(SIZES, 3, "softmax", False)
     assert again.modalities == ("image", "type", "sound.wav")

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from commonspace.networks.kernel_machine import KernelMachine
 from commonspace.networks.posterior import (
-    DOUBT,
-    FINEST,
+    MAX_INSTANCE_WEIGHT,
+    UNCERTAINTY_WEIGHT,
+    FeatureScaling,
+    KernelMachine,
     PosteriorConfig,
     PosteriorNetwork,
-    Rescaled,
 )
 
 
@@ -24,7 +24,7 @@ def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
             "classes": 4,
             "landmarks": dict.fromkeys(sizes, 6),
             "hidden_dim": 8,
-            "instance": 3,
+            "instance_dim": 3,
             **options,
         }
     )
@@ -58,7 +58,7 @@ def test_a_kernel_machine_is_a_sum_of_bumps() -> None:
 
 @pytest.mark.parametrize("power", [1.0, 0.5])
 def test_rescaling_keeps_signs(power: float) -> None:
-    scale = Rescaled(3)
+    scale = FeatureScaling(3)
     scale.power.fill_(power)
     scale.shift.copy_(torch.tensor([1.0, 0.0, 0.0]))
     scale.weight.copy_(torch.tensor([2.0, 1.0, 0.0]))
@@ -82,7 +82,7 @@ def test_the_posterior_is_the_mixture_of_both_experts() -> None:
 
 @torch.no_grad()
 def test_several_classes_have_probabilities_of_their_own() -> None:
-    made = network(several=True)
+    made = network(multi_label=True)
     x = INPUTS["type"]
     expected = 0.25 * made.kernel("type")(x).sigmoid()
     expected += 0.75 * (made.logits("type", x) / 0.5).sigmoid()
@@ -95,11 +95,11 @@ def test_the_dial_weighs_the_blocks_on_the_side_of_the_query(dial: float) -> Non
     made = network(mixture=0.1)
     one, other = (made.embed(name, INPUTS[name]) for name in made.modalities)
     p, q = (made.posterior(name, INPUTS[name]) for name in made.modalities)
-    z, y = (made.instance(name, INPUTS[name]) for name in made.modalities)
-    w = FINEST * dial
+    z, y = (made.instance_vectors(name, INPUTS[name]) for name in made.modalities)
+    w = MAX_INSTANCE_WEIGHT * dial
     doubt, other_doubt = (1 - each.norm(dim=1) for each in (p, q))
     likeness = (p * p).sum(dim=1, keepdim=True)
-    expected = (1 - w) * p @ q.T + w * likeness * (z @ y.T + DOUBT * other_doubt)
+    expected = (1 - w) * p @ q.T + w * likeness * (z @ y.T + UNCERTAINTY_WEIGHT * other_doubt)
     torch.testing.assert_close(made.as_queries(one, dial) @ other.T, expected)
     both = torch.outer(doubt, other_doubt)
     torch.testing.assert_close(one @ other.T, 0.9 * p @ q.T + 0.1 * (z @ y.T + both))
@@ -114,13 +114,13 @@ def test_both_blocks_count_alike_for_what_is_like_the_query() -> None:
     vectors = made.embed("image", INPUTS["image"])
     asked = made.as_queries(vectors, 0.5)
     kind, thing = (asked * vectors)[:, :4].sum(dim=1), (asked * vectors)[:, 4:-1].sum(dim=1)
-    w = 0.5 * FINEST
+    w = 0.5 * MAX_INSTANCE_WEIGHT
     torch.testing.assert_close(thing / kind, torch.full((7,), w / (1 - w)))
 
 
 @torch.no_grad()
 def test_without_a_second_block_the_vectors_are_the_posteriors() -> None:
-    made = network(instance=0)
+    made = network(instance_dim=0)
     assert not made.has_instance_block
     assert made.dimension == 4
     found = made.embed("image", INPUTS["image"])

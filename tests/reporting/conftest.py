@@ -24,7 +24,7 @@ def space_of() -> MakeSpace:
             n: AffineMap(np.zeros(size), draw.normal(size=(size, 4))) for n, size in sizes.items()
         }
         return CommonSpace(
-            LinearNetwork.of(maps),
+            LinearNetwork.from_maps(maps),
             {name: Vectors(size) for name, size in sizes.items()},
             data.class_names,
             {"method": {"name": "random", "options": {"seed": 0, "eta": None}}},

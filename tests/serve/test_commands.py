@@ -61,7 +61,7 @@ def test_the_posterior_is_that_of_the_network(feature_dataset: Dataset) -> None:
     assert isinstance(network, PosteriorNetwork)
     item = feature_dataset.columns["image"].take(np.array([3]))
     with torch.inference_mode():
-        rescaled = network.rescaled("image", space.inputs["image"](item))
+        rescaled = network.rescale("image", space.inputs["image"](item))
         wanted = network.posterior("image", rescaled)[0].numpy()
     said = posterior_of(space, {"image": space.embed("image", item)[0]})
     assert said is not None

@@ -151,7 +151,7 @@ def learn_through(
 def tuned(network: T, encoders: Mapping[str, Encoder], config: EncoderConfig) -> T:
     """Put the encoders' networks into a fresh network as its backbones, ready to be trained along."""
     for modality, encoder in encoders.items():
-        network.put_backbone(modality, encoder.backbone)
+        network.replace_backbone(modality, encoder.backbone)
         for module in encoder.backbone.modules():
             if isinstance(module, PretrainedBackbone):
                 module.fine_tune(config.fine_tune)
@@ -200,7 +200,7 @@ def _joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
     for modality in network.modalities:
         encoder = encoders.get(modality)
         backbone: nn.Module = learnt.backbone(modality) if encoder is None else encoder.backbone
-        network.put_backbone(modality, backbone.to(device))
+        network.replace_backbone(modality, backbone.to(device))
     rest = {
         name: tensor
         for name, tensor in learnt.state_dict().items()

@@ -34,7 +34,7 @@ def build(candidate: Turned) -> LinearNetwork:
         "image": AffineMap(np.zeros(4), eye),
         "text": AffineMap(np.zeros(4), np.roll(eye, candidate.turn, axis=1)),
     }
-    return LinearNetwork.of(maps)
+    return LinearNetwork.from_maps(maps)
 
 
 class Listener:
