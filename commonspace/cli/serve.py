@@ -1,8 +1,7 @@
-"""``commonspace serve``, and what it needs: the map of an index, and API keys."""
+"""``commonspace serve``, ``map`` and ``key``: the service, the map of an index, and API keys."""
 
-import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,119 +16,149 @@ __all__ = ["key", "map_", "serve"]
 def serve(
     index: IndexArgument,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0: on every network.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for every network.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free one.")
     ] = 8000,
     keys: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Only callers with a key of this file may ask."),
+        typer.Option(metavar="FILE", help="Require an API key from this file."),
     ] = None,
-    open_to_all: Annotated[
+    allow_anonymous: Annotated[
         bool,
-        typer.Option("--open-to-all", help="Listen beyond this machine although there is no key."),
+        typer.Option(
+            "--allow-anonymous", help="Accept requests from other machines without API keys."
+        ),
     ] = False,
-    known_as: Annotated[
+    allowed_host: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A host name by which it is called, such as that of a proxy; may be repeated.",
+            help="Accept requests addressed to this host name, such as that of a proxy; repeatable.",
+        ),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Use X-Forwarded-For and X-Forwarded-Proto of a proxy with this address or in"
+            " this network; repeatable.",
+        ),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="Let pages of this site, such as https://shop.example, call the API; repeatable.",
         ),
     ] = None,
     writable: Annotated[
-        bool, typer.Option("--writable", help="Let callers put items in and take them out.")
+        bool,
+        typer.Option("--writable", help="Let callers add, replace and remove items."),
     ] = False,
     make_map: Annotated[
-        bool, typer.Option("--map", help="Make the map in the background where there is none.")
+        bool, typer.Option("--map", help="Compute the map in the background if there is none.")
     ] = False,
     name: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What the page is called.")
+        str | None,
+        typer.Option(metavar="TEXT", help="Title of the page.", show_default="name of INDEX"),
     ] = None,
     batch: Annotated[
-        int, typer.Option(min=1, help="Queries that share a forward pass, at most.")
+        int, typer.Option(min=1, help="Maximum number of queries in one forward pass.")
     ] = 32,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Cores that a forward pass takes.", show_default="all but one"),
+        typer.Option(
+            min=1, help="Number of cores for a forward pass.", show_default="all but one"
+        ),
     ] = None,
     rate: Annotated[
-        float, typer.Option(min=0, help="Requests a second of one caller; 0: any number.")
+        float, typer.Option(min=0, help="Requests a second of one caller; 0 for no limit.")
     ] = 50.0,
     log_queries: Annotated[
-        bool, typer.Option("--log-queries", help="Write what is asked to the log, too.")
+        bool, typer.Option("--log-queries", help="Log the content of queries.")
     ] = False,
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option(help="Format of the log lines.")
+    ] = "text",
     device: DeviceOption = "auto",
 ) -> None:
     """Serve an index: a page for people, an API for programs.
 
-    The page is at the address that is printed, GET /openapi.json describes
-    the API, and docs/service.md shows a call of each kind. Ctrl-C ends it;
-    requests that have begun are answered first. What other commands change
-    in INDEX is found at once.
+    Prints the address of the page. GET /openapi.json describes the API;
+    docs/service.md shows an example of each call. Ctrl-C stops the service
+    after the requests in progress. Changes that other commands make to
+    INDEX take effect at once.
 
     [bold]Examples[/bold]
 
       commonspace serve shop
       commonspace serve shop --port 9000 --map
       commonspace key keys.txt laptop
-      commonspace serve shop --host 0.0.0.0 --keys keys.txt --writable
+      commonspace serve shop --host 0.0.0.0 --keys keys.txt
     """
     local = host in ("127.0.0.1", "::1", "localhost")
-    if not local and keys is None and not open_to_all:
+    if not local and keys is None and not allow_anonymous:
         raise SettingError(
-            f"on {host} anybody on the network could ask",
-            expected="--keys FILE, or --open-to-all where that is meant",
+            f"a service on {host} would accept requests from the whole network",
+            expected="--keys FILE, or --allow-anonymous",
             found="neither",
-            advice="make a key: commonspace key keys.txt NAME",
+            advice="create a key: commonspace key keys.txt NAME",
         )
     import torch
 
     from commonspace.serve import ServiceSettings, build_app, run
     from commonspace.serve.keys import read_keys
+    from commonspace.serve.logs import configure_logging
     from commonspace.serve.settings import LOCAL_HOSTS
 
-    called = tuple(known_as or ())
+    hosts = tuple(allowed_host or ())
     settings = ServiceSettings(
         name=name,
         writable=writable,
         keys=read_keys(keys) if keys is not None else {},
-        hosts=(*LOCAL_HOSTS, *called) if local or called else (),
-        batch=batch,
+        allowed_hosts=(*LOCAL_HOSTS, *hosts) if local or hosts else (),
+        cors_origins=tuple(cors_origin or ()),
+        trusted_proxies=tuple(trusted_proxy or ()),
+        batch_size=batch,
         rate=rate,
         log_queries=log_queries,
     )
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("commonspace").setLevel(logging.INFO)
-    # One core is left to the loop: the threads of a pass wait for each other.
+    configure_logging(log_format)
+    # One core is left for the event loop: the threads of a forward pass wait for each other.
     torch.set_num_threads(threads or max(1, torch.get_num_threads() - 1))
-    app = build_app(index, settings, device=device, make_a_map=make_map)
+    app = build_app(index, settings, device=device, compute_map=make_map)
 
-    def tell(address: str, taken: int) -> None:
+    def announce(address: str, taken_port: int) -> None:
         shown = f"[{address}]" if ":" in address else address
-        typer.echo(f"{index}: serving on http://{shown}:{taken}/ (Ctrl-C ends)")
+        typer.echo(f"{index}: serving on http://{shown}:{taken_port}/ (Ctrl-C to stop)")
 
     with sigterm_interrupts():
         try:
-            run(app, host, port, started=tell)
+            run(app, host, port, started=announce, trusted_proxies=settings.trusted_proxies)
         except KeyboardInterrupt:
             typer.echo("stopped", err=True)
 
 
 def map_(
     index: IndexArgument,
-    most: Annotated[
+    max_points: Annotated[
         int,
         typer.Option(
-            min=5, help="Points that t-SNE lays out; the others go between their nearest."
+            min=5,
+            help="Maximum number of points that t-SNE places; others are placed between their"
+            " nearest neighbors.",
         ),
     ] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the sample and of t-SNE.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the sample and of t-SNE.")
+    ] = 0,
 ) -> None:
-    """Make the map of an index: every item on a plane, for the page.
+    """Compute the map of an index: all items in two dimensions, for the page.
 
-    Items that fit each other lie close together, by t-SNE. The map is kept
-    in INDEX, and replaced by the next one; it shows the items of now.
+    Similar items are close to each other, by t-SNE. The map is stored in
+    INDEX and replaces an older one. It shows the items of now.
 
     [bold]Example[/bold]
 
@@ -138,34 +167,40 @@ def map_(
     from rich.progress import Progress
 
     from commonspace.retrieval import Index
-    from commonspace.serve.atlas import make_map
+    from commonspace.serve.projection import make_map
 
     with Index.open(index) as opened, Progress(transient=True) as bar:
         task = bar.add_task("t-SNE", total=1.0)
         count = make_map(
             opened,
-            most=most,
+            max_points=max_points,
             seed=seed,
-            progress=lambda share: bar.update(task, completed=share),
+            progress=lambda fraction: bar.update(task, completed=fraction),
         )
     typer.echo(f"{index}: a map of {count} points\nnext: commonspace serve {index}")
 
 
 def key(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Made where it is not there.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whom the key is for.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Key file; created if it does not exist.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use the key.")],
+    write: Annotated[
+        bool, typer.Option("--write", help="Let the key add, replace and remove items, too.")
+    ] = False,
 ) -> None:
-    """Make an API key for the service, and show it this once.
+    """Create an API key for the service, and print it once.
 
-    FILE gets a line with NAME and a hash, from which the key cannot be had
-    again. Delete the line and start the service anew to withdraw it.
+    FILE gets a line with NAME and a hash of the key. To revoke the key,
+    delete the line and restart the service.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       commonspace key keys.txt laptop
+      commonspace key keys.txt importer --write
     """
     from commonspace.serve.keys import add_key
 
-    made = add_key(file, name)
-    typer.echo(f"{name} is in {file}; the key itself is kept nowhere:", err=True)
-    typer.echo(made)
+    new_key = add_key(file, name, write=write)
+    typer.echo(f"{name} was added to {file}. The key itself is not stored:", err=True)
+    typer.echo(new_key)

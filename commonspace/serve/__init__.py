@@ -1,7 +1,7 @@
-"""The service: an index over HTTP, its page, and the map of its items.
+"""HTTP service for an index: a JSON API, a web page, and a map of the items.
 
-``build_app`` makes an ASGI application of an index folder; ``run`` serves it until it is told to
-stop. FastAPI and its company are loaded when one of the two is first asked for.
+``build_app`` returns an ASGI application; ``run`` serves it until it is stopped. FastAPI and
+uvicorn are imported when one of the two is first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ServiceSettings", "build_app", "run"]
 
-_HOMES = {"build_app": "app", "run": "server"}
+_MODULES = {"build_app": "app", "run": "server"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name
-    """Fetch what needs FastAPI, or say how to install it."""
-    if name not in _HOMES:
+    """Import a name that needs FastAPI."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'commonspace.serve' has no attribute {name!r}")
     for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         optional(package, "the service", "serve")
-    return getattr(optional(f"commonspace.serve.{_HOMES[name]}", "the service", "serve"), name)
+    return getattr(optional(f"commonspace.serve.{_MODULES[name]}", "the service", "serve"), name)

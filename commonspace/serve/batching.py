@@ -1,8 +1,8 @@
-"""Queries that come at the same time share one forward pass of the encoder.
+"""Dynamic batching: queries that arrive at the same time share one forward pass.
 
-A query that finds the worker idle is answered at once; those that come meanwhile gather, and are
-the next batch. A batch of which a query cannot be answered is asked one by one, so that each gets
-its own answer. It knows no HTTP and no index: what answers is handed in.
+A query that arrives while the worker is idle is answered at once; queries that arrive meanwhile
+are collected for the next batch. If a batch fails, its queries are repeated one by one, so that
+each gets its own result or error.
 """
 
 import asyncio
@@ -11,106 +11,105 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from commonspace.errors import CommonspaceError
-from commonspace.serve.refusals import RefusedError
+from commonspace.serve.errors import RequestError, busy
 
 __all__ = ["Batcher"]
 
-Ask = TypeVar("Ask")
-Answer = TypeVar("Answer")
+QueryT = TypeVar("QueryT")
+ResultT = TypeVar("ResultT")
 
 
-class Batcher(Generic[Ask, Answer]):
-    """Gathers what is asked, and answers it in batches, one batch at a time.
+class Batcher(Generic[QueryT, ResultT]):
+    """Collects queries and answers them in batches, one batch at a time.
 
     Args:
-        answer: n things that are asked -> n answers; called in a thread of its own.
-        most: how many of them, at most.
-        waiting: how many may wait; further ones are refused.
-        observe: hears the size of each batch.
+        answer: n queries -> n results; called in a thread of its own.
+        batch_size: maximum number of queries in a batch.
+        max_queued: maximum number of waiting queries.
+        on_batch: called with the size of each batch.
     """
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Ask]], Sequence[Answer]],
+        answer: Callable[[Sequence[QueryT]], Sequence[ResultT]],
         *,
-        most: int,
-        waiting: int,
-        observe: Callable[[int], None],
+        batch_size: int,
+        max_queued: int,
+        on_batch: Callable[[int], None],
     ) -> None:
-        """Keep the parts; ``start`` begins."""
         self._answer = answer
-        self._most = most
-        self._observe = observe
-        self._queue: asyncio.Queue[tuple[Ask, asyncio.Future[Answer]]] = asyncio.Queue(waiting)
+        self._batch_size = batch_size
+        self._on_batch = on_batch
+        self._queue: asyncio.Queue[tuple[QueryT, asyncio.Future[ResultT]]] = asyncio.Queue(
+            max_queued
+        )
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="search")
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to answer, on the running loop."""
-        self._task = asyncio.create_task(self._serve())
+        """Start answering, on the running loop."""
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Answer what is waiting, and end."""
+        """Answer the waiting queries, then stop."""
         await self._queue.join()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._worker.shutdown()
 
-    async def ask(self, asked: Ask, seconds: float) -> Answer:
-        """Return the answer to one thing that is asked.
+    async def submit(self, query: QueryT, seconds: float) -> ResultT:
+        """Return the result of one query; a query whose task is cancelled while it waits is dropped.
 
         Args:
-            asked: what.
-            seconds: how long to wait at most.
+            query: what ``answer`` takes.
+            seconds: maximum time to wait.
 
         Raises:
-            RefusedError: too many are waiting, or it took too long.
-            CommonspaceError: what it cannot be answered for.
+            RequestError: 503, too many queries are waiting, or it took too long.
+            CommonspaceError: The query cannot be answered.
         """
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         try:
-            self._queue.put_nowait((asked, future))
+            self._queue.put_nowait((query, future))
         except asyncio.QueueFull as exc:
-            raise _busy("too many queries are waiting") from exc
+            raise busy("too many queries are waiting") from exc
         try:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError as exc:
-            raise _busy("the query was not answered in time") from exc
+            raise busy("the query was not answered in time") from exc
 
-    async def _serve(self) -> None:
+    async def _run(self) -> None:
         while True:
             batch = [await self._queue.get()]
-            while len(batch) < self._most and not self._queue.empty():
+            while len(batch) < self._batch_size and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:
-                await self._answer_all([one for one in batch if not one[1].done()])
+                await self._answer_batch([entry for entry in batch if not entry[1].done()])
             finally:
                 for _ in batch:
                     self._queue.task_done()
 
-    async def _answer_all(self, batch: Sequence[tuple[Ask, "asyncio.Future[Answer]"]]) -> None:
-        if not batch:  # all of them have gone away meanwhile
+    async def _answer_batch(
+        self, batch: Sequence[tuple[QueryT, "asyncio.Future[ResultT]"]]
+    ) -> None:
+        if not batch:  # all clients have gone
             return
         loop = asyncio.get_running_loop()
-        self._observe(len(batch))
+        self._on_batch(len(batch))
         try:
-            found = await loop.run_in_executor(
-                self._worker, self._answer, [asked for asked, _ in batch]
+            results = await loop.run_in_executor(
+                self._worker, self._answer, [query for query, _ in batch]
             )
         except Exception as exc:
-            if len(batch) > 1 and isinstance(exc, CommonspaceError | RefusedError):
-                for one in batch:
-                    await self._answer_all([one])
+            if len(batch) > 1 and isinstance(exc, CommonspaceError | RequestError):
+                for entry in batch:
+                    await self._answer_batch([entry])
                 return
             for _, future in batch:
                 if not future.done():
                     future.set_exception(exc)
             return
-        for (_, future), answer in zip(batch, found, strict=True):
+        for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
-                future.set_result(answer)
-
-
-def _busy(problem: str) -> RefusedError:
-    return RefusedError(503, problem, advice="try again in a moment", retry=1)
+                future.set_result(result)

@@ -1,108 +1,125 @@
-"""The addresses of the service: requests checked at the door, answers from the engine."""
+"""Routes of the service: validated requests in, responses of the service out.
 
+The API is under /v1; the same paths without the prefix mean its newest version.
+"""
+
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
 
 import numpy as np
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from numpy.typing import NDArray
+from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
 from commonspace.serve.batching import Batcher
-from commonspace.serve.bodies import openapi_body, parsed
-from commonspace.serve.engine import Asked, Engine, no_item
-from commonspace.serve.messages import (
-    AboutAnswer,
-    Health,
-    ItemAnswer,
-    MapAnswer,
-    NewItem,
-    SearchAnswer,
-    SearchRequest,
-    Written,
-)
+from commonspace.serve.decoding import QUERY_SIDE, STORED_SIDE, DecodePool
+from commonspace.serve.errors import RESPONSES, RequestError
+from commonspace.serve.images import Thumbnails, encode_png, read_photo
 from commonspace.serve.metrics import Metrics
-from commonspace.serve.page_files import PageFile
-from commonspace.serve.pictures import Decoder, Thumbnails, photo_bytes, png_of
-from commonspace.serve.refusals import RESPONSES, RefusedError
+from commonspace.serve.middleware import CALLER
+from commonspace.serve.parsing import describe_body, parse
+from commonspace.serve.schemas import (
+    AboutResponse,
+    BatchRequest,
+    BatchResponse,
+    ItemResponse,
+    MapResponse,
+    NewItem,
+    SearchRequest,
+    SearchResponse,
+    StatusResponse,
+    WriteResponse,
+)
+from commonspace.serve.service import SearchJob, Service, unknown_item
 from commonspace.serve.settings import ServiceSettings
+from commonspace.serve.static import PageFile, cached_response
 
-__all__ = ["Parts", "add_routes"]
+__all__ = ["Components", "add_routes"]
 
 LOG = logging.getLogger("commonspace.serve.queries")
+ResultT = TypeVar("ResultT")
 
-ALWAYS = (401, 403, 429, 500)
+_ALWAYS = (401, 403, 429, 500)
+_IMAGES: dict[str, Any] = {"content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}}}
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the routes are made of."""
+class Components:
+    """What the routes use."""
 
-    engine: Engine
-    batcher: Batcher[Asked, SearchAnswer]
-    decoder: Decoder
+    service: Service
+    batcher: Batcher[SearchJob, SearchResponse]
+    decoder: DecodePool
     thumbnails: Thumbnails
     metrics: Metrics
-    map_text: Callable[[], bytes]
+    read_map: Callable[[], bytes]
     page: Mapping[str, PageFile]
     settings: ServiceSettings
 
 
-def add_routes(app: FastAPI, parts: Parts) -> None:
-    """Add every address to an application."""
-    _add_search(app, parts)
-    _add_pictures(app, parts)  # before the items: their addresses end in a word of their own
-    _add_items(app, parts)
-    _add_state(app, parts)
-    _add_page(app, parts)
+def add_routes(app: FastAPI, components: Components) -> None:
+    """Add every route to an application."""
+    router = APIRouter()
+    _add_search(router, components)
+    _add_pictures(router, components)  # before the items: their paths have a further part
+    _add_items(router, components)
+    _add_contents(router, components)
+    app.include_router(router, prefix="/v1")
+    app.include_router(router, include_in_schema=False)
+    _add_state(app, components)
+    _add_page(app, components)
 
 
-def _add_search(app: FastAPI, parts: Parts) -> None:
-    @app.post(
+def _add_search(router: APIRouter, components: Components) -> None:
+    @router.post(
         "/search",
-        response_model=SearchAnswer,
+        response_model=SearchResponse,
         responses=_errors(400, 404, 408, 413, 415, 422, 503),
-        openapi_extra=openapi_body(SearchRequest),
+        openapi_extra=describe_body(SearchRequest),
     )
-    async def search(request: Request) -> SearchAnswer:
-        """Find the items that fit words, an image or another item best."""
-        began = time.perf_counter()
-        asked, image = await parsed(request, SearchRequest)
-        if asked.text is None and asked.id is None and asked.vector is None and image is None:
-            raise RefusedError(
-                400,
-                "nothing is asked",
-                expected="text, image, vector or id",
-                advice='send {"text": "a red kite"}',
-            )
-        pixels = await _decoded(parts, image)
-        if parts.settings.log_queries:
-            LOG.info("%s", ascii(asked.model_dump(exclude_none=True)))
-        return await parts.batcher.ask(Asked(asked, pixels, began), parts.settings.answering)
+    async def search(request: Request) -> SearchResponse:
+        """Search by text, image, vector or item."""
+        start = time.perf_counter()
+        async with parse(request, SearchRequest) as (query, upload):
+            given = (query.text, query.id, query.vector, upload)
+            if all(value is None for value in given):
+                raise RequestError(
+                    400,
+                    "the query is empty",
+                    expected="text, image, vector or id",
+                    advice='send {"text": "a red kite"}',
+                )
+            if components.settings.log_queries:
+                LOG.info("%s", ascii(query.model_dump(exclude_none=True)))
+            if upload is None:
+                return await _while_connected(request, _search(components, query, None, start))
+            async with components.decoder.admit():
+                work = _search(components, query, upload, start)
+                return await _while_connected(request, work)
 
 
-def _add_pictures(app: FastAPI, parts: Parts) -> None:
-    pictures: dict[str, Any] = {"content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}}}
-
-    @app.get(
+def _add_pictures(router: APIRouter, components: Components) -> None:
+    @router.get(
         "/items/{id:path}/image",
         response_class=Response,
-        responses={200: pictures, **_errors(400, 404, 422, 503)},
+        responses={200: _IMAGES, **_errors(400, 404, 422, 503)},
     )
     def image(request: Request, id: str) -> Response:
-        """Return the picture of an item."""
-        picture = parts.engine.picture(_id(id))
+        """Return the photo of an item, without its metadata."""
+        picture = components.service.picture(_decode_id(id))
         if isinstance(picture, Path):
-            return _lasting(request, *photo_bytes(picture, parts.settings.pixels))
-        return _lasting(request, png_of(picture), "image/png")
+            return cached_response(request, *read_photo(picture))
+        return cached_response(request, encode_png(picture), "image/png")
 
-    @app.get(
+    @router.get(
         "/items/{id:path}/thumbnail",
         response_class=Response,
         responses={200: {"content": {"image/jpeg": {}}}, **_errors(400, 404, 422, 503)},
@@ -110,132 +127,170 @@ def _add_pictures(app: FastAPI, parts: Parts) -> None:
     def thumbnail(
         request: Request, id: str, size: Annotated[int, Query(ge=16, le=1024)] = 256
     ) -> Response:
-        """Return the picture of an item, scaled to fit into a square."""
-        picture = parts.engine.picture(_id(id))
-        small = parts.thumbnails.of(picture, size, parts.settings.pixels)
-        return _lasting(request, small, "image/jpeg")
+        """Return the photo of an item, scaled to fit into a square."""
+        picture = components.service.picture(_decode_id(id))
+        return cached_response(request, components.thumbnails.get(picture, size), "image/jpeg")
 
 
-def _add_items(app: FastAPI, parts: Parts) -> None:
-    @app.get("/items/{id:path}", response_model=ItemAnswer, responses=_errors(400, 404, 422, 503))
-    def item(id: str) -> ItemAnswer:
-        """Return all that is known of an item."""
-        return parts.engine.item(_id(id))
+def _add_items(router: APIRouter, components: Components) -> None:
+    @router.get(
+        "/items/{id:path}", response_model=ItemResponse, responses=_errors(400, 404, 422, 503)
+    )
+    def item(id: str) -> ItemResponse:
+        """Return an item with its class posterior and its nearest neighbors."""
+        return components.service.item(_decode_id(id))
 
-    @app.post(
+    @router.post(
         "/items",
-        response_model=Written,
+        response_model=WriteResponse,
         responses={
-            201: {"model": Written, "description": "added"},
+            201: {"model": WriteResponse, "description": "The item was added."},
             **_errors(400, 408, 413, 415, 422, 503),
         },
-        openapi_extra=openapi_body(NewItem),
+        openapi_extra=describe_body(NewItem),
     )
-    async def put(request: Request, response: Response) -> Written:
-        """Put an item in, or another one in its place; where the service is writable."""
-        _check_writable(parts)
-        new, image = await parsed(request, NewItem)
-        written = await run_in_threadpool(parts.engine.put, new, await _decoded(parts, image))
+    async def put(request: Request, response: Response) -> WriteResponse:
+        """Add or replace an item; only if the service is writable."""
+        _check_writable(request, components)
+        async with parse(request, NewItem) as (new, upload):
+            pixels = None
+            if upload is not None:
+                async with components.decoder.admit():
+                    work = components.decoder.decode(upload.read, STORED_SIDE)
+                    pixels = await _while_connected(request, work)
+        written = await run_in_threadpool(components.service.put, new, pixels)
         response.status_code = 201 if written.change == "added" else 200
         return written
 
-    @app.delete("/items/{id:path}", response_model=Written, responses=_errors(400, 404, 422, 503))
-    def remove(id: str) -> Written:
-        """Take an item out; where the service is writable."""
-        _check_writable(parts)
-        return parts.engine.remove(_id(id))
+    @router.post(
+        "/items/batch",
+        response_model=BatchResponse,
+        responses=_errors(400, 408, 413, 415, 422, 503),
+    )
+    def put_many(request: Request, batch: BatchRequest) -> BatchResponse:
+        """Add or replace up to 1,000 items without images; only if the service is writable."""
+        _check_writable(request, components)
+        return components.service.put_many(batch.items)
+
+    @router.delete(
+        "/items/{id:path}", response_model=WriteResponse, responses=_errors(400, 404, 422, 503)
+    )
+    def remove(request: Request, id: str) -> WriteResponse:
+        """Remove an item; only if the service is writable."""
+        _check_writable(request, components)
+        return components.service.remove(_decode_id(id))
 
 
-def _add_state(app: FastAPI, parts: Parts) -> None:
-    @app.get("/about", response_model=AboutAnswer, responses=_errors(503))
-    def about() -> AboutAnswer:
-        """Return what there is to search in."""
-        return parts.engine.about()
+def _add_contents(router: APIRouter, components: Components) -> None:
+    @router.get("/about", response_model=AboutResponse, responses=_errors(503))
+    def about() -> AboutResponse:
+        """Return the contents of the index and the abilities of the service."""
+        return components.service.about()
 
-    @app.get(
+    @router.get(
         "/map",
         response_class=Response,
-        responses={200: {"model": MapAnswer}, **_errors(404, 503)},
+        responses={200: {"model": MapResponse}, **_errors(404, 503)},
     )
     def map_(request: Request) -> Response:
-        """Return every item on a plane."""
-        return _lasting(request, parts.map_text(), "application/json")
+        """Return the map of all items."""
+        return cached_response(request, components.read_map(), "application/json")
 
-    @app.get("/health", response_model=Health)
-    def health() -> Health:
-        """Tell that the process answers."""
-        return Health(status="alive")
 
-    @app.get("/ready", response_model=Health, responses=_errors(503))
-    def ready() -> Health:
-        """Tell that the index answers."""
-        with parts.engine.holder.lease() as index:
+def _add_state(app: FastAPI, components: Components) -> None:
+    @app.get("/health", response_model=StatusResponse)
+    def health() -> StatusResponse:
+        """Return 200 while the process runs."""
+        return StatusResponse(status="alive")
+
+    @app.get("/ready", response_model=StatusResponse, responses=_errors(503))
+    def ready() -> StatusResponse:
+        """Return 200 while the index can be searched."""
+        with components.service.manager.lease() as index:
             len(index)
-        if parts.engine.holder.problem:
-            return Health(status=parts.engine.holder.problem)
-        return Health(status="ready")
+        return StatusResponse(status=components.service.manager.problem or "ready")
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def metrics() -> Response:
-        """Return the figures of the service, as Prometheus reads them."""
-        with parts.engine.holder.lease() as index:
-            text = parts.metrics.text(len(index))
+        """Return the metrics of the service, for Prometheus."""
+        with components.service.manager.lease() as index:
+            text = components.metrics.render(len(index))
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _add_page(app: FastAPI, parts: Parts) -> None:
+def _add_page(app: FastAPI, components: Components) -> None:
+    def respond(request: Request, name: str) -> Response:
+        if name not in components.page:
+            raise RequestError(404, "unknown file of the page")
+        file = components.page[name]
+        return cached_response(request, file.content, file.media_type, file.etag, "public")
+
     @app.get("/", include_in_schema=False)
     def front(request: Request) -> Response:
-        return _file(request, parts.page, "index.html")
+        return respond(request, "index.html")
 
     @app.get("/page/{name:path}", include_in_schema=False)
     def file(request: Request, name: str) -> Response:
-        return _file(request, parts.page, name)
+        return respond(request, name)
 
 
-def _file(request: Request, page: Mapping[str, PageFile], name: str) -> Response:
-    if name not in page:
-        raise RefusedError(404, "the page has no such file")
-    found = page[name]
-    return _with_tag(request, found.content, found.media_type, found.etag, "no-cache")
+async def _search(
+    components: Components, query: SearchRequest, upload: UploadFile | None, start: float
+) -> SearchResponse:
+    pixels: NDArray[np.uint8] | None = None
+    seconds = components.settings.answer_seconds
+    if upload is not None:
+        pixels = await components.decoder.decode(upload.read, QUERY_SIDE)
+    return await components.batcher.submit(SearchJob(query, pixels, start), seconds)
 
 
-def _lasting(request: Request, content: bytes, media_type: str) -> Response:
-    """Return content that a browser may keep, and asks about again."""
-    tag = f'"{sha256(content).hexdigest()[:32]}"'
-    return _with_tag(request, content, media_type, tag, "private, no-cache")
+async def _while_connected(
+    request: Request, work: Coroutine[Any, Any, ResultT]
+) -> ResultT:
+    """Return the result of some work; it is cancelled when the client closes the connection."""
+    task = asyncio.create_task(work)
+    closed = asyncio.create_task(_wait_for_disconnect(request))
+    try:
+        await asyncio.wait((task, closed), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        closed.cancel()
+        task.cancel()
 
 
-def _with_tag(request: Request, content: bytes, media_type: str, tag: str, cache: str) -> Response:
-    headers = {"ETag": tag, "Cache-Control": cache}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
+async def _wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
-async def _decoded(parts: Parts, image: bytes | None) -> NDArray[np.uint8] | None:
-    return None if image is None else await run_in_threadpool(parts.decoder.decode, image)
-
-
-def _check_writable(parts: Parts) -> None:
-    if not parts.settings.writable:
-        raise RefusedError(
-            403, "the service does not change its index", advice="start it with --writable"
+def _check_writable(request: Request, components: Components) -> None:
+    if not components.settings.writable:
+        raise RequestError(
+            403, "the service is read-only", code="read_only", advice="start it with --writable"
+        )
+    if not request.scope[CALLER].may_write:
+        raise RequestError(
+            403,
+            "this API key may only read",
+            code="read_only",
+            advice="create one with: commonspace key FILE NAME --write",
         )
 
 
-def _id(quoted: str) -> str:
-    """Return an id from the address, which is still as it was sent."""
+def _decode_id(quoted: str) -> str:
+    """Return the id in a path, which is still percent-encoded."""
     try:
         id = unquote(quoted, errors="strict")
     except UnicodeDecodeError as exc:
-        raise RefusedError(
+        raise RequestError(
             400, "the id is not UTF-8", found=ascii(quoted)[:80], advice="percent-encode UTF-8"
         ) from exc
     if not id or len(id) > 1000:
-        raise no_item(id)
+        raise unknown_item(id)
     return id
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: RESPONSES[status] for status in (*statuses, *ALWAYS)}
+    return {status: RESPONSES[status] for status in (*statuses, *_ALWAYS)}

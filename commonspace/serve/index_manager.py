@@ -1,8 +1,8 @@
-"""The index that answers, and how another one takes its place without a dropped request.
+"""The open index of the service, and its replacement without a dropped request.
 
-Changes inside the folder are seen by the index itself. A folder that was put in the place of
-another (or a link that points elsewhere now) is opened beside the old one; who began with the old
-one ends with it, and then it is closed. It knows no HTTP.
+The index itself follows changes inside its folder. When the folder is replaced by another one (or
+a link now points elsewhere), the new index is opened beside the old one. Requests that started
+with the old one finish with it; then it is closed.
 """
 
 import logging
@@ -15,41 +15,42 @@ from pathlib import Path
 from commonspace.errors import CommonspaceError
 from commonspace.retrieval import Index
 
-__all__ = ["Holder"]
+__all__ = ["IndexManager"]
 
 LOG = logging.getLogger("commonspace.serve")
 STORE = "store.sqlite"
-LOOK = 1.0
-"""Seconds between two looks at the folder."""
+CHECK_SECONDS = 1.0
+"""Interval at which the folder is checked."""
 
 
-class Holder:
-    """Holds an open index, and follows its folder.
+class IndexManager:
+    """Holds an open index and follows its folder.
 
     Args:
-        path: the folder of the index.
+        path: folder of the index.
         device: where the space computes.
-        look: seconds between two looks at the folder.
+        check_seconds: interval at which the folder is checked.
 
     Raises:
-        StoreError: there is no index, or its space cannot be loaded.
+        StoreError: There is no index, or its space cannot be loaded.
     """
 
-    def __init__(self, path: Path, device: str = "cpu", look: float = LOOK) -> None:
-        """Open the index, with its space: the first query shall not wait for it."""
+    def __init__(
+        self, path: Path, device: str = "cpu", check_seconds: float = CHECK_SECONDS
+    ) -> None:
         self.path = path
         self.device = device
         self.problem = ""
-        self._look = look
+        self._check_seconds = check_seconds
         self._lock = threading.Lock()
         self._users: dict[int, int] = {}
         self._identity = self._identify()
         self._index = self._open()
-        self._looked = time.monotonic()
+        self._checked = time.monotonic()
 
     @contextmanager
     def lease(self) -> Iterator[Index]:
-        """Lend the index for the block; it is not closed before the block has ended."""
+        """Return the index for the block; it stays open until the block ends."""
         self._follow()
         with self._lock:
             index = self._index
@@ -69,31 +70,31 @@ class Holder:
         self._index.close()
 
     def _follow(self) -> None:
-        """Open what stands in the folder now, where that is another index than the one at hand."""
+        """Open the index that the folder contains now, if it is another one."""
         with self._lock:
-            if time.monotonic() - self._looked < self._look:
+            if time.monotonic() - self._checked < self._check_seconds:
                 return
-            self._looked = time.monotonic()
+            self._checked = time.monotonic()
         identity = self._identify()
-        if identity in (None, self._identity):  # a folder that is just being replaced has none
+        if identity in (None, self._identity):  # None: the folder is being replaced
             return
         try:
             index = self._open()
         except CommonspaceError as exc:
-            self.problem = "another index stands in the folder, and cannot be opened"
-            LOG.error("%s: the former index goes on: %s", self.path, exc)
+            self.problem = "the folder contains another index, which cannot be opened"
+            LOG.error("%s: still serving the previous index: %s", self.path, exc)
             return
         with self._lock:
-            former, self._index = self._index, index
+            previous, self._index = self._index, index
             self._identity, self.problem = identity, ""
-            if not self._users.get(id(former)):
-                former.close()
-        LOG.info("%s holds another index now: %d items", self.path, len(index))
+            if not self._users.get(id(previous)):
+                previous.close()
+        LOG.info("%s contains another index now: %d items", self.path, len(index))
 
     def _open(self) -> Index:
         index = Index.open(self.path, device=self.device)
         try:
-            assert index.space is not None  # loaded now
+            assert index.space is not None  # loads it, so that the first query does not wait
         except BaseException:
             index.close()
             raise
@@ -101,7 +102,7 @@ class Holder:
 
     def _identify(self) -> tuple[int, int] | None:
         try:
-            found = (self.path / STORE).stat()
+            status = (self.path / STORE).stat()
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino

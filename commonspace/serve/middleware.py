@@ -1,0 +1,290 @@
+"""ASGI middleware before every request: access, limits, response headers, metrics and the log.
+
+The log has the route of a request, never its words or ids.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from commonspace.serve.access import COOKIE, SESSION_SECONDS, Access, Caller, RateLimit
+from commonspace.serve.errors import RequestError, error_body
+from commonspace.serve.logs import REQUEST_ID
+from commonspace.serve.metrics import Metrics
+from commonspace.serve.settings import ServiceSettings
+
+__all__ = ["CALLER", "RequestMiddleware"]
+
+LOG = logging.getLogger("commonspace.serve.requests")
+CALLER = "commonspace.caller"
+"""Key of the ``Caller`` in the ASGI scope."""
+HEALTH_PATHS = ("/health", "/ready")
+"""Paths for monitoring: no key and no rate limit."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+HEADERS = {
+    b"content-security-policy": b"default-src 'self'; object-src 'none'; base-uri 'none';"
+    b" form-action 'self'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), microphone=(), geolocation=()",
+}
+_REQUEST_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
+_ITEM_PATH = re.compile(r"(/v1)?/items/")
+
+
+class RequestMiddleware:
+    """Checks requests before the application sees them.
+
+    Args:
+        app: the application.
+        settings: limits, keys and hosts.
+        metrics: counts every response.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._access = Access(settings.keys)
+        self._limit = RateLimit(settings.rate, settings.burst)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        headers = _decode_headers(scope)
+        request_id = headers.get("x-request-id", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(8)
+        REQUEST_ID.set(request_id)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        response = _Response(send, request_id, without_body=method == "HEAD")
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
+        if _ITEM_PATH.match(scope["path"]):  # ids may have any character: routes decode them
+            scope["path"] = scope.get("raw_path", b"").decode("ascii", "replace") or scope["path"]
+        try:
+            response.headers += self._check(scope, headers, response)
+            if response.preflight:
+                await _send_empty(response)
+            else:
+                await self._app(scope, _Body(receive, self._settings), response)
+        except RequestError as error:
+            await _send_error(error, response)
+        finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(method, route, str(response.status)).inc()
+            self._metrics.seconds.labels(route).observe(seconds)
+            LOG.info(
+                "%s %s %d %.1f ms",
+                method,
+                route,
+                response.status,
+                1000 * seconds,
+                extra={
+                    "method": method,
+                    "route": route,
+                    "status": response.status,
+                    "milliseconds": round(1000 * seconds, 1),
+                },
+            )
+
+    def _check(
+        self, scope: Scope, headers: dict[str, str], response: "_Response"
+    ) -> list[tuple[bytes, bytes]]:
+        """Refuse the request, or return headers for its response."""
+        if scope["path"] in HEALTH_PATHS:
+            return []
+        self._check_host(headers)
+        extra = self._check_origin(scope, headers, response)
+        if response.preflight:
+            return extra
+        caller = self._identify(scope, headers)
+        scope[CALLER] = caller
+        wait = self._limit.wait(caller.name)
+        if wait:
+            raise RequestError(
+                429, "too many requests", advice="send fewer requests", retry_after=wait
+            )
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._settings.max_body:
+            raise _too_large(self._settings.max_body)
+        if caller.session:
+            cookie = (
+                f"{COOKIE}={caller.session}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly;"
+                " SameSite=Strict"
+            )
+            secure = "; Secure" if scope.get("scheme") == "https" else ""
+            extra.append((b"set-cookie", (cookie + secure).encode("latin-1")))
+        return extra
+
+    def _check_host(self, headers: dict[str, str]) -> None:
+        host = headers.get("host", "")
+        name = (urlsplit(f"//{host}").hostname or "") if _is_plain(host) else ""
+        if self._settings.allowed_hosts and name not in self._settings.allowed_hosts:
+            raise RequestError(
+                403,
+                "this host name is not allowed",
+                code="host_not_allowed",
+                found=ascii(host)[:80],
+                advice="start the service with --allowed-host NAME",
+            )
+
+    def _check_origin(
+        self, scope: Scope, headers: dict[str, str], response: "_Response"
+    ) -> list[tuple[bytes, bytes]]:
+        """Refuse requests of pages of other sites, but for the allowed ones."""
+        origin = headers.get("origin")
+        if origin is not None and origin in self._settings.cors_origins:
+            response.preflight = (
+                scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+            )
+            allowed = [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
+            if response.preflight:
+                allowed += [
+                    (b"access-control-allow-methods", b"GET, POST, DELETE"),
+                    (b"access-control-allow-headers", b"Authorization, Content-Type, X-Request-ID"),
+                    (b"access-control-max-age", b"600"),
+                ]
+            return [*allowed, (b"cross-origin-resource-policy", b"cross-origin")]
+        foreign = origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+        if foreign or headers.get("sec-fetch-site") == "cross-site":
+            opened = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
+            if not opened:  # a link from another site to the page is allowed
+                raise RequestError(
+                    403,
+                    "requests from pages of other sites are not allowed",
+                    code="origin_not_allowed",
+                    advice="start the service with --cors-origin ORIGIN",
+                )
+        return [(b"cross-origin-resource-policy", b"same-origin")]
+
+    def _identify(self, scope: Scope, headers: dict[str, str]) -> Caller:
+        address = str((scope.get("client") or ("unknown",))[0])
+        if scope["path"] == "/" or scope["path"].startswith("/page/"):
+            return Caller(address, may_write=False)
+        caller = self._access.identify(headers, address)
+        if caller is None:
+            wait = self._limit.wait(f"without a key: {address}")
+            raise RequestError(
+                429 if wait else 401,
+                "API key missing or unknown",
+                expected="the header Authorization: Bearer KEY",
+                advice="ask the operator of the service for a key",
+                retry_after=wait or None,
+            )
+        return caller
+
+
+class _Response:
+    """Sends a response with the headers of every response, and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str, *, without_body: bool) -> None:
+        self._send = send
+        self._without_body = without_body
+        self.status = 499  # the client has gone before there was one
+        self.started = False
+        self.preflight = False
+        self.headers: list[tuple[bytes, bytes]] = [
+            *HEADERS.items(),
+            (b"x-request-id", request_id.encode()),
+        ]
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.started = message["status"], True
+            names = {name.lower() for name, _ in message["headers"]}
+            headers = [*message["headers"], *self.headers]
+            if b"cache-control" not in names:
+                headers.append((b"cache-control", b"no-store"))
+            if self.status in (408, 413):  # the rest of the body is not read
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
+        elif self._without_body:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+class _Body:
+    """Receives the body of a request within the limits of size and time."""
+
+    def __init__(self, receive: Receive, settings: ServiceSettings) -> None:
+        self._receive = receive
+        self._max_bytes = settings.max_body
+        self._seconds = settings.receive_seconds
+        self._end = asyncio.get_running_loop().time() + settings.receive_seconds
+        self._size = 0
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        if self._complete:  # the next message says that the client has gone
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._end):
+                message = await self._receive()
+        except TimeoutError as exc:
+            raise RequestError(
+                408,
+                "the request did not arrive in time",
+                expected=f"the whole request within {self._seconds:g} seconds",
+                advice="send less, or use a faster connection",
+            ) from exc
+        if message["type"] == "http.request":
+            self._size += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._size > self._max_bytes:
+                raise _too_large(self._max_bytes)
+        return message
+
+
+async def _send_error(error: RequestError, response: _Response) -> None:
+    """Answer before, or instead of, the application."""
+    if response.started:  # too late to send anything else
+        raise error
+    body = error_body(error)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await response({"type": "http.response.start", "status": error.status, "headers": headers})
+    await response({"type": "http.response.body", "body": body})
+
+
+async def _send_empty(response: _Response) -> None:
+    await response({"type": "http.response.start", "status": 204, "headers": []})
+    await response({"type": "http.response.body", "body": b""})
+
+
+def _decode_headers(scope: Scope) -> dict[str, str]:
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+
+
+def _is_plain(host: str) -> bool:
+    """Return whether a Host header can be parsed by ``urlsplit``."""
+    return host.isascii() and not set(host) & set("/?#@\\ ") and host.count("[") == host.count("]")
+
+
+def _too_large(max_bytes: int) -> RequestError:
+    return RequestError(
+        413,
+        "the request is too large",
+        expected=f"at most {max_bytes:,} bytes",
+        advice="send a smaller image, or less text",
+    )

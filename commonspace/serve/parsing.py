@@ -1,0 +1,153 @@
+"""Request bodies, JSON or multipart/form-data, as validated models and an uploaded image."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from commonspace.serve.errors import RequestError
+
+__all__ = ["describe_body", "parse"]
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+MAX_FIELDS = 250
+MAX_FIELD_BYTES = 2**20
+
+
+@asynccontextmanager
+async def parse(
+    request: Request, model: type[ModelT]
+) -> AsyncIterator[tuple[ModelT, UploadFile | None]]:
+    """Return the body of a request as a model, and the uploaded image, for the block.
+
+    Large images stay in a temporary file until they are read.
+
+    Args:
+        request: its body is read here.
+        model: what the JSON, or the fields of the form, must match.
+
+    Raises:
+        RequestError: Neither JSON nor a form; a form that is malformed, or has a field twice.
+        ValidationError: The body does not match the model.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "application/json":
+        yield model.model_validate_json(await request.body()), None
+        return
+    if content_type != "multipart/form-data":
+        raise RequestError(
+            415,
+            "unsupported content type",
+            expected="application/json or multipart/form-data",
+            found=ascii(content_type)[:80],
+            advice="send JSON, or a form if there is an image",
+        )
+    parser = _Parser(
+        request.headers,
+        request.stream(),
+        max_files=1,
+        max_fields=MAX_FIELDS,
+        max_part_size=MAX_FIELD_BYTES,
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, UnicodeDecodeError, LookupError) as exc:
+        raise RequestError(
+            400,
+            "malformed form",
+            expected="multipart/form-data with a boundary, in UTF-8, with at most one file",
+            found=ascii(str(exc))[:120],
+            advice="use a library to create the form",
+        ) from exc
+    try:
+        yield model.model_validate(_read_fields(form, model)), _find_image(form)
+    finally:
+        await form.close()
+
+
+def describe_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI description of a body that is JSON or a form with an image.
+
+    Args:
+        model: what it must match.
+    """
+    schema = model.model_json_schema()
+    properties = {name: _describe_field(field) for name, field in schema["properties"].items()}
+    properties["image"] = {"type": "string", "format": "binary", "description": "An image file."}
+    form = {**schema, "properties": properties}
+    form.pop("examples", None)
+    content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+class _Parser(MultiPartParser):
+    """Starlette's parser, which reads invalid UTF-8 as Latin-1; this one refuses it."""
+
+    def on_part_end(self) -> None:
+        if self._current_part.file is None:
+            bytes(self._current_part.data).decode("utf-8")
+        super().on_part_end()
+
+
+def _describe_field(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a form field: without null, objects as JSON text."""
+    types = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    plain = {**rest, **types[0]} if len(types) == 1 else rest
+    if plain.get("type") == "object":
+        return {"type": "string", "contentMediaType": "application/json"}
+    return plain
+
+
+def _read_fields(form: FormData, model: type[BaseModel]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name in form:
+        values = form.getlist(name)
+        if name == "image":
+            continue
+        if any(isinstance(value, UploadFile) for value in values):
+            raise _invalid(name, "a text, not a file")
+        annotation = str(model.model_fields[name].annotation) if name in model.model_fields else ""
+        if annotation.startswith("list"):
+            fields[name] = values
+        elif len(values) > 1 and "list" not in annotation:
+            raise _invalid(name, "one value")
+        elif annotation.startswith("dict"):
+            fields[name] = _read_object(name, str(values[0]))
+        elif "list" in annotation and len(values) == 1 and str(values[0]).startswith("["):
+            fields[name] = _read_object(name, str(values[0]))  # a vector as a JSON list
+        else:
+            fields[name] = values if "list" in annotation else values[0]
+    return fields
+
+
+def _read_object(name: str, text: str) -> Any:  # noqa: ANN401 - validated by the model
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise _invalid(name, "JSON") from exc
+
+
+def _find_image(form: FormData) -> UploadFile | None:
+    values = form.getlist("image")
+    if not values:
+        return None
+    image = values[0]
+    if len(values) > 1 or not isinstance(image, UploadFile):
+        raise _invalid("image", "one file")
+    return image
+
+
+def _invalid(name: str, expected: str) -> RequestError:
+    return RequestError(
+        422,
+        f"invalid field {ascii(name)[:80]}",
+        expected=expected,
+        advice="GET /openapi.json describes every field",
+    )

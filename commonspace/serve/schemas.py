@@ -1,0 +1,232 @@
+"""Requests and responses of the API, as pydantic models; OpenAPI is generated from them.
+
+Items and search results are those of ``commonspace.retrieval.items``.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from commonspace.retrieval.items import Item, SearchResult
+
+__all__ = [
+    "AboutResponse",
+    "BatchRequest",
+    "BatchResponse",
+    "EmbedRequest",
+    "EmbedResponse",
+    "ErrorResponse",
+    "FieldSummary",
+    "ItemResponse",
+    "MapResponse",
+    "NewItem",
+    "Sample",
+    "SearchRequest",
+    "SearchResponse",
+    "StatusResponse",
+    "WriteResponse",
+]
+
+MAX_ITEMS = 1000
+
+Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Id = Annotated[str, Field(min_length=1, max_length=1000)]
+Text = Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SearchRequest(_Request):
+    """A query: text, vector, item or (as multipart/form-data) image; of several, their mean."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"text": "a red kite", "k": 5}]},
+    )
+
+    text: Text | None = Field(None, description="Words to search for.")
+    vector: list[FiniteFloat] | None = Field(
+        None,
+        min_length=1,
+        max_length=10_000,
+        description="A vector of the space, as /v1/embed returns it.",
+    )
+    id: Id | None = Field(None, description='Id of an item of the index: "more like this".')
+    k: int = Field(10, ge=1, le=1000, description="Maximum number of results (default: 10).")
+    offset: int = Field(0, ge=0, le=10_000, description="Results to skip, for paging (default: 0).")
+    modality: str | None = Field(
+        None, max_length=200, description="Search only this modality of the items (default: all)."
+    )
+    query_modality: str | None = Field(
+        None,
+        max_length=200,
+        description="With id: use only this modality of the item (default: the mean of all).",
+    )
+    where: str | None = Field(
+        None,
+        max_length=20_000,
+        description='Filter on the fields: label = "Watches" and price < 50.',
+    )
+    instance_weight: Fraction | None = Field(
+        None,
+        description="0 ranks by class, 1 by exact item; only for spaces with an instance block.",
+    )
+    min_relevance: Fraction | None = Field(
+        None, description="Drop results, of the k, whose relevance is lower."
+    )
+    sort: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Sort the 200 best results by a field: price, or -price for descending order.",
+    )
+
+
+class EmbedRequest(_Request):
+    """A text, or (as multipart/form-data) an image, to embed."""
+
+    text: Text | None = None
+
+
+class NewItem(_Request):
+    """An item to add or replace; an image is sent with it as multipart/form-data."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"id": "kite 7", "text": ["a red kite"], "labels": ["kite"]}]
+        },
+    )
+
+    id: Id
+    text: list[Annotated[str, Field(min_length=1, max_length=100_000)]] = Field(
+        default_factory=list, max_length=100
+    )
+    labels: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
+        default_factory=list, max_length=100
+    )
+    fields: dict[str, str | bool | int | FiniteFloat | None] = Field(
+        default_factory=dict, max_length=100
+    )
+
+
+class BatchRequest(_Request):
+    """Items to add or replace, without images."""
+
+    items: list[NewItem] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class SearchResponse(BaseModel):
+    """Results of a query."""
+
+    results: list[SearchResult] = Field(description="Best first.")
+    total: int = Field(description="Items that match filter and modality, ranked or not.")
+    has_instance_block: bool = Field(description="Whether instance_weight has an effect.")
+    calibrated: bool = Field(description="Whether relevance is available.")
+    seconds: float = Field(description="Time from the request to the response.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemResponse(Item):
+    """An item with its nearest neighbors."""
+
+    neighbors: tuple[SearchResult, ...]
+    """Most similar items, best first."""
+
+
+class EmbedResponse(BaseModel):
+    """A vector of the space."""
+
+    vector: list[float]
+    fingerprint: str = Field(description="Identifies the space that the vector belongs to.")
+
+
+class FieldSummary(BaseModel):
+    """Values of a field."""
+
+    kind: str = Field(description="number, string, boolean or mixed")
+    values: list[Any] = Field(description="The most frequent values, at most 50.")
+    distinct: int = Field(description="Number of different values.")
+    min: float | None
+    max: float | None
+
+
+class Sample(BaseModel):
+    """An item with a picture, as an example of a class."""
+
+    label: str
+    id: str
+
+
+class AboutResponse(BaseModel):
+    """Contents of the index and abilities of the service."""
+
+    name: str
+    items: int
+    modalities: list[str]
+    reads: list[str] = Field(description='What queries may contain: "text", "image", or both.')
+    classes: list[str]
+    samples: list[Sample] = Field(description="Example items of up to 24 classes.")
+    fields: dict[str, FieldSummary]
+    has_instance_block: bool
+    calibrated: bool
+    writable: bool
+    fingerprint: str = Field(description="Identifies the space.")
+    languages: list[str] = Field(description="Languages of the page.")
+
+
+class MapResponse(BaseModel):
+    """Map of all items: one point for each of their modalities, as columns of equal length."""
+
+    x: list[float]
+    y: list[float]
+    modality: list[int] = Field(description="Positions in modalities.")
+    class_: list[int] = Field(alias="class", description="Positions in classes; -1: none.")
+    ids: list[str]
+    modalities: list[str]
+    classes: list[str]
+    generation: int = Field(description="Generation of the index that the map shows.")
+    current: bool = Field(description="Whether the index has not changed since.")
+
+
+class WriteResponse(BaseModel):
+    """Result of a change."""
+
+    id: str
+    change: str = Field(description="added, replaced, described, unchanged or removed")
+    items: int = Field(description="Number of items in the index now.")
+
+
+class BatchResponse(BaseModel):
+    """Result of a batch of changes."""
+
+    added: int
+    replaced: int
+    described: int = Field(description="Items of which only labels or fields changed.")
+    unchanged: int
+    items: int = Field(description="Number of items in the index now.")
+
+
+class StatusResponse(BaseModel):
+    """State of the service."""
+
+    status: str
+
+
+class ErrorContent(BaseModel):
+    """What is wrong, what was expected, what came instead, and what to do."""
+
+    code: str = Field(description="Stable identifier for programs.")
+    problem: str
+    expected: str = ""
+    found: str = ""
+    advice: str = ""
+
+
+class ErrorResponse(BaseModel):
+    """The form of every error."""
+
+    error: ErrorContent

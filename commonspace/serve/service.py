@@ -1,0 +1,359 @@
+"""Operations of the service on its index: search, items, contents, changes.
+
+Everything here runs in threads, never on the event loop, and knows no HTTP.
+"""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data import Column, Dataset, Images, Texts
+from commonspace.errors import SettingError
+from commonspace.networks.posterior import PosteriorNetwork
+from commonspace.retrieval import Index, Item, Query, SearchResult
+from commonspace.serve.errors import RequestError
+from commonspace.serve.index_manager import IndexManager
+from commonspace.serve.schemas import (
+    AboutResponse,
+    BatchResponse,
+    FieldSummary,
+    ItemResponse,
+    NewItem,
+    Sample,
+    SearchRequest,
+    SearchResponse,
+    WriteResponse,
+)
+from commonspace.space import CommonSpace
+
+__all__ = ["SearchJob", "Service", "class_posterior", "unknown_item"]
+
+LANGUAGES = ["en", "zh"]
+NEIGHBORS = 12
+SAMPLES = 24
+"""Classes of which an example is named."""
+SORTED = 200
+"""Best results that are sorted by a field."""
+MATCH = 0.5
+"""Relevance from which a result takes part in sorting, where the space is calibrated."""
+CLASSES = 10
+"""Most probable classes of an item that are reported."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchJob:
+    """A search request with its decoded image."""
+
+    request: SearchRequest
+    image: NDArray[np.uint8] | None
+    """(h, w, 3) RGB."""
+    start: float
+    """When the request came, by ``time.perf_counter``."""
+
+
+class Service:
+    """The operations on one index.
+
+    Args:
+        manager: holds the index.
+        name: title; None: the name of the folder.
+        writable: whether the index may be changed.
+    """
+
+    def __init__(self, manager: IndexManager, name: str | None, *, writable: bool) -> None:
+        self.manager = manager
+        self.name = name or manager.path.resolve().name
+        self.writable = writable
+        self._about: tuple[Any, ...] = ()
+        self._lock = threading.Lock()
+
+    def search(self, jobs: Sequence[SearchJob]) -> list[SearchResponse]:
+        """Return the results of each request; all texts are embedded in one pass.
+
+        Raises:
+            SettingError: A request names a field or modality that the index does not have, or an
+                option that the space does not support.
+            DataError: An image or a vector cannot be used.
+            RequestError: 404, a request names an unknown item.
+        """
+        with self.manager.lease() as index:
+            for job in jobs:
+                if job.request.id is not None and index.item(job.request.id) is None:
+                    raise unknown_item(job.request.id)
+            space = index.space
+            results = index.search_many([_query(job, space) for job in jobs])
+            responses = []
+            for job, found in zip(jobs, results, strict=True):
+                public, total = [_public(result) for result in found], found.total
+                if job.request.sort is not None:
+                    public = _sort(public, job.request.sort)
+                    total = len(public)
+                    public = public[job.request.offset : job.request.offset + job.request.k]
+                responses.append(
+                    SearchResponse(
+                        results=public,
+                        total=total,
+                        has_instance_block=space.has_instance_block,
+                        calibrated=space.calibrated,
+                        seconds=time.perf_counter() - job.start,
+                    )
+                )
+            return responses
+
+    def item(self, id: str) -> ItemResponse:
+        """Return an item with its class posterior and its neighbors.
+
+        Raises:
+            RequestError: 404, the id is unknown.
+        """
+        with self.manager.lease() as index:
+            item = index.item(id)
+            if item is None:
+                raise unknown_item(id)
+            vectors = index.vectors(id)
+            neighbors = (
+                index.search(id=id, k=NEIGHBORS)
+                if vectors and all(np.any(vector) for vector in vectors.values())
+                else []
+            )
+            values = {field.name: getattr(item, field.name) for field in fields(Item)}
+            posterior = class_posterior(index.space, vectors)
+            return ItemResponse(
+                **{**values, "photo": None, "posterior": posterior},
+                neighbors=tuple(_public(result) for result in neighbors),
+            )
+
+    def picture(self, id: str) -> NDArray[np.uint8] | Path:
+        """Return the picture of an item: its pixels, or its file.
+
+        Raises:
+            RequestError: 404, the id is unknown, or the item has no picture.
+        """
+        with self.manager.lease() as index:
+            if index.item(id) is None:
+                raise unknown_item(id)
+            picture = index.picture(id)
+        if picture is None:
+            raise RequestError(404, "the item has no picture", advice="see has_picture of the item")
+        return picture
+
+    def about(self) -> AboutResponse:
+        """Return the contents of the index; computed once for each of its states."""
+        with self.manager.lease() as index:
+            key = (id(index), index.generation)
+            with self._lock:
+                if self._about[:2] == key:
+                    return self._about[2]  # type: ignore[no-any-return]
+            facts, space = index.facts(), index.space
+            response = AboutResponse(
+                name=self.name,
+                items=len(index),
+                modalities=list(facts.modalities),
+                reads=[name for name in ("text", "image") if index.reads(f"{name}s")],
+                classes=list(facts.classes),
+                samples=_samples(index, facts.classes, facts.modalities),
+                fields={
+                    name: FieldSummary(
+                        kind=field.kind,
+                        values=list(field.values),
+                        distinct=field.distinct,
+                        min=field.low,
+                        max=field.high,
+                    )
+                    for name, field in facts.fields.items()
+                },
+                has_instance_block=space.has_instance_block,
+                calibrated=space.calibrated,
+                writable=self.writable,
+                fingerprint=index.fingerprint,
+                languages=LANGUAGES,
+            )
+            with self._lock:
+                self._about = (*key, response)
+            return response
+
+    def put(self, item: NewItem, image: NDArray[np.uint8] | None) -> WriteResponse:
+        """Add or replace an item.
+
+        Raises:
+            SettingError: The space reads none of its modalities.
+            DataError: It cannot be embedded or stored.
+            StoreError: Another process is writing.
+        """
+        with self.manager.lease() as index:
+            change = index.update(_dataset([item], [image]))
+            names = ("added", "replaced", "described")
+            kind = next((name for name in names if getattr(change, name)), "unchanged")
+            return WriteResponse(id=item.id, change=kind, items=len(index))
+
+    def put_many(self, items: Sequence[NewItem]) -> BatchResponse:
+        """Add or replace items without images; all of them or none.
+
+        Raises:
+            SettingError: An id is given twice, or the space does not read texts.
+            DataError: An item cannot be embedded or stored.
+            StoreError: Another process is writing.
+        """
+        seen: set[str] = set()
+        for item in items:
+            if item.id in seen:
+                raise SettingError(
+                    f"the id {item.id[:80]!r} is given twice",
+                    expected="each id once",
+                    found="twice in one batch",
+                    advice="send the last version only",
+                )
+            seen.add(item.id)
+        with self.manager.lease() as index:
+            change = index.update(_dataset(items, [None] * len(items)))
+            counts = {name: getattr(change, name) for name in ("added", "replaced", "described")}
+            unchanged = len(items) - sum(counts.values())
+            return BatchResponse(**counts, unchanged=unchanged, items=len(index))
+
+    def remove(self, id: str) -> WriteResponse:
+        """Remove an item.
+
+        Raises:
+            RequestError: 404, the id is unknown.
+            StoreError: Another process is writing.
+        """
+        with self.manager.lease() as index:
+            if index.item(id) is None:
+                raise unknown_item(id)
+            index.remove([id])
+            return WriteResponse(id=id, change="removed", items=len(index))
+
+
+def class_posterior(
+    space: CommonSpace, vectors: Mapping[str, NDArray[np.float32]]
+) -> dict[str, dict[str, float]] | None:
+    """Return modality -> class -> probability, for the ten most probable classes, best first.
+
+    Vectors of posterior matching start with the class posterior, times sqrt(1 - w) if an instance
+    block of weight w follows; see ``PosteriorNetwork``.
+
+    Args:
+        space: of the vectors.
+        vectors: modality -> (d,).
+
+    Returns:
+        None for spaces of other methods.
+    """
+    network = space.network
+    if not isinstance(network, PosteriorNetwork):
+        return None
+    scale = sqrt(1 - network.config.mixture) if network.has_instance_block else 1.0
+    posterior = {}
+    for modality, vector in vectors.items():
+        shares = np.clip(vector[: network.config.classes] / scale, 0, 1)
+        best = np.argsort(-shares, kind="stable")[:CLASSES].tolist()
+        posterior[modality] = {space.class_names[place]: float(shares[place]) for place in best}
+    return posterior
+
+
+def unknown_item(id: str) -> RequestError:
+    """Return the error for an id that the index does not have."""
+    return RequestError(
+        404,
+        "unknown item",
+        expected="an id as in a search result, percent-encoded",
+        found=ascii(id)[:80],
+        advice="search for it: POST /v1/search",
+    )
+
+
+def _query(job: SearchJob, space: CommonSpace) -> Query:
+    request = job.request
+    sorts = request.sort is not None
+    lowest = request.min_relevance
+    if sorts and lowest is None and space.calibrated:
+        lowest = MATCH
+    return Query(
+        request.text,
+        job.image,
+        request.vector,
+        request.id,
+        k=SORTED if sorts else request.k,
+        offset=0 if sorts else request.offset,
+        modality=request.modality,
+        query_modality=request.query_modality,
+        where=request.where,
+        instance_weight=request.instance_weight,
+        min_relevance=lowest,
+    )
+
+
+def _public(result: SearchResult) -> SearchResult:
+    """Return a result without the path of its photo."""
+    return result if result.photo is None else replace(result, photo=None)
+
+
+def _sort(results: Sequence[SearchResult], order: str) -> list[SearchResult]:
+    """Return results in the order of a field; those without a value come last."""
+    name, descending = order.removeprefix("-"), order.startswith("-")
+
+    def key(result: SearchResult) -> tuple[bool, Any]:
+        value = result.fields.get(name)
+        is_number = isinstance(value, int | float)
+        return (is_number, value if is_number else str(value))
+
+    present = [result for result in results if name in result.fields]
+    absent = [result for result in results if name not in result.fields]
+    return sorted(present, key=key, reverse=descending) + absent
+
+
+def _samples(index: Index, classes: Sequence[str], modalities: Sequence[str]) -> list[Sample]:
+    """Return an item with a picture for each class, or for 24 of them."""
+    if "image" not in modalities or not classes:
+        return []
+    step = max(1, len(classes) / SAMPLES)
+    chosen = [classes[int(place * step)] for place in range(min(len(classes), SAMPLES))]
+    vector = np.ones(index.space.dimension, dtype=np.float32)
+    queries = [
+        Query(vector=vector, k=1, modality="image", where='label = "{}"'.format(name.replace('"', '""')))
+        for name in chosen
+    ]
+    found = zip(chosen, index.search_many(queries), strict=True)
+    return [
+        Sample(label=name, id=results[0].id)
+        for name, results in found
+        if results and results[0].has_picture
+    ]
+
+
+def _dataset(items: Sequence[NewItem], images: Sequence[NDArray[np.uint8] | None]) -> Dataset:
+    columns: dict[str, Column] = {}
+    if any(item.text for item in items):
+        columns["text"] = Texts([tuple(item.text) for item in items])
+    if any(image is not None for image in images):
+        columns["image"] = Images(list(images))
+    empty = [
+        item.id
+        for item, image in zip(items, images, strict=True)
+        if not item.text and image is None
+    ]
+    if empty:
+        raise SettingError(
+            f"the item {empty[0][:80]!r} is empty",
+            expected="a text, an image, or both",
+            found="neither",
+            advice="send text, or an image as multipart/form-data",
+        )
+    names = tuple(dict.fromkeys(label for item in items for label in item.labels))
+    columns_of_fields = dict.fromkeys(name for item in items for name in item.fields)
+    return Dataset(
+        name="the request",
+        ids=tuple(item.id for item in items),
+        columns=columns,
+        labels=np.array([[name in item.labels for name in names] for item in items], dtype=bool),
+        class_names=names,
+        splits=np.array(["test"] * len(items)),  # no space was trained on them
+        fields={name: [item.fields.get(name) for item in items] for name in columns_of_fields},
+    )
