@@ -108,14 +108,8 @@ class Client:
             ServiceError: If the id is unknown (status 404), or the service cannot be reached.
         """
         answer = self._json("GET", _item(id))
-        posterior = answer.pop("posterior")
-        if posterior is not None:
-            posterior = {
-                modality: {one["name"]: one["probability"] for one in classes}
-                for modality, classes in posterior.items()
-            }
-        answer.pop("neighbours")
-        return Item(**_item_values(answer), posterior=posterior)
+        answer.pop("neighbors")
+        return Item(**_item_values(answer))
 
     def image(self, id: str) -> bytes:
         """Return the picture of an item, as a file of the kind that the index has.

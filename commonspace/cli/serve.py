@@ -16,7 +16,8 @@ __all__ = ["key", "map_", "serve"]
 def serve(
     index: IndexArgument,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for every network.")
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for every network."),
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free one.")
@@ -69,9 +70,7 @@ def serve(
     ] = 32,
     threads: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Number of cores for a forward pass.", show_default="all but one"
-        ),
+        typer.Option(min=1, help="Number of cores for a forward pass.", show_default="all but one"),
     ] = None,
     rate: Annotated[
         float, typer.Option(min=0, help="Requests a second of one caller; 0 for no limit.")
@@ -151,9 +150,7 @@ def map_(
             " nearest neighbors.",
         ),
     ] = 10_000,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Random seed of the sample and of t-SNE.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the sample and of t-SNE.")] = 0,
 ) -> None:
     """Compute the map of an index: all items in two dimensions, for the page.
 

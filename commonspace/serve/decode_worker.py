@@ -60,9 +60,12 @@ def decode(data: bytes, side: int, max_pixels: int) -> NDArray[np.uint8]:
             _check_structure(data, image, max_pixels)
             longest = max(image.size)
             if image.format == "JPEG" and longest > side:  # decodes 1/2, 1/4 or 1/8 of each side
-                image.draft(None, (max(1, image.width * side // longest), side))
+                width, height = (max(1, each * side // longest) for each in image.size)
+                image.draft(None, (width, height))
             if image.width * image.height > max_pixels:
-                raise _too_large(f"at most {max_pixels:,} pixels", f"{image.width} x {image.height}")
+                raise _too_large(
+                    f"at most {max_pixels:,} pixels", f"{image.width} x {image.height}"
+                )
             if longest > side and image.mode in _RESIZABLE:
                 image.thumbnail((side, side), Image.Resampling.LANCZOS)
             return _bounded(rgb_of(image, "the image"), side)

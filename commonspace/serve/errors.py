@@ -125,9 +125,7 @@ def _content(
     return {"code": code or _CODES.get(status, "internal"), **texts}
 
 
-def _response(
-    status: int, content: dict[str, str], retry_after: int | None = None
-) -> JSONResponse:
+def _response(status: int, content: dict[str, str], retry_after: int | None = None) -> JSONResponse:
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
     return JSONResponse({"error": content}, status, headers)
 

@@ -130,9 +130,11 @@ def _strip_jpeg(data: bytes, exif: bytes) -> bytes:
             after = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]").search(data, end)
             end = after.start() if after else len(data)
             parts.append(data[place:end])
-        elif marker in _JPEG_KEPT or data[place + 4 : place + 15] == b"ICC_PROFILE":
-            parts.append(data[place:end])
-        elif 0xC3 <= marker <= 0xCF:  # a frame of a rare kind
+        elif (
+            marker in _JPEG_KEPT
+            or data[place + 4 : place + 15] == b"ICC_PROFILE"
+            or 0xC3 <= marker <= 0xCF
+        ):
             parts.append(data[place:end])
         place = end
     return b"".join([*parts, b"\xff\xd9"])

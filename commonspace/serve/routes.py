@@ -244,9 +244,7 @@ async def _search(
     return await components.batcher.submit(SearchJob(query, pixels, start), seconds)
 
 
-async def _while_connected(
-    request: Request, work: Coroutine[Any, Any, ResultT]
-) -> ResultT:
+async def _while_connected(request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Return the result of some work; it is cancelled when the client closes the connection."""
     task = asyncio.create_task(work)
     closed = asyncio.create_task(_wait_for_disconnect(request))

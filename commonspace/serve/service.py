@@ -317,7 +317,12 @@ def _samples(index: Index, classes: Sequence[str], modalities: Sequence[str]) ->
     chosen = [classes[int(place * step)] for place in range(min(len(classes), SAMPLES))]
     vector = np.ones(index.space.dimension, dtype=np.float32)
     queries = [
-        Query(vector=vector, k=1, modality="image", where='label = "{}"'.format(name.replace('"', '""')))
+        Query(
+            vector=vector,
+            k=1,
+            modality="image",
+            where='label = "{}"'.format(name.replace('"', '""')),
+        )
         for name in chosen
     ]
     found = zip(chosen, index.search_many(queries), strict=True)

@@ -65,7 +65,7 @@ class ServiceSettings:
     log_queries: bool = False
 
     def __post_init__(self) -> None:
-        counts = ("batch_size", "max_queued", "max_photos", "max_pixels", "burst")
+        counts: tuple[str, ...] = ("batch_size", "max_queued", "max_photos", "max_pixels", "burst")
         counts = (*counts, "decode_workers", "decode_seconds")
         checks = [(name, getattr(self, name) >= 1, ">= 1") for name in counts]
         checks += [

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 import commonspace as cs
 from commonspace import CommonSpace, Dataset
 from commonspace.serve import ServiceSettings, build_app
-from commonspace.serve.server import listen, server_of
+from commonspace.serve.server import listen, make_server
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 Listen = Callable[[FastAPI], AbstractContextManager[str]]
@@ -62,7 +62,7 @@ def serve() -> Serve:
 
     @contextmanager
     def serving(folder: Path, **settings: object) -> Iterator[TestClient]:
-        chosen = ServiceSettings(**{"rate": 0.0, **settings})  # type: ignore[arg-type]
+        chosen = ServiceSettings(**{"rate": 0.0, "decode_workers": 1, **settings})  # type: ignore[arg-type]
         app = build_app(folder, chosen)
         with TestClient(
             app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
@@ -92,7 +92,7 @@ def listening() -> Listen:
             ready.set()
 
         with listen("127.0.0.1", 0) as taken:
-            server = server_of(app, started=tell, ending=5)
+            server = make_server(app, started=tell, stop_seconds=8)
             thread = threading.Thread(target=server.run, args=([taken],), daemon=True)
             thread.start()
             assert ready.wait(20)

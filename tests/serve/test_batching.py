@@ -14,7 +14,7 @@ import commonspace as cs
 from commonspace.errors import SettingError
 from commonspace.serve import ServiceSettings, build_app
 from commonspace.serve.batching import Batcher
-from commonspace.serve.refusals import RefusedError
+from commonspace.serve.errors import RequestError
 
 
 def doubled(asked: Sequence[int]) -> list[int]:
@@ -29,9 +29,9 @@ def batcher(
     sizes: list[int] = []
     made: Batcher[int, int] = Batcher(
         answer,  # type: ignore[arg-type]
-        most=most,
-        waiting=waiting,
-        observe=sizes.append,
+        batch_size=most,
+        max_queued=waiting,
+        on_batch=sizes.append,
     )
     return made, sizes
 
@@ -40,7 +40,7 @@ def test_what_comes_together_is_answered_together() -> None:
     async def run() -> None:
         made, sizes = batcher()
         made.start()
-        found = await asyncio.gather(*(made.ask(number, 5) for number in range(20)))
+        found = await asyncio.gather(*(made.submit(number, 5) for number in range(20)))
         await made.stop()
         assert found == [2 * number for number in range(20)]
         assert sizes == [8, 8, 4]
@@ -59,9 +59,9 @@ def test_who_comes_alone_waits_for_nobody_and_who_comes_meanwhile_shares_the_nex
 
         made, sizes = batcher(slow)
         made.start()
-        first = asyncio.create_task(made.ask(1, 5))
+        first = asyncio.create_task(made.submit(1, 5))
         assert await asyncio.to_thread(begun.wait, 5)  # nobody else has come
-        rest = [asyncio.create_task(made.ask(number, 5)) for number in (2, 3, 4)]
+        rest = [asyncio.create_task(made.submit(number, 5)) for number in (2, 3, 4)]
         await asyncio.sleep(0)
         gate.set()
         assert [await task for task in (first, *rest)] == [2, 4, 6, 8]
@@ -76,7 +76,7 @@ def test_a_bad_query_spoils_no_other() -> None:
         made, _ = batcher()
         made.start()
         found = await asyncio.gather(
-            *(made.ask(number, 5) for number in (1, -2, 3)), return_exceptions=True
+            *(made.submit(number, 5) for number in (1, -2, 3)), return_exceptions=True
         )
         await made.stop()
         assert found[0] == 2
@@ -96,13 +96,13 @@ def test_too_many_are_sent_away_and_those_that_wait_are_answered_at_the_end() ->
 
         made, _ = batcher(slow, most=1, waiting=3)
         made.start()
-        first = asyncio.create_task(made.ask(1, 5))
+        first = asyncio.create_task(made.submit(1, 5))
         await asyncio.sleep(0.05)  # it is being answered
-        rest = [asyncio.create_task(made.ask(number, 5)) for number in (2, 3, 4)]
+        rest = [asyncio.create_task(made.submit(number, 5)) for number in (2, 3, 4)]
         await asyncio.sleep(0.05)
-        with pytest.raises(RefusedError, match="too many queries are waiting") as refused:
-            await made.ask(5, 5)
-        assert (refused.value.status, refused.value.retry) == (503, 1)
+        with pytest.raises(RequestError, match="too many queries are waiting") as refused:
+            await made.submit(5, 5)
+        assert (refused.value.status, refused.value.retry_after) == (503, 1)
         stopping = asyncio.create_task(made.stop())
         gate.set()
         await stopping
@@ -116,8 +116,8 @@ def test_who_waits_too_long_is_told() -> None:
         gate = threading.Event()
         made, _ = batcher(lambda asked: [gate.wait(5) for _ in asked])
         made.start()
-        with pytest.raises(RefusedError, match="not answered in time"):
-            await made.ask(1, 0.05)
+        with pytest.raises(RequestError, match="not answered in time"):
+            await made.submit(1, 0.05)
         gate.set()
         await made.stop()
 

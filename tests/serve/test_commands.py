@@ -13,21 +13,24 @@ from commonspace import CommonSpace, Dataset
 from commonspace.cli.main import build
 from commonspace.methods import PosteriorMatching
 from commonspace.networks.posterior import PosteriorNetwork
-from commonspace.serve.atlas import read_map
-from commonspace.serve.keys import known_key, read_keys
-from commonspace.serve.posterior import posterior_of
+from commonspace.serve.keys import find_key, read_keys
+from commonspace.serve.projection import read_map
+from commonspace.serve.service import class_posterior
 
 
 def test_beyond_this_machine_nobody_is_served_without_a_key(index: Path) -> None:
     done = CliRunner().invoke(build(), ["serve", str(index), "--host", "0.0.0.0"])
     assert done.exit_code == 2
-    assert "anybody on the network could ask" in done.stderr
-    assert "--open-to-all" in done.stderr
+    assert "would accept requests from the whole network" in done.stderr
+    assert "--allow-anonymous" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["absent"], "holds no index"), (["INDEX", "--keys", "absent"], "cannot be read as a file")],
+    [
+        (["absent"], "holds no index"),
+        (["INDEX", "--keys", "absent"], "cannot be read as a key file"),
+    ],
 )
 def test_what_cannot_be_served_is_said(index: Path, words: list[str], said: str) -> None:
     given = [str(index) if word == "INDEX" else word for word in words]
@@ -39,12 +42,12 @@ def test_what_cannot_be_served_is_said(index: Path, words: list[str], said: str)
 def test_a_key_is_printed_once_and_known_afterwards(tmp_path: Path) -> None:
     done = CliRunner().invoke(build(), ["key", str(tmp_path / "keys"), "laptop"])
     assert done.exit_code == 0
-    assert known_key(read_keys(tmp_path / "keys"), done.stdout.strip()) == "laptop"
+    assert find_key(read_keys(tmp_path / "keys"), done.stdout.strip()) == "laptop"
 
 
 def test_the_command_makes_a_map_of_every_vector(index: Path, tmp_path: Path) -> None:
     copytree(index, tmp_path / "copy")
-    done = CliRunner().invoke(build(), ["map", str(tmp_path / "copy"), "--most", "20"])
+    done = CliRunner().invoke(build(), ["map", str(tmp_path / "copy"), "--max-points", "20"])
     assert done.exit_code == 0
     assert "a map of 72 points" in done.stdout
     found = read_map(tmp_path / "copy")
@@ -63,12 +66,12 @@ def test_the_posterior_is_that_of_the_network(feature_dataset: Dataset) -> None:
     with torch.inference_mode():
         rescaled = network.rescale("image", space.inputs["image"](item))
         wanted = network.posterior("image", rescaled)[0].numpy()
-    said = posterior_of(space, {"image": space.embed("image", item)[0]})
+    said = class_posterior(space, {"image": space.embed("image", item)[0]})
     assert said is not None
-    found = {one.name: one.probability for one in said["image"]}
+    found = said["image"]
     assert [found[name] for name in space.class_names] == pytest.approx(list(wanted), abs=1e-5)
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
 def test_a_space_without_posteriors_tells_none(shop_space: CommonSpace) -> None:
-    assert posterior_of(shop_space, {"image": np.zeros(8, dtype=np.float32)}) is None
+    assert class_posterior(shop_space, {"image": np.zeros(8, dtype=np.float32)}) is None

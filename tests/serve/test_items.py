@@ -33,8 +33,8 @@ def test_an_item_is_found_by_any_id(client: TestClient, shop: Dataset, id: str) 
     assert said["modalities"] == ["image", "text"]
     assert said["fields"]["price"] == row
     assert said["posterior"] is None
-    assert len(said["neighbours"]) == 12
-    assert id not in [one["id"] for one in said["neighbours"]]
+    assert len(said["neighbors"]) == 12
+    assert id not in [one["id"] for one in said["neighbors"]]
 
 
 def test_an_id_with_a_slash_may_be_written_as_it_is(client: TestClient) -> None:

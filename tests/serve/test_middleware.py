@@ -1,76 +1,120 @@
-"""Who may ask, how much and how fast; and what every answer carries."""
+"""Access, limits, headers, metrics and the log, for every request."""
 
+import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from hashlib import sha256
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from starlette.testclient import TestClient
 
-from commonspace.errors import FileFormatError, SettingError
+from commonspace.errors import SettingError
 from commonspace.serve import ServiceSettings, build_app
-from commonspace.serve.keys import add_key, known_key, read_keys
-from commonspace.serve.rate import RateLimit
+from commonspace.serve.keys import add_key, read_keys
+from commonspace.serve.logs import configure_logging
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
-ASKED = {"text": "a red wall", "k": 1}
+QUERY = {"text": "a red wall", "k": 1}
 
 
-def test_without_a_known_key_nothing_is_told(index: Path, serve: Serve, tmp_path: Path) -> None:
-    key = add_key(tmp_path / "keys", "laptop")
-    with serve(index, keys=read_keys(tmp_path / "keys")) as client:
-        for path in ("/about", "/map", "/metrics", "/items/a%2Fb", "/items/a%2Fb/image"):
-            for headers in ({}, {"authorization": f"Bearer {key[:-1]}"}, {"authorization": key}):
-                answer = client.get(path, headers=headers)
-                assert answer.status_code == 401
-                assert answer.headers["www-authenticate"] == "Bearer"
-        assert client.post("/search", json=ASKED).status_code == 401
-        right = {"authorization": f"Bearer {key}"}
-        assert client.get("/about", headers=right).status_code == 200
-        assert client.post("/search", json=ASKED, headers=right).status_code == 200
-        for path in ("/health", "/ready", "/"):
-            assert client.get(path).status_code == 200
-
-
-def test_the_page_gets_a_cookie_that_its_pictures_bring(
+def test_without_a_known_key_every_request_is_refused(
     index: Path, serve: Serve, tmp_path: Path
 ) -> None:
     key = add_key(tmp_path / "keys", "laptop")
     with serve(index, keys=read_keys(tmp_path / "keys")) as client:
+        for path in ("/about", "/v1/about", "/map", "/metrics", "/items/a%2Fb/image"):
+            for headers in ({}, {"authorization": f"Bearer {key[:-1]}"}, {"authorization": key}):
+                response = client.get(path, headers=headers)
+                assert response.status_code == 401
+                assert response.headers["www-authenticate"] == "Bearer"
+        assert client.post("/search", json=QUERY).status_code == 401
+        right = {"authorization": f"Bearer {key}"}
+        assert client.get("/about", headers=right).status_code == 200
+        assert client.post("/search", json=QUERY, headers=right).status_code == 200
+        for path in ("/health", "/ready", "/"):
+            assert client.get(path).status_code == 200
+
+
+def test_the_page_gets_a_session_that_its_photos_use(
+    index: Path, serve: Serve, tmp_path: Path
+) -> None:
+    key = add_key(tmp_path / "keys", "laptop", write=True)
+    with serve(index, keys=read_keys(tmp_path / "keys"), writable=True) as client:
         right = {"authorization": f"Bearer {key}"}
         assert "set-cookie" not in client.get("/about", headers=right).headers
-        answer = client.get("/about", headers={**right, "sec-fetch-site": "same-origin"})
-        assert {"HttpOnly", "SameSite=Strict"} <= set(answer.headers["set-cookie"].split("; "))
-        assert client.get("/items/a%2Fb/thumbnail").status_code == 200  # with the cookie alone
+        response = client.get("/about", headers={**right, "sec-fetch-site": "same-origin"})
+        cookie = response.headers["set-cookie"]
+        assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
+        assert key not in cookie
+        assert client.get("/items/a%2Fb/thumbnail").status_code == 200  # with the cookie only
+        refused = client.post("/items", json={"id": "new", "text": ["a wall"]})
+        assert refused.status_code == 403  # a session may only read
 
 
-def test_a_file_of_keys_holds_none_and_is_its_owners_alone(tmp_path: Path) -> None:
-    first, second = (add_key(tmp_path / "keys", name) for name in ("one", "two"))
-    text = (tmp_path / "keys").read_text()
-    assert first not in text
-    assert second not in text
-    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
-    keys = read_keys(tmp_path / "keys")
-    assert keys == {
-        "one": sha256(first.encode()).hexdigest(),
-        "two": sha256(second.encode()).hexdigest(),
-    }
-    assert [known_key(keys, given) for given in (first, second, "", text)] == [
-        "one",
-        "two",
-        None,
-        None,
-    ]
-    with pytest.raises(SettingError, match="cannot be made under this name"):
-        add_key(tmp_path / "keys", "one")
-    (tmp_path / "keys").write_text("one two three\n")
-    with pytest.raises(FileFormatError, match="line 1, is no key"):
-        read_keys(tmp_path / "keys")
-    with pytest.raises(FileFormatError, match="cannot be read"):
-        read_keys(tmp_path / "absent")
+def test_reading_keys_may_not_write(index: Path, serve: Serve, tmp_path: Path) -> None:
+    copytree(index, tmp_path / "copy")
+    keys = {name: add_key(tmp_path / "keys", name, write=name == "in") for name in ("in", "out")}
+    new = {"id": "new", "text": ["a wall"]}
+    with serve(tmp_path / "copy", keys=read_keys(tmp_path / "keys"), writable=True) as client:
+        for name, status in (("out", 403), ("in", 201)):
+            headers = {"authorization": f"Bearer {keys[name]}"}
+            assert client.post("/items", json=new, headers=headers).status_code == status
+        for path in ("/items/new", "/v1/items/new"):
+            headers = {"authorization": f"Bearer {keys['out']}"}
+            assert client.delete(path, headers=headers).status_code == 403
+
+
+def test_heads_are_answered_like_gets_without_a_body(client: TestClient) -> None:
+    for path in ("/", "/about", "/items/a%2Fb/thumbnail", "/nowhere", "/health"):
+        full, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (full.status_code, b"")
+        for name in ("content-length", "content-type", "etag"):
+            assert head.headers.get(name) == full.headers.get(name)
+
+
+def test_other_sites_may_call_only_if_allowed(index: Path, serve: Serve) -> None:
+    origin = {"origin": "https://shop.example", "sec-fetch-site": "cross-site"}
+    with serve(index, cors_origins=("https://shop.example",)) as client:
+        response = client.post("/v1/search", json=QUERY, headers=origin)
+        assert response.status_code == 200
+        assert response.headers["access-control-allow-origin"] == "https://shop.example"
+        asked = {**origin, "access-control-request-method": "POST"}
+        preflight = client.options("/v1/search", headers=asked)
+        assert preflight.status_code == 204
+        assert "Authorization" in preflight.headers["access-control-allow-headers"]
+        other = {"origin": "https://evil.example"}
+        response = client.post("/v1/search", json=QUERY, headers=other)
+        assert response.status_code == 403
+        assert "access-control-allow-origin" not in response.headers
+
+
+def test_every_response_and_log_line_has_the_id_of_its_request(
+    client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = client.get("/about", headers={"x-request-id": "mine-1"})
+    assert own.headers["x-request-id"] == "mine-1"
+    made = client.get("/about", headers={"x-request-id": "two words"}).headers["x-request-id"]
+    assert made not in ("two words", client.get("/about").headers["x-request-id"])
+    logger = logging.getLogger("commonspace")
+    before = logger.handlers, logger.propagate, logger.level
+    try:
+        configure_logging("json")
+        client.get("/about", headers={"x-request-id": "mine-2"})
+        line = json.loads(capsys.readouterr().err.splitlines()[-1])
+        assert (line["level"], line["request_id"]) == ("INFO", "mine-2")
+        assert (line["method"], line["route"], line["status"]) == ("GET", "/about", 200)
+        assert line["milliseconds"] >= 0
+        configure_logging("text")
+        client.get("/about", headers={"x-request-id": "mine-3"})
+        text = capsys.readouterr().err.splitlines()[-1]
+        assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z INFO    \[mine-3\] GET /about 200 ", text)
+    finally:
+        logger.handlers, logger.propagate = before[:2]
+        logger.setLevel(before[2])
 
 
 @pytest.mark.parametrize(
@@ -89,10 +133,10 @@ def test_a_file_of_keys_holds_none_and_is_its_owners_alone(tmp_path: Path) -> No
         ({"sec-fetch-site": "same-origin"}, 200),
     ],
 )
-def test_pages_of_other_sites_may_not_ask(
+def test_pages_of_other_sites_are_refused(
     client: TestClient, headers: dict[str, str], status: int
 ) -> None:
-    answer = client.post("/search", json=ASKED, headers=headers)
+    answer = client.post("/search", json=QUERY, headers=headers)
     assert answer.status_code == status
     assert "access-control-allow-origin" not in answer.headers
 
@@ -103,7 +147,7 @@ def test_a_link_from_another_site_opens_the_page(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/about", "/nowhere", "/items/a%2Fb/image"])
-def test_every_answer_carries_the_headers(client: TestClient, path: str) -> None:
+def test_every_response_has_the_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'self'")
@@ -113,7 +157,7 @@ def test_every_answer_carries_the_headers(client: TestClient, path: str) -> None
     assert headers["cache-control"]
 
 
-def test_who_asks_too_fast_is_told_when_to_come_again(index: Path, serve: Serve) -> None:
+def test_fast_callers_are_told_when_to_retry(index: Path, serve: Serve) -> None:
     with serve(index, rate=0.5, burst=3) as client:
         answers = [client.get("/about") for _ in range(4)]
         assert [one.status_code for one in answers] == [200, 200, 200, 429]
@@ -121,17 +165,7 @@ def test_who_asks_too_fast_is_told_when_to_come_again(index: Path, serve: Serve)
         assert client.get("/health").status_code == 200
 
 
-def test_tokens_come_back_at_the_rate() -> None:
-    now = [0.0]
-    limit = RateLimit(2.0, 4, clock=lambda: now[0])
-    taken = 0
-    for tick in range(1001):  # ten seconds, a hundred tries in each
-        now[0] = tick / 100
-        taken += limit.wait("me") == 0
-    assert taken == pytest.approx(4 + 2.0 * 10, abs=1)
-
-
-def test_a_body_that_is_too_large_is_refused_while_it_comes(index: Path, serve: Serve) -> None:
+def test_a_large_body_is_refused_while_it_arrives(index: Path, serve: Serve) -> None:
     read = []
 
     def endless() -> Iterator[bytes]:
@@ -139,7 +173,7 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(index: Path, serve: 
             read.append(1)
             yield b" " * 1000
 
-    with serve(index, body=5000) as client:
+    with serve(index, max_body=5000) as client:
         whole = client.post("/search", content=b" " * 5001)
         assert whole.status_code == 413
         streamed = client.post(
@@ -147,28 +181,28 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(index: Path, serve: 
         )
         assert streamed.status_code == 413
         assert "5,000 bytes" in streamed.json()["error"]["expected"]
-        assert client.post("/search", json=ASKED).status_code == 200
+        assert client.post("/search", json=QUERY).status_code == 200
 
 
-def test_an_error_on_this_side_tells_no_trace(
+def test_internal_errors_show_no_trace(
     index: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from commonspace.serve.engine import Engine
+    from commonspace.serve.service import Service
 
     app = build_app(index, ServiceSettings(rate=0))
 
     def broken(*given: object) -> None:
-        raise RuntimeError("secret of the house")
+        raise RuntimeError("a secret")
 
-    monkeypatch.setattr(Engine, "item", broken)
+    monkeypatch.setattr(Service, "item", broken)
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         answer = client.get("/items/any")
     assert answer.status_code == 500
-    assert answer.json()["error"]["problem"] == "an error on this side"
+    assert answer.json()["error"]["problem"] == "internal error"
     assert "secret" not in answer.text
 
 
-def test_the_log_holds_routes_and_nothing_of_what_is_asked(
+def test_the_log_has_routes_but_no_content(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "commonspace"):
@@ -182,10 +216,10 @@ def test_the_log_holds_routes_and_nothing_of_what_is_asked(
     assert "two" not in text
 
 
-def test_the_figures_count_what_was_answered(index: Path, serve: Serve) -> None:
+def test_metrics_count_responses(index: Path, serve: Serve) -> None:
     with serve(index) as client:
         for _ in range(3):
-            client.post("/search", json=ASKED)
+            client.post("/search", json=QUERY)
         client.post("/search", json={})
         text = client.get("/metrics").text
     route = 'method="POST",route="/search"'
@@ -195,7 +229,10 @@ def test_the_figures_count_what_was_answered(index: Path, serve: Serve) -> None:
     assert "commonspace_items 36.0" in text
 
 
-@pytest.mark.parametrize(("name", "value"), [("batch", 0), ("rate", -1), ("decoding", 0)])
-def test_a_setting_that_cannot_work_is_refused(name: str, value: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batch_size", 0), ("rate", -1), ("decode_seconds", 0), ("decode_memory", 1)],
+)
+def test_a_setting_out_of_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(SettingError, match=name):
         ServiceSettings(**{name: value})  # type: ignore[arg-type]

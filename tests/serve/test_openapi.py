@@ -64,5 +64,5 @@ def test_every_answer_is_one_that_is_promised(described: schemathesis.BaseSchema
             case.call_and_validate(checks=CHECKS)
 
         answered()
-    assert {("POST", "/search"), ("POST", "/items"), ("DELETE", "/items/{id}")} < addresses
-    assert len(addresses) == 11
+    assert {("POST", "/v1/search"), ("POST", "/v1/items"), ("DELETE", "/v1/items/{id}")} < addresses
+    assert len(addresses) == 12

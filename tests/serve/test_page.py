@@ -29,7 +29,7 @@ uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installe
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from commonspace.serve.app import build_app  # noqa: E402 - after the skips
-from commonspace.serve.atlas import make_map  # noqa: E402
+from commonspace.serve.projection import make_map  # noqa: E402
 from commonspace.serve.settings import ServiceSettings  # noqa: E402
 
 CHROMIUM = shutil.which("chromium")

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 import commonspace as cs
 from commonspace import Dataset
 from commonspace.errors import DataError
-from commonspace.serve.atlas import lay_between, make_map, read_map
+from commonspace.serve.projection import interpolate, make_map, read_map
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
@@ -24,7 +24,7 @@ def test_a_point_between_three_is_their_weighed_mean() -> None:
     asked = draw.normal(size=(30, 4)).astype(np.float32)
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
     laid = draw.normal(size=(50, 2))
-    placed = lay_between(asked, known, laid)
+    placed = interpolate(asked, known, laid)
     for vector, place in zip(asked, placed, strict=True):  # one by one, by distance
         distances = [float(np.linalg.norm(vector - other)) for other in known]
         nearest = sorted(range(50), key=distances.__getitem__)[:3]
@@ -43,7 +43,7 @@ def test_the_map_holds_every_vector_and_is_served(
         assert missing.status_code == 404
         assert "commonspace map" in missing.json()["error"]["advice"]
         with cs.Index.open(place) as opened:
-            assert make_map(opened, most=40) == 2 * len(shop)
+            assert make_map(opened, max_points=40) == 2 * len(shop)
         said = client.get("/map").json()
         assert said["ids"] == [*shop.ids, *shop.ids]
         assert said["modality"] == [0] * len(shop) + [1] * len(shop)
@@ -65,9 +65,9 @@ def test_a_map_is_the_same_for_the_same_seed_and_of_five_points_at_least(
     place = tmp_path / "copy"
     copytree(index, place)
     with cs.Index.open(place) as opened:
-        make_map(opened, most=30, seed=3)
+        make_map(opened, max_points=30, seed=3)
         first = read_map(place)
-        make_map(opened, most=30, seed=3)
+        make_map(opened, max_points=30, seed=3)
         assert read_map(place) == first
     (place / "map.json").write_text("{")
     assert read_map(place) is None

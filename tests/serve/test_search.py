@@ -110,7 +110,7 @@ def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "said"),
     [
-        ({}, 400, "nothing is asked"),
+        ({}, 400, "the query is empty"),
         ({"text": "x", "where": "price <"}, 400, "a condition cannot be understood"),
         ({"text": "x", "where": "prize < 5"}, 400, "no item has the field 'prize'"),
         ({"text": "x", "where": "price < 5 and " * 10_000 + "price < 5"}, 422, "where"),
@@ -123,7 +123,7 @@ def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
         ({"text": "x", "colour": "red"}, 422, "colour"),
         ({"text": "   "}, 400, "the text of a query cannot be used"),
         ({"text": "x" * 20_000}, 422, "text"),
-        ({"id": "nobody"}, 404, "the index holds no such item"),
+        ({"id": "nobody"}, 404, "unknown item"),
         ({"id": "a/b", "query_modality": "sound"}, 400, "has no modality 'sound'"),
     ],
 )

@@ -24,7 +24,7 @@ from commonspace import CommonSpace, Dataset
 from commonspace.client import Client
 from commonspace.errors import ServiceError, SettingError
 from commonspace.serve import ServiceSettings, build_app, server
-from commonspace.serve.holder import Holder
+from commonspace.serve.index_manager import IndexManager
 
 Listen = Callable[[FastAPI], AbstractContextManager[str]]
 Serve = Callable[..., AbstractContextManager[TestClient]]
@@ -51,8 +51,8 @@ HEAD = (
 def test_slow_and_vanishing_clients_are_given_up_and_others_are_answered(
     index: Path, listening: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEADERS_WITHIN", 0.5)
-    app = build_app(index, ServiceSettings(rate=0, receiving=0.5))
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
+    app = build_app(index, ServiceSettings(rate=0, receive_seconds=0.5))
     with listening(app) as address:
         client = Client(address)
         with connected(address) as loris, connected(address) as half, connected(address) as silent:
@@ -113,7 +113,7 @@ def test_the_client_speaks_every_call(
         )
         assert client.item("new one").texts == ("a door",)
         client.remove("new one")
-        with pytest.raises(ServiceError, match="no such item") as refused:
+        with pytest.raises(ServiceError, match="unknown item") as refused:
             client.item("new one")
         assert refused.value.status == 404
     with pytest.raises(ServiceError, match="no service answers"):
@@ -165,7 +165,7 @@ def test_another_index_in_its_place_drops_no_request(
         cs.Index.create(tmp_path / name, shop_space, data).close()
     link = tmp_path / "live"
     link.symlink_to(tmp_path / "one")
-    monkeypatch.setattr(Holder.__init__, "__defaults__", ("cpu", 0.0))
+    monkeypatch.setattr(IndexManager.__init__, "__defaults__", ("cpu", 0.0))
     with serve(link) as client:
         stop, totals = threading.Event(), []
 
@@ -192,7 +192,7 @@ def test_a_lent_index_is_closed_by_the_last_who_uses_it(
 ) -> None:
     for name in ("one", "two"):
         cs.Index.create(tmp_path / name, shop_space, shop).close()
-    holder = Holder(tmp_path / "one", look=0.0)
+    holder = IndexManager(tmp_path / "one", check_seconds=0.0)
     with holder.lease() as old:
         (tmp_path / "one").rename(tmp_path / "old")
         with holder.lease() as same:  # between the two renames there is no folder

@@ -98,7 +98,7 @@ function written(value) {
 function posteriors(item) {
   return Object.entries(item.posterior ?? {}).map(([modality, classes]) => {
     const title = t("posterior", { modality: modalityName(modality).toLowerCase() });
-    const rows = classes.slice(0, CLASSES).map(({ name, probability: p }) =>
+    const rows = Object.entries(classes).slice(0, CLASSES).map(([name, p]) =>
       h("li", {}, h("span", { class: "name" }, name), h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fill", "--share": p.toFixed(4) })), h("span", { class: "figure" }, percent(p))),
     );
     return h("section", { class: "posterior" }, h("h3", {}, title), h("ol", {}, ...rows));
@@ -106,8 +106,8 @@ function posteriors(item) {
 }
 
 function nearest(item, deeds) {
-  if (!item.neighbours?.length) return [];
-  const cards = item.neighbours.map((one) =>
+  if (!item.neighbors?.length) return [];
+  const cards = item.neighbors.map((one) =>
     h(
       "li",
       {},

@@ -242,7 +242,7 @@ export class MapView {
     this.card.style.setProperty("--y", `${y}px`);
     const item = await api.item(id).catch(() => null); // the id is shown already
     if (!item || this.hovered !== row) return;
-    words.textContent = titleOf({ id, text: item.texts[0] });
+    words.textContent = titleOf(item);
     if (item.has_picture) this.card.prepend(h("span", { class: "photo" }, picture(id, 128, "")));
   }
 
