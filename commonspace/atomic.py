@@ -1,7 +1,4 @@
-"""Writing files so that a crash, a full disk or a kill leaves the old file or the new one.
-
-This module knows nothing of what is written.
-"""
+"""Atomic writes of files and folders: a crash, a full disk or a kill leaves the old state or the new."""
 
 import os
 import shutil
@@ -12,146 +9,145 @@ from pathlib import Path
 
 from commonspace.errors import OutputError
 
-__all__ = ["check_free", "flush", "new_folder", "new_folder_whole", "refused", "replacing", "umask"]
+__all__ = [
+    "check_absent",
+    "make_folder",
+    "replace_file",
+    "sync",
+    "umask",
+    "write_error",
+    "write_folder",
+]
 
 
 @contextmanager
-def replacing(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Lend a fresh path beside ``target``; move it there when the block ends well.
+def replace_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a file under a temporary name and move it to ``target`` if the block succeeds.
 
-    Whatever happens in between, ``target`` holds either all of the old content or all of the new,
-    and nothing half-written stays behind.
+    At any time ``target`` holds either all of the old content or all of the new. The temporary file
+    is removed if the block fails.
 
     Args:
-        target: the file to write, in a folder that exists.
-        overwrite: whether a file that is already there may be replaced.
+        target: File to write, in an existing folder.
+        overwrite: Whether an existing file may be replaced.
 
     Yields:
-        The path of an empty file in the same folder, to be written by the block.
+        Path of an empty file in the same folder, to be written by the block.
 
     Raises:
-        OutputError: ``target`` exists, or the operating system refused (disk full, no permission).
+        OutputError: If ``target`` exists, or cannot be written (disk full, no permission).
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with replacing(Path(folder) / "note.txt") as draft:
-        ...         _ = draft.write_text("kept")
+        ...     with replace_file(Path(folder) / "note.txt") as draft:
+        ...         _ = draft.write_text("hello")
         ...     (Path(folder) / "note.txt").read_text()
-        'kept'
+        'hello'
     """
     if not overwrite:
-        check_free(target)
+        check_absent(target)
     try:
         handle, name = tempfile.mkstemp(
             dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
         )
         os.close(handle)
     except OSError as exc:
-        raise refused(target, exc) from exc
+        raise write_error(target, exc) from exc
     draft = Path(name)
     try:
         yield draft
-        flush(draft)
-        draft.chmod(0o666 & ~umask())  # mkstemp makes it private; a result is an ordinary file
+        sync(draft)
+        draft.chmod(0o666 & ~umask())  # mkstemp makes it private
         draft.replace(target)
-        flush(target.parent)
+        sync(target.parent)
     except OSError as exc:
-        raise refused(target, exc) from exc
+        raise write_error(target, exc) from exc
     finally:
         draft.unlink(missing_ok=True)
 
 
-def check_free(target: Path) -> None:
-    """Refuse a place that is taken, before time is spent on what would go there.
-
-    Raises:
-        OutputError: something is there.
-    """
-    if target.exists():
-        raise _taken(target)
-
-
-def new_folder(folder: Path) -> Path:
-    """Make ``folder`` for a result; an empty one that is already there will do.
-
-    Raises:
-        OutputError: something is already there, or the operating system refused.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
-    except FileExistsError as exc:
-        raise _taken(folder) from exc
-    except OSError as exc:
-        raise refused(folder, exc) from exc
-    if taken:
-        raise _taken(folder, "a folder with files in it")
-    return folder
-
-
 @contextmanager
-def new_folder_whole(folder: Path) -> Iterator[Path]:
-    """Lend a fresh folder beside ``folder``; move it there when the block ends well.
+def write_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder under a temporary name and move it to ``folder`` if the block succeeds.
 
-    Whatever happens in between, there is nothing at ``folder`` or all that the block wrote. A kill
-    that cannot be caught leaves the draft, whose name begins with a dot, beside it.
+    At any time ``folder`` is absent, or empty if it was, or complete. After a kill that cannot be caught, the
+    temporary folder, whose name starts with a dot, remains beside it.
 
     Args:
-        folder: where the result should be; an empty folder that is already there will do.
+        folder: Target; an existing empty folder is accepted.
 
     Yields:
-        The path of an empty folder in the same place, to be filled by the block.
+        Path of an empty folder, to be filled by the block.
 
     Raises:
-        OutputError: something is already there, or the operating system refused.
+        OutputError: If ``folder`` exists and is not empty, or cannot be written.
 
     Example:
-        >>> with tempfile.TemporaryDirectory() as place:
-        ...     with new_folder_whole(Path(place) / "report") as draft:
-        ...         _ = (draft / "note.txt").write_text("kept")
-        ...     [path.name for path in (Path(place) / "report").iterdir()]
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     with write_folder(Path(parent) / "report") as draft:
+        ...         _ = (draft / "note.txt").write_text("hello")
+        ...     [path.name for path in (Path(parent) / "report").iterdir()]
         ['note.txt']
     """
-    was_there = folder.exists()
-    new_folder(folder)
-    if not was_there:
+    existed = folder.exists()
+    make_folder(folder)
+    if not existed:
         folder.rmdir()
     try:
         draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as exc:
-        raise refused(folder, exc) from exc
+        raise write_error(folder, exc) from exc
     try:
         yield draft
         draft.chmod(0o777 & ~umask())
-        draft.replace(folder)  # in place of an empty folder, too
-        flush(folder.parent)
+        draft.replace(folder)  # also replaces an empty folder
+        sync(folder.parent)
     except OSError as exc:
-        raise refused(folder, exc) from exc
+        raise write_error(folder, exc) from exc
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _taken(target: Path, found: str = "") -> OutputError:
-    return OutputError(
-        f"{target} is already there",
-        expected="a place that is still free",
-        found=found or ("a folder" if target.is_dir() else "a file"),
-        advice="choose another place, or move it away first; nothing was changed",
-    )
+def make_folder(folder: Path) -> Path:
+    """Create a folder for a result; an existing empty folder is accepted.
+
+    Raises:
+        OutputError: If the path exists and is not an empty folder, or cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except FileExistsError as exc:
+        raise _exists_error(folder) from exc
+    except OSError as exc:
+        raise write_error(folder, exc) from exc
+    if occupied:
+        raise _exists_error(folder, "a folder with files in it")
+    return folder
 
 
-def refused(target: Path, exc: OSError) -> OutputError:
-    """Return the error that says what the operating system did not let happen."""
+def check_absent(target: Path) -> None:
+    """Raise an error if a path exists, before time is spent on its content.
+
+    Raises:
+        OutputError: If ``target`` exists.
+    """
+    if target.exists():
+        raise _exists_error(target)
+
+
+def write_error(target: Path, exc: OSError) -> OutputError:
+    """Return the error for a path that the operating system did not let us write."""
     return OutputError(
         f"{target} could not be written",
-        expected="a folder that can be written to, with enough room",
+        expected="a writable folder with enough free space",
         found=exc.strerror or str(exc),
-        advice="free some room or choose another place; what was there before is unchanged",
+        advice="free some space or choose another path; the previous content is unchanged",
     )
 
 
-def flush(path: Path) -> None:
-    """Have a file, or the names in a folder, outlive a power cut."""
+def sync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to the disk, so that it survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -160,7 +156,16 @@ def flush(path: Path) -> None:
 
 
 def umask() -> int:
-    """Return the permissions that this process leaves out of new files."""
+    """Return the permission bits that this process removes from new files."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _exists_error(target: Path, found: str = "") -> OutputError:
+    return OutputError(
+        f"{target} already exists",
+        expected="a new path",
+        found=found or ("a folder" if target.is_dir() else "a file"),
+        advice="choose another path, or move it away first; nothing was changed",
+    )

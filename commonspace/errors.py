@@ -1,19 +1,18 @@
-"""Every error this package raises on purpose, in one small tree.
+"""The errors that this package raises on purpose, and the check of settings.
 
     CommonspaceError
-    ├── DataError             the data set itself is wrong (also a ValueError)
-    │   ├── FileFormatError   a file is corrupt, cut short, or of a kind nobody here reads
-    │   └── SplitError        a split is empty, impossible, or holds what training never saw
-    ├── SettingError          an option has a value that cannot work (also a ValueError)
+    ├── DataError             the data set is invalid (also a ValueError)
+    │   ├── FileFormatError   a file is corrupt, truncated or of an unsupported type
+    │   └── SplitError        a split is empty, impossible to draw, or has unknown classes
+    ├── SettingError          an option has an invalid value (also a ValueError)
     ├── SpaceError            a saved space or checkpoint cannot be used
-    ├── StoreError            an index is damaged, busy, or bound to another space
-    ├── TrainingError         training cannot go on
+    ├── StoreError            an index is damaged, locked, or belongs to another space
+    ├── TrainingError         training cannot continue
     ├── OutputError           a result cannot be written
-    ├── ServiceError          a service refused what it was asked, or does not answer
+    ├── ServiceError          a service rejected a request or does not answer
     └── MissingExtraError     an optional dependency is not installed (also an ImportError)
 
-Each message says what is wrong, what was expected, what came, and what to do about it.
-This module knows nothing of the others.
+A message states what is wrong, what was expected, what was found, and what to do.
 """
 
 from collections.abc import Iterable
@@ -31,21 +30,22 @@ __all__ = [
     "StoreError",
     "TrainingError",
     "check_settings",
+    "invalid_setting",
 ]
 
 
 class CommonspaceError(Exception):
-    """The root: catch it to catch whatever this package says on purpose.
+    """Base class of all errors that this package raises on purpose.
 
     Args:
-        problem: what is wrong, with the name of the file, column or option.
-        expected: what would have been right.
-        found: what came instead.
-        advice: what to do now.
+        problem: What is wrong, with the name of the file, column or option.
+        expected: What would be valid.
+        found: What was found instead.
+        advice: What to do now.
 
     Example:
-        >>> print(DataError("rows do not match", expected="4", found="3", advice="drop one"))
-        rows do not match
+        >>> print(DataError("row counts differ", expected="4", found="3", advice="drop one"))
+        row counts differ
           expected: 4
           found:    3
           to do:    drop one
@@ -54,7 +54,6 @@ class CommonspaceError(Exception):
     def __init__(
         self, problem: str, *, expected: str = "", found: str = "", advice: str = ""
     ) -> None:
-        """Keep the parts and compose the message from those that are not empty."""
         self.problem, self.expected, self.found, self.advice = problem, expected, found, advice
         parts = {"expected: ": expected, "found:    ": found, "to do:    ": advice}
         lines = [problem, *(f"  {head}{text}" for head, text in parts.items() if text)]
@@ -62,19 +61,19 @@ class CommonspaceError(Exception):
 
 
 class DataError(CommonspaceError, ValueError):
-    """The data set itself is wrong: its rows, values, labels or names."""
+    """The data set is invalid: its rows, values, labels or names."""
 
 
 class FileFormatError(DataError):
-    """A file is corrupt, cut short, or of a kind that nobody here reads."""
+    """A file is corrupt, truncated or of an unsupported type."""
 
 
 class SplitError(DataError):
-    """A split is empty, impossible to draw, or holds a class that training never saw."""
+    """A split is empty, impossible to draw, or has a class that the train split lacks."""
 
 
 class SettingError(CommonspaceError, ValueError):
-    """An option has a value that cannot work."""
+    """An option has an invalid value."""
 
 
 class SpaceError(CommonspaceError):
@@ -82,26 +81,26 @@ class SpaceError(CommonspaceError):
 
 
 class StoreError(CommonspaceError):
-    """An index cannot be used: damaged, taken by another writer, or bound to another space."""
+    """An index is damaged, locked by another writer, or belongs to another space."""
 
 
 class TrainingError(CommonspaceError):
-    """Training cannot go on: the loss is not finite, or there is nothing to learn from."""
+    """Training cannot continue: the loss is not finite, or there is no usable sample."""
 
 
 class OutputError(CommonspaceError):
-    """A result cannot be written: the place is taken, or the disk is full."""
+    """A result cannot be written: the path exists already, or the disk is full."""
 
 
 class ServiceError(CommonspaceError):
-    """A service refused what it was asked, or does not answer.
+    """A service rejected a request or does not answer.
 
     Args:
-        problem: what is wrong.
-        status: of HTTP; 0 where nothing answered.
-        expected: what would have been right.
-        found: what came instead.
-        advice: what to do now.
+        problem: What is wrong.
+        status: HTTP status; 0 if there was no answer.
+        expected: What would be valid.
+        found: What was found instead.
+        advice: What to do now.
     """
 
     def __init__(
@@ -113,34 +112,42 @@ class ServiceError(CommonspaceError):
         found: str = "",
         advice: str = "",
     ) -> None:
-        """Keep the status beside the parts of the message."""
         self.status = status
         super().__init__(problem, expected=expected, found=found, advice=advice)
 
 
 class MissingExtraError(CommonspaceError, ImportError):
-    """An optional dependency is not installed; the message gives the command that mends it."""
+    """An optional dependency is not installed; the message has the install command."""
 
 
 def check_settings(owner: object, checks: Iterable[tuple[str, bool, str]]) -> None:
-    """Refuse the first setting that cannot work.
+    """Raise an error for the first invalid setting.
 
     Args:
-        owner: whose attributes the settings are.
-        checks: of each the name, whether it is fine, and what was expected.
+        owner: Object whose attributes are the settings.
+        checks: (name, whether the value is valid, the constraint) of each setting. The constraint
+            completes the sentence "`name` must be ...".
 
     Raises:
-        SettingError: one is not fine.
+        SettingError: If a setting is invalid.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> check_settings(SimpleNamespace(k=1), [("k", True, "a whole number from 1")])
+        >>> loss = SimpleNamespace(margin=-1.0)
+        >>> check_settings(loss, [("margin", loss.margin >= 0, ">= 0")])
+        Traceback (most recent call last):
+        commonspace.errors.SettingError: `margin` must be >= 0, got -1.0
+          to do:    omit it to use the default
     """
-    for name, fine, expected in checks:
-        if not fine:
-            raise SettingError(
-                f"the setting {name} cannot work",
-                expected=expected,
-                found=repr(getattr(owner, name)),
-                advice="leave it out to take the default",
-            )
+    for name, valid, constraint in checks:
+        if not valid:
+            raise invalid_setting(name, getattr(owner, name), constraint)
+
+
+def invalid_setting(name: str, value: object, constraint: str) -> SettingError:
+    """Return the error for a setting outside its constraint, such as ">= 0"."""
+    error = SettingError(
+        f"`{name}` must be {constraint}, got {value!r}", advice="omit it to use the default"
+    )
+    error.expected, error.found = constraint, repr(value)
+    return error

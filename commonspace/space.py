@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from commonspace.atomic import new_folder
+from commonspace.atomic import make_folder
 from commonspace.calibration import Calibration
 from commonspace.data.dataset import Dataset
 from commonspace.embedding import InstanceWeightedNetwork, embed_items, weigh_queries
@@ -225,9 +225,9 @@ class CommonSpace:
         """Write the space into a new folder: ``config.json`` and ``model.safetensors``.
 
         Raises:
-            OutputError: the folder is already there and not empty, or it cannot be written.
+            OutputError: the folder already exists and not empty, or it cannot be written.
         """
-        self.write(new_folder(Path(path)))
+        self.write(make_folder(Path(path)))
 
     def write(self, folder: Path) -> None:
         """Write the space into a folder that may hold other files, such as those of its training.

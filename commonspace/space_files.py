@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.errors import OutputError, SpaceError
 
 __all__ = ["CONFIG", "WEIGHTS", "fingerprint_of", "read_space_files", "write_space_files"]
@@ -54,14 +54,14 @@ def write_space_files(
             found=CONFIG,
             advice="choose another place, or move it away first; nothing was changed",
         )
-    with replacing(folder / WEIGHTS, overwrite=True) as draft:
+    with replace_file(folder / WEIGHTS, overwrite=True) as draft:
         try:
             save_file(dict(weights), draft)
         except SafetensorError as exc:  # it hides the OSError of a full disk
             raise OSError(str(exc)) from exc
     whole = {"format": _FORMAT, **config, "weights_sha256": _sha256(folder / WEIGHTS)}
     whole["config_sha256"] = _config_sha256(whole)
-    with replacing(folder / CONFIG) as draft:
+    with replace_file(folder / CONFIG) as draft:
         draft.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 

@@ -263,7 +263,7 @@ def test_nothing_is_written_over(of_feature_dataset: cs.CommonSpace, tmp_path: P
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note").write_text("keep")
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="already exists"):
         of_feature_dataset.save(tmp_path / "mine")
     of_feature_dataset.write(tmp_path / "mine")  # beside other files, as a training run does
     assert (tmp_path / "mine" / "note").read_text() == "keep"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commonspace.atomic import check_free, replacing
+from commonspace.atomic import check_absent, replace_file
 from commonspace.cli.index import IndexArgument
 from commonspace.cli.options import DeviceOption
 
@@ -47,11 +47,11 @@ def audit(
     """
     from commonspace.retrieval import AuditSettings, Finding, Index
 
-    check_free(out)
+    check_absent(out)
     settings = AuditSettings(duplicate, conflict, neighbours, agreement, reach)
     with Index.open(index, device=device) as opened:
         found = opened.audit(settings)
-    with replacing(out) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with replace_file(out) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([field.name for field in fields(Finding)])
         writer.writerows(astuple(one) for one in found)

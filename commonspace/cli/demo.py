@@ -197,7 +197,7 @@ def _save_picture(path: Path, picture: "NDArray[np.uint8]") -> None:
     """Write a picture as a PNG file; one picture can be found by several searches."""
     from PIL import Image
 
-    from commonspace.atomic import replacing
+    from commonspace.atomic import replace_file
 
-    with replacing(path, overwrite=True) as draft:
+    with replace_file(path, overwrite=True) as draft:
         Image.fromarray(picture).save(draft, "PNG")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commonspace.atomic import check_free
+from commonspace.atomic import check_absent
 from commonspace.cli.options import (
     DeviceOption,
     OtherSplitSeedOption,
@@ -54,7 +54,7 @@ def embed(
     from commonspace.data.write import write_arrays, writer_of
     from commonspace.space import load
 
-    check_free(out)
+    check_absent(out)
     writer_of(out)  # what could not be written in the end is refused before the work
     space = load(run, device=device)
     dataset = data_of(run, data, split_seed, partial=partial)

@@ -179,7 +179,7 @@ def _is_there(out: Path, recipe: str) -> bool:
         same = False
     if not same:
         raise OutputError(
-            f"{out} is already there",
+            f"{out} already exists",
             expected="a place that is still free, or the features of this very command",
             found="a file with other content",
             advice="choose another place, or move it away first; nothing was changed",

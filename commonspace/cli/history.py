@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +42,6 @@ class History:
         Raises:
             OutputError: it cannot be written.
         """
-        with replacing(path, overwrite=True) as draft:
+        with replace_file(path, overwrite=True) as draft:
             lines = (json.dumps(asdict(record)) + "\n" for record in self.records)
             draft.write_text("".join(lines), "utf-8")

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from commonspace.atomic import new_folder, replacing
+from commonspace.atomic import make_folder, replace_file
 from commonspace.errors import OutputError, SpaceError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class RunRecord:
         Raises:
             OutputError: there is one already, or it cannot be written.
         """
-        with replacing(folder / RECORD) as draft:
+        with replace_file(folder / RECORD) as draft:
             draft.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
@@ -151,7 +151,7 @@ def new_run(folder: Path, record: RunRecord) -> Iterator[bool]:
                 found=CHECKPOINT if (folder / CHECKPOINT).exists() else RECORD,
                 advice="go on with --resume, or choose another place; nothing was changed",
             )
-    new_folder(folder)
+    make_folder(folder)
     with _alone_in(folder), _begun(folder, record, keep_folder=was_there):
         yield False
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 
 __all__ = ["write_sheet"]
 
@@ -50,7 +50,7 @@ def write_sheet(
         sheet.paste(cell, (left, top))
         for row, text in enumerate(lines):
             pen.text((left, top + CELL + 4 + row * line), text, fill=FAINT, font=font)
-    with replacing(path) as draft:
+    with replace_file(path) as draft:
         sheet.save(draft, "PNG")
 
 

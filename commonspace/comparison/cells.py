@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.comparison.rows import described
 from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
@@ -117,7 +117,7 @@ def run_task(task: Task, parts: Parts, folder: Path, *, watch_test: bool) -> Rec
             record |= _measured(space, parts.test)
             if watcher:
                 record["best_on_test"] = watcher.best
-    with replacing(place, overwrite=True) as draft:
+    with replace_file(place, overwrite=True) as draft:
         draft.write_text(json.dumps(record, ensure_ascii=False) + "\n", "utf-8")
     shutil.rmtree(scratch, ignore_errors=True)
     return record

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.comparison.cells import Parts, Record, Task
 from commonspace.comparison.plan import Plan, plans_of
 from commonspace.comparison.rows import Budget, Row
@@ -201,7 +201,7 @@ def _kept(answer: Answer, folder: Path) -> str:
     """Write the traceback into a file, and return the problem with its place."""
     place = folder / "error.txt"
     folder.mkdir(exist_ok=True)
-    with replacing(place, overwrite=True) as draft:
+    with replace_file(place, overwrite=True) as draft:
         draft.write_text(answer.traceback, "utf-8")
     return f"{answer.problem} (see {place})"
 
@@ -257,7 +257,7 @@ def _begin(grid: Grid, parts: Parts) -> None:
     """Note what is compared in a new folder; refuse to mix it with anything else."""
     place = grid.folder / RECORD
     if not place.exists() and not any((grid.folder / CELLS).iterdir()):
-        with replacing(place) as draft:
+        with replace_file(place) as draft:
             draft.write_text(json.dumps(_facts(grid, parts), indent=2) + "\n", "utf-8")
     _check_same(grid, parts)
 

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.comparison.grid import Grid, GridWatcher, run_grid
 from commonspace.comparison.rows import Budget, Row
 from commonspace.data import Dataset
@@ -72,6 +72,6 @@ def measure_surface(
         "map": [[figures[one, other] for other in etas] for one in lambdas],
         "split": "validation",
     }
-    with replacing(run / SURFACE, overwrite=True) as draft:
+    with replace_file(run / SURFACE, overwrite=True) as draft:
         draft.write_text(json.dumps(surface) + "\n", "utf-8")
     return surface

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.comparison.summary import Line
 from commonspace.extras import optional
 
@@ -88,9 +88,9 @@ def write_tables(folder: Path, lines: Sequence[Line], against: str | None, title
         ("table.tex", _latex(lines, against)),
         ("table.json", _json(lines, against, title)),
     ):
-        with replacing(folder / name, overwrite=True) as draft:
+        with replace_file(folder / name, overwrite=True) as draft:
             draft.write_text(text, "utf-8")
-    with replacing(folder / "table.csv", overwrite=True) as draft:
+    with replace_file(folder / "table.csv", overwrite=True) as draft:
         rows = [_flat(line) for line in lines]
         head = list(dict.fromkeys(key for row in rows for key in row))
         with draft.open("w", encoding="utf-8", newline="") as file:
@@ -115,7 +115,7 @@ def write_reproduction(
         MissingExtraError: the package that lays out tables is not installed.
     """
     text = f"# {title}\n\n{laid_out(head, rows, 'pipe')}\n\n{NOTE}{AS_PUBLISHED}\n"
-    with replacing(folder / "reproduction.md", overwrite=True) as draft:
+    with replace_file(folder / "reproduction.md", overwrite=True) as draft:
         draft.write_text(text, "utf-8")
 
 

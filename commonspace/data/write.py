@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.formats.hdf5 import write_hdf5
@@ -69,7 +69,7 @@ def write_arrays(dataset: Dataset, path: str | Path) -> None:
     target = Path(path)
     write = writer_of(target)
     arrays = _arrays_of(dataset)
-    with replacing(target) as draft:
+    with replace_file(target) as draft:
         try:
             write(draft, arrays)
         except RuntimeError as exc:  # as which h5py sometimes reports a full disk

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.errors import OutputError
 
 __all__ = ["FeatureCache", "content_hash", "default_cache"]
@@ -118,7 +118,7 @@ class FeatureCache:
                 advice="choose another folder for the cache, or none",
             ) from exc
         name = f"{sha256(table.tobytes()).hexdigest()[:16]}.safetensors"
-        with replacing(self._folder / name, overwrite=True) as draft:
+        with replace_file(self._folder / name, overwrite=True) as draft:
             try:
                 save_file({"keys": table, "features": np.ascontiguousarray(features)}, draft)
             except SafetensorError as exc:  # it hides the OSError of a full disk

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.errors import SettingError
 from commonspace.extras import optional
 
@@ -214,7 +214,7 @@ def save(figure: "Figure", path: Path, formats: Sequence[str] = FORMATS) -> str:
     """
     missing: dict[str, None] = {}
     for kind in check_formats(formats):
-        with replacing(path.with_name(f"{path.name}.{kind}")) as draft:
+        with replace_file(path.with_name(f"{path.name}.{kind}")) as draft:
             missing |= dict.fromkeys(_write(figure, draft, kind))
     return "".join(missing)
 

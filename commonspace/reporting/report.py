@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from commonspace.atomic import new_folder_whole
+from commonspace.atomic import write_folder
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
 from commonspace.evaluation.protocol import EmbeddedData, embed_for_evaluation
@@ -131,7 +131,7 @@ def write_report(
     """
     require()
     chosen = options or ReportOptions()
-    with new_folder_whole(folder) as draft:
+    with write_folder(folder) as draft:
         return _Report(subject, draft, chosen, watcher).write()
 
 

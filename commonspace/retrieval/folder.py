@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commonspace.atomic import flush, refused, umask
+from commonspace.atomic import sync, umask, write_error
 from commonspace.errors import OutputError, SettingError, SpaceError, StoreError
 from commonspace.retrieval.changes import set_fact
 from commonspace.retrieval.lock import writing
@@ -89,7 +89,7 @@ def new_index(
         _sweep(path)
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
     except OSError as exc:
-        raise refused(path, exc) from exc
+        raise write_error(path, exc) from exc
     try:
         draft.chmod(0o777 & ~umask())  # mkdtemp makes it private; an index is an ordinary folder
         with writing(draft / LOCK, str(path), wait=0):
@@ -103,9 +103,9 @@ def new_index(
             store.close()  # its files move; the lock moves along
             try:
                 draft.rename(path)
-                flush(path.parent)
+                sync(path.parent)
             except OSError as exc:
-                raise refused(path, exc) from exc
+                raise write_error(path, exc) from exc
             yield Store.open(path / STORE)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -163,7 +163,7 @@ def _check_free(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         index = (path / STORE).exists() if path.is_dir() else False
         raise OutputError(
-            f"{path} is already there",
+            f"{path} already exists",
             expected="a place that is still free",
             found="an index" if index else "something else",
             advice="put more into it with add or update, or choose another place"

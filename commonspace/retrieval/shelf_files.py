@@ -19,7 +19,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.ann import Kind, Nearest, nearest_of
 from commonspace.retrieval.milvus import PREFIX, MilvusNearest, sweep_collections
@@ -152,9 +152,9 @@ def kept(store: Store, folder: Path, base: Base, space: int, modality: int) -> B
     name = f"{space}-{modality}-{store.generation}-{secrets.token_hex(4)}.{suffix}"
     path = place / name
     try:
-        with replacing(path) as draft:
+        with replace_file(path) as draft:
             base.nearest.write(draft)
-        with replacing(path.with_suffix(".keys.npy")) as draft, draft.open("wb") as file:
+        with replace_file(path.with_suffix(".keys.npy")) as draft, draft.open("wb") as file:
             np.save(file, np.stack([base.entries, base.items]))
         row = (
             space,

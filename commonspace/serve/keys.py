@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.errors import FileFormatError, SettingError
 
 __all__ = ["ApiKey", "add_key", "find_key", "read_keys"]
@@ -55,7 +55,7 @@ def add_key(file: Path, name: str, *, write: bool = False) -> str:
     key = secrets.token_urlsafe(32)
     keys = {**keys, name: ApiKey(sha256(key.encode()).hexdigest(), write)}
     lines = [f"{who} {entry.sha256}{' write' * entry.write}\n" for who, entry in keys.items()]
-    with replacing(file, overwrite=True) as draft:
+    with replace_file(file, overwrite=True) as draft:
         draft.write_text("".join(lines), "utf-8")
     file.chmod(0o600)
     return key

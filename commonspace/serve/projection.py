@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.errors import CommonspaceError
 from commonspace.plots import stratified_sample, tsne
 from commonspace.retrieval import Index
@@ -151,7 +151,7 @@ def make_map(
         "modalities": list(content.modalities),
         "classes": names,
     }
-    with replacing(index.path / MAP, overwrite=True) as draft:
+    with replace_file(index.path / MAP, overwrite=True) as draft:
         draft.write_text(json.dumps(result, ensure_ascii=False), "utf-8")
     return len(units)
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from commonspace.atomic import replacing
+from commonspace.atomic import replace_file
 from commonspace.errors import SpaceError
 from commonspace.training.history import EpochRecord
 
@@ -59,7 +59,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "history": json.dumps([asdict(record) for record in checkpoint.history]),
     }
     metadata = texts | {"digest": _digest(tensors, texts)}
-    with replacing(path, overwrite=True) as draft:
+    with replace_file(path, overwrite=True) as draft:
         try:
             save_file(tensors, draft, metadata=metadata)
         except SafetensorError as exc:  # it hides the OSError of a full disk

@@ -198,7 +198,7 @@ def _claim(checkpoint: Path) -> None:
     """Make the folder of a new checkpoint; one that is there belongs to another training."""
     if checkpoint.exists():
         raise OutputError(
-            f"{checkpoint} is already there",
+            f"{checkpoint} already exists",
             expected="a folder without the checkpoint of an earlier training",
             found="one, which this training would write over",
             advice="resume that training, or choose another folder; nothing was changed",

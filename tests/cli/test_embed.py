@@ -71,7 +71,7 @@ def test_a_place_that_is_taken_or_unknown_is_refused_before_the_work(
     taken.write_bytes(b"mine")
     refused = call("embed", tmp_path / "no-run-at-all", "--out", taken)
     assert refused.exit_code == 2
-    assert "already there" in refused.stderr
+    assert "already exists" in refused.stderr
     assert taken.read_bytes() == b"mine"
     unknown = call("embed", tmp_path / "no-run-at-all", "--out", tmp_path / "v.txt")
     assert unknown.exit_code == 2

@@ -69,7 +69,7 @@ def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_pat
     assert out.stat().st_mtime_ns == written
     other = call(*words[:-2], "--multi-caption", "mean", "--out", out)
     assert other.exit_code == 2
-    assert "already there" in other.stderr
+    assert "already exists" in other.stderr
     one = call("train", out, "--out", tmp_path / "one", *TINY)
     assert one.exit_code == 0, one.stderr
     two = call(

@@ -164,7 +164,7 @@ def test_audit_writes_its_findings(call: Call, shop: Path, tmp_path: Path) -> No
     }
     taken = call("audit", shop, "--out", out)
     assert taken.exit_code == 2
-    assert "already there" in taken.stderr
+    assert "already exists" in taken.stderr
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_a_report_of_a_run(call: Call, run_folder: Path, tmp_path: Path) -> None
             picture.verify()
     again = call("report", run_folder, "--out", out)
     assert again.exit_code == 2
-    assert "already there" in again.stderr
+    assert "already exists" in again.stderr
 
 
 @pytest.mark.parametrize(

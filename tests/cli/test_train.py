@@ -103,7 +103,7 @@ def test_an_out_that_exists_is_refused_and_untouched(
     before = content(run_folder)
     result = call("train", points_file, "--out", run_folder, "--epochs", 1, *SMALL)
     assert result.exit_code == 2
-    assert "already there" in result.stderr
+    assert "already exists" in result.stderr
     assert "to do:" in result.stderr
     assert content(run_folder) == before
 

@@ -151,5 +151,5 @@ def test_the_adversary_makes_modalities_harder_to_tell(
     "wrong", [{"margin": 0.0}, {"alpha": -1.0}, {"adversary": float("inf")}, {"weights": -1e-3}]
 )
 def test_settings_that_cannot_work_are_refused_by_name(wrong: dict[str, float]) -> None:
-    with pytest.raises(SettingError, match=f"{next(iter(wrong))} of acmr"):
+    with pytest.raises(SettingError, match=f"`{next(iter(wrong))}` must be "):
         ACMR(**wrong)  # type: ignore[arg-type]

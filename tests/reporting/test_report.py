@@ -183,7 +183,7 @@ def test_a_place_that_is_taken_is_refused_before_any_work(
 ) -> None:
     (tmp_path / "kept").write_text("kept")
     heard = Heard()
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="already exists"):
         write_report(
             Subject("r", space_of(feature_dataset), feature_dataset), tmp_path, QUICK, heard
         )

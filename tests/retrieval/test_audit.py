@@ -95,5 +95,5 @@ def test_an_index_without_labels_or_neighbours_has_no_findings_of_theirs(
     [{"duplicate": 0.0}, {"conflict": 2.0}, {"neighbours": 0}, {"agreement": 0.5}, {"reach": 0}],
 )
 def test_settings_that_cannot_work(wrong: dict[str, float]) -> None:
-    with pytest.raises(SettingError, match=f"the setting {next(iter(wrong))} cannot work"):
+    with pytest.raises(SettingError, match=f"`{next(iter(wrong))}` must be "):
         AuditSettings(**wrong)  # type: ignore[arg-type]

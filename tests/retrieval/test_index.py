@@ -403,7 +403,7 @@ def test_a_place_that_is_taken_is_refused(index: Index, space: CommonSpace, tmp_
     with pytest.raises(OutputError, match="an index"):
         Index.create(index.path, space)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="already exists"):
         Index.create(tmp_path / "file", space)
     (tmp_path / "empty").mkdir()
     Index.create(tmp_path / "empty", space).close()

@@ -235,7 +235,7 @@ def test_a_new_training_writes_over_no_checkpoint(
 ) -> None:
     path = killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
     before = path.read_bytes()
-    with pytest.raises(OutputError, match="already there") as caught:
+    with pytest.raises(OutputError, match="already exists") as caught:
         fit(DSCMR(**TINY), feature_dataset, folder=tmp_path)
     assert "resume" in caught.value.advice
     assert path.read_bytes() == before

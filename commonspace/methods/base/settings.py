@@ -1,6 +1,6 @@
-"""Settings of a method that cannot work, refused before any data is read. It knows no method."""
+"""Check of the settings of a method."""
 
-from commonspace.errors import SettingError
+from commonspace.errors import invalid_setting
 
 __all__ = ["check_setting"]
 
@@ -8,15 +8,10 @@ __all__ = ["check_setting"]
 def check_setting(
     method: str, option: str, value: float | str | None, fine: bool, expected: str
 ) -> None:
-    """Refuse a setting that cannot work; None, which leaves it to validation, always can.
+    """Raise an error for an invalid setting; None, chosen on validation, is always valid.
 
     Raises:
-        SettingError: it has a value that is not fine.
+        SettingError: If the value is invalid.
     """
     if value is not None and not fine:
-        raise SettingError(
-            f"the option {option} of {method} cannot work",
-            expected=expected,
-            found=repr(value),
-            advice="leave it out to take the default",
-        )
+        raise invalid_setting(option, value, expected)

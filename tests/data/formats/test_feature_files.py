@@ -181,7 +181,7 @@ def test_pickled_objects_are_refused(tmp_path: Path) -> None:
 def test_an_existing_file_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(b"precious")
-    with pytest.raises(OutputError, match="already there"):
+    with pytest.raises(OutputError, match="already exists"):
         write_arrays(example(), path)
     assert path.read_bytes() == b"precious"
 

@@ -96,7 +96,7 @@ def test_a_killed_training_ends_at_the_same_bits(
 
 
 def test_posterior_says_that_it_trains_no_backbones(raw_dataset: Dataset) -> None:
-    with pytest.raises(SettingError, match="fine_tune of posterior cannot work"):
+    with pytest.raises(SettingError, match="`fine_tune` must be 'none'"):
         tiny("posterior", encoders=EncoderConfig(fine_tune="top"))
     with pytest.raises(DataError, match="'image' is raw") as caught:
         tiny("posterior").fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
