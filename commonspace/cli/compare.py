@@ -15,7 +15,7 @@ from commonspace.cli.encoders import (
     encoders_named,
 )
 from commonspace.cli.features import extracted
-from commonspace.cli.interrupts import same_command_goes_on
+from commonspace.cli.interrupts import resumable
 from commonspace.cli.options import DataArgument, JobsOption, PartialOption, SplitSeedOption
 from commonspace.cli.rows import ROWS, rows_named
 from commonspace.cli.runs import open_data
@@ -123,7 +123,7 @@ def compare(
     for problem in dataset.warnings:
         typer.echo(f"note: {problem}", err=True)
     specs = encoders_named(image, text, encoder)
-    with same_command_goes_on(f"the cells that are done are kept in {out}"):
+    with resumable(f"finished runs are in {out}"):
         dataset = extracted(dataset, specs, multi_caption) if specs else dataset
         grid = Grid(
             data=dataset,

@@ -1,4 +1,4 @@
-"""``commonspace demo``: the whole way on built-in data, from raw pixels and words to a search."""
+"""Command ``demo``: training, evaluation and searches on the built-in data set."""
 
 import random
 import shutil
@@ -27,12 +27,12 @@ __all__ = ["demo"]
 
 DATA = "scenes"
 OPTIONS = MethodOptions(epochs=10)
-"""As many as these pictures need on validation; all else is what train does by itself."""
+"""Ten epochs suffice for these pictures; everything else is the default of ``train``."""
 
 SENTENCES = ("a sailing boat", "a kite above a small house")
-FOUND = 5
+RESULTS = 5
 SEARCHES = "searches"
-MADE = {
+OUTPUTS = {
     "run.json",
     "checkpoint.safetensors",
     "events",
@@ -42,47 +42,48 @@ MADE = {
     SEARCHES,
     "report",
 }
-"""All that the demo puts into its folder, and the report of it, which would be out of date."""
+"""Entries that the demo, or a report of it, writes into its folder."""
 
 NEXT = """
-What lies together shares its class: the space was taught no colours or places.
+Items of one class are close to each other: training used classes only, no
+colors or positions.
 
-The space is in {out}. Measure it again: commonspace evaluate {out}
+The space is in {out}. Evaluate it again: commonspace evaluate {out}
 
-Now with your own images. Put them into a folder, say photos, with a file
-metadata.jsonl that has a line for each:
+Next, your own images: put them into a folder, such as photos, with a file
+metadata.jsonl that has one line per image:
 
   {{"file_name": "a.jpg", "text": "two dogs on a beach", "label": "dog"}}
 
-  commonspace data photos                      what is in it, and what is wrong
-  commonspace train photos --out runs/photos   learn a space from it
+  commonspace data photos                      check the data
+  commonspace train photos --out runs/photos   train a space
   commonspace evaluate runs/photos             mAP on the test split"""
 
 
 def demo(
     out: Annotated[
         Path,
-        typer.Option(metavar="RUN", help="The folder for the space; that of a demo is replaced."),
+        typer.Option(metavar="RUN", help="Output folder; that of an earlier demo is replaced."),
     ] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the weights and the batches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed for weights and batches.")] = 0,
 ) -> None:
-    """See it work on built-in data, in about a minute.
+    """Train, evaluate and search on built-in data, in about a minute.
 
-    Draws and captions pictures of 24 things, learns a common space from the
-    raw pixels and words with DSCMR, measures it on pictures and captions
-    that it has not seen, and searches in both directions.
+    Draws and captions pictures of 24 classes, trains DSCMR on the raw pixels
+    and words, evaluates on pictures and captions that it has not seen, and
+    searches in both directions.
 
     [bold]Example[/bold]
 
       commonspace demo
 
-    Next: your own folder of images; the demo ends with the commands.
+    The last lines of the output show the commands for your own images.
     """
     from commonspace.cli.tables import print_report
     from commonspace.datasets import load_dataset
     from commonspace.evaluation.protocol import evaluate
 
-    _make_room(out)
+    _remove_earlier_demo(out)
     try:
         with sigterm_interrupts(), new_run(out, RunRecord(DATA, made_by="demo")):
             data = load_dataset(DATA)
@@ -91,7 +92,7 @@ def demo(
             with _one_thread():
                 space = fit_into(out, method, data, resume=False)
     except KeyboardInterrupt as exc:
-        typer.echo("stopped; to start again: commonspace demo", err=True)
+        typer.echo("stopped; start again with: commonspace demo", err=True)
         raise typer.Exit(INTERRUPTED) from exc
     test = data.split("test")
     print_report(f"mAP on the test split of {DATA}", evaluate(space, test))
@@ -101,10 +102,9 @@ def demo(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let torch use one thread in the block.
+    """Limit torch to one thread in the block.
 
-    The steps of the demo are so small that a second one gains little, while a busy second core
-    makes every step wait; and the figures do not depend on how many cores there are.
+    The batches are too small for a second thread, and results do not depend on the number of cores.
     """
     import torch
 
@@ -116,45 +116,45 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _make_room(out: Path) -> None:
-    """Take away what an earlier demo made, and nothing else.
+def _remove_earlier_demo(out: Path) -> None:
+    """Remove the output of an earlier demo.
 
     Raises:
-        OutputError: something else is there.
+        OutputError: If the folder contains anything else.
     """
     if not out.is_dir() or not any(out.iterdir()):
-        return  # new_run refuses a file
+        return  # new_run rejects a file
     record = RunRecord.read(out)
-    drafts = tuple(f".{name}." for name in MADE)  # a kill in the middle of writing leaves one
+    drafts = tuple(f".{name}." for name in OUTPUTS)  # left by a kill during a write
     names = (entry.name for entry in out.iterdir())
-    foreign = sorted(name for name in names if name not in MADE and not name.startswith(drafts))
+    foreign = sorted(name for name in names if name not in OUTPUTS and not name.startswith(drafts))
     if record is None or record.made_by != "demo" or foreign:
         raise OutputError(
-            f"{out} is not the folder of a demo alone",
-            expected="a place that is still free, or what an earlier demo left",
-            found=", ".join(foreign[:5]) or "another training",
-            advice="choose another place with --out; nothing was changed",
+            f"{out} contains more than the output of a demo",
+            expected="a new path, or the output of an earlier demo",
+            found=", ".join(foreign[:5]) or "another run",
+            advice="choose another path with --out; nothing was changed",
         )
     shutil.rmtree(out)
 
 
 def _search(space: "CommonSpace", gallery: "Dataset", folder: Path, query_row: int) -> None:
-    """Search with two sentences and one picture; print what was found, and save the pictures."""
+    """Search with two sentences and one picture; print the results and save the pictures."""
     from commonspace.cli.sheets import write_sheet
 
     pictures, texts = _pictures(gallery), _texts(gallery)
     vectors = {name: part.vectors for name, part in space.embed_dataset(gallery).items()}
-    (folder / "found").mkdir(parents=True)
+    (folder / "results").mkdir(parents=True)
     for number, sentence in enumerate(SENTENCES, 1):
         rows, scores = _nearest(space.embed("text", [sentence])[0], vectors["image"])
         typer.echo(f"\nSearch {number}: the sentence {sentence!r} finds the pictures")
         for row, score in zip(rows, scores, strict=True):
-            file = folder / "found" / f"{gallery.ids[row].replace(' ', '-')}.png"
+            file = folder / "results" / f"{gallery.ids[row].replace(' ', '-')}.png"
             _save_picture(file, pictures[row])
-            typer.echo(f"  {score:.3f}  {file}  (its own caption: {texts[row]!r})")
+            typer.echo(f"  {score:.3f}  {file}  (caption: {texts[row]!r})")
         sheet = folder / f"{number}.png"
         write_sheet(sheet, sentence, [pictures[row] for row in rows], [texts[row] for row in rows])
-        typer.echo(f"  all in one: {sheet}")
+        typer.echo(f"  overview: {sheet}")
     rows, scores = _nearest(vectors["image"][query_row], vectors["text"])
     query = folder / f"{len(SENTENCES) + 1}.png"
     _save_picture(query, pictures[query_row])
@@ -166,17 +166,17 @@ def _search(space: "CommonSpace", gallery: "Dataset", folder: Path, query_row: i
 def _nearest(
     query: "NDArray[np.float32]", gallery: "NDArray[np.float32]"
 ) -> tuple[list[int], list[float]]:
-    """Return the rows of the best matches of a (d,) query in an (n, d) gallery, and their scores.
+    """Return rows and scores of the best matches of a (d,) query in an (n, d) gallery.
 
-    That is all a search is: an inner product with each vector, and a sort.
+    The score is the inner product.
     """
     scores = gallery @ query
-    rows = (-scores).argsort(kind="stable")[:FOUND]
+    rows = (-scores).argsort(kind="stable")[:RESULTS]
     return rows.tolist(), scores[rows].tolist()
 
 
 def _pictures(data: "Dataset") -> "Sequence[NDArray[np.uint8]]":
-    """Return the pictures of the built-in data, which all samples have."""
+    """Return the pictures of the built-in data; no sample lacks one."""
     from commonspace.data import Images, decode_image
 
     column = data.columns["image"]
@@ -185,7 +185,7 @@ def _pictures(data: "Dataset") -> "Sequence[NDArray[np.uint8]]":
 
 
 def _texts(data: "Dataset") -> list[str]:
-    """Return the captions of the built-in data, one for each sample."""
+    """Return the caption of each sample of the built-in data."""
     from commonspace.data import Texts
 
     column = data.columns["text"]
@@ -194,7 +194,7 @@ def _texts(data: "Dataset") -> list[str]:
 
 
 def _save_picture(path: Path, picture: "NDArray[np.uint8]") -> None:
-    """Write a picture as a PNG file; one picture can be found by several searches."""
+    """Write a picture as a PNG file; several searches may return the same picture."""
     from PIL import Image
 
     from commonspace.atomic import replace_file

@@ -264,7 +264,7 @@ def _tidy_end(index: Path, data: str) -> Iterator[None]:
         except KeyboardInterrupt as exc:
             typer.echo(
                 "stopped; what the bar showed is in the index\n"
-                f"go on with: commonspace update {index} {data}",
+                f"continue with: commonspace update {index} {data}",
                 err=True,
             )
             raise typer.Exit(INTERRUPTED) from exc

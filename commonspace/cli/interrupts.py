@@ -1,7 +1,4 @@
-"""SIGTERM as Ctrl-C: whoever asks a training to end gets the same tidy end.
-
-It knows nothing of what is interrupted.
-"""
+"""Handling of Ctrl-C and SIGTERM in commands that take long."""
 
 import shlex
 import signal
@@ -13,41 +10,44 @@ from types import FrameType
 
 import typer
 
-__all__ = ["INTERRUPTED", "same_command_goes_on", "sigterm_interrupts"]
+__all__ = ["INTERRUPTED", "resumable", "sigterm_interrupts"]
 
 INTERRUPTED = 130
-"""The exit code of a command that was asked to end."""
+"""Exit code of an interrupted command."""
 
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Raise KeyboardInterrupt in the block when the process gets SIGTERM.
+    """Raise KeyboardInterrupt in the block when the process receives SIGTERM.
 
-    Outside the main thread, where Python takes no signals, nothing changes.
+    Has no effect outside the main thread, where Python handles no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
-def same_command_goes_on(kept: str) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM in the block, say what was kept and that the same command goes on.
+def resumable(saved: str) -> Iterator[None]:
+    """Print what was saved and the command that continues, if the block is interrupted.
 
     Args:
-        kept: what was, and where.
+        saved: What is saved, and where, as a clause: "finished runs are in tables/all".
+
+    Raises:
+        typer.Exit: With code 130, on Ctrl-C or SIGTERM.
     """
     with sigterm_interrupts():
         try:
             yield
         except KeyboardInterrupt as exc:
-            again = shlex.join(["commonspace", *sys.argv[1:]])
-            typer.echo(f"stopped; {kept}\ngo on with: {again}", err=True)
+            command = shlex.join(["commonspace", *sys.argv[1:]])
+            typer.echo(f"stopped; {saved}\ncontinue with: {command}", err=True)
             raise typer.Exit(INTERRUPTED) from exc
 
 

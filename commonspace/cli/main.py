@@ -1,7 +1,6 @@
-"""The command ``commonspace``: its commands, its help, and how errors are shown.
+"""The command ``commonspace``: its subcommands, its help, and how errors are shown.
 
-Each command has its own file. Torch is loaded inside the commands that need it, so that the help
-is there at once.
+Commands import torch when they need it, so that the help appears at once.
 """
 
 import os
@@ -32,21 +31,33 @@ from commonspace.errors import CommonspaceError
 
 __all__ = ["COMMANDS", "Command", "Group", "build", "main"]
 
-HELP = """One common space in which a photo finds texts and a sentence finds photos.
+HELP = """Supervised cross-modal retrieval: a text finds photos, a photo finds texts.
 
-Learn it from labelled samples of several modalities; measure it; use it.
-Data is a feature file (.npz .mat .h5 .parquet), a folder of images with
-metadata.jsonl, a benchmark such as wikipedia:FOLDER, or the word scenes,
-a data set that is built in.
+DATA is a feature file (.npz .mat .h5 .parquet), a folder of images with
+metadata.jsonl, a benchmark such as wikipedia:FOLDER, or the word scenes for
+the built-in data set.
 
-[bold]From nothing to a measured space[/bold]
+[bold]Start[/bold]
 
-  commonspace demo                               see it work on built-in data
-  commonspace data photos                        look at your own data
-  commonspace train photos --out runs/photos     learn a space from it
+  commonspace demo                               train and search, in a minute
+
+[bold]Data[/bold]
+
+  commonspace data photos                        check a data set
+  commonspace extract photos --image vgg19 --text textcnn --out features.npz
+
+[bold]Train and evaluate[/bold]
+
+  commonspace train photos --out runs/photos     fit a common space
   commonspace evaluate runs/photos               mAP on the test split
-  commonspace report runs/photos                 the same in pictures
+  commonspace report runs/photos                 figures on one HTML page
   commonspace embed runs/photos --data photos --out vectors.npz
+
+[bold]Compare[/bold]
+
+  commonspace compare features.npz --out tables/all
+  commonspace reproduce wikipedia --data wikipedia_dataset
+  commonspace surface runs/photos                effect of lambda and eta
 
 [bold]Search[/bold]
 
@@ -59,48 +70,36 @@ a data set that is built in.
   commonspace info shop
   commonspace verify shop
   commonspace migrate shop --to runs/better
-  commonspace audit shop --out audit.csv         what is likely wrong in it
-  commonspace serve shop                         a page and an API
-  commonspace map shop                           all items on a plane, for it
-  commonspace key keys.txt laptop                who may ask
+  commonspace audit shop --out audit.csv         likely errors in the data
 
-[bold]With trained encoders[/bold]
+[bold]Serve[/bold]
 
-  commonspace extract photos --image vgg19 --text textcnn --out features.npz
-  commonspace train features.npz --out runs/vgg
+  commonspace serve shop                         web page and HTTP API
+  commonspace map shop                           2-d map of all items
+  commonspace key keys.txt laptop                create an API key
 
-[bold]Which method is worth it[/bold]
-
-  commonspace compare features.npz --out tables/all
-  commonspace reproduce wikipedia --data wikipedia_dataset
-  commonspace surface runs/photos                how lambda and eta matter
-
-[bold]Where to go next[/bold]
-
-Each command explains itself: commonspace train --help. The README shows
-the same in six lines of Python; docs/data.md has every form of data, and
-docs/encoders.md every encoder.
-An error says what was expected, what came and what to do; its code is 2."""
+commonspace COMMAND --help shows all options of a command, with examples.
+Errors state what was expected, what was found and what to do; exit code 2."""
 
 
 class Command(NamedTuple):
-    """A command and the heading under which the help lists it."""
+    """A command and its heading in the list of commands."""
 
     run: Callable[..., None]
     heading: str
 
 
 COMMANDS: dict[str, Command] = {
-    "demo": Command(demo, "Begin"),
-    "data": Command(data, "Begin"),
-    "extract": Command(extract, "Learn and measure"),
-    "train": Command(train, "Learn and measure"),
-    "evaluate": Command(evaluate, "Learn and measure"),
+    "demo": Command(demo, "Start"),
+    "data": Command(data, "Data"),
+    "extract": Command(extract, "Data"),
+    "train": Command(train, "Train and evaluate"),
+    "evaluate": Command(evaluate, "Train and evaluate"),
+    "report": Command(report, "Train and evaluate"),
+    "embed": Command(embed, "Train and evaluate"),
     "compare": Command(compare, "Compare"),
-    "report": Command(report, "Learn and measure"),
     "reproduce": Command(reproduce, "Compare"),
     "surface": Command(surface, "Compare"),
-    "embed": Command(embed, "Use"),
     "index": Command(index, "Search"),
     "search": Command(search, "Search"),
     "add": Command(add, "Search"),
@@ -115,30 +114,30 @@ COMMANDS: dict[str, Command] = {
     "key": Command(key, "Serve"),
 }
 
-SPELLINGS = {"partial=True": "--partial"}
-"""What advice for Python is called on the command line."""
+OPTION_NAMES = {"partial=True": "--partial"}
+"""Python arguments in messages, and the options that replace them."""
 
 
 class _PlainFlags:
-    """A help page on which an option that takes no value is not shown to take one."""
+    """Help page that shows no metavar for flags."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as typer declares it
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for param in params:
             if getattr(param, "is_flag", False):
-                param.metavar = ""  # else typer writes <bool>
+                param.metavar = ""  # typer writes <bool>
         return params
 
 
 class _CommandPage(_PlainFlags, TyperCommand):
-    """One command, on such a page."""
+    """Help page of one command."""
 
 
 class Group(_PlainFlags, TyperGroup):
-    """The group of all commands: it turns errors for people into a message and an exit code."""
+    """Group of all commands; turns the errors of this package into a message and exit code 2."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer declares it
-        """Run the command that was asked for."""
+        """Run a command."""
         try:
             return super().invoke(ctx)
         except CommonspaceError as error:
@@ -149,10 +148,10 @@ class Group(_PlainFlags, TyperGroup):
                 raise
             _show(
                 CommonspaceError(
-                    "the memory does not suffice",
-                    expected="room for the data, the network and a batch",
+                    "out of memory",
+                    expected="enough memory for the data, the network and one batch",
                     found=(str(exc).splitlines() or ["none left"])[0],
-                    advice="take smaller sizes (--batch-size, --hidden-dim, --embedding-dim), or less data",
+                    advice="use a smaller --batch-size, smaller dimensions, or less data",
                 )
             )
             raise typer.Exit(2) from exc
@@ -162,7 +161,7 @@ class Group(_PlainFlags, TyperGroup):
 
 
 def build() -> typer.Typer:
-    """Return the application with all its commands."""
+    """Return the application with all commands."""
     app = typer.Typer(
         name="commonspace",
         cls=Group,
@@ -180,23 +179,23 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line of this process."""
-    # Read when torch is loaded. Threads that wait in a loop hold the cores on which, where other
-    # programs run beside, the threads that they wait for would work: some ten times the time.
+    """Run the command line."""
+    # Read when torch is imported. Threads that wait in a busy loop take the cores from the threads
+    # that they wait for: beside other programs, training takes ten times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     build()()
 
 
 def _show(error: CommonspaceError) -> None:
     message = str(error)
-    for python, option in SPELLINGS.items():
+    for python, option in OPTION_NAMES.items():
         message = message.replace(python, option)
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
     typer.echo(message, err=True)
 
 
 def _lacks_memory(exc: Exception) -> bool:
-    """Tell whether memory ran out; torch says so with a bare RuntimeError on the CPU and on MPS."""
+    """Return whether memory ran out; torch raises a bare RuntimeError on the CPU and on MPS."""
     words = ("allocate memory", "out of memory", "not enough memory", "calculation overflowed")
     return isinstance(exc, MemoryError) or any(word in str(exc) for word in words)
 
@@ -206,16 +205,16 @@ def _options(
         bool,
         typer.Option(
             "--version",
-            help="Print the version and end.",
+            help="Print the version and exit.",
             is_eager=True,
-            callback=lambda asked: _print_version(asked),
+            callback=lambda show: _print_version(show),
         ),
     ] = False,
 ) -> None:
-    """Take what stands before the command; the callback of --version has acted on it."""
+    """Accept options before the command; --version is handled by its callback."""
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(show: bool) -> None:
+    if show:
         typer.echo(commonspace.__version__)
         raise typer.Exit

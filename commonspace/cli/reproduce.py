@@ -9,7 +9,7 @@ import typer
 from commonspace.cli.comparison_bar import ComparisonBar
 from commonspace.cli.encoders import ImageOption, MultiCaptionOption, TextOption, encoders_named
 from commonspace.cli.features import extracted
-from commonspace.cli.interrupts import same_command_goes_on
+from commonspace.cli.interrupts import resumable
 from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
 from commonspace.cli.rows import ABLATIONS, rows_named
 from commonspace.cli.runs import open_data
@@ -105,7 +105,7 @@ def reproduce(
         for name, column in dataset.columns.items()
         if column.kind != "features"
     }
-    with same_command_goes_on(f"the cells that are done are kept in {folder}"):
+    with resumable(f"finished runs are in {folder}"):
         dataset = extracted(dataset, specs, multi_caption) if specs else dataset
         sizes = sizes_of(dataset)
         published = published_for(benchmark, sizes)

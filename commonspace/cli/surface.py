@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commonspace.cli.comparison_bar import ComparisonBar
-from commonspace.cli.interrupts import same_command_goes_on
+from commonspace.cli.interrupts import resumable
 from commonspace.cli.options import JobsOption, RunArgument
 from commonspace.cli.runs import data_of
 from commonspace.errors import SettingError
@@ -61,7 +61,7 @@ def surface(
     limit = epochs or method.epochs or 500
     budget = Budget(1, limit, patience or method.patience or limit)
     data = data_of(run, None, None, partial=False)
-    with same_command_goes_on(f"the fits that are done are kept in {run / 'surface'}"):
+    with resumable(f"finished runs are in {run / 'surface'}"):
         found = measure_surface(
             method,
             data,

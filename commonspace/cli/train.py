@@ -278,7 +278,7 @@ def _tidy_end(out: Path) -> Iterator[None]:
                 again = [*sys.argv[1:], *([] if "--resume" in sys.argv else ["--resume"])]
                 typer.echo(
                     f"stopped; kept {out / CHECKPOINT}\n"
-                    f"go on with: {shlex.join(['commonspace', *again])}",
+                    f"continue with: {shlex.join(['commonspace', *again])}",
                     err=True,
                 )
             else:

@@ -160,7 +160,7 @@ def test_ctrl_c_says_how_to_go_on(points_file: Path, tmp_path: Path) -> None:
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"kept in {table}" in stderr
-    assert "go on with: commonspace compare" in stderr
+    assert "continue with: commonspace compare" in stderr
     assert "Traceback" not in stderr
     assert (table / "cells" / "probe" / "seed-00.json").exists()
 

@@ -1,4 +1,4 @@
-"""demo: the whole way on a small copy of the built-in data, and whose folder it may replace."""
+"""Command ``demo`` on a small copy of the built-in data, and which folders it replaces."""
 
 import json
 from collections.abc import Callable
@@ -20,14 +20,14 @@ Call = Callable[..., Result]
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the demo draw few scenes and train for one epoch."""
+def small_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limit the demo to few scenes and one epoch."""
     monkeypatch.setitem(BUILT_IN, "scenes", lambda seed: scenes(seed, per_class=10))
     monkeypatch.setattr(demo, "OPTIONS", MethodOptions(epochs=1, hidden_dim=16, embedding_dim=8))
 
 
-@pytest.mark.usefixtures("small")
-def test_the_demo_measures_searches_saves_and_may_be_run_again(call: Call, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_scenes")
+def test_demo_evaluates_searches_saves_and_can_be_repeated(call: Call, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     result = call("demo", "--out", out)
     assert result.exit_code == 0, result.stderr
@@ -40,13 +40,13 @@ def test_the_demo_measures_searches_saves_and_may_be_run_again(call: Call, tmp_p
     assert json.loads(call("evaluate", out, "--json").stdout) == report
     assert result.stdout.count("\nSearch ") == 3
 
-    # The first search, by hand: its pictures are those with the largest inner products.
+    # The first search, repeated here: the pictures with the largest inner products.
     query = space.embed("text", [demo.SENTENCES[0]])[0]
     scores = space.embed("image", test.columns["image"]) @ query
     best = np.argsort(-scores, kind="stable")[0]
     column = test.columns["image"]
     assert isinstance(column, Images)
-    file = out / "searches" / "found" / f"{test.ids[best].replace(' ', '-')}.png"
+    file = out / "searches" / "results" / f"{test.ids[best].replace(' ', '-')}.png"
     with Image.open(file) as picture:
         np.testing.assert_array_equal(np.asarray(picture), column.items[best])
     assert f"  {scores[best]:.3f}  {file}" in result.stdout
@@ -59,19 +59,17 @@ def test_the_demo_measures_searches_saves_and_may_be_run_again(call: Call, tmp_p
     assert again.stdout == result.stdout
 
 
-@pytest.mark.usefixtures("small")
-def test_the_demo_replaces_nothing_that_is_not_its_own(
-    call: Call, run_folder: Path, tmp_path: Path
-) -> None:
-    training = call("demo", "--out", run_folder)
-    assert training.exit_code == 2
-    assert "nothing was changed" in training.stderr
+@pytest.mark.usefixtures("small_scenes")
+def test_demo_replaces_only_its_own_output(call: Call, run_folder: Path, tmp_path: Path) -> None:
+    other_run = call("demo", "--out", run_folder)
+    assert other_run.exit_code == 2
+    assert "nothing was changed" in other_run.stderr
     assert (run_folder / "config.json").exists()
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "notes.txt").write_text("mine", "utf-8")
-    (mine / "run.json").write_text('{"data": "scenes", "made_by": "demo"}', "utf-8")
-    refused = call("demo", "--out", mine)
-    assert refused.exit_code == 2
-    assert "notes.txt" in refused.stderr
-    assert sorted(entry.name for entry in mine.iterdir()) == ["notes.txt", "run.json"]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("notes", "utf-8")
+    (folder / "run.json").write_text('{"data": "scenes", "made_by": "demo"}', "utf-8")
+    result = call("demo", "--out", folder)
+    assert result.exit_code == 2
+    assert "notes.txt" in result.stderr
+    assert sorted(entry.name for entry in folder.iterdir()) == ["notes.txt", "run.json"]

@@ -1,4 +1,4 @@
-"""Each command explains itself, at once, and the names of methods and words are the package's."""
+"""Help pages: complete, quick, and in agreement with the package."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from commonspace.networks.dscmr import Classifier
 Call = Callable[..., Result]
 
 
-def test_the_page_names_every_command_and_fits_a_terminal(call: Call) -> None:
+def test_help_lists_every_command_in_80_columns(call: Call) -> None:
     page = call("--help")
     assert page.exit_code == 0
     for name in COMMANDS:
@@ -39,7 +39,7 @@ def test_each_command_has_help_with_an_example(call: Call, name: str) -> None:
     assert "<bool>" not in page.stdout  # a flag takes no value
 
 
-def test_help_loads_neither_torch_nor_numpy() -> None:
+def test_help_imports_neither_torch_nor_numpy() -> None:
     script = (
         "import sys, runpy; sys.argv = ['commonspace', '--help']\n"
         "try: runpy.run_module('commonspace', run_name='__main__')\n"
@@ -53,8 +53,7 @@ def test_help_loads_neither_torch_nor_numpy() -> None:
 
 
 @pytest.mark.parametrize("own", ["", "active"])
-def test_threads_wait_asleep_unless_the_user_wants_them_awake(own: str) -> None:
-    """So that a busy machine is not held up by waiting."""
+def test_threads_wait_passively_unless_the_user_decides_otherwise(own: str) -> None:
     script = (
         "import os, sys\n"
         "from commonspace.cli.main import main\n"
@@ -68,11 +67,11 @@ def test_threads_wait_asleep_unless_the_user_wants_them_awake(own: str) -> None:
     assert done.stdout.splitlines()[-1] == f"{own or 'passive'} False", done.stderr
 
 
-def test_the_defaults_on_the_command_line_are_those_of_the_method() -> None:
+def test_defaults_of_the_command_line_are_those_of_the_method() -> None:
     assert method_named("dscmr", MethodOptions()) == DSCMR()
 
 
-def test_every_option_of_dscmr_arrives() -> None:
+def test_every_option_of_dscmr_is_passed_on() -> None:
     given = MethodOptions(
         variant="released",
         seed=7,
@@ -107,14 +106,14 @@ def test_every_option_of_dscmr_arrives() -> None:
     )
 
 
-def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_method_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(SettingError) as caught:
         method_named("dscrm", MethodOptions())
     assert caught.value.expected == f"--method {' or '.join(METHODS)}"
     assert {"dscmr", "cca", "sm"} <= set(METHODS)
 
 
-def test_the_words_of_options_are_those_of_the_rooms() -> None:
+def test_choices_of_options_are_those_of_the_packages() -> None:
     assert get_args(options.Variant) == tuple(VARIANTS)
     assert get_args(options.Classifier) == get_args(Classifier)
     assert get_args(options.Precision) == get_args(Precision)
