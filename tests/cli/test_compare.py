@@ -159,7 +159,7 @@ def test_ctrl_c_says_how_to_go_on(points_file: Path, tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"kept in {table}" in stderr
+    assert f"finished runs are in {table}" in stderr
     assert "continue with: commonspace compare" in stderr
     assert "Traceback" not in stderr
     assert (table / "cells" / "probe" / "seed-00.json").exists()
