@@ -2,11 +2,11 @@
 
     python benchmarks/results.py ../shared
 
-It is ``commonspace compare`` four times, with what is common set once. Cells are kept under runs/,
-so that it can be stopped and started again; --as-is writes the tables of what there is so far.
-Each table goes into docs/results.md between the comments that name its data set, and as CSV
-beside it. What the page says about the tables is written by hand; ``--as-is --against posterior``
-prints the tables with the differences from that row, and leaves the page as it is.
+It is ``commonspace compare`` four times with the same options. Runs are kept under runs/, so that
+it can be interrupted and continued; --as-is writes the tables of the runs that are finished. Each
+table goes into docs/results.md between the comments that name its data set, and as CSV beside it.
+``--as-is --baseline posterior`` prints the tables with the differences from another baseline, and
+does not change the page.
 """
 
 import argparse
@@ -15,10 +15,17 @@ import re
 from pathlib import Path
 
 import commonspace as cs
-from commonspace.cli.comparison_bar import ComparisonBar
-from commonspace.cli.rows import rows_named
-from commonspace.comparison import Budget, Grid, read_grid, run_grid, summarise, write_tables
-from commonspace.comparison.write import columns, laid_out
+from commonspace.comparison import (
+    Benchmark,
+    TuningBudget,
+    make_experiments,
+    read_benchmark,
+    run_benchmark,
+    summarize,
+    write_tables,
+)
+from commonspace.comparison.tables import columns, format_table
+from commonspace.progress import ProgressBar
 
 __all__ = ["main"]
 
@@ -28,61 +35,64 @@ DATA = {
     "fashion": "fashion/features.npz",
     "uci-digits": "uci-digits/uci-digits.npz",
 }
-BUDGET = Budget(trials=8, epochs=100, patience=20)
-AGAINST = "dscmr"
+BUDGET = TuningBudget(trials=8, epochs=100, patience=20)
+BASELINE = "dscmr"
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
-    """Do what is still to be done, and write the tables."""
+    """Do the remaining runs, and write the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("shared", type=Path, help="the folder that holds data/")
+    parser.add_argument("shared", type=Path, help="the folder with data/")
     parser.add_argument("--only", choices=DATA, nargs="+", default=[*DATA])
     parser.add_argument("--methods", nargs="+", default=["all"])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, default=Path("runs/results"))
-    parser.add_argument("--against", default=AGAINST, help="the row to compare with")
+    parser.add_argument("--baseline", default=BASELINE, help="the method to compare with")
     parser.add_argument("--as-is", action="store_true", help="run nothing")
     options = parser.parse_args()
     for name in options.only:
-        grid = Grid(
+        benchmark = Benchmark(
             data=cs.load_dataset(options.shared / "data" / DATA[name]),
-            rows=rows_named(options.methods),
+            experiments=make_experiments(options.methods),
             folder=options.keep / name,
             seeds=options.seeds,
             budget=BUDGET,
             jobs=options.jobs,
         )
-        outcome = read_grid(grid) if options.as_is else run_grid(grid, ComparisonBar())
-        against = options.against
-        lines = summarise(outcome, against if outcome.cells.get(against) else None)
-        write_tables(grid.folder, lines, against, name)
-        table = laid_out(*columns([line for line in lines if line.seeds], against), "pipe")
-        if against != AGAINST:
+        if options.as_is:
+            result = read_benchmark(benchmark)
+        else:
+            result = run_benchmark(benchmark, [ProgressBar()])
+        baseline = options.baseline
+        summaries = summarize(result, baseline if result.runs.get(baseline) else None)
+        write_tables(benchmark.folder, summaries, baseline, name)
+        table = format_table(*columns([one for one in summaries if one.seeds], baseline), "pipe")
+        if baseline != BASELINE:
             print(table)
         elif options.methods == ["all"]:
             _put(name, table)
             (DOCS / "results").mkdir(exist_ok=True)
-            csv = (grid.folder / "table.csv").read_text("utf-8")
+            csv = (benchmark.folder / "table.csv").read_text("utf-8")
             (DOCS / "results" / f"{name}.csv").write_text(csv, "utf-8")
-        done = sum(map(len, outcome.cells.values()))
-        print(f"{name}: {done} cells of {len(grid.rows)} methods, in {grid.folder}")
+        done = sum(map(len, result.runs.values()))
+        print(f"{name}: {done} runs of {len(summaries)} methods, in {benchmark.folder}")
 
 
 def _put(name: str, table: str) -> None:
-    """Put a table between its comments."""
+    """Replace the table between the comments of a data set."""
     page = DOCS / "results.md"
-    text, found = re.subn(
+    text, count = re.subn(
         rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)",
         lambda match: f"{match[1]}\n{table}\n\n{match[2]}",
         page.read_text("utf-8"),
         flags=re.DOTALL,
     )
-    assert found == 1, f"{page} has no place for {name}"
+    assert count == 1, f"{page} has no comments for {name}"
     page.write_text(text, "utf-8")
 
 

@@ -3,8 +3,6 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -171,12 +169,8 @@ def in_process_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Tasks and results are the same.
     """
-    from commonspace.comparison import grid, workers
+    from commonspace.comparison import benchmark, workers
 
-    @contextmanager
-    def lent(held: workers.Held, count: int) -> Iterator[ThreadPoolExecutor]:
-        monkeypatch.setattr(workers, "_HELD", [held])
-        with ThreadPoolExecutor(1) as pool:
-            yield pool
-
-    monkeypatch.setattr(grid, "workers", lent)
+    monkeypatch.setattr(
+        benchmark, "start_pool", lambda context, count: workers.start_pool(context, 0)
+    )

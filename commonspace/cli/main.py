@@ -24,8 +24,8 @@ from commonspace.cli.interrupts import INTERRUPTED
 from commonspace.cli.report import report
 from commonspace.cli.reproduce import reproduce
 from commonspace.cli.search import search
+from commonspace.cli.sensitivity import sensitivity
 from commonspace.cli.serve import key, map_, serve
-from commonspace.cli.surface import surface
 from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
 
@@ -57,7 +57,7 @@ the built-in data set.
 
   commonspace compare features.npz --out tables/all
   commonspace reproduce wikipedia --data wikipedia_dataset
-  commonspace surface runs/photos                effect of lambda and eta
+  commonspace sensitivity runs/photos            effect of lambda and eta
 
 [bold]Search[/bold]
 
@@ -99,7 +99,7 @@ COMMANDS: dict[str, Command] = {
     "embed": Command(embed, "Train and evaluate"),
     "compare": Command(compare, "Compare"),
     "reproduce": Command(reproduce, "Compare"),
-    "surface": Command(surface, "Compare"),
+    "sensitivity": Command(sensitivity, "Compare"),
     "index": Command(index, "Search"),
     "search": Command(search, "Search"),
     "add": Command(add, "Search"),

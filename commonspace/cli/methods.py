@@ -145,7 +145,7 @@ def _given(options: MethodOptions, names: Iterable[str]) -> list[str]:
 
 CLOSED_FORM: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "raw": ("RawFeatures", {}),
-    "probe": ("LinearProbe", {}),
+    "linear-probe": ("LinearProbe", {}),
     "cca": ("CCA", {}),
     "rcca": ("CCA", {"regularisation": None}),
     "mcca": ("MCCA", {}),

@@ -1,4 +1,4 @@
-"""``commonspace reproduce``: the paper's tables on the user's own copy of a benchmark."""
+"""Command ``reproduce``: the tables of the DSCMR paper on a local copy of a benchmark."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from commonspace.cli.comparison_bar import ComparisonBar
 from commonspace.cli.encoders import ImageOption, MultiCaptionOption, TextOption, encoders_named
 from commonspace.cli.features import extracted
 from commonspace.cli.interrupts import resumable
 from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
-from commonspace.cli.rows import ABLATIONS, rows_named
 from commonspace.cli.runs import open_data
 from commonspace.errors import DataError
 
@@ -29,18 +27,21 @@ SOURCES = {
     "xmedianet": "XMediaNet, on request from its authors (Peking University, MIPL): the lists and"
     " the folders that they name",
 }
-"""What to get."""
+"""Benchmark -> where its data come from."""
 
 METHODS = ("cca", "mcca", "mvda", "mvda-vc", "jrl", "dcca", "acmr", "dscmr")
+"""Methods of the paper's comparison that are implemented here."""
 
 
 def reproduce(
-    benchmark: Annotated[Benchmark, typer.Argument(metavar="BENCHMARK", help="Which one.")],
+    benchmark: Annotated[
+        Benchmark, typer.Argument(metavar="BENCHMARK", help="Name of the benchmark.")
+    ],
     data: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Your copy, as its publishers hand it out; by itself data/BENCHMARK.",
+            help="Your copy, as its publishers provide it (default: data/BENCHMARK).",
             show_default=False,
         ),
     ] = None,
@@ -48,14 +49,19 @@ def reproduce(
         Path | None,
         typer.Option(
             metavar="TABLE",
-            help="The folder of the tables and cells; by itself runs/BENCHMARK-tables.",
+            help="Folder of the tables and runs (default: runs/BENCHMARK-tables).",
             show_default=False,
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Cells of each row: seeds 0, 1, ...")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each training, at most.")] = 500,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of random seeds per method: 0, 1, ...")
+    ] = 5,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Maximum number of epochs of each training.")
+    ] = 500,
     patience: Annotated[
-        int, typer.Option(min=1, help="Epochs without a better validation mAP to stop after.")
+        int,
+        typer.Option(min=1, help="Stop after this many epochs without a better validation mAP."),
     ] = 100,
     jobs: JobsOption = None,
     image: ImageOption = None,
@@ -64,39 +70,47 @@ def reproduce(
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
 ) -> None:
-    """Run the tables of the DSCMR paper on your copy of a benchmark.
+    """Run the comparison of the DSCMR paper on your copy of a benchmark.
 
-    The methods of its comparison that are implemented here, and the ablations
-    of DSCMR, with the settings of their papers, 500 epochs, and everything
-    chosen on validation. Ours stand beside the published figures with the
-    difference. Published code reports the best epoch on the test set: what
-    that would give is shown too, in a column of its own, and is no result.
-    Raw photos and texts go through VGG-19 and word vectors learnt on train,
-    or whatever --image and --text name. Ctrl-C keeps what is done, and the
-    same command goes on from there.
+    Trains the methods of its comparison that are implemented here, and the
+    ablations of DSCMR, with the settings of their papers, 500 epochs, and
+    everything chosen on validation. The table shows the measured and the
+    published mAP and their difference. Published code reports the best epoch
+    on the test set: that figure is in a separate column, and is not a result.
+    Raw photos and texts are encoded by VGG-19 and by word vectors trained on
+    the train split, or by the encoders that --image and --text name. Ctrl-C
+    keeps finished runs, and the same command continues.
 
     [bold]Examples[/bold]
 
       commonspace reproduce wikipedia --data wikipedia_dataset
       commonspace reproduce pascal --data pascal --text word2vec:FILE
 
-    Without the data it says what to get, and where to put it.
+    If the data are missing, it prints where to get them and where to put them.
     """
     from commonspace.cli.tables import print_table
-    from commonspace.comparison import Budget, Grid, run_grid, summarise, write_tables
-    from commonspace.comparison.published import DEEP, SHALLOW_WIKIPEDIA
-    from commonspace.comparison.reproduction import beside, comparable, published_for, sizes_of
-    from commonspace.comparison.write import write_reproduction
+    from commonspace.comparison import TuningBudget, compare
+    from commonspace.comparison.experiments import ABLATIONS
+    from commonspace.comparison.published import (
+        DEEP,
+        SHALLOW_WIKIPEDIA,
+        feature_sizes,
+        has_published_features,
+        published_for,
+        table_with_published,
+    )
+    from commonspace.comparison.tables import write_reproduction
     from commonspace.machine import trainings_at_a_time
+    from commonspace.progress import ProgressBar
 
     place = data or Path("data") / benchmark
     if not place.is_dir():
         raise DataError(
-            f"there is no copy of {benchmark} in {place}",
+            f"no copy of {benchmark} in {place}",
             expected=SOURCES[benchmark],
             found="no such folder",
             advice=f"put it there, or name the folder with --data; docs/benchmarks/{benchmark}.md"
-            " says more, and how feature files may stand in for it",
+            " has the details, and how to use feature files instead",
         )
     dataset = open_data(f"{benchmark}:{place}", split_seed, partial=partial)
     folder = out or Path("runs") / f"{benchmark}-tables"
@@ -107,28 +121,27 @@ def reproduce(
     }
     with resumable(f"finished runs are in {folder}"):
         dataset = extracted(dataset, specs, multi_caption) if specs else dataset
-        sizes = sizes_of(dataset)
+        sizes = feature_sizes(dataset)
         published = published_for(benchmark, sizes)
         scm = ("scm",) if published is SHALLOW_WIKIPEDIA else ()
-        grid = Grid(
-            data=dataset,
-            rows=rows_named((*METHODS, *scm, *ABLATIONS)),
-            folder=folder,
+        result = compare(
+            dataset,
+            (*METHODS, *scm, *ABLATIONS),
             seeds=seeds,
-            budget=Budget(1, epochs, patience),
+            baseline="dscmr",
+            budget=TuningBudget(1, epochs, patience),
             protocol="as-published",
+            folder=folder,
             jobs=jobs or trainings_at_a_time(),
+            callbacks=[ProgressBar()],
         )
-        outcome = run_grid(grid, ComparisonBar())
-    lines = summarise(outcome, "dscmr" if outcome.cells["dscmr"] else None)
-    title = f"{dataset.name}: {len(dataset.split('test'))} test samples"
-    write_tables(folder, lines, "dscmr", title)
-    head, cells = beside(lines, published)
-    write_reproduction(folder, f"{title}, beside the published figures", head, cells)
-    print_table(title, head, cells)
-    if not comparable(sizes, published):
+    head, rows = table_with_published(result.methods, published)
+    write_reproduction(folder, f"{result.title}, beside the published figures", head, rows)
+    print_table(result.title, head, rows)
+    if not has_published_features(sizes, published):
         typer.echo(
-            f"note: here {_features(sizes)}; the published figures are on others: {_features(DEEP)}"
+            f"note: here {_features(sizes)}; the published figures are on other features:"
+            f" {_features(DEEP)}"
         )
     typer.echo(f"written: {folder}/reproduction.md; each direction: {folder}/table.md")
 

@@ -1,20 +1,27 @@
-"""Many methods on the same data: tuned by one rule, repeated over seeds, told apart or not."""
+"""Comparison of methods: the same tuning budget, several seeds, significance tests."""
 
-from commonspace.comparison.grid import Grid, GridWatcher, read_grid, run_grid
-from commonspace.comparison.rows import Budget, Row
-from commonspace.comparison.summary import Line, summarise
-from commonspace.comparison.user_methods import row_from_file
-from commonspace.comparison.write import write_tables
+from commonspace.comparison.benchmark import (
+    Benchmark,
+    BenchmarkResult,
+    read_benchmark,
+    run_benchmark,
+)
+from commonspace.comparison.compare import ComparisonResult, compare
+from commonspace.comparison.experiments import Experiment, TuningBudget, make_experiments
+from commonspace.comparison.summary import MethodSummary, summarize
+from commonspace.comparison.tables import write_tables
 
 __all__ = [
-    "Budget",
-    "Grid",
-    "GridWatcher",
-    "Line",
-    "Row",
-    "read_grid",
-    "row_from_file",
-    "run_grid",
-    "summarise",
+    "Benchmark",
+    "BenchmarkResult",
+    "ComparisonResult",
+    "Experiment",
+    "MethodSummary",
+    "TuningBudget",
+    "compare",
+    "make_experiments",
+    "read_benchmark",
+    "run_benchmark",
+    "summarize",
     "write_tables",
 ]

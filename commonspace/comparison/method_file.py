@@ -1,7 +1,4 @@
-"""A Python file of somebody else with a method in it, loaded alike in every process.
-
-It knows nothing of what the method does.
-"""
+"""User-defined methods: ``FILE.py:Class``, loaded alike in every process."""
 
 import sys
 from contextlib import redirect_stdout
@@ -10,14 +7,15 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
-from commonspace.errors import SettingError
+from commonspace.errors import CommonspaceError, SettingError
+from commonspace.methods import Method
 
-__all__ = ["MethodFile", "read_method_file"]
+__all__ = ["MethodFile", "load_method", "read_method_file"]
 
 
 @dataclass(frozen=True)
 class MethodFile:
-    """The file as it was when it was read; editing it later changes no comparison in work.
+    """The content of a file at the time it was read; later edits do not change a comparison.
 
     Args:
         path: absolute; tracebacks name it.
@@ -29,18 +27,18 @@ class MethodFile:
 
     @property
     def module(self) -> str:
-        """The name of its module: another content has another name, and so other cells."""
+        """Name of its module; other content has another name, and so other runs."""
         return f"commonspace_method_{self.path.stem}_{sha256(self.source).hexdigest()[:12]}"
 
     def load(self) -> ModuleType:
-        """Return the module, loaded once in a process; what it prints goes to standard error.
+        """Return the module, loaded once in a process; its output goes to standard error.
 
         Raises:
-            SettingError: it fails while it is loaded.
+            SettingError: it raises while it is loaded.
         """
-        known = sys.modules.get(self.module)
-        if known is not None:
-            return known
+        loaded = sys.modules.get(self.module)
+        if loaded is not None:
+            return loaded
         module = ModuleType(self.module)
         module.__file__ = str(self.path)
         sys.modules[self.module] = module  # before it runs: dataclasses look there
@@ -51,9 +49,9 @@ class MethodFile:
             del sys.modules[self.module]
             raise SettingError(
                 f"{self.path} fails while it is loaded",
-                expected="a Python file with a method, and all that it needs in it or installed",
+                expected="a Python file with a method, whose imports are installed",
                 found=f"{type(exc).__name__}: {exc}",
-                advice="mend it; modules that lie beside it are not found",
+                advice="correct the file; it cannot import files in its own folder",
             ) from exc
         return module
 
@@ -62,7 +60,7 @@ def read_method_file(path: Path) -> MethodFile:
     """Read a file without loading it.
 
     Raises:
-        SettingError: there is no such file, or it cannot be read.
+        SettingError: the file does not exist, or it cannot be read.
     """
     try:
         return MethodFile(path.resolve(), path.read_bytes())
@@ -72,4 +70,54 @@ def read_method_file(path: Path) -> MethodFile:
             expected="a Python file with a method",
             found=exc.strerror or str(exc),
             advice="check the path",
+        ) from exc
+
+
+def load_method(spec: str) -> tuple[Method, MethodFile]:
+    """Return the method that ``FILE.py:Class`` names, with its defaults, and its file.
+
+    Raises:
+        SettingError: the file or the class does not exist, or it cannot be loaded or made.
+
+    Example:
+        >>> load_method("nearest.py")
+        Traceback (most recent call last):
+        commonspace.errors.SettingError: nearest.py names no method
+          expected: FILE.py:Class
+          found:    no class after a colon
+          to do:    add the name of the class, as in nearest.py:Nearest
+    """
+    file, _, name = spec.rpartition(":")
+    if not file or not name.isidentifier():
+        raise SettingError(
+            f"{spec} names no method",
+            expected="FILE.py:Class",
+            found="no class after a colon",
+            advice="add the name of the class, as in nearest.py:Nearest",
+        )
+    source = read_method_file(Path(file))
+    module = source.load()
+    method_class = getattr(module, name, None)
+    if not isinstance(method_class, type):
+        classes = [
+            key
+            for key, value in vars(module).items()
+            if isinstance(value, type) and value.__module__ == module.__name__
+        ]
+        raise SettingError(
+            f"{file} has no class {name}",
+            expected="one of the classes in it",
+            found=", ".join(classes) or "no class",
+            advice="check the name",
+        )
+    try:
+        return method_class(), source
+    except CommonspaceError:
+        raise
+    except Exception as exc:
+        raise SettingError(
+            f"{spec} cannot be made without arguments",
+            expected="a valid default for every setting",
+            found=f"{type(exc).__name__}: {exc}",
+            advice="give each field of the dataclass a default",
         ) from exc

@@ -1,7 +1,4 @@
-"""From the cells of a grid to the lines of its table: means, intervals, and who really differs.
-
-It fits nothing and writes nothing.
-"""
+"""Summary of a benchmark: means, confidence intervals and significance for each method."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,114 +7,120 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.comparison.cells import Record
+from commonspace.comparison.benchmark import BenchmarkResult
 from commonspace.comparison.difference import Difference, differences
-from commonspace.comparison.grid import Outcome
+from commonspace.comparison.runs import Record
 from commonspace.errors import SettingError
 from commonspace.evaluation import Interval
 from commonspace.evaluation.intervals import crossed_interval, sample_contributions
 
-__all__ = ["Line", "summarise"]
+__all__ = ["MethodSummary", "summarize"]
 
 RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
-class Line:
-    """A row of the table."""
+class MethodSummary:
+    """The figures of one method, a row of the table."""
 
     name: str
     seeds: int
     trials: int
     directions: Mapping[str, float]
-    """Direction -> mAP on the test part, the mean over the seeds."""
+    """Direction -> mAP on the test split, the mean over the seeds."""
     average: Interval | None
     """The mean over the directions; its 95 % interval is over seeds and queries."""
-    over_seeds: float | None
-    """The standard deviation of the average over the seeds; None with one cell."""
-    validation: float | None
-    """The average mAP on the validation part, the mean over the seeds."""
+    standard_deviation: float | None
+    """Standard deviation of the average over the seeds; None with one seed."""
+    validation_map: float | None
+    """Average mAP on the validation split, the mean over the seeds."""
     difference: Difference | None
-    """None for the chosen row, and where there is nothing to compare."""
+    """From the baseline; None for the baseline itself, and where there are no runs."""
     cpu_seconds: float | None
-    """Of one fit: seconds of one core, the mean over the seeds whose fit was not interrupted."""
+    """CPU seconds of one fit, the mean over the seeds whose fit was not interrupted."""
     seconds: float | None
-    """The same by the clock, which other work on the machine makes longer."""
+    """Seconds of one fit by the clock, which depend on the load of the machine."""
     bytes: int | None
-    """Of the vector of one item, in float32."""
+    """Size of one embedding in float32."""
     settings: Mapping[str, Any]
-    """What was chosen of its search."""
+    """Tuned settings."""
     best_on_test: float | None
-    """The average mAP of the best epoch or trial on the test part: not a result. None where it was
-    not noted, or where the method has neither."""
+    """Average test mAP of the best epoch or trial: not a result. None where it was not recorded, or
+    where the method has neither."""
     failed: str
-    """Why there are no cells, or not all."""
+    """Why there are no runs, or not all."""
+    class_map: Mapping[str, float]
+    """Class -> mAP of its queries, the mean over seeds and directions."""
 
 
-def summarise(outcome: Outcome, against: str | None = None) -> list[Line]:
-    """Return a line for each row, in the order of the grid.
+def summarize(result: BenchmarkResult, baseline: str | None = None) -> list[MethodSummary]:
+    """Return the figures of each method, in the order of the benchmark.
 
     Args:
-        outcome: of the grid, whole or in part.
-        against: the row to compare with; None tells no differences.
+        result: of the benchmark, complete or not.
+        baseline: the method that the others are compared with; None for no comparison.
 
     Raises:
-        SettingError: there is no such row.
+        SettingError: the baseline is unknown.
     """
-    if against is not None and against not in outcome.cells:
+    if baseline is not None and baseline not in result.runs:
         raise SettingError(
-            "the row to compare with is not in the table",
-            expected=f"one of {', '.join(outcome.cells)}",
-            found=repr(against),
-            advice="name a method that is compared",
+            "the baseline is not among the methods",
+            expected=f"one of {', '.join(result.runs)}",
+            found=repr(baseline),
+            advice="choose a method that is compared",
         )
-    tables = {name: _table(list(cells.values())) for name, cells in outcome.cells.items() if cells}
-    found = differences(tables, against) if against in tables else {}
-    return [_line(name, outcome, tables.get(name), found.get(name)) for name in outcome.cells]
+    tables = {name: _table(list(runs.values())) for name, runs in result.runs.items() if runs}
+    tested = differences(tables, baseline) if baseline in tables else {}
+    return [_summary(name, result, tables.get(name), tested.get(name)) for name in result.runs]
 
 
-def _table(cells: Sequence[Record]) -> NDArray[np.float64]:
-    """Return (s, n): what each sample adds to the average mAP, for each seed."""
+def _table(runs: Sequence[Record]) -> NDArray[np.float64]:
+    """Return (s, n): the contribution of each sample to the average mAP, for each seed."""
     return np.stack(
         [
             sample_contributions(
-                [[np.nan if one is None else one for one in row] for row in _precisions(cell)]
+                [
+                    [np.nan if value is None else value for value in row]
+                    for row in run["average_precision"].values()
+                ]
             )
-            for cell in cells
+            for run in runs
         ]
     )
 
 
-def _precisions(cell: Record) -> list[list[float | None]]:
-    return list(cell["average_precision"].values())
-
-
-def _line(
+def _summary(
     name: str,
-    outcome: Outcome,
+    result: BenchmarkResult,
     table: NDArray[np.float64] | None,
     difference: Difference | None,
-) -> Line:
-    cells = list(outcome.cells[name].values())
+) -> MethodSummary:
+    runs = list(result.runs[name].values())
     means = table.mean(axis=1) if table is not None else np.empty(0)
-    return Line(
+    classes = [run["class_map"] for run in runs if "class_map" in run]
+    return MethodSummary(
         name=name,
-        seeds=len(cells),
-        trials=outcome.trials[name],
+        seeds=len(runs),
+        trials=result.trials[name],
         directions={
-            direction: float(np.mean([cell["map"][direction] for cell in cells]))
-            for direction in (cells[0]["map"] if cells else ())
+            direction: float(np.mean([run["map"][direction] for run in runs]))
+            for direction in (runs[0]["map"] if runs else ())
         },
         average=None if table is None else _interval(table),
-        over_seeds=float(means.std(ddof=1)) if len(means) > 1 else None,
-        validation=_mean([cell["validation_map"] for cell in cells]),
+        standard_deviation=float(means.std(ddof=1)) if len(means) > 1 else None,
+        validation_map=_mean([run["validation_map"] for run in runs]),
         difference=difference,
-        cpu_seconds=_mean([cell["cpu_seconds"] for cell in cells]),
-        seconds=_mean([cell["seconds"] for cell in cells]),
-        bytes=cells[0]["bytes"] if cells else None,
-        settings=outcome.settings[name],
-        best_on_test=_mean([cell.get("best_on_test") for cell in cells]),
-        failed=outcome.failed.get(name, ""),
+        cpu_seconds=_mean([run["cpu_seconds"] for run in runs]),
+        seconds=_mean([run["seconds"] for run in runs]),
+        bytes=runs[0]["bytes"] if runs else None,
+        settings=result.settings[name],
+        best_on_test=_mean([run.get("best_on_test") for run in runs]),
+        failed=result.failed.get(name, ""),
+        class_map={
+            label: float(np.mean([one[label] for one in classes]))
+            for label in (classes[0] if classes else ())
+        },
     )
 
 

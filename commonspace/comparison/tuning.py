@@ -1,65 +1,65 @@
-"""The rule by which settings are chosen: a fixed number of trials on validation, by Optuna.
+"""Hyperparameter tuning: a fixed number of trials on validation, proposed by Optuna.
 
-The first trial is the method as it stands. What the next one should be follows from the records of
-those before it and from a seed, so that a search which was killed goes on as if it had not been.
+The first trial uses the defaults. Each proposal follows from the earlier records and a seed, so
+that an interrupted search continues as if it had not been interrupted.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commonspace.comparison.cells import Record, Task
-from commonspace.comparison.rows import Budget, Row
+from commonspace.comparison.experiments import Experiment, TuningBudget
+from commonspace.comparison.runs import Record, Task
 from commonspace.extras import optional
 from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 
 __all__ = ["Tuning"]
 
 SEED = 0
-"""Of the fits and of the search, for every row."""
+"""Seed of the search and of its fits, for every experiment."""
 
 
 class Tuning:
-    """The search for the settings of one row.
+    """The search for the settings of one experiment.
 
     Args:
-        row: whose.
-        budget: how many trials, and how long each may be. There is none where nothing is searched,
-            or where the method as it stands would be the only one.
+        experiment: the experiment.
+        budget: number of trials, and length of each. There is no trial where the search space is
+            empty, or where the defaults would be the only trial.
     """
 
-    def __init__(self, row: Row, budget: Budget) -> None:
-        """Begin with nothing tried."""
-        self._row, self._budget = row, budget
+    def __init__(self, experiment: Experiment, budget: TuningBudget) -> None:
+        self._experiment, self._budget = experiment, budget
         self._done: list[tuple[Mapping[str, Any], Record]] = []
-        self.trials = budget.trials if row.search and budget.trials > 1 else 0
+        self.trials = budget.trials if experiment.search_space and budget.trials > 1 else 0
 
     @property
     def finished(self) -> bool:
-        """Whether the settings can be told."""
+        """Whether all trials are done."""
         return len(self._done) >= self.trials
 
     @property
-    def tried(self) -> int:
-        """How many trials are done."""
+    def finished_trials(self) -> int:
+        """Number of trials that are done."""
         return len(self._done)
 
     def next(self) -> Task:
-        """Return the trial to do now; the same one until its record is told."""
+        """Return the next trial; the same one until its record is put."""
         number = len(self._done)
-        settings = _propose(self._row.search, self._done, number) if number else {}
-        method = self._row.settled(settings, SEED, self._budget)
-        return Task(self._row.name, "trial", number, method, settings)
+        space = self._experiment.search_space
+        settings = _propose(space, self._done, number) if number else {}
+        method = self._experiment.configure(settings, SEED, self._budget)
+        return Task(self._experiment.name, "trial", number, method, settings)
 
-    def tell(self, task: Task, record: Record) -> None:
-        """Take the record of the trial that ``next`` named; one that failed has no figure."""
+    def put(self, task: Task, record: Record) -> None:
+        """Store the record of the trial that ``next`` returned; a failed one has no figure."""
         assert task.number == len(self._done)
         self._done.append((task.settings, record))
 
     @property
     def best(self) -> Mapping[str, Any]:
-        """The settings with the highest mAP on validation, the first of several.
+        """The settings with the highest validation mAP, the first of several.
 
-        Where nothing was tried, or every trial failed, the method stays as it is.
+        Empty, for the defaults, where no trial was done or every trial failed.
         """
         scored = [(record.get("validation_map"), settings) for settings, record in self._done]
         valid = [(figure, settings) for figure, settings in scored if figure is not None]
@@ -67,28 +67,30 @@ class Tuning:
 
 
 def _propose(
-    search: SearchSpace, done: Sequence[tuple[Mapping[str, Any], Record]], number: int
+    space: SearchSpace, done: Sequence[tuple[Mapping[str, Any], Record]], number: int
 ) -> dict[str, Any]:
     """Return the settings that the tree-structured Parzen estimator tries next.
 
-    As Optuna has it, the first ten are drawn at random; the method as it stands is not among what
-    the later ones are drawn from, since its settings may lie outside the ranges.
+    As is Optuna's default, the first ten are drawn at random. The trial of the defaults is not
+    among the observations, since its settings may lie outside the ranges.
     """
     optuna = optional("optuna", "tuning", "compare")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    kinds = {name: _distribution(optuna, space) for name, space in search.items()}
+    distributions = {name: _distribution(optuna, values) for name, values in space.items()}
     sampler = optuna.samplers.TPESampler(seed=SEED * 1000 + number)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for settings, record in done:
         figure = record.get("validation_map")
         if settings and figure is not None:
             study.add_trial(
-                optuna.trial.create_trial(params=settings, distributions=kinds, value=figure)
+                optuna.trial.create_trial(
+                    params=settings, distributions=distributions, value=figure
+                )
             )
-    return dict(study.ask(kinds).params)
+    return dict(study.ask(distributions).params)
 
 
-def _distribution(optuna: Any, space: Between | OneOf) -> Any:  # noqa: ANN401 - of an extra
-    if isinstance(space, Between):
-        return optuna.distributions.FloatDistribution(space.low, space.high, log=True)
-    return optuna.distributions.CategoricalDistribution(space.values)
+def _distribution(optuna: Any, values: Between | OneOf) -> Any:  # noqa: ANN401 - of an extra
+    if isinstance(values, Between):
+        return optuna.distributions.FloatDistribution(values.low, values.high, log=True)
+    return optuna.distributions.CategoricalDistribution(values.values)

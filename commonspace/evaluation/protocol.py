@@ -20,6 +20,7 @@ from commonspace.evaluation.average_precision import average_precision
 from commonspace.evaluation.report import EvaluationReport, evaluate_retrieval
 
 __all__ = [
+    "EmbeddedColumn",
     "EmbeddedData",
     "EmbeddingSpace",
     "average_precisions",

@@ -1,7 +1,7 @@
 """Reads what a run wrote beside its space: the course of its training, and a surface of weights.
 
     history.jsonl    a line for each epoch or trial, as train writes it
-    surface.json     {"lambda": [...], "eta": [...], "map": [[...], ...], "split": "validation"}:
+    sensitivity.json {"lambda": [...], "eta": [...], "map": [[...], ...], "split": "validation"}:
                      map[i][j] is the mAP with lambda[i] and eta[j], null where it was not measured
 
 Both may be absent. It knows no other file of the run.
@@ -21,7 +21,7 @@ from commonspace.plots import Steps
 
 __all__ = ["Course", "Surface", "read_course", "read_surface"]
 
-HISTORY, SURFACE = "history.jsonl", "surface.json"
+HISTORY, SURFACE = "history.jsonl", "sensitivity.json"
 
 
 @dataclass(frozen=True, eq=False)

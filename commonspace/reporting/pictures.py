@@ -254,7 +254,7 @@ def _queries(name: str, one: Direction, found: EmbeddedData, items: Items) -> Dr
 def _surface(surface: Surface) -> Drawn:
     figure = draw_surface(surface.lambdas, surface.etas, surface.maps, part=surface.split)
     caption = (
-        f"The mAP on {surface.split} for each lambda and eta, as the run's surface.json has it;"
+        f"The mAP on {surface.split} for each lambda and eta, as the run's sensitivity.json has it;"
     )
     caption += " grey was not measured. The frame describes; it chose nothing."
-    return Drawn("surface", "Lambda and eta", caption, figure)
+    return Drawn("sensitivity", "Lambda and eta", caption, figure)

@@ -87,7 +87,7 @@ class Subject:
         space: the common space.
         data: the samples of the split.
         split: its name.
-        run: the folder with history.jsonl and surface.json, where there is one.
+        run: the folder with history.jsonl and sensitivity.json, where there is one.
         source: the path of the feature file that ``data`` came from, where it came from one; photos
             and texts are looked for beside it.
         items: a data set with photos and texts of the same samples, as on the command line.

@@ -16,7 +16,7 @@ import pyarrow.parquet as parquet
 import pytest
 from typer.testing import Result
 
-from commonspace.cli.rows import ABLATIONS, ROWS, rows_named
+from commonspace.comparison.experiments import ABLATIONS, EXPERIMENTS, make_experiments
 from commonspace.errors import SettingError
 from commonspace.methods import CCA, DSCMR
 
@@ -35,27 +35,27 @@ def test_a_table_of_two_methods_and_one_of_somebody_else(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"
-    words = ("compare", points_file, "--methods", "probe", "--methods", f"cca,{TOY}:Toy")
-    done = call(*words, "--out", table, "--against", "cca", *QUICK)
+    words = ("compare", points_file, "--methods", "linear-probe", "--methods", f"cca,{TOY}:Toy")
+    done = call(*words, "--out", table, "--baseline", "cca", *QUICK)
     assert done.exit_code == 0, done.stderr
     rows = read(table)
-    assert list(rows) == ["probe", "cca", "toy"]
+    assert list(rows) == ["linear-probe", "cca", "toy"]
     assert {name: row["seeds"] for name, row in rows.items()} == {
-        "probe": "1",
+        "linear-probe": "1",
         "cca": "1",
         "toy": "2",
     }
     assert rows["cca"]["p corrected"] == ""
-    assert float(rows["probe"]["difference"]) == pytest.approx(
-        float(rows["probe"]["map average"]) - float(rows["cca"]["map average"])
+    assert float(rows["linear-probe"]["difference"]) == pytest.approx(
+        float(rows["linear-probe"]["map average"]) - float(rows["cca"]["map average"])
     )
     for name in ("table.md", "table.tex", "table.json"):
         assert (table / name).stat().st_size
     assert "toy/seed-01" in done.stderr
     assert f"{float(rows['toy']['map average']):.3f}" in done.stdout
-    again = call(*words, "--out", table, "--against", "cca", *QUICK)
+    again = call(*words, "--out", table, "--baseline", "cca", *QUICK)
     assert again.exit_code == 0, again.stderr
-    assert "6 of 6 cells were done before" in again.stderr
+    assert "6 of 6 were done before" in again.stderr
     assert read(table) == rows
 
 
@@ -69,14 +69,20 @@ def test_a_method_that_cannot_take_the_data_is_said_and_left_out(
     split = np.repeat(["train", "validation", "test"], 20)
     np.savez(tmp_path / "three.npz", one=one, two=two, three=three, label=label, split=split)
     done = call(
-        "compare", tmp_path / "three.npz", "--methods", "cca,probe", "--out", tmp_path / "t", *QUICK
+        "compare",
+        tmp_path / "three.npz",
+        "--methods",
+        "cca,linear-probe",
+        "--out",
+        tmp_path / "t",
+        *QUICK,
     )
     assert done.exit_code == 0, done.stderr
     rows = read(tmp_path / "t")
     assert rows["cca"]["map average"] == ""
     assert "exactly 2" in rows["cca"]["failed"]
-    assert float(rows["probe"]["map average"]) > 0.5
-    assert json.loads((tmp_path / "t" / "table.json").read_text())["against"] == "probe"
+    assert float(rows["linear-probe"]["map average"]) > 0.5
+    assert json.loads((tmp_path / "t" / "table.json").read_text())["baseline"] == "linear-probe"
     assert "without cca: cca cannot join" in done.stderr
     refused = call(
         "compare", tmp_path / "three.npz", "--methods", "cca", "--out", tmp_path / "u", *QUICK
@@ -91,7 +97,7 @@ def test_eighty_columns_hold_every_digit(
     call: Call, points_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    words = ("--methods", "sm-probability,cca", "--protocol", "as-published", "--against", "cca")
+    words = ("--methods", "sm-probability,cca", "--protocol", "as-published", "--baseline", "cca")
     done = call("compare", points_file, *words, "--out", tmp_path / "t", *QUICK)
     assert done.exit_code == 0, done.stderr
     assert "…" not in done.stdout
@@ -113,21 +119,21 @@ def test_raw_items_are_extracted_first(call: Call, tmp_path: Path) -> None:
         "split": np.repeat(["train", "validation", "test"], 30).tolist(),
     }
     parquet.write_table(pyarrow.table(table), tmp_path / "raw.parquet")
-    words = ("compare", tmp_path / "raw.parquet", "--methods", "probe")
+    words = ("compare", tmp_path / "raw.parquet", "--methods", "linear-probe")
     refused = call(*words, "--out", tmp_path / "a", *QUICK)
     assert "raw" in refused.stderr
     done = call(*words, "--text", "textcnn", "--out", tmp_path / "b", *QUICK)
     assert done.exit_code == 0, done.stderr
-    assert float(read(tmp_path / "b")["probe"]["map average"]) > 0.5
+    assert float(read(tmp_path / "b")["linear-probe"]["map average"]) > 0.5
 
 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--methods", "sorcery"), "there is no method 'sorcery' to compare"),
+        (("--methods", "sorcery"), "unknown method 'sorcery'"),
         (("--methods", "nowhere.py:Mine"), "nowhere.py cannot be loaded"),
-        (("--methods", "cca", "--against", "sm"), "not in the table"),
-        (("--methods", ","), "cannot be run"),
+        (("--methods", "cca", "--baseline", "sm"), "not among the methods"),
+        (("--methods", ","), "no method to compare"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_the_work(
@@ -142,7 +148,7 @@ def test_what_cannot_be_asked_is_refused_before_the_work(
 def test_ctrl_c_says_how_to_go_on(points_file: Path, tmp_path: Path) -> None:
     table = tmp_path / "t"
     command = [sys.executable, "-m", "commonspace", "compare", str(points_file), "--methods"]
-    command += ["probe,dscmr", "--out", str(table), *map(str, QUICK), "--epochs", "100000"]
+    command += ["linear-probe,dscmr", "--out", str(table), *map(str, QUICK), "--epochs", "100000"]
     process = subprocess.Popen(
         [*command, "--patience", "100000"],
         stderr=subprocess.PIPE,
@@ -152,7 +158,7 @@ def test_ctrl_c_says_how_to_go_on(points_file: Path, tmp_path: Path) -> None:
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not list(table.glob("cells/dscmr/trial-00.work/*")):
+    while not list(table.glob("runs/dscmr/trial-00.work/*")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -162,18 +168,18 @@ def test_ctrl_c_says_how_to_go_on(points_file: Path, tmp_path: Path) -> None:
     assert f"finished runs are in {table}" in stderr
     assert "continue with: commonspace compare" in stderr
     assert "Traceback" not in stderr
-    assert (table / "cells" / "probe" / "seed-00.json").exists()
+    assert (table / "runs" / "linear-probe" / "seed-00.json").exists()
 
 
-def test_the_rows_are_the_methods_as_they_stand_and_dscmr_in_parts() -> None:
-    rows = {row.name: row for row in rows_named(["all"])}
-    assert tuple(rows) == ROWS
+def test_experiments_are_the_methods_with_defaults_and_parts_of_dscmr() -> None:
+    rows = {row.name: row for row in make_experiments(["all"])}
+    assert tuple(rows) == EXPERIMENTS
     assert rows["cca"].method == CCA()
     assert rows["dscmr"].method == DSCMR()
-    assert rows["dscmr-released"].method == DSCMR(variant="released")
+    assert rows["dscmr-official"].method == DSCMR(variant="released")
     for name in ABLATIONS:
         assert rows[name].tuned_as == "dscmr"
     assert rows["dscmr-j1-alone"].method == DSCMR(lambda_=0.0, eta=0.0)
-    assert [row.name for row in rows_named(["cca, sm", "cca"])] == ["cca", "sm"]
-    with pytest.raises(SettingError, match="to compare"):
-        rows_named(["cca", "all but one"])
+    assert [row.name for row in make_experiments(["cca, sm", "cca"])] == ["cca", "sm"]
+    with pytest.raises(SettingError, match="unknown method"):
+        make_experiments(["cca", "all but one"])

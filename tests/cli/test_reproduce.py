@@ -53,7 +53,7 @@ def test_the_tables_stand_beside_the_published_figures(
     assert best >= average - 1e-9
     assert shown["DSCMR without J3"][4] == "0.687"
     assert shown["CCL"][1] == "-"
-    assert "It is no result" in page
+    assert "It is not a result" in page
     assert "8-d" in done.stdout
     assert "4096-d" in done.stdout
     assert measured["dscmr"]["trials"] == "0"
@@ -66,7 +66,7 @@ def test_without_the_data_it_says_what_to_get_and_where_to_put_it(
     monkeypatch.chdir(tmp_path)
     done = call("reproduce", benchmark)
     assert done.exit_code == 2
-    assert f"there is no copy of {benchmark} in data/{benchmark}" in done.stderr
+    assert f"no copy of {benchmark} in data/{benchmark}" in done.stderr
     page = f"docs/benchmarks/{benchmark}.md"
     assert page in done.stderr
     assert (Path(__file__).parents[2] / page).exists()

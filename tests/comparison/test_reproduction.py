@@ -5,27 +5,29 @@ from pathlib import Path
 
 import pytest
 
-from commonspace.cli.rows import ROWS
-from commonspace.comparison import Line
+from commonspace.comparison import MethodSummary
+from commonspace.comparison.experiments import EXPERIMENTS
 from commonspace.comparison.published import (
     ABLATIONS,
     BENCHMARKS,
     COMPARISONS,
     DEEP,
     SHALLOW_WIKIPEDIA,
+    has_published_features,
+    published_for,
+    table_with_published,
 )
-from commonspace.comparison.reproduction import beside, comparable, published_for
 from commonspace.evaluation import Interval
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
 
 
-def line(name: str, mean: float) -> Line:
-    return Line(
+def summary(name: str, mean: float) -> MethodSummary:
+    return MethodSummary(
         name=name, seeds=5, trials=0, directions={}, average=Interval(mean, mean - 0.1, mean + 0.1),
-        over_seeds=0.0, validation=None, difference=None, cpu_seconds=1.0, seconds=1.0,
+        standard_deviation=0.0, validation_map=None, difference=None, cpu_seconds=1.0, seconds=1.0,
         bytes=4, settings={},
-        best_on_test=mean + 0.02, failed="",
+        best_on_test=mean + 0.02, failed="", class_map={},
     )  # fmt: skip
 
 
@@ -52,16 +54,16 @@ def test_the_pages_of_the_benchmarks_say_the_same(benchmark: str) -> None:
 def test_every_published_method_is_a_row_or_none_that_we_have() -> None:
     rows = [*SHALLOW_WIKIPEDIA, *(one for table in COMPARISONS.values() for one in table)]
     rows += [one for table in ABLATIONS.values() for one in table]
-    assert {one.row for one in rows} - {None} <= set(ROWS)
-    assert {one.method for one in rows if one.row is None} == {
+    assert {one.experiment for one in rows} - {None} <= set(EXPERIMENTS)
+    assert {one.method for one in rows if one.experiment is None} == {
         "CMDN", "CCL", "DCCAE", "JGRHML", "JFSSL",
     }  # fmt: skip
 
 
 def test_what_was_measured_stands_beside_what_was_published() -> None:
     published = published_for("pascal", DEEP)
-    head, rows = beside(
-        [line("dscmr", 0.7), line("dscmr-no-j1", 0.6), line("mine", 0.5)], published
+    head, rows = table_with_published(
+        [summary("dscmr", 0.7), summary("dscmr-no-j1", 0.6), summary("mine", 0.5)], published
     )
     shown = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     assert shown["DSCMR"]["ours"] == "0.700"
@@ -70,7 +72,7 @@ def test_what_was_measured_stands_beside_what_was_published() -> None:
     assert shown["DSCMR"]["best on test"] == "0.720"
     assert shown["DSCMR without J1"]["ours - published"] == "-0.007"
     assert shown["CMDN"] == {
-        "method": "CMDN", "ours": "-", "interval": "-", "best on test": "-",
+        "method": "CMDN", "ours": "-", "95 % interval": "-", "best on test": "-",
         "published": "0.535", "ours - published": "-",
     }  # fmt: skip
     assert shown["mine"]["published"] == "-"
@@ -80,8 +82,8 @@ def test_what_was_measured_stands_beside_what_was_published() -> None:
 def test_shallow_features_are_held_against_figures_on_such() -> None:
     shallow = {"image": 128, "text": 10}
     assert published_for("wikipedia", shallow) is SHALLOW_WIKIPEDIA
-    assert comparable(shallow, SHALLOW_WIKIPEDIA)
+    assert has_published_features(shallow, SHALLOW_WIKIPEDIA)
     deep = published_for("wikipedia", DEEP)
     assert {row.method for row in deep} >= {"DSCMR", "CCL"}
-    assert comparable(DEEP, deep)
-    assert not comparable({"image": 1280, "text": 384}, deep)
+    assert has_published_features(DEEP, deep)
+    assert not has_published_features({"image": 1280, "text": 384}, deep)

@@ -11,9 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from commonspace.comparison import Line, summarise, write_tables
-from commonspace.comparison.grid import Outcome
-from commonspace.comparison.write import columns, laid_out
+from commonspace.comparison import BenchmarkResult, MethodSummary, summarize, write_tables
+from commonspace.comparison.tables import columns, format_table
 from commonspace.errors import SettingError
 from commonspace.evaluation import holm, paired_randomization
 
@@ -32,9 +31,9 @@ def cell(precisions: NDArray[np.float64], **more: Any) -> dict[str, Any]:  # noq
     }
 
 
-def outcome(**rows: list[dict[str, Any]]) -> Outcome:
-    return Outcome(
-        cells={name: dict(enumerate(cells)) for name, cells in rows.items()},
+def outcome(**rows: list[dict[str, Any]]) -> BenchmarkResult:
+    return BenchmarkResult(
+        runs={name: dict(enumerate(cells)) for name, cells in rows.items()},
         settings={name: {"rate": 0.00123456} if name == "better" else {} for name in rows},
         trials=dict.fromkeys(rows, 4),
         failed={name: "ZeroDivisionError: oh" for name in rows
@@ -56,8 +55,8 @@ def rows() -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def lines(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Line]:
-    return {line.name: line for line in summarise(outcome(**rows), "chosen")}
+def lines(rows: dict[str, list[dict[str, Any]]]) -> dict[str, MethodSummary]:
+    return {line.name: line for line in summarize(outcome(**rows), "chosen")}
 
 
 def averages(cells: list[dict[str, Any]]) -> NDArray[np.float64]:
@@ -66,7 +65,7 @@ def averages(cells: list[dict[str, Any]]) -> NDArray[np.float64]:
 
 
 def test_means_are_over_seeds_directions_and_samples(
-    rows: dict[str, list[dict[str, Any]]], lines: dict[str, Line]
+    rows: dict[str, list[dict[str, Any]]], lines: dict[str, MethodSummary]
 ) -> None:
     for name, line in lines.items():
         if name == "none":
@@ -78,11 +77,11 @@ def test_means_are_over_seeds_directions_and_samples(
         assert np.mean(list(line.directions.values())) == pytest.approx(table.mean(), abs=1e-12)
         assert line.seeds == len(table)
         expected = table.mean(axis=1).std(ddof=1) if len(table) > 1 else None
-        assert line.over_seeds == pytest.approx(expected)
+        assert line.standard_deviation == pytest.approx(expected)
 
 
 def test_a_difference_has_all_tests_and_the_correction(
-    rows: dict[str, list[dict[str, Any]]], lines: dict[str, Line]
+    rows: dict[str, list[dict[str, Any]]], lines: dict[str, MethodSummary]
 ) -> None:
     chosen = averages(rows["chosen"])
     worst = []
@@ -118,7 +117,7 @@ def test_a_sample_that_is_not_judged_in_one_direction_counts_in_the_other() -> N
     one = cell(precisions)
     one["average_precision"]["text->image"][1] = None
     one["map"]["text->image"] = 0.3
-    (line,) = summarise(outcome(a=[one]))
+    (line,) = summarize(outcome(a=[one]))
     assert line.average is not None
     assert line.average.mean == pytest.approx((0.5 + 0.3) / 2)
 
@@ -126,7 +125,7 @@ def test_a_sample_that_is_not_judged_in_one_direction_counts_in_the_other() -> N
 def test_two_rows_without_seeds_are_told_apart_by_queries_alone() -> None:
     draw = np.random.default_rng(1)
     base = draw.uniform(0.2, 0.6, (2, 50))
-    found = summarise(
+    found = summarize(
         outcome(a=[cell(base)], b=[cell(base + draw.normal(0.1, 0.05, (2, 50)))]), "a"
     )
     difference = found[1].difference
@@ -138,30 +137,30 @@ def test_two_rows_without_seeds_are_told_apart_by_queries_alone() -> None:
 def test_time_that_is_not_known_is_left_out_and_the_best_on_test_is_not_made_up() -> None:
     draw = np.random.default_rng(2)
     one, two = (cell(draw.uniform(0.2, 0.6, (2, 9)), best_on_test=None) for _ in "ab")
-    (line,) = summarise(outcome(a=[{**one, "seconds": None, "cpu_seconds": None}, two]))
+    (line,) = summarize(outcome(a=[{**one, "seconds": None, "cpu_seconds": None}, two]))
     assert (line.seconds, line.cpu_seconds) == (3.0, 2.0)
     assert line.best_on_test is None
-    (line,) = summarise(outcome(a=[{**one, "seconds": None, "cpu_seconds": None}]))
+    (line,) = summarize(outcome(a=[{**one, "seconds": None, "cpu_seconds": None}]))
     assert line.cpu_seconds is None
     head, (shown,) = columns([line], None)
-    assert shown[head.index("seconds")] == "-"
+    assert shown[head.index("CPU s")] == "-"
 
 
 def test_a_row_that_is_not_there_cannot_be_compared_with(
     rows: dict[str, list[dict[str, Any]]],
 ) -> None:
-    with pytest.raises(SettingError, match="not in the table"):
-        summarise(outcome(**rows), "other")
+    with pytest.raises(SettingError, match="not among the methods"):
+        summarize(outcome(**rows), "other")
 
 
-def test_the_files_hold_the_figures(lines: dict[str, Line], tmp_path: Path) -> None:
+def test_the_files_hold_the_figures(lines: dict[str, MethodSummary], tmp_path: Path) -> None:
     write_tables(tmp_path, list(lines.values()), "chosen", "Points & 50 % more")
     with (tmp_path / "table.csv").open(newline="") as file:
         read = {row["method"]: row for row in csv.DictReader(file)}
     stored = json.loads((tmp_path / "table.json").read_text())
-    assert list(read) == [row["name"] for row in stored["rows"]] == list(lines)
+    assert list(read) == [row["name"] for row in stored["methods"]] == list(lines)
     for name, line in lines.items():
-        kept = stored["rows"][list(lines).index(name)]
+        kept = stored["methods"][list(lines).index(name)]
         if line.average is None:
             assert read[name]["map average"] == ""
             assert kept["average"] is None
@@ -188,28 +187,28 @@ def test_significance_is_marked_and_the_best_on_test_is_named_as_such(
     rows: dict[str, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     noted = {name: [{**one, "best_on_test": 0.9} for one in cells] for name, cells in rows.items()}
-    lines = summarise(outcome(**noted), "chosen")
+    lines = summarize(outcome(**noted), "chosen")
     head, cells = columns(lines, "chosen")
     shown = {row[0]: dict(zip(head, row, strict=True)) for row in cells}
-    assert shown["better"]["against chosen"].endswith("*")
-    assert not shown["alike"]["against chosen"].endswith("*")
-    assert shown["better"]["p"] == "< .001"
+    assert shown["better"]["vs chosen"].endswith("*")
+    assert not shown["alike"]["vs chosen"].endswith("*")
+    assert shown["better"]["p"] == "< 0.001"
     assert shown["chosen"]["best on test"] == "0.900"
     average = lines[0].average
     assert average is not None
     assert shown["chosen"]["excess"] == f"{0.9 - average.mean:+.3f}"
     assert set(shown["none"].values()) == {"none", "-", "0", "4"}
     write_tables(tmp_path, lines, "chosen", "Noted")
-    assert "It is no result" in (tmp_path / "table.md").read_text()
-    write_tables(tmp_path, summarise(outcome(**rows)), None, "Again")
-    assert "It is no result" not in (tmp_path / "table.md").read_text()
+    assert "It is not a result" in (tmp_path / "table.md").read_text()
+    write_tables(tmp_path, summarize(outcome(**rows)), None, "Again")
+    assert "It is not a result" not in (tmp_path / "table.md").read_text()
 
 
 def test_signs_of_the_markup_in_names_are_not_markup() -> None:
     head, rows = ["method", "a|b->文本"], [["my_way", "0.5"], ["x & y", "0.4"]]
-    page = laid_out(head, rows, "pipe").splitlines()
+    page = format_table(head, rows, "pipe").splitlines()
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in page} == {3}
     assert "文本" in page[0]
-    latex = laid_out(head, rows, "latex_booktabs")
+    latex = format_table(head, rows, "latex_booktabs")
     assert "my\\_way" in latex
     assert "x \\& y" in latex

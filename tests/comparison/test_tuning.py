@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from commonspace.comparison import Budget, Row, row_from_file
+from commonspace.comparison import Experiment, TuningBudget, make_experiments
 from commonspace.comparison.tuning import Tuning
 from commonspace.methods import CCA
 
 TOY = Path(__file__).with_name("toy.py")
 
 
-def row() -> Row:
-    return row_from_file(f"{TOY}:Toy")
+def toy() -> Experiment:
+    return make_experiments([f"{TOY}:Toy"])[0]
 
 
 def figure(settings: Mapping[str, Any]) -> float:
@@ -22,23 +22,23 @@ def figure(settings: Mapping[str, Any]) -> float:
 
 
 def test_the_method_as_it_stands_is_tried_first() -> None:
-    task = Tuning(row(), Budget(5)).next()
+    task = Tuning(toy(), TuningBudget(5)).next()
     assert (task.number, dict(task.settings)) == (0, {})
-    assert task.method == row().settled({}, 0, Budget(5))
+    assert task.method == toy().configure({}, 0, TuningBudget(5))
 
 
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been() -> None:
-    whole = Tuning(row(), Budget(12))
+    whole = Tuning(toy(), TuningBudget(12))
     told = []
     while not whole.finished:
         task = whole.next()
         record = {"validation_map": figure(task.settings)}
         told.append((task, record))
-        whole.tell(task, record)
-    again = Tuning(row(), Budget(12))
+        whole.put(task, record)
+    again = Tuning(toy(), TuningBudget(12))
     for task, record in told:
         assert again.next() == task
-        again.tell(task, record)
+        again.put(task, record)
     assert again.best == whole.best
     assert len({tuple(task.settings.items()) for task, _ in told}) == 12
     for task, _ in told[1:]:
@@ -48,34 +48,34 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been() -> None:
 
 def test_the_search_learns_from_what_it_was_told() -> None:
     """Later trials lie nearer to the best than the first dozen, which are drawn blindly."""
-    search = Tuning(row(), Budget(40))
+    search = Tuning(toy(), TuningBudget(40))
     figures = []
     while not search.finished:
         task = search.next()
         figures.append(figure(task.settings))
-        search.tell(task, {"validation_map": figures[-1]})
+        search.put(task, {"validation_map": figures[-1]})
     assert sum(figures[-12:]) > 1.5 * sum(figures[1:13])
     assert search.best == max((dict(s) for s, _ in search._done), key=figure)
 
 
 def test_the_first_dozen_is_drawn_without_regard_to_the_figures() -> None:
     """As the documentation says: with few trials it is a random search."""
-    one, other = Tuning(row(), Budget(14)), Tuning(row(), Budget(14))
+    one, other = Tuning(toy(), TuningBudget(14)), Tuning(toy(), TuningBudget(14))
     proposals = []
     while not one.finished:
         first, second = one.next(), other.next()
         proposals.append(first.settings == second.settings)
-        one.tell(first, {"validation_map": figure(first.settings)})
-        other.tell(second, {"validation_map": -figure(second.settings)})
+        one.put(first, {"validation_map": figure(first.settings)})
+        other.put(second, {"validation_map": -figure(second.settings)})
     assert all(proposals[:11])
     assert not all(proposals[11:])
 
 
 def test_trials_that_failed_count_and_are_never_the_best() -> None:
-    search = Tuning(row(), Budget(3))
+    search = Tuning(toy(), TuningBudget(3))
     for number in range(3):
         task = search.next()
-        search.tell(task, {"validation_map": 0.2} if number == 1 else {"failed": "diverged"})
+        search.put(task, {"validation_map": 0.2} if number == 1 else {"failed": "diverged"})
         expected = dict(task.settings) if number == 1 else None
         if expected:
             kept = expected
@@ -84,14 +84,14 @@ def test_trials_that_failed_count_and_are_never_the_best() -> None:
 
 
 def test_where_every_trial_failed_the_method_stays_as_it_is() -> None:
-    search = Tuning(row(), Budget(2))
+    search = Tuning(toy(), TuningBudget(2))
     for _ in range(2):
-        search.tell(search.next(), {"failed": "diverged"})
+        search.put(search.next(), {"failed": "diverged"})
     assert search.best == {}
 
 
 def test_a_method_without_a_search_has_no_trials() -> None:
-    search = Tuning(Row("cca", CCA()), Budget(10))
+    search = Tuning(Experiment("cca", CCA()), TuningBudget(10))
     assert search.trials == 0
     assert search.finished
     assert search.best == {}

@@ -60,16 +60,16 @@ def test_a_surface_is_read_in_ascending_order(tmp_path: Path) -> None:
     assert read_surface(tmp_path) is None
     record = {"lambda": [1, 0.1], "eta": [10, 1, 0.1], "split": "validation",
               "map": [[0.1, 0.2, None], [0.4, 0.5, 0.6]]}  # fmt: skip
-    (tmp_path / "surface.json").write_text(json.dumps(record))
+    (tmp_path / "sensitivity.json").write_text(json.dumps(record))
     surface = read_surface(tmp_path)
     assert surface is not None
     assert surface.lambdas.tolist() == [0.1, 1]
     assert surface.etas.tolist() == [0.1, 1, 10]
     np.testing.assert_array_equal(surface.maps, [[0.6, 0.5, 0.4], [np.nan, 0.2, 0.1]])
     for damage in ({"map": [[1]]}, {"eta": "x"}, {"lambda": [[1], [2]]}):
-        (tmp_path / "surface.json").write_text(json.dumps(record | damage))
+        (tmp_path / "sensitivity.json").write_text(json.dumps(record | damage))
         with pytest.raises(FileFormatError, match=r"surface\.json cannot be read"):
             read_surface(tmp_path)
-    (tmp_path / "surface.json").write_text("[]")
+    (tmp_path / "sensitivity.json").write_text("[]")
     with pytest.raises(FileFormatError):
         read_surface(tmp_path)

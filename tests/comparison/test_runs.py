@@ -10,8 +10,8 @@ import pytest
 from torch import nn
 
 import commonspace as cs
-from commonspace.comparison import row_from_file
-from commonspace.comparison.cells import Parts, Record, Task, read_record, run_task
+from commonspace.comparison import make_experiments
+from commonspace.comparison.runs import Record, Splits, Task, read_record, run_task
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError
 from commonspace.methods import DSCMR, Method
@@ -21,36 +21,32 @@ TOY = Path(__file__).with_name("toy.py")
 
 
 def toy(name: str = "Toy") -> Method:
-    return row_from_file(f"{TOY}:{name}").method
-
-
-def parts_of(data: Dataset) -> Parts:
-    return Parts(data.split("train"), data.split("validation"), data.split("test"))
+    return make_experiments([f"{TOY}:{name}"])[0].method
 
 
 def task(method: Method, kind: Literal["trial", "seed"] = "seed") -> Task:
-    return Task("row", kind, 3, method, {"noise": 3.0})
+    return Task("toy", kind, 3, method, {"noise": 3.0})
 
 
-def test_a_cell_holds_what_a_direct_fit_gives(feature_dataset: Dataset, tmp_path: Path) -> None:
-    parts, method = parts_of(feature_dataset), toy()
-    record = run_task(task(method), parts, tmp_path, watch_test=False)
-    space = method.fit(parts.train, parts.validation, cs.Run(observers=()))
-    figures = cs.evaluate(space, parts.test)
+def test_a_run_holds_what_a_direct_fit_gives(feature_dataset: Dataset, tmp_path: Path) -> None:
+    splits, method = Splits.of(feature_dataset), toy()
+    record = run_task(task(method), splits, tmp_path, watch_test=False)
+    space = method.fit(splits.train, splits.validation, cs.Run(observers=()))
+    figures = cs.evaluate(space, splits.test)
     for direction, value in record["map"].items():
         assert value == pytest.approx(figures[direction]["map"], abs=1e-12)
         listed = record["average_precision"][direction]
-        assert len(listed) == len(parts.test)
+        assert len(listed) == len(splits.test)
         assert np.mean(listed) == pytest.approx(value, abs=1e-6)
-    assert record["validation_map"] == cs.evaluate(space, parts.validation)["average"]["map"]
+    assert record["validation_map"] == cs.evaluate(space, splits.validation)["average"]["map"]
     assert record["bytes"] == 4 * space.dimension
-    assert json.loads((tmp_path / "row" / "seed-03.json").read_text()) == record
+    assert json.loads((tmp_path / "toy" / "seed-03.json").read_text()) == record
     assert "best_on_test" not in record
-    assert list((tmp_path / "row").iterdir()) == [tmp_path / "row" / "seed-03.json"]
+    assert list((tmp_path / "toy").iterdir()) == [tmp_path / "toy" / "seed-03.json"]
 
 
 def test_a_trial_holds_no_figure_of_the_test_part(feature_dataset: Dataset, tmp_path: Path) -> None:
-    record = run_task(task(toy(), "trial"), parts_of(feature_dataset), tmp_path, watch_test=True)
+    record = run_task(task(toy(), "trial"), Splits.of(feature_dataset), tmp_path, watch_test=True)
     assert set(record) == {
         "method", "settings", "seconds", "cpu_seconds", "validation_map", "chosen",
     }  # fmt: skip
@@ -80,9 +76,9 @@ def test_trials_do_not_depend_on_the_test_part(
     """The same bits whatever stands in the test part; cells of the table do differ."""
     found = {}
     for name, data in (("clean", feature_dataset), ("poisoned", poisoned(feature_dataset))):
-        parts, folder = parts_of(data), tmp_path / name
-        trial = run_task(task(method, "trial"), parts, folder, watch_test=False)
-        seed = run_task(task(method, "seed"), parts, folder, watch_test=False)
+        splits, folder = Splits.of(data), tmp_path / name
+        trial = run_task(task(method, "trial"), splits, folder, watch_test=False)
+        seed = run_task(task(method, "seed"), splits, folder, watch_test=False)
         found[name] = (without_times(trial), seed["chosen"].get("epoch"), seed["map"])
     assert found["clean"][:2] == found["poisoned"][:2]
     assert found["clean"][2] != found["poisoned"][2]
@@ -91,10 +87,10 @@ def test_trials_do_not_depend_on_the_test_part(
 def test_the_best_on_test_is_that_of_the_best_epoch_there(
     feature_dataset: Dataset, tmp_path: Path
 ) -> None:
-    parts, method = parts_of(feature_dataset), toy()
-    record = run_task(task(method), parts, tmp_path, watch_test=True)
+    splits, method = Splits.of(feature_dataset), toy()
+    record = run_task(task(method), splits, tmp_path, watch_test=True)
     by_epoch = [
-        cs.evaluate(method._space(parts.train, epoch), parts.test)["average"]["map"]  # type: ignore[attr-defined]
+        cs.evaluate(method._space(splits.train, epoch), splits.test)["average"]["map"]  # type: ignore[attr-defined]
         for epoch in range(2)
     ]
     assert record["best_on_test"] == pytest.approx(max(by_epoch), abs=1e-6)
@@ -106,7 +102,7 @@ def test_the_honest_figure_is_the_same_under_both_protocols(
 ) -> None:
     method = DSCMR(hidden_dim=8, embedding_dim=4, epochs=5)
     records = [
-        run_task(task(method), parts_of(feature_dataset), tmp_path / str(watch), watch_test=watch)
+        run_task(task(method), Splits.of(feature_dataset), tmp_path / str(watch), watch_test=watch)
         for watch in (False, True)
     ]
     assert records[0]["map"] == records[1]["map"]
@@ -117,7 +113,7 @@ def test_a_method_without_epochs_has_no_best_on_test(
     feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     """It tells no observer of anything, as a method of somebody else need not."""
-    record = run_task(task(Plain()), parts_of(feature_dataset), tmp_path, watch_test=True)
+    record = run_task(task(Plain()), Splits.of(feature_dataset), tmp_path, watch_test=True)
     assert record["best_on_test"] is None
 
 
@@ -131,37 +127,37 @@ class Plain:
 
 def test_a_record_of_other_settings_is_none(feature_dataset: Dataset, tmp_path: Path) -> None:
     done = task(toy())
-    record = run_task(done, parts_of(feature_dataset), tmp_path, watch_test=False)
+    record = run_task(done, Splits.of(feature_dataset), tmp_path, watch_test=False)
     assert read_record(tmp_path, done) == record
     other = replace(done, method=replace(done.method, noise=2.0))  # type: ignore[type-var]
     assert read_record(tmp_path, other) is None
-    (tmp_path / "row" / "seed-03.json").write_text("{")
+    (tmp_path / "toy" / "seed-03.json").write_text("{")
     assert read_record(tmp_path, done) is None
 
 
 def test_a_fit_that_diverges_is_a_result(feature_dataset: Dataset, tmp_path: Path) -> None:
     method = replace(toy(), diverges_above=1.0)  # type: ignore[type-var]
-    record = run_task(task(method), parts_of(feature_dataset), tmp_path, watch_test=False)
+    record = run_task(task(method), Splits.of(feature_dataset), tmp_path, watch_test=False)
     assert record["failed"] == "too much noise: 3.0"
     assert read_record(tmp_path, task(method)) == record
 
 
 def test_data_that_is_refused_leaves_no_record(feature_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing is good enough"):
-        run_task(task(toy("Picky")), parts_of(feature_dataset), tmp_path, watch_test=False)
-    assert list((tmp_path / "row").iterdir()) == []
+        run_task(task(toy("Picky")), Splits.of(feature_dataset), tmp_path, watch_test=False)
+    assert list((tmp_path / "toy").iterdir()) == []
 
 
 def test_a_training_that_was_killed_goes_on_to_the_same_figures(
     feature_dataset: Dataset, tmp_path: Path
 ) -> None:
-    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=6), parts_of(feature_dataset)
-    whole = run_task(task(method), parts, tmp_path / "whole", watch_test=False)
-    scratch = tmp_path / "cut" / "row" / "seed-03.work"
+    method, splits = DSCMR(hidden_dim=8, embedding_dim=4, epochs=6), Splits.of(feature_dataset)
+    whole = run_task(task(method), splits, tmp_path / "whole", watch_test=False)
+    scratch = tmp_path / "cut" / "toy" / "seed-03.work"
     with pytest.raises(KilledError):
-        method.fit(parts.train, parts.validation, cs.Run(scratch, observers=(Killer(4),)))
+        method.fit(splits.train, splits.validation, cs.Run(scratch, observers=(Killer(4),)))
     assert (scratch / "checkpoint.safetensors").exists()
-    again = run_task(task(method), parts, tmp_path / "cut", watch_test=False)
+    again = run_task(task(method), splits, tmp_path / "cut", watch_test=False)
     assert again["map"] == whole["map"]
     assert not scratch.exists()
     assert whole["seconds"] > 0 < whole["cpu_seconds"]
@@ -171,14 +167,14 @@ def test_a_training_that_was_killed_goes_on_to_the_same_figures(
 def test_a_checkpoint_of_something_else_is_not_gone_on_from(
     feature_dataset: Dataset, tmp_path: Path
 ) -> None:
-    method, parts = DSCMR(hidden_dim=8, embedding_dim=4, epochs=3), parts_of(feature_dataset)
-    scratch = tmp_path / "row" / "seed-03.work"
+    method, splits = DSCMR(hidden_dim=8, embedding_dim=4, epochs=3), Splits.of(feature_dataset)
+    scratch = tmp_path / "toy" / "seed-03.work"
     with pytest.raises(KilledError):
         replace(method, seed=5).fit(
-            parts.train, parts.validation, cs.Run(scratch, observers=(Killer(2),))
+            splits.train, splits.validation, cs.Run(scratch, observers=(Killer(2),))
         )
-    record = run_task(task(method), parts, tmp_path, watch_test=False)
-    assert record["map"] == run_task(task(method), parts, tmp_path / "b", watch_test=False)["map"]
+    record = run_task(task(method), splits, tmp_path, watch_test=False)
+    assert record["map"] == run_task(task(method), splits, tmp_path / "b", watch_test=False)["map"]
 
 
 class KilledError(Exception):

@@ -1,4 +1,4 @@
-"""``commonspace surface``: how much lambda and eta matter, for the report of a run."""
+"""Command ``sensitivity``: DSCMR over a grid of lambda and eta, for the report of a run."""
 
 import shlex
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commonspace.cli.comparison_bar import ComparisonBar
 from commonspace.cli.interrupts import resumable
 from commonspace.cli.options import JobsOption, RunArgument
 from commonspace.cli.runs import data_of
@@ -16,16 +15,16 @@ if TYPE_CHECKING:
     from commonspace.methods import DSCMR
     from commonspace.space import CommonSpace
 
-__all__ = ["surface"]
+__all__ = ["sensitivity"]
 
 
-def surface(
+def sensitivity(
     run: RunArgument,
     epochs: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Of each fit, at most; by itself as in the run.",
+            help="Maximum number of epochs of each fit (default: that of the run).",
             show_default=False,
         ),
     ] = None,
@@ -33,36 +32,38 @@ def surface(
         int | None,
         typer.Option(
             min=1,
-            help="Epochs without a better validation mAP to stop after; by itself as in the run.",
+            help="Stop after this many epochs without a better validation mAP (default: that of the"
+            " run).",
             show_default=False,
         ),
     ] = None,
     jobs: JobsOption = None,
 ) -> None:
-    """Measure DSCMR over a grid of lambda and eta.
+    """Measure how sensitive DSCMR is to lambda and eta.
 
     The method of the run is fitted again with five values of each, and
-    measured on validation. The run gets a file surface.json, which its
-    report draws. Ctrl-C keeps what is done; the same command goes on.
+    evaluated on validation. The run gets a file sensitivity.json, which its
+    report draws. Ctrl-C keeps finished fits; the same command continues.
 
     [bold]Examples[/bold]
 
-      commonspace surface runs/photos
-      commonspace surface runs/photos --epochs 100 --patience 20
+      commonspace sensitivity runs/photos
+      commonspace sensitivity runs/photos --epochs 100 --patience 20
 
     Next: commonspace report RUN
     """
-    from commonspace.comparison import Budget
-    from commonspace.comparison.surface import WEIGHTS, measure_surface
+    from commonspace.comparison import TuningBudget
+    from commonspace.comparison.sensitivity import WEIGHTS, measure_sensitivity
     from commonspace.machine import trainings_at_a_time
+    from commonspace.progress import ProgressBar
     from commonspace.space import load
 
     method = _method_of(load(run), run)
     limit = epochs or method.epochs or 500
-    budget = Budget(1, limit, patience or method.patience or limit)
+    budget = TuningBudget(1, limit, patience or method.patience or limit)
     data = data_of(run, None, None, partial=False)
-    with resumable(f"finished runs are in {run / 'surface'}"):
-        found = measure_surface(
+    with resumable(f"finished fits are in {run / 'sensitivity'}"):
+        result = measure_sensitivity(
             method,
             data,
             run,
@@ -70,28 +71,30 @@ def surface(
             etas=WEIGHTS,
             budget=budget,
             jobs=jobs or trainings_at_a_time(),
-            watcher=ComparisonBar(),
+            callbacks=[ProgressBar()],
         )
     from commonspace.cli.tables import print_table
 
     rows = [
-        [f"{one:g}", *("-" if figure is None else f"{figure:.3f}" for figure in row)]
-        for one, row in zip(WEIGHTS, found["map"], strict=True)
+        [f"{weight:g}", *("-" if figure is None else f"{figure:.3f}" for figure in row)]
+        for weight, row in zip(WEIGHTS, result["map"], strict=True)
     ]
-    print_table("validation mAP", ["lambda \\ eta", *(f"{one:g}" for one in WEIGHTS)], rows)
-    typer.echo(f"written: {run / 'surface.json'}\nnext: commonspace report {shlex.quote(str(run))}")
+    print_table("validation mAP", ["lambda \\ eta", *(f"{weight:g}" for weight in WEIGHTS)], rows)
+    typer.echo(
+        f"written: {run / 'sensitivity.json'}\nnext: commonspace report {shlex.quote(str(run))}"
+    )
 
 
 def _method_of(space: "CommonSpace", run: Path) -> "DSCMR":
-    """Return the method as it was for the run."""
+    """Return the method with the settings of the run."""
     from commonspace.methods import DSCMR, EncoderConfig
 
     record = space.provenance.get("method", {})
     if record.get("name") != "dscmr":
         raise SettingError(
-            f"{run} has no lambda and eta",
+            f"`sensitivity` supports DSCMR only, and {run} was trained with another method",
             expected="a run of dscmr",
-            found=str(record.get("name", "a space without a record")),
+            found=str(record.get("name", "a space without provenance")),
             advice="train one with commonspace train --method dscmr",
         )
     options = dict(record["options"])

@@ -1,4 +1,4 @@
-"""The whole grid, on other processes: nothing lost, nothing done twice, nothing left behind."""
+"""The whole benchmark, in worker processes: no run lost, none repeated, no process left."""
 
 import fcntl
 import json
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
@@ -18,20 +18,33 @@ import numpy as np
 import pytest
 
 import commonspace as cs
-from commonspace.comparison import Budget, Grid, Row, read_grid, row_from_file, run_grid, workers
-from commonspace.comparison.cells import Record
-from commonspace.comparison.grid import Outcome
+from commonspace.callbacks import Callback, EpochRecord
+from commonspace.comparison import (
+    Benchmark,
+    BenchmarkResult,
+    Experiment,
+    TuningBudget,
+    make_experiments,
+    read_benchmark,
+    run_benchmark,
+    workers,
+)
 from commonspace.data import Dataset
 from commonspace.errors import DataError, OutputError, SettingError, SplitError, TrainingError
 from commonspace.methods import CCA, DSCMR
 from commonspace.methods.base.hyperparameters import Between, SearchSpace
 
 TOY = Path(__file__).with_name("toy.py")
-SMALL = Budget(trials=3, epochs=2, patience=1)
+SMALL = TuningBudget(trials=3, epochs=2, patience=1)
 
 
-def toy(name: str = "Toy", **settings: Any) -> Row:  # noqa: ANN401 - fields of the toy
-    row = row_from_file(f"{TOY}:{name}")
+def make_one(spec: str) -> Experiment:
+    (experiment,) = make_experiments([spec])
+    return experiment
+
+
+def toy(name: str = "Toy", **settings: Any) -> Experiment:  # noqa: ANN401 - fields of the toy
+    row = make_one(f"{TOY}:{name}")
     return replace(row, method=replace(row.method, **settings))  # type: ignore[type-var]
 
 
@@ -47,51 +60,60 @@ class Fails:
 
 
 @dataclass
-class Log:
-    """A watcher that remembers."""
+class Log(Callback):
+    """A callback that remembers."""
 
     begun: tuple[int, int] = (0, 0)
     tasks: list[str] = field(default_factory=list)
-    lost: list[tuple[str, int]] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    steps: int = 0
     over: bool = False
     stop_after: int = 10**6
 
-    def started(self, cells: int, done: int) -> None:
-        self.begun = (cells, done)
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        assert total is not None
+        self.begun = (total, done)
 
-    def running(self, tasks: tuple[str, ...]) -> None: ...
+    def on_advance(self, steps: int = 1) -> None:
+        self.steps += steps
 
-    def finished(self, task: str, record: Record | None) -> None:
-        self.tasks.append(task)
+    def on_message(self, text: str) -> None:
+        if text.startswith("without "):
+            self.lost.append(text.split()[1].rstrip(":"))
+            return
+        self.tasks.append(text.split()[0])
         if len(self.tasks) >= self.stop_after:
             raise KeyboardInterrupt
 
-    def dropped(self, row: str, cells: int, reason: str) -> None:
-        self.lost.append((row, cells))
-
-    def ended(self) -> None:
+    def on_end(self) -> None:
         self.over = True
 
 
 @pytest.fixture
-def grid(feature_dataset: Dataset, tmp_path: Path) -> Callable[..., Grid]:
-    def made(*rows: Row, **options: Any) -> Grid:  # noqa: ANN401 - fields of the grid
-        folder = options.pop("folder", tmp_path / "grid")
+def benchmark(feature_dataset: Dataset, tmp_path: Path) -> Callable[..., Benchmark]:
+    def made(*rows: Experiment, **options: Any) -> Benchmark:  # noqa: ANN401 - fields of the benchmark
+        folder = options.pop("folder", tmp_path / "benchmark")
         known = {"seeds": 2, "budget": SMALL, **options}
-        return Grid(data=feature_dataset, rows=rows, folder=folder, **known)
+        return Benchmark(data=feature_dataset, experiments=rows, folder=folder, **known)
 
     return made
 
 
-def figures(outcome: Outcome) -> dict[str, dict[int, Any]]:
+def figures(outcome: BenchmarkResult) -> dict[str, dict[int, Any]]:
     return {
         row: {seed: cell["average_precision"] for seed, cell in cells.items()}
-        for row, cells in outcome.cells.items()
+        for row, cells in outcome.runs.items()
     }
 
 
 def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
-    grid: Callable[..., Grid],
+    benchmark: Callable[..., Benchmark],
     feature_dataset: Dataset,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -100,20 +122,20 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
     log = Log()
     mine = tmp_path / "toy.py"  # another file of the same name
     mine.write_text("print('loaded')\n" + TOY.read_text().replace("1 / 0", "exit('no licence')"))
-    exits = replace(row_from_file(f"{mine}:Broken"), name="exits")
-    half = Row("half", toy().method, "toy")
-    rows = (toy(), toy("Picky"), Row("cca", CCA()), toy("Broken"), half, exits)
-    outcome = run_grid(grid(*rows, jobs=2), log)
-    assert list(outcome.cells) == ["toy", "picky", "cca", "broken", "half", "exits"]
-    assert {row: sorted(cells) for row, cells in outcome.cells.items()} == {
+    exits = replace(make_one(f"{mine}:Broken"), name="exits")
+    half = Experiment("half", toy().method, "toy")
+    rows = (toy(), toy("Picky"), Experiment("cca", CCA()), toy("Broken"), half, exits)
+    outcome = run_benchmark(benchmark(*rows, jobs=2), [log])
+    assert list(outcome.runs) == ["toy", "picky", "cca", "broken", "half", "exits"]
+    assert {row: sorted(cells) for row, cells in outcome.runs.items()} == {
         "toy": [0, 1], "picky": [], "cca": [0], "broken": [], "half": [0, 1],
         "exits": [],
     }  # fmt: skip
     assert outcome.trials == {"toy": 3, "picky": 0, "cca": 0, "broken": 0, "half": 3, "exits": 0}
     best = outcome.settings["toy"]
     assert outcome.settings["half"] == best
-    assert outcome.cells["half"][1]["map"] == outcome.cells["toy"][1]["map"]
-    for seed, cell in outcome.cells["toy"].items():
+    assert outcome.runs["half"][1]["map"] == outcome.runs["toy"][1]["map"]
+    for seed, cell in outcome.runs["toy"].items():
         method = replace(toy().method, **best, seed=seed, epochs=2)  # type: ignore[type-var]
         space = method.fit(
             feature_dataset.split("train"),
@@ -125,13 +147,14 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
             assert value == pytest.approx(expected[direction]["map"], abs=1e-12)
     assert "nothing is good enough" in outcome.failed["picky"]
     assert "ZeroDivisionError" in outcome.failed["broken"]
-    traceback = grid(toy()).folder / "cells" / "broken" / "error.txt"
+    traceback = benchmark(toy()).folder / "runs" / "broken" / "error.txt"
     assert str(traceback) in outcome.failed["broken"]
     assert "1 / 0" in traceback.read_text()
     assert "SystemExit: no licence" in outcome.failed["exits"]
     assert set(outcome.failed) == {"picky", "broken", "exits"}
     assert log.begun == (3 + 2 + 2 + 1 + 1 + 2 + 1, 0)
-    assert sorted(log.lost) == [("broken", 0), ("exits", 0), ("picky", 1)]
+    assert sorted(log.lost) == ["broken", "exits", "picky"]
+    assert log.steps == log.begun[0]
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "loaded" in printed.err
@@ -140,26 +163,28 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
 
 @pytest.mark.usefixtures("in_process_workers")
 def test_a_stopped_grid_goes_on_and_gains_rows_and_seeds(
-    grid: Callable[..., Grid], tmp_path: Path
+    benchmark: Callable[..., Benchmark], tmp_path: Path
 ) -> None:
-    whole = run_grid(grid(toy(), folder=tmp_path / "whole"))
+    whole = run_benchmark(benchmark(toy(), folder=tmp_path / "whole"))
     log = Log(stop_after=2)
     with pytest.raises(KeyboardInterrupt):
-        run_grid(grid(toy()), log)
+        run_benchmark(benchmark(toy()), [log])
     assert log.over
     log = Log()
-    so_far = read_grid(grid(toy()))
+    so_far = read_benchmark(benchmark(toy()))
     assert so_far.trials["toy"] == 2
-    assert so_far.cells["toy"] == {}
-    outcome = run_grid(grid(toy()), log)
+    assert so_far.runs["toy"] == {}
+    outcome = run_benchmark(benchmark(toy()), [log])
     assert log.begun[1] == 2
     assert log.begun[1] + len(log.tasks) == log.begun[0] == 5
-    assert figures(outcome) == figures(whole) == figures(read_grid(grid(toy())))
+    assert figures(outcome) == figures(whole) == figures(read_benchmark(benchmark(toy())))
     more = Log()
-    outcome = run_grid(grid(toy(), Row("cca", CCA()), seeds=3), more)
+    outcome = run_benchmark(benchmark(toy(), Experiment("cca", CCA()), seeds=3), [more])
     assert sorted(more.tasks) == ["cca/seed-00", "toy/seed-02"]
     idle = Log()
-    assert figures(run_grid(grid(toy(), Row("cca", CCA()), seeds=3), idle)) == figures(outcome)
+    assert figures(
+        run_benchmark(benchmark(toy(), Experiment("cca", CCA()), seeds=3), [idle])
+    ) == figures(outcome)
     assert idle.tasks == []
 
 
@@ -174,18 +199,18 @@ def test_killed_outright_it_goes_on_and_leaves_no_process(
         from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parents[1])!r})
         from conftest import features_data
-        from commonspace.comparison import Budget, Grid, row_from_file, run_grid
+        from commonspace.comparison import Benchmark, TuningBudget, make_experiments, run_benchmark
         from dataclasses import replace
         if __name__ == "__main__":
-            row = row_from_file({f"{TOY}:Toy"!r})
+            (row,) = make_experiments([{f"{TOY}:Toy"!r}])
             row = replace(row, method=replace(row.method, sleep=0.3))
-            budget = Budget(trials=3, epochs=2, patience=1)
-            run_grid(Grid(features_data({{"image": 6, "text": 5}}), (row,),
-                Path({str(tmp_path / "grid")!r}), 2, budget))
+            budget = TuningBudget(trials=3, epochs=2, patience=1)
+            run_benchmark(Benchmark(features_data({{"image": 6, "text": 5}}), (row,),
+                Path({str(tmp_path / "benchmark")!r}), 2, budget))
         """)
     )
     parent = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
-    cells = tmp_path / "grid" / "cells" / "toy"
+    cells = tmp_path / "benchmark" / "runs" / "toy"
     deadline = time.monotonic() + 120
     while not (cells / "trial-00.json").exists():
         assert parent.poll() is None
@@ -208,130 +233,130 @@ def _alive(group: int) -> bool:
     return True
 
 
-def test_a_worker_that_is_killed_is_told_of(grid: Callable[..., Grid]) -> None:
+def test_a_worker_that_is_killed_is_told_of(benchmark: Callable[..., Benchmark]) -> None:
     @dataclass
     class Murderer(Log):
-        def running(self, tasks: tuple[str, ...]) -> None:
+        def on_status(self, text: str) -> None:
             for child in multiprocessing.active_children():
                 child.kill()
 
     with pytest.raises(TrainingError, match="ended unexpectedly") as caught:
-        run_grid(grid(toy(sleep=5.0)), Murderer())
+        run_benchmark(benchmark(toy(sleep=5.0)), [Murderer()])
     assert "--jobs" in caught.value.advice
 
 
 @pytest.mark.usefixtures("in_process_workers")
 def test_the_choice_does_not_depend_on_the_test_part(
-    grid: Callable[..., Grid], feature_dataset: Dataset, tmp_path: Path
+    benchmark: Callable[..., Benchmark], feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     """With the labels of the test part shuffled, the same is tried and the same is chosen."""
-    rows = (toy(), Row("dscmr", DSCMR(hidden_dim=8, embedding_dim=4)))
-    clean = run_grid(grid(*rows))
+    rows = (toy(), Experiment("dscmr", DSCMR(hidden_dim=8, embedding_dim=4)))
+    clean = run_benchmark(benchmark(*rows))
     shuffled = feature_dataset.labels.copy()
     test = np.flatnonzero(feature_dataset.splits == "test")
     shuffled[test] = shuffled[np.random.default_rng(1).permutation(test)]
     poisoned = replace(feature_dataset, labels=shuffled)
-    outcome = run_grid(replace(grid(*rows, folder=tmp_path / "other"), data=poisoned))
+    outcome = run_benchmark(replace(benchmark(*rows, folder=tmp_path / "other"), data=poisoned))
     assert outcome.settings == clean.settings
     for row in ("toy", "dscmr"):
-        assert outcome.cells[row][0]["method"] == clean.cells[row][0]["method"]
-        assert outcome.cells[row][0]["validation_map"] == clean.cells[row][0]["validation_map"]
-        assert outcome.cells[row][0]["map"] != clean.cells[row][0]["map"]
+        assert outcome.runs[row][0]["method"] == clean.runs[row][0]["method"]
+        assert outcome.runs[row][0]["validation_map"] == clean.runs[row][0]["validation_map"]
+        assert outcome.runs[row][0]["map"] != clean.runs[row][0]["map"]
 
 
 @pytest.mark.usefixtures("in_process_workers")
 def test_where_trials_diverge_the_row_goes_on_without_them(
-    grid: Callable[..., Grid], tmp_path: Path
+    benchmark: Callable[..., Benchmark], tmp_path: Path
 ) -> None:
-    outcome = run_grid(grid(toy(diverges_above=2.0)))
-    assert len(outcome.cells["toy"]) == 2
+    outcome = run_benchmark(benchmark(toy(diverges_above=2.0)))
+    assert len(outcome.runs["toy"]) == 2
     assert outcome.settings["toy"]["noise"] <= 2.0
-    always = run_grid(grid(toy(diverges_above=0.0), folder=tmp_path / "always"))
-    assert always.cells["toy"] == {}
+    always = run_benchmark(benchmark(toy(diverges_above=0.0), folder=tmp_path / "always"))
+    assert always.runs["toy"] == {}
     assert "too much noise" in always.failed["toy"]
     assert always.trials["toy"] == 3
 
 
 @pytest.mark.usefixtures("in_process_workers")
 def test_what_takes_the_settings_of_a_refused_row_is_dropped_with_it(
-    grid: Callable[..., Grid],
+    benchmark: Callable[..., Benchmark],
 ) -> None:
     """Every cell that was announced is done or dropped, each row once."""
     log = Log()
     searched = replace(toy("Broken"), name="main", method=Fails())
-    outcome = run_grid(grid(searched, Row("part", Fails(), "main")), log)
+    outcome = run_benchmark(benchmark(searched, Experiment("part", Fails(), "main")), [log])
     assert "settings of main" in outcome.failed["part"]
-    assert sorted(row for row, _ in log.lost) == ["main", "part"]
-    assert len(log.tasks) + sum(cells for _, cells in log.lost) == log.begun[0]
+    assert sorted(log.lost) == ["main", "part"]
+    assert log.steps == log.begun[0]
 
 
 @pytest.mark.usefixtures("in_process_workers")
 def test_a_method_that_was_edited_is_measured_again(
-    grid: Callable[..., Grid], tmp_path: Path
+    benchmark: Callable[..., Benchmark], tmp_path: Path
 ) -> None:
     file = tmp_path / "mine.py"
     file.write_text(TOY.read_text())
-    first = run_grid(grid(row_from_file(f"{file}:Toy"), budget=Budget(1, 2, 1)))
+    first = run_benchmark(benchmark(make_one(f"{file}:Toy"), budget=TuningBudget(1, 2, 1)))
     same = Log()
-    run_grid(grid(row_from_file(f"{file}:Toy"), budget=Budget(1, 2, 1)), same)
+    run_benchmark(benchmark(make_one(f"{file}:Toy"), budget=TuningBudget(1, 2, 1)), [same])
     assert same.tasks == []
     file.write_text(TOY.read_text().replace("blur = self.noise", "blur = 0 * self.noise"))
     log = Log()
-    second = run_grid(grid(row_from_file(f"{file}:Toy"), budget=Budget(1, 2, 1)), log)
+    second = run_benchmark(benchmark(make_one(f"{file}:Toy"), budget=TuningBudget(1, 2, 1)), [log])
     assert len(log.tasks) == 2
     assert figures(first) != figures(second)
 
 
 @pytest.mark.usefixtures("in_process_workers")
 def test_cells_without_a_record_of_their_data_are_not_taken_over(
-    grid: Callable[..., Grid],
+    benchmark: Callable[..., Benchmark],
 ) -> None:
-    with pytest.raises(SettingError, match="does not say what was compared"):
-        read_grid(grid(Row("cca", CCA())))
-    run_grid(grid(Row("cca", CCA())))
-    record = grid(Row("cca", CCA())).folder / "grid.json"
+    with pytest.raises(SettingError, match="has no record of what was compared"):
+        read_benchmark(benchmark(Experiment("cca", CCA())))
+    run_benchmark(benchmark(Experiment("cca", CCA())))
+    record = benchmark(Experiment("cca", CCA())).folder / "benchmark.json"
     for damage in ("[]", '{"data": ', None):
         record.write_text(damage) if damage else record.unlink()
-        for act in (run_grid, read_grid):
-            with pytest.raises(SettingError, match="does not say what was compared"):
-                act(grid(Row("cca", CCA())))
+        for act in (run_benchmark, read_benchmark):
+            with pytest.raises(SettingError, match="has no record of what was compared"):
+                act(benchmark(Experiment("cca", CCA())))
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"method": {}}', "[1]", "\x00\xff"])
 @pytest.mark.usefixtures("in_process_workers")
-def test_a_damaged_cell_is_done_again(grid: Callable[..., Grid], damage: str) -> None:
-    whole = run_grid(grid(Row("cca", CCA())))
-    cell = grid(Row("cca", CCA())).folder / "cells" / "cca" / "seed-00.json"
+def test_a_damaged_cell_is_done_again(benchmark: Callable[..., Benchmark], damage: str) -> None:
+    whole = run_benchmark(benchmark(Experiment("cca", CCA())))
+    cell = benchmark(Experiment("cca", CCA())).folder / "runs" / "cca" / "seed-00.json"
     cell.write_text(damage, "latin-1")
     log = Log()
-    assert figures(run_grid(grid(Row("cca", CCA())), log)) == figures(whole)
+    assert figures(run_benchmark(benchmark(Experiment("cca", CCA())), [log])) == figures(whole)
     assert log.tasks == ["cca/seed-00"]
 
 
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"budget": Budget(4, 2, 1)}, "budget"),
+        ({"budget": TuningBudget(4, 2, 1)}, "budget"),
         ({"protocol": "as-published"}, "protocol"),
     ],
 )
 @pytest.mark.usefixtures("in_process_workers")
 def test_another_grid_is_not_mixed_in(
-    grid: Callable[..., Grid], change: dict[str, Any], name: str
+    benchmark: Callable[..., Benchmark], change: dict[str, Any], name: str
 ) -> None:
-    run_grid(grid(Row("cca", CCA())))
+    run_benchmark(benchmark(Experiment("cca", CCA())))
     with pytest.raises(SettingError, match="holds another comparison") as caught:
-        run_grid(grid(Row("cca", CCA()), **change))
+        run_benchmark(benchmark(Experiment("cca", CCA()), **change))
     assert caught.value.found == f"another {name}"
 
 
-def test_a_folder_is_for_one_process_at_a_time(grid: Callable[..., Grid]) -> None:
-    folder = grid(toy()).folder
+def test_a_folder_is_for_one_process_at_a_time(benchmark: Callable[..., Benchmark]) -> None:
+    folder = benchmark(toy()).folder
     folder.mkdir()
     with (folder / ".lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(OutputError, match="is in use"):
-            run_grid(grid(toy()))
+            run_benchmark(benchmark(toy()))
 
 
 def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting() -> None:
@@ -342,19 +367,24 @@ def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting() -> None:
         def submit(self, *_: object) -> None:
             held.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
-    workers.submit(Pool(), None)  # type: ignore[arg-type]
+    workers._Processes(Pool()).submit(None)  # type: ignore[arg-type]
     assert held == [True]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_what_cannot_be_compared_is_refused(
-    grid: Callable[..., Grid], feature_dataset: Dataset, raw_dataset: Dataset
+    benchmark: Callable[..., Benchmark], feature_dataset: Dataset, raw_dataset: Dataset
 ) -> None:
-    for rows, options in (((), {}), ((toy(), toy()), {}), ((toy(),), {"seeds": 0})):
-        with pytest.raises(SettingError, match="cannot be run"):
-            grid(*rows, **options)
-    with pytest.raises(DataError, match="features alone"):
-        Grid(raw_dataset, (toy(),), grid(toy()).folder, protocol="as-published")
+    for rows, options, problem in (
+        ((), {}, "no method to compare"),
+        ((toy(), toy()), {}, "the same name"),
+        ((toy(),), {"seeds": 0}, "`seeds` must be >= 1"),
+        ((toy(),), {"jobs": -1}, "`jobs` must be >= 0"),
+    ):
+        with pytest.raises(SettingError, match=problem):
+            benchmark(*rows, **options)
+    with pytest.raises(DataError, match="features only"):
+        Benchmark(raw_dataset, (toy(),), benchmark(toy()).folder, protocol="as-published")
     bare = feature_dataset.take(feature_dataset.splits != "validation")
     with pytest.raises(SplitError, match="validation"):
-        run_grid(replace(grid(toy()), data=bare))
+        run_benchmark(replace(benchmark(toy()), data=bare))

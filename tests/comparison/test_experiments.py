@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 import commonspace as cs
-from commonspace.comparison import Budget, Row, row_from_file
-from commonspace.comparison.rows import described
+from commonspace.comparison import Experiment, TuningBudget, make_experiments
+from commonspace.comparison.experiments import describe
 from commonspace.data import Dataset
 from commonspace.errors import SettingError
 from commonspace.methods import CCA, DSCMR, PosteriorMatching
@@ -21,19 +21,26 @@ HEAD = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Toy:\n
 FIT = "\n    def fit(self, train, validation, run=None): ..."
 
 
+def make_one(spec: str) -> Experiment:
+    (experiment,) = make_experiments([spec])
+    return experiment
+
+
 def test_what_was_given_is_neither_searched_nor_overwritten() -> None:
-    row = Row("without-j3", DSCMR(eta=0.0), tuned_as="dscmr")
-    assert "eta" not in row.search
-    assert set(row.search) == set(DSCMR.search_space) - {"eta"}
-    settled = row.settled({"eta": 0.5, "lambda_": 0.25}, seed=7, budget=Budget(3, 40, 5))
+    experiment = Experiment("without-j3", DSCMR(eta=0.0), tuned_as="dscmr")
+    assert "eta" not in experiment.search_space
+    assert set(experiment.search_space) == set(DSCMR.search_space) - {"eta"}
+    settled = experiment.configure(
+        {"eta": 0.5, "lambda_": 0.25}, seed=7, budget=TuningBudget(3, 40, 5)
+    )
     assert settled == DSCMR(eta=0.0, lambda_=0.25, seed=7, epochs=40, patience=5)
 
 
 def test_a_method_without_seed_or_epochs_is_left_alone() -> None:
-    row = Row("cca", CCA(dimension=3))
-    assert row.search == {}
-    assert not row.seeded
-    assert row.settled({}, seed=7, budget=Budget()) == CCA(dimension=3)
+    experiment = Experiment("cca", CCA(dimension=3))
+    assert experiment.search_space == {}
+    assert not experiment.seeded
+    assert experiment.configure({}, seed=7, budget=TuningBudget()) == CCA(dimension=3)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +55,14 @@ def test_a_method_without_seed_or_epochs_is_left_alone() -> None:
 def test_a_method_that_never_stops_early_keeps_its_own_length(
     method: PosteriorMatching | DSCMR, epochs: int
 ) -> None:
-    settled = Row("steady", method).settled({}, seed=7, budget=Budget(3, 100, 5))
+    settled = Experiment("steady", method).configure({}, seed=7, budget=TuningBudget(3, 100, 5))
     assert settled == replace(method, seed=7, epochs=epochs, patience=None)
 
 
 def test_a_description_tells_settings_apart_and_nothing_else() -> None:
-    assert described(DSCMR(eta=0.5)) == described(DSCMR(eta=0.5))
-    assert described(DSCMR(eta=0.5)) != described(DSCMR(eta=0.25))
-    assert described(CCA())["class"] == "commonspace.methods.cca.CCA"
+    assert describe(DSCMR(eta=0.5)) == describe(DSCMR(eta=0.5))
+    assert describe(DSCMR(eta=0.5)) != describe(DSCMR(eta=0.25))
+    assert describe(CCA())["class"] == "commonspace.methods.cca.CCA"
 
 
 @dataclass(frozen=True)
@@ -70,21 +77,21 @@ class Weighted:
 def test_an_array_is_told_apart_from_another_to_the_last_value() -> None:
     weights = np.zeros(5000)
     weights[2500] = 1.0
-    plain, other = (Row("w", one) for one in (Weighted(), Weighted(weights)))  # type: ignore[arg-type]
-    assert described(plain.method) != described(other.method)
-    assert described(other.method) == described(Weighted(weights.copy()))  # type: ignore[arg-type]
+    plain, other = (Experiment("w", one) for one in (Weighted(), Weighted(weights)))  # type: ignore[arg-type]
+    assert describe(plain.method) != describe(other.method)
+    assert describe(other.method) == describe(Weighted(weights.copy()))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", ["trials", "epochs", "patience"])
 def test_a_budget_of_nothing_is_refused(number: str) -> None:
-    with pytest.raises(SettingError, match=f"so few {number}"):
-        Budget(**{number: 0})
+    with pytest.raises(SettingError, match=f"`{number}` must be >= 1"):
+        TuningBudget(**{number: 0})
 
 
 @pytest.mark.parametrize("name", ["", "../other", "a/b", ".hidden", "a:b"])
 def test_names_that_no_folder_can_have_are_refused(name: str) -> None:
-    with pytest.raises(SettingError, match="no folder can have"):
-        Row(name, DSCMR())
+    with pytest.raises(SettingError, match="no valid name"):
+        Experiment(name, DSCMR())
 
 
 def test_what_is_no_method_is_refused() -> None:
@@ -97,7 +104,7 @@ def test_what_is_no_method_is_refused() -> None:
 
     for thing in (WithoutFit(), WithoutFields(), 3):
         with pytest.raises(SettingError, match="is no method"):
-            Row("thing", thing)  # type: ignore[arg-type]
+            Experiment("thing", thing)  # type: ignore[arg-type]
 
 
 def test_a_range_and_a_choice_that_are_none_are_refused() -> None:
@@ -109,11 +116,11 @@ def test_a_range_and_a_choice_that_are_none_are_refused() -> None:
             OneOf(values)
 
 
-def test_a_method_in_a_file_makes_a_row() -> None:
-    row = row_from_file(f"{TOY}:Toy")
-    assert row.name == "toy"
-    assert set(row.search) == {"noise", "power"}
-    assert row_from_file(f"{TOY}:Toy").method == row.method
+def test_a_method_in_a_file_makes_an_experiment() -> None:
+    experiment = make_one(f"{TOY}:Toy")
+    assert experiment.name == "toy"
+    assert set(experiment.search_space) == {"noise", "power"}
+    assert make_one(f"{TOY}:Toy").method == experiment.method
 
 
 @pytest.mark.parametrize(
@@ -128,10 +135,10 @@ def test_a_method_in_a_file_makes_a_row() -> None:
         ("x = 1", "", "names no method"),
         ("import sys\nsys.exit()", "Toy", "fails while it is loaded"),
         (f"{HEAD}    def __post_init__(self): 1 / 0", "Toy", "cannot be made without arguments"),
-        (f"{HEAD}    search_space = {{'y': 3}}{FIT}", "Toy", "cannot be tuned"),
-        (f"{HEAD}    search_space = {{'x': (1, 2)}}{FIT}", "Toy", "cannot be tuned"),
-        (f"{HEAD}    f: object = lambda x: x{FIT}", "Toy", "cannot be kept with its cells"),
-        (f"def g(): ...\n{HEAD}    f: object = g{FIT}", "Toy", "cannot be kept with its cells"),
+        (f"{HEAD}    search_space = {{'y': 3}}{FIT}", "Toy", "has an invalid search space"),
+        (f"{HEAD}    search_space = {{'x': (1, 2)}}{FIT}", "Toy", "has an invalid search space"),
+        (f"{HEAD}    f: object = lambda x: x{FIT}", "Toy", "cannot be stored with its runs"),
+        (f"def g(): ...\n{HEAD}    f: object = g{FIT}", "Toy", "cannot be stored with its runs"),
     ],
 )
 def test_files_that_are_no_method_are_refused(
@@ -141,12 +148,12 @@ def test_files_that_are_no_method_are_refused(
     if content is not None:
         file.write_text(content)
     with pytest.raises(SettingError, match=problem):
-        row_from_file(f"{file}:{name}")
+        make_one(f"{file}:{name}")
 
 
 def test_the_example_of_a_method_in_a_file_learns(feature_dataset: Dataset) -> None:
-    row = row_from_file(f"{Path(__file__).parents[2] / 'examples' / 'class_means.py'}:ClassMeans")
-    method = row.settled({"ridge": 0.5}, 0, Budget())
+    experiment = make_one(f"{Path(__file__).parents[2] / 'examples' / 'class_means.py'}:ClassMeans")
+    method = experiment.configure({"ridge": 0.5}, 0, TuningBudget())
     space = method.fit(feature_dataset.split("train"), feature_dataset.split("validation"))
     assert (
         cs.evaluate(space, feature_dataset.split("test"))["average"]["map"] > 0.5

@@ -1,0 +1,196 @@
+"""Runs of a comparison: fit a method, evaluate it, and keep the record in a file.
+
+A trial is evaluated on the validation split only. A seed is evaluated on the test split, once,
+after tuning.
+"""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from commonspace.atomic import replace_file
+from commonspace.comparison.experiments import describe
+from commonspace.data import Dataset, Features
+from commonspace.encoders import Vectors
+from commonspace.errors import SpaceError, TrainingError
+from commonspace.evaluation import average_precisions, evaluate, mean_by_class, mean_over_queries
+from commonspace.methods import Method
+from commonspace.space import CommonSpace
+from commonspace.training import EpochRecord, Run, Samples, ValidationScore
+
+__all__ = ["Record", "Splits", "Task", "read_record", "run_task"]
+
+Record = Mapping[str, Any]
+"""The result of a run, as JSON values."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run to do.
+
+    Args:
+        experiment: name of its experiment.
+        kind: "trial" for a tuning trial, "seed" for a run that is tested.
+        number: of the trial, or the seed.
+        method: with all settings.
+        settings: the tuned settings, for the record.
+    """
+
+    experiment: str
+    kind: Literal["trial", "seed"]
+    number: int
+    method: Method
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Path of its record in the folder of runs, without suffix."""
+        return f"{self.experiment}/{self.kind}-{self.number:02d}"
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of a data set; the test split is used by runs of kind "seed" only."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+
+    @classmethod
+    def of(cls, data: Dataset) -> "Splits":
+        """Return the splits of a data set.
+
+        Raises:
+            SplitError: a split is empty.
+        """
+        return cls(data.split("train"), data.split("validation"), data.split("test"))
+
+
+def read_record(folder: Path, task: Task) -> Record | None:
+    """Return the record of a finished task; None if there is none, or it had other settings."""
+    try:
+        record: dict[str, Any] = json.loads((folder / f"{task.name}.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(record, dict) and record.get("method") == describe(task.method)
+    return record if same else None
+
+
+def run_task(task: Task, splits: Splits, folder: Path, *, watch_test: bool) -> Record:
+    """Run a task, write its record, and return it.
+
+    A training that was killed resumes from its checkpoint, with the same result; its total time is
+    not known then, and not recorded.
+
+    Args:
+        task: the run to do.
+        splits: of the data.
+        folder: of all runs.
+        watch_test: also record the best test mAP of any epoch, or trial inside the method.
+
+    Raises:
+        CommonspaceError: the method does not support the data. A training that diverges is a
+            result, recorded like any other.
+        OutputError: the record cannot be written.
+    """
+    path = folder / f"{task.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".work")
+    watcher = _BestOnTest(splits.test) if watch_test and task.kind == "seed" else None
+    record: dict[str, Any] = {"method": describe(task.method), "settings": dict(task.settings)}
+    start, start_cpu = time.monotonic(), time.process_time()
+    try:
+        space, uninterrupted = _fit(task.method, splits, scratch, watcher)
+    except TrainingError as error:
+        record["failed"] = f"{error.problem}: {error.found}"
+    else:
+        record |= {
+            "seconds": time.monotonic() - start if uninterrupted else None,
+            "cpu_seconds": time.process_time() - start_cpu if uninterrupted else None,
+            "validation_map": evaluate(space, splits.validation).map,
+            "chosen": space.provenance.get("chosen", {}),
+        }
+        if task.kind == "seed":
+            record |= _measure(space, splits.test)
+            if watcher:
+                record["best_on_test"] = watcher.best
+    with replace_file(path, overwrite=True) as draft:
+        draft.write_text(json.dumps(record, ensure_ascii=False) + "\n", "utf-8")
+    shutil.rmtree(scratch, ignore_errors=True)
+    return record
+
+
+def _fit(
+    method: Method, splits: Splits, scratch: Path, watcher: "_BestOnTest | None"
+) -> tuple[CommonSpace, bool]:
+    """Return the space, and whether it was fitted without interruption."""
+    if watcher:  # its figures would not be in a checkpoint
+        shutil.rmtree(scratch, ignore_errors=True)
+        return method.fit(splits.train, splits.validation, Run(observers=(watcher,))), True
+    if scratch.exists():
+        with suppress(SpaceError):  # no checkpoint yet, or one of another version
+            run = Run(scratch, resume=True, observers=())
+            return method.fit(splits.train, splits.validation, run), False
+        shutil.rmtree(scratch, ignore_errors=True)
+    return method.fit(splits.train, splits.validation, Run(scratch, observers=())), True
+
+
+def _measure(space: CommonSpace, test: Dataset) -> dict[str, Any]:
+    precisions = average_precisions(space, test)
+    record: dict[str, Any] = {
+        "map": {name: mean_over_queries(values) for name, values in precisions.items()},
+        "average_precision": {
+            name: [None if math.isnan(value) else round(value, 7) for value in values.tolist()]
+            for name, values in precisions.items()
+        },
+        "dimension": space.dimension,
+        "bytes": space.dimension * np.dtype(np.float32).itemsize,
+    }
+    if all(len(values) == len(test) for values in precisions.values()):
+        by_class = [mean_by_class(values, test.labels) for values in precisions.values()]
+        record["class_map"] = {
+            name: float(np.mean(values))
+            for column, name in enumerate(test.class_names)
+            if (values := [means[column] for means in by_class if column in means])
+        }
+    return record
+
+
+class _BestOnTest:
+    """Records the best test mAP of all epochs, which published code reports."""
+
+    def __init__(self, test: Dataset) -> None:
+        self._test = test
+        self._score: ValidationScore | None = None
+        self.best: float | None = None  # the method may have neither epochs nor trials
+
+    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
+        """Do nothing at the start."""
+
+    def stepped(self) -> None:
+        """Do nothing at a step."""
+
+    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+        """Evaluate the network on the test split."""
+        if self._score is None:
+            inputs = {
+                name: Vectors(column.size)
+                for name, column in self._test.columns.items()
+                if isinstance(column, Features)
+            }
+            device = next(network.parameters(), torch.empty(0)).device
+            self._score = ValidationScore(Samples(self._test, inputs, device))
+        self.best = max(self.best or 0.0, self._score(network))
+
+    def ended(self) -> None:
+        """Do nothing at the end."""

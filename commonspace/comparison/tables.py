@@ -1,0 +1,239 @@
+"""Tables of a comparison as files: Markdown and LaTeX to read, CSV and JSON to process."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from commonspace.atomic import replace_file
+from commonspace.comparison.summary import MethodSummary
+from commonspace.extras import optional
+
+__all__ = ["NOTE", "columns", "flatten", "format_table", "write_reproduction", "write_tables"]
+
+LEVEL = 0.05
+"""Significance level."""
+
+NOTE = (
+    "mAP over the whole ranking on the test split, the mean over the seeds. Interval: 95 %,"
+    " bootstrap over seeds and test samples together. Settings and epochs are chosen on validation."
+    " p: the largest of a paired randomization test over the test samples, Welch's t test over the"
+    " seeds and a t test over both, after Holm's correction for the number of methods; * marks"
+    " p < 0.05. CPU seconds: of one fit. Bytes: of one embedding in float32."
+)
+AS_PUBLISHED = (
+    " Best on test: the mAP of the epoch, or the setting inside the method, that is best on the"
+    " test split, as published code reports it. It is not a result: excess shows by how much it"
+    " overestimates."
+)
+
+
+def columns(
+    summaries: Sequence[MethodSummary], baseline: str | None
+) -> tuple[list[str], list[list[str]]]:
+    """Return the head of the table and its cells, formatted.
+
+    Args:
+        summaries: the rows.
+        baseline: the method that the others were compared with.
+    """
+    directions = list(next((one.directions for one in summaries if one.directions), {}))
+    as_published = any(one.best_on_test is not None for one in summaries)
+    head = [
+        "method",
+        *directions,
+        "average",
+        "95 % interval",
+        *([f"vs {baseline}", "p"] if baseline else []),
+        *(["best on test", "excess"] if as_published else []),
+        "CPU s",
+        "bytes",
+        "seeds",
+        "trials",
+    ]
+    return head, [_cells(one, directions, baseline, as_published) for one in summaries]
+
+
+def format_table(head: Sequence[str], rows: Sequence[Sequence[str]], form: str) -> str:
+    """Return a table as text.
+
+    Args:
+        head: the name of each column.
+        rows: cells; the first column is left-aligned, the others right-aligned.
+        form: a format of tabulate: "pipe" for Markdown, "latex_booktabs".
+
+    Raises:
+        MissingExtraError: tabulate is not installed.
+    """
+    tabulate = optional("tabulate", "a table", "compare").tabulate
+    if form == "pipe":  # tabulate does not escape its own column sign
+        head, rows = _escaped(head), [_escaped(row) for row in rows]
+    align = ("left", *["right"] * (len(head) - 1))
+    table: str = tabulate(rows, head, tablefmt=form, disable_numparse=True, colalign=align)
+    return table
+
+
+def write_tables(
+    folder: Path, summaries: Sequence[MethodSummary], baseline: str | None, title: str
+) -> None:
+    """Write ``table.md``, ``table.tex``, ``table.csv`` and ``table.json`` into a folder.
+
+    Earlier ones are replaced.
+
+    Raises:
+        OutputError: a file cannot be written.
+        MissingExtraError: tabulate is not installed.
+    """
+    for name, text in (
+        ("table.md", _markdown(summaries, baseline, title)),
+        ("table.tex", _latex(summaries, baseline)),
+        ("table.json", _json(summaries, baseline, title)),
+    ):
+        with replace_file(folder / name, overwrite=True) as draft:
+            draft.write_text(text, "utf-8")
+    with replace_file(folder / "table.csv", overwrite=True) as draft:
+        rows = [flatten(summary) for summary in summaries]
+        head = list(dict.fromkeys(key for row in rows for key in row))
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, head)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def write_reproduction(
+    folder: Path, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Write ``reproduction.md`` into a folder; an earlier one is replaced.
+
+    Args:
+        folder: the folder.
+        title: of the page.
+        head: of the table.
+        rows: cells.
+
+    Raises:
+        OutputError: it cannot be written.
+        MissingExtraError: tabulate is not installed.
+    """
+    text = f"# {title}\n\n{format_table(head, rows, 'pipe')}\n\n{NOTE}{AS_PUBLISHED}\n"
+    with replace_file(folder / "reproduction.md", overwrite=True) as draft:
+        draft.write_text(text, "utf-8")
+
+
+def _markdown(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
+    head, rows = columns(summaries, baseline)
+    table = format_table(head, rows, "pipe")
+    failures = [f"- {summary.name}: {summary.failed}" for summary in summaries if summary.failed]
+    settings = [
+        f"- {summary.name}: {', '.join(f'{key} {_short(value)}' for key, value in summary.settings.items())}"
+        for summary in summaries
+        if summary.settings
+    ]
+    parts = [f"# {title}", table, _note(summaries)]
+    if settings:
+        parts.append("Tuned settings, where they differ from the defaults:\n\n")
+        parts[-1] += "\n".join(settings)
+    if failures:
+        parts.append("Failed, completely or in part:\n\n" + "\n".join(failures))
+    return "\n\n".join(parts) + "\n"
+
+
+def _latex(summaries: Sequence[MethodSummary], baseline: str | None) -> str:
+    return format_table(*columns(summaries, baseline), "latex_booktabs") + "\n"
+
+
+def _json(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
+    table = {
+        "title": title,
+        "baseline": baseline,
+        "note": _note(summaries),
+        "methods": [*map(asdict, summaries)],
+    }
+    return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _note(summaries: Sequence[MethodSummary]) -> str:
+    as_published = any(summary.best_on_test is not None for summary in summaries)
+    return NOTE + (AS_PUBLISHED if as_published else "")
+
+
+def _cells(
+    summary: MethodSummary, directions: Sequence[str], baseline: str | None, as_published: bool
+) -> list[str]:
+    if summary.average is None:
+        figures = len(directions) + 4 + 2 * (baseline is not None) + 2 * as_published
+        return [summary.name, *["-"] * figures, "0", str(summary.trials)]
+    difference, best = summary.difference, summary.best_on_test
+    compared = (
+        [_signed(difference.average) + ("*" if difference.p < LEVEL else ""), _p(difference.p)]
+        if difference
+        else ["", ""]
+    )
+    excess = ["", ""] if best is None else [_points(best), _signed(best - summary.average.mean)]
+    return [
+        summary.name,
+        *(_points(summary.directions[name]) for name in directions),
+        _points(summary.average.mean),
+        f"{_points(summary.average.low)}-{_points(summary.average.high)}",
+        *(compared if baseline else []),
+        *(excess if as_published else []),
+        _seconds(summary.cpu_seconds),
+        f"{summary.bytes:,}",
+        str(summary.seeds),
+        str(summary.trials),
+    ]
+
+
+def _escaped(cells: Sequence[str]) -> list[str]:
+    return [cell.replace("|", "\\|") for cell in cells]
+
+
+def flatten(summary: MethodSummary) -> dict[str, Any]:
+    """Return a row of plain values for CSV."""
+    difference: Mapping[str, Any] = asdict(summary.difference) if summary.difference else {}
+    return {
+        "method": summary.name,
+        **{f"map {name}": value for name, value in summary.directions.items()},
+        "map average": summary.average.mean if summary.average else None,
+        "low": summary.average.low if summary.average else None,
+        "high": summary.average.high if summary.average else None,
+        "standard deviation over seeds": summary.standard_deviation,
+        "validation map": summary.validation_map,
+        "difference": difference.get("average"),
+        "p queries": difference.get("p_queries"),
+        "p seeds": difference.get("p_seeds"),
+        "p both": difference.get("p_both"),
+        "p corrected": difference.get("p"),
+        "best on test": summary.best_on_test,
+        "CPU seconds": summary.cpu_seconds,
+        "clock seconds": summary.seconds,
+        "bytes": summary.bytes,
+        "seeds": summary.seeds,
+        "trials": summary.trials,
+        "settings": json.dumps(summary.settings),
+        "failed": summary.failed,
+    }
+
+
+def _points(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
