@@ -1,11 +1,11 @@
-"""DSCMR on real features: five seeds of each variant, chosen on validation, and on test beside it.
+"""mAP of DSCMR on real features: five seeds of each preset, selected on validation and on test.
 
     python benchmarks/dscmr_on_real_data.py ../shared/data
 
-For each seed the test split is measured after every epoch by an observer outside the training,
-which cannot influence it. From that come two figures: the test mAP of the epoch that validation
-chose (the honest one) and the highest of any epoch (what choosing on test would have given).
-Finished cells are kept in a JSON file, so that the script can be stopped and started again.
+A callback measures the test split after every epoch, without influence on training. This gives two
+figures per seed: the test mAP of the epoch that was selected on validation, and the highest of any
+epoch, as selection on the test set would report it. Finished runs are stored in a JSON file, so that the script
+can be interrupted and restarted.
 """
 
 import argparse
@@ -29,20 +29,19 @@ DIRECTIONS = ("image->text", "text->image", "average")
 
 
 class TestWatcher:
-    """Measures the test split after every epoch, for the figure that nobody should report."""
+    """Measures the mAP on the test split after every epoch."""
 
     def __init__(self, test: cs.Dataset) -> None:
-        """Keep the features of the test split, which the training never sees."""
         columns = {name: cast(cs.Features, column) for name, column in test.columns.items()}
         self._inputs = {name: torch.from_numpy(column.values) for name, column in columns.items()}
         self._labels = dict.fromkeys(test.modalities, test.labels)
         self.figures: list[list[float]] = []
 
     def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
-        """Do nothing at the start."""
+        """Ignored."""
 
     def stepped(self) -> None:
-        """Do nothing within an epoch."""
+        """Ignored."""
 
     @torch.inference_mode()
     def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
@@ -55,11 +54,11 @@ class TestWatcher:
         self.figures.append([float(report[name]["map"]) for name in DIRECTIONS])
 
     def ended(self) -> None:
-        """Do nothing at the end."""
+        """Ignored."""
 
 
 def measure(data: cs.Dataset, variant: str, seed: int, epochs: int) -> dict[str, object]:
-    """Train once, for the full number of epochs as in the paper, and return the cell's figures."""
+    """Train once for all epochs, as in the paper, and return the figures."""
     watcher = TestWatcher(data.split("test"))
     method = cs.DSCMR(variant=variant, seed=seed, epochs=epochs, patience=None)  # type: ignore[arg-type]
     run = cs.Run(observers=(ProgressBar(), watcher))
@@ -82,7 +81,7 @@ def interval(values: NDArray[np.float64]) -> str:
 
 
 def table(cells: dict[str, dict[str, dict[str, list[float]]]]) -> str:
-    """Return the Markdown table of all cells."""
+    """Return the Markdown table of all runs."""
     lines = [
         "| data | variant | epoch chosen on | image->text | text->image | average |",
         "|---|---|---|---|---|---|",
@@ -102,11 +101,11 @@ def table(cells: dict[str, dict[str, dict[str, list[float]]]]) -> str:
 
 
 def main() -> None:
-    """Measure what is missing and print the table."""
+    """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="the folder that holds wikipedia/ and flipkart/")
+    parser.add_argument("data", type=Path, help="folder with wikipedia/ and flipkart/")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=500)
     parser.add_argument("--keep", type=Path, default=Path("runs/dscmr_on_real_data.json"))

@@ -1,13 +1,12 @@
-"""Images per second of extract, beside the bare network on tensors in memory; and its memory.
+"""Speed and memory of feature extraction, compared with the network alone on tensors in memory.
 
-    python benchmarks/extraction.py ../shared           speed, on the photos of flipkart
+    python benchmarks/extraction.py ../shared           images per second, photos of flipkart
     python benchmarks/extraction.py ../shared --memory  memory over the 12,000 photos of fashion
 
-MobileNetV2 has the shared checkpoint, VGG-19 random weights; batches of 32, all cores that torch
-takes. Bare network and extraction take turns, so that whatever else the machine does meets both.
-For the memory a narrow VGG-19 stands in: what could grow is on the way to the network and back, and
-is the same for any; what is freed is given back before each reading, as extract itself does every
-ten seconds. It says nothing about the quality of any feature.
+MobileNetV2 has the shared checkpoint, VGG-19 random weights; batches of 32, all threads of torch.
+Both measurements alternate, so that other load affects them equally. The memory is measured with a
+narrow VGG-19: what could grow is on the way to the network and back, and does not depend on its
+size. Freed memory is returned to the system before each reading, as extraction itself does every ten seconds.
 """
 
 import argparse
@@ -36,13 +35,15 @@ BATCH = 32
 
 
 def main() -> None:
-    """Measure what was asked for and print it."""
+    """Run the measurements and print them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("shared", type=Path, help="the folder that holds data/ and weights/")
+    parser.add_argument("shared", type=Path, help="folder with data/ and weights/")
     parser.add_argument("--memory", action="store_true", help="memory over 12,000 photos")
-    parser.add_argument("--turns", type=int, default=5, help="of each measurement of speed")
+    parser.add_argument(
+        "--turns", type=int, default=5, help="repetitions of each measurement of speed"
+    )
     options = parser.parse_args()
     if options.memory:
         _memory(_vgg19(width=4, size=1280), load_dataset(options.shared / "data" / "fashion"))
@@ -76,7 +77,7 @@ def _vgg19(width: int = 64, size: int = 4096) -> Encoder:
 
 
 def _photos(data: Dataset, count: int) -> Dataset:
-    """Return distinct photos: equal ones would be encoded once."""
+    """Return distinct photos; equal ones are encoded only once."""
     column = data.columns["image"]
     assert isinstance(column, Images)
     seen = {
@@ -97,15 +98,15 @@ def _speed(name: str, encoder: Encoder, data: Dataset, turns: int) -> None:
     column = data.columns["image"]
     ready = encoder.input(column).split(BATCH)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
-        encoder.backbone(ready[0])  # first calls choose their kernels
+        encoder.backbone(ready[0])  # the first call selects kernels
     rates: list[tuple[float, float, float]] = []
     for _ in range(turns):
         plain = _bare(encoder, ready)
         with reuse_memory():
             reused = _bare(encoder, ready)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         extract(data, {"image": encoder}, Extraction(batch_size=BATCH))
-        rates.append(tuple(len(data) / one for one in (plain, reused, time.perf_counter() - begun)))  # type: ignore[arg-type]
+        rates.append(tuple(len(data) / one for one in (plain, reused, time.perf_counter() - start)))  # type: ignore[arg-type]
     plain, reused, whole = (statistics.median(column) for column in zip(*rates, strict=True))
     ratios = [statistics.median(one[2] / one[place] for one in rates) for place in (0, 1)]
     print(
@@ -116,26 +117,26 @@ def _speed(name: str, encoder: Encoder, data: Dataset, turns: int) -> None:
 
 def _bare(encoder: Encoder, ready: Sequence[torch.Tensor]) -> float:
     """Return the seconds of the network alone."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with torch.inference_mode():
         for batch in ready:
             encoder.backbone(batch)
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 class _Memory:
-    """Notes the resident memory while an extraction runs."""
+    """Records the resident memory during an extraction."""
 
     def __init__(self) -> None:
         self.done = 0
         self.notes: list[tuple[int, float]] = []
 
     def started(self, modality: str, items: int, done: int) -> None:
-        """Note where it began."""
+        """Record the memory at the start."""
         self.advanced(0)
 
     def advanced(self, items: int) -> None:
-        """Note what is resident, every thousand items or so."""
+        """Record the memory about every thousand items."""
         self.done += items
         if not self.notes or self.done - self.notes[-1][0] >= 1000:
             trim_memory()
@@ -143,7 +144,7 @@ class _Memory:
             self.notes.append((self.done, pages * resource.getpagesize() / 2**20))
 
     def ended(self) -> None:
-        """Do nothing at the end."""
+        """Ignored."""
 
 
 def _memory(encoder: Encoder, data: Dataset) -> None:
@@ -152,7 +153,7 @@ def _memory(encoder: Encoder, data: Dataset) -> None:
         settings = Extraction(batch_size=BATCH, cache=Path(cache))
         found = extract(data, {"image": encoder}, settings, watcher)
     result = len(found) * encoder.size * 4 / 2**20
-    print(f"features of {len(found)} photos: {result:.0f} MiB, which fill up while it runs")
+    print(f"features of {len(found)} photos: {result:.0f} MiB, allocated gradually")
     print("photos done: resident MiB, without the features so far")
     for done, resident in watcher.notes:
         print(f"{done:8}: {resident - result * done / len(found):8.0f}")

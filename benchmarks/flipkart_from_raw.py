@@ -1,12 +1,12 @@
-"""Flipkart from photos and descriptions to test mAP: three ways to begin, five seeds each.
+"""Test mAP on Flipkart from photos and descriptions: three choices of encoders, five seeds each.
 
     python benchmarks/flipkart_from_raw.py ../shared
 
-For each way: DSCMR as in its paper, the epoch chosen on validation, the test split measured once at
-the end. Beside it two baselines on the encoders' raw features: each modality searching in itself by
-cosine, and semantic matching (a logistic regression for each modality, fitted on train; the score
-is the inner product of its probabilities). Finished cells are kept in a JSON file, so that the
-script can be stopped and started again.
+Each choice trains DSCMR as in its paper, selects the epoch on validation, and measures the test
+split once. Two baselines use the encoders' features directly: cosine similarity within each
+modality, and semantic matching (a logistic regression per modality, fitted on train; the score is
+the inner product of the class probabilities). Finished runs are stored in a JSON file, so that the script can be
+interrupted and restarted.
 """
 
 import argparse
@@ -30,11 +30,11 @@ DIRECTIONS = ("image->text", "text->image", "average")
 
 
 def main() -> None:
-    """Measure what is missing and print the table."""
+    """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("shared", type=Path, help="the folder that holds data/ and weights/")
+    parser.add_argument("shared", type=Path, help="folder with data/ and weights/")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--keep", type=Path, default=Path("runs/flipkart_from_raw.json"))
     options = parser.parse_args()
@@ -57,8 +57,8 @@ def _ways(shared: Path) -> dict[str, dict[str, str]]:
     image = f"hf:{shared / 'weights' / 'mobilenet_v2_1.0_224'}"
     return {
         "MobileNetV2 + MiniLM": {"image": image, "text": f"st:{get_model_path()}"},
-        "MobileNetV2 + learnt sentence CNN": {"image": image, "text": "textcnn"},
-        "end to end from nothing": {},
+        "MobileNetV2 + sentence CNN trained on the texts": {"image": image, "text": "textcnn"},
+        "end to end from scratch": {},
     }
 
 

@@ -1,17 +1,17 @@
-"""Labels as real catalogues have them: wrong, few, uneven, or of classes never seen.
+"""Methods under label noise, few labels, class imbalance and unseen classes.
 
     python -m benchmarks.hard_labels ../shared/data [--only flipkart] [--seeds 3]
 
-Each cell is a data set, a condition on the labels of training and validation, a method and a seed;
-the figure is the average mAP of the test part over all directions. Every method gets the same
-samples, as it stands: DSCMR and InfoNCE with 100 epochs and a patience of 20, posterior matching
-at three instance_weights, semantic matching with the probability. Finished cells are kept in a file.
+Each run is a data set, a condition on the labels of train and validation, a method and a seed; the
+figure is the mAP on test, averaged over all directions. Every method gets the same samples and has
+default settings: DSCMR and InfoNCE with at most 100 epochs and a patience of 20, posterior matching at three
+instance weights, semantic matching with the probability. Finished runs are stored in a JSON file.
 
-    noise .2      that share of labels of training and validation is drawn anew from all classes
-    5 labels      training has as many samples of each class, and no others
-    long tail     of class number c of C, training keeps the share 50 ** (-c / (C - 1)); the figure
-                  is the mean of classes, so that those with few samples count as much
-    unseen        of every third class there are no samples but in test, and only those are asked
+    noise 0.2       this fraction of the labels of train and validation is redrawn from all classes
+    5 labels        train has this many samples per class
+    long tail       of class c of C, train keeps the fraction 50 ** (-c / (C - 1)); the figure is
+                    the mean over classes, so that rare classes count as much
+    unseen          every third class occurs only in test, and only its samples are queries
 """
 
 import argparse
@@ -44,7 +44,7 @@ METHODS = ("posterior", "dscmr", "sm-probability", "infonce")
 
 
 def method(name: str, seed: int) -> Method:
-    """Return a method as it stands."""
+    """Return a method with its default settings."""
     if name == "posterior":
         return PosteriorMatching(seed=seed)
     if name == "dscmr":
@@ -55,7 +55,7 @@ def method(name: str, seed: int) -> Method:
 
 
 def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
-    """Return the data set under a condition."""
+    """Return the data set with the labels of a condition."""
     kind, _, share = condition.partition(" ")
     if kind == "noise":
         return wrong(data, float(share), seed)
@@ -74,20 +74,24 @@ def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
 
 
 def measure(data: cs.Dataset, condition: str, asked: Method) -> dict[str, float]:
-    """Fit once; return the figure for each instance_weight, "" where there is none."""
+    """Fit once; return the mAP at each instance weight, "" if not supported."""
     space = asked.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
     test = data.split("test")
     vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
     figures = {}
-    for dial in (0.0, None, 1.0) if space.has_instance_block else (None,):
+    for weight in (0.0, None, 1.0) if space.has_instance_block else (None,):
         found = [
             average_precision(
-                space.as_queries(vectors[a], dial), vectors[b], test.labels, test.labels
+                space.as_queries(vectors[a], weight), vectors[b], test.labels, test.labels
             )
             for a, b in over_pairs(vectors)
         ]
         name = (
-            "" if not space.has_instance_block else "standing" if dial is None else f"at {dial:g}"
+            ""
+            if not space.has_instance_block
+            else "standing"
+            if weight is None
+            else f"at {weight:g}"
         )
         figures[name] = _average(np.mean(found, axis=0), test, by_class=condition == "long tail")
     return figures
@@ -101,25 +105,27 @@ def _average(precisions: NDArray[np.float64], test: cs.Dataset, *, by_class: boo
 
 
 def table(cells: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
-    """Return a Markdown table: a row for each data set and condition, a column for each method."""
+    """Return a Markdown table: a row per data set and condition, a column per method."""
     columns = list(
         dict.fromkeys(
-            (name, dial)
+            (name, weight)
             for of_data in cells.values()
             for name, seeds in of_data.items()
             for figures in seeds.values()
-            for dial in figures
+            for weight in figures
         )
     )
     rows = list(dict.fromkeys(key.rsplit("|", 1)[0] for key in cells))
     lines = [
-        "| data | labels | " + " | ".join(f"{one} {dial}".strip() for one, dial in columns) + " |",
+        "| data | labels | "
+        + " | ".join(f"{one} {weight}".strip() for one, weight in columns)
+        + " |",
         "|---|---|" + "---|" * len(columns),
     ]
     for row in rows:
         shown = [
-            interval(np.array([figures[dial] for figures in seeds.values()])) if seeds else ""
-            for name, dial in columns
+            interval(np.array([figures[weight] for figures in seeds.values()])) if seeds else ""
+            for name, weight in columns
             for seeds in [cells[f"{row}|"].get(name, {})]
         ]
         lines.append(f"| {row.replace('|', ' | ')} | " + " | ".join(shown) + " |")
@@ -127,11 +133,11 @@ def table(cells: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
 
 
 def main() -> None:
-    """Measure what is missing and print the table."""
+    """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="the folder that holds wikipedia/, flipkart/, ...")
+    parser.add_argument("data", type=Path, help="folder with wikipedia/, flipkart/, ...")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--keep", type=Path, default=Path("runs/hard_labels.json"))
     parser.add_argument("--only", choices=DATA, nargs="+", default=["wikipedia", "flipkart"])

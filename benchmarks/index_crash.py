@@ -1,15 +1,14 @@
-"""Kill an index at random moments, again and again, and look whether anything was lost.
+"""Durability of an index: processes are killed at random moments, and every acknowledged write must survive.
 
     python benchmarks/index_crash.py                200 kills, about three minutes
     python benchmarks/index_crash.py --kills 20
 
-Each round starts a process that makes, adds to, updates, removes from or migrates an index, and
-tells through a pipe what was acknowledged to it: each portion that its progress counted, and the
-end of each call. After a random part of the time that this takes undisturbed, it is killed with
-SIGKILL. Then the index must verify without a problem, hold every acknowledged item in its
-acknowledged version, hold none that was acknowledged to be removed, and of what was under way each
-item wholly or not at all. What is written in one go is made small, so that there are many moments
-to hit.
+Each round starts a process that creates, extends, updates, shrinks or migrates an index, and reports
+through a pipe what was acknowledged: each batch that its progress counted, and the end of each
+call. After a random fraction of the usual time it is killed with SIGKILL. The index must
+then verify without a problem, contain every acknowledged item in its acknowledged version, contain none whose removal was
+acknowledged, and contain each item of the interrupted call completely or not at all. Transactions are made small, so
+that there are many moments to hit.
 """
 
 import argparse
@@ -32,15 +31,15 @@ from commonspace.retrieval import Index, migrate, shelves, writing
 SIZE = 16
 ITEMS = 400
 PORTION = 40
-"""Items in one transaction, in place of 10,000."""
+"""Items in one transaction, instead of 10,000."""
 SMALLEST = 60
-"""Changes after which files of FAISS are written, in place of 2,000."""
+"""Changes after which FAISS files are written, instead of 2,000."""
 
 Tell = Callable[[str], None]
 
 
 def articles(numbers: Sequence[int], version: int) -> Dataset:
-    """Return articles: what one holds depends on its number and version alone."""
+    """Return articles whose content depends only on their number and version."""
     draws = [np.random.default_rng((number, version)) for number in numbers]
     values = np.stack([draw.normal(size=(2, SIZE)) for draw in draws])
     return Dataset(
@@ -63,7 +62,7 @@ def spaces() -> tuple[CommonSpace, CommonSpace]:
 
 @dataclass
 class Harness:
-    """An index that is killed, and what must be in it.
+    """An index, and what it must contain after each kill.
 
     Args:
         path: where the index lies.
@@ -75,27 +74,27 @@ class Harness:
     model: dict[int, int] = field(default_factory=dict)
     """Number -> version of each acknowledged item."""
     counts: Counter[str] = field(default_factory=Counter)
-    """How often each kind of work was killed at work."""
+    """Number of kills during each kind of work."""
     unhurt: int = 0
-    """How often the process had ended before the kill."""
+    """Number of processes that ended before the kill."""
 
     def __post_init__(self) -> None:
-        """Fit the spaces, and find out how long each kind of work takes undisturbed."""
+        """Fit the spaces, and measure how long each kind of work takes uninterrupted."""
         self.draw = np.random.default_rng(self.seed)
         self.spaces = spaces()
         self.seconds: dict[str, float] = {}
 
     def round(self) -> None:
-        """Start some work, kill it, and check what is left."""
+        """Start work, kill it, and check the index."""
         work = self._next()
         numbers = self._numbers(work)
         version = int(self.draw.integers(1, 1000))
         limit = float(self.draw.random() * 1.1 * self.seconds.get(work, 0.5))
-        begun = time.monotonic()
+        start = time.monotonic()
         told, ended = self._killed(lambda tell: self._work(work, numbers, version, tell), limit)
         if ended:
             self.unhurt += 1
-            taken = time.monotonic() - begun
+            taken = time.monotonic() - start
             self.seconds[work] = max(self.seconds.get(work, 0.0) * 0.8, taken)
         else:
             self.counts[work] += 1
@@ -103,7 +102,7 @@ class Harness:
         self._check(work, numbers, version, told)
 
     def _next(self) -> str:
-        """Return what is to be killed: the kinds of work take turns, as far as there is an index.
+        """Return the next kind of work; without an index, creating one.
 
         Now and then the index is thrown away, so that its making can be killed, too.
         """
@@ -131,7 +130,7 @@ class Harness:
         return sorted(self.draw.choice(there, count, replace=False).tolist())
 
     def _work(self, work: str, numbers: list[int], version: int, tell: Tell) -> None:
-        """Do the work, in the process that will be killed."""
+        """Do the work, in the process to be killed."""
 
         def progress(done: int, _: int) -> None:
             tell(str(done))
@@ -152,21 +151,21 @@ class Harness:
         tell("end")
 
     def _killed(self, work: Callable[[Tell], None], limit: float) -> tuple[list[str], bool]:
-        """Run work in another process, kill it in time, and return what it told."""
-        hear, say = os.pipe()
+        """Run work in another process, kill it in time, and return its reports."""
+        read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                os.close(hear)
+                os.close(read_end)
                 writing.LARGEST_PORTION = migrate.PORTION = PORTION
                 shelves.SMALLEST = SMALLEST
-                with os.fdopen(say, "w") as pipe:
+                with os.fdopen(write_end, "w") as pipe:
                     work(lambda word: print(word, file=pipe, flush=True))
                 code = 0
             finally:
                 os._exit(code)
-        os.close(say)
+        os.close(write_end)
         until = time.monotonic() + limit
         ended = 0
         while not ended and time.monotonic() < until:
@@ -175,8 +174,8 @@ class Harness:
         if not ended:
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
-        with os.fdopen(hear) as heard:
-            told = heard.read().split()
+        with os.fdopen(read_end) as reports:
+            told = reports.read().split()
         code = os.waitstatus_to_exitcode(status)
         assert code in (0, -signal.SIGKILL), f"the work failed with code {code}"
         return told, code == 0
@@ -208,14 +207,14 @@ class Harness:
             self.model |= dict.fromkeys(done, version)
             self.model |= {number: there[number] for number in open_ if number in there}
         assert there == self.model, "an acknowledged item is not there as it was acknowledged"
-        with Index.open(self.path) as index:  # and each item is whole, as the data has it
+        with Index.open(self.path) as index:  # each item is complete, as in the data
             for one in sorted(set(self.model.values())):
                 some = sorted(number for number, kept in self.model.items() if kept == one)
                 assert index.update(articles(some, one)).unchanged == len(some)
 
 
 def run(kills: int, folder: Path, seed: int = 0) -> Harness:
-    """Kill work until it was killed so often, and check after each time.
+    """Kill work a number of times, and check after each.
 
     Args:
         kills: how often work shall be killed before its end.
@@ -232,18 +231,18 @@ def run(kills: int, folder: Path, seed: int = 0) -> Harness:
 
 
 def main() -> None:
-    """Run, and print what was survived."""
+    """Run and print a summary."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.monotonic()
+        start = time.monotonic()
         harness = run(options.kills, Path(folder), options.seed)
         kinds = ", ".join(f"{count} in {work}" for work, count in sorted(harness.counts.items()))
         print(
             f"{sum(harness.counts.values())} kills ({kinds}), {harness.unhurt} calls that ended"
-            f" before theirs, {time.monotonic() - begun:.0f} s: nothing was lost"
+            f" before theirs, {time.monotonic() - start:.0f} s: nothing was lost"
         )
 
 

@@ -1,12 +1,12 @@
-"""An index beside bare FAISS on the same vectors in the same run: time, disk and memory.
+"""Time, disk and memory of an index, compared with plain FAISS on the same vectors in the same run.
 
     python benchmarks/index_search.py                  100,000 x 1024-d and 1,000,000 x 64-d
     python benchmarks/index_search.py --sizes 20000x64
 
-One process makes the index of random unit vectors, each item with a class and a price. Another one
-opens it and asks: single queries of the index and of an ``IndexFlatIP`` of FAISS alternate, so that
-a busy machine slows both, and so do batches of 1,000. What bare FAISS gives is positions and scores
-alone; the index gives items with their ids, labels and fields, and the probability of relevance.
+One process creates the index of random unit vectors, each item with a class and a price. Another one
+opens and queries it: single queries of the index and of an ``IndexFlatIP`` of FAISS alternate, so that
+other load affects both equally, and so do batches of 1,000. Plain FAISS returns positions and scores;
+the index returns items with ids, labels, fields and the probability of relevance.
 """
 
 import argparse
@@ -51,29 +51,29 @@ def items(rows: NDArray[np.float32], first: int, modalities: tuple[str, ...] = (
 
 
 def build(count: int, size: int, folder: Path) -> dict[str, Any]:
-    """Make the index, and return how long it took and how large it is."""
+    """Create the index; return the time and its size."""
     from commonspace.methods import RawFeatures
     from commonspace.retrieval import Index
 
     few = items(vectors(400, size, seed=1), 0, ("image", "text"))
     space = RawFeatures().fit(few.split("train"), few.split("validation"))
     data = items(vectors(count, size, seed=0), 0)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with Index.create(folder, space, data) as index:
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         return {"build_s": seconds, "bytes": sum(index.info()["bytes"].values())}
 
 
 def ask(count: int, size: int, folder: Path) -> dict[str, Any]:
-    """Open the index, and return how long that, searching and adding take."""
+    """Return the time of opening, searching and adding."""
     import faiss
 
     from commonspace.retrieval import Index, Query
 
     before = memory()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     index = Index.open(folder)
-    figures: dict[str, Any] = {"open_s": time.perf_counter() - begun}
+    figures: dict[str, Any] = {"open_s": time.perf_counter() - start}
     queries = vectors(BATCH, size, seed=2)
     index.search(vector=queries[0], k=K)
     figures["memory"] = {kind: after - before[kind] for kind, after in memory().items()}
@@ -100,11 +100,11 @@ def ask(count: int, size: int, folder: Path) -> dict[str, Any]:
     figures["agreement"] = float(np.mean(same))
     with Index.open(folder) as reader:
         data = items(vectors(NEW, size, seed=3), count)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         index.add(data)
-        figures["add_s"] = time.perf_counter() - begun
+        figures["add_s"] = time.perf_counter() - start
         newest = reader.search(vector=data.columns["image"].values[-1], k=1)[0]
-        figures["add_found_s"] = time.perf_counter() - begun
+        figures["add_found_s"] = time.perf_counter() - start
         assert newest.id == data.ids[-1]
     index.close()
     return figures
@@ -113,19 +113,19 @@ def ask(count: int, size: int, folder: Path) -> dict[str, Any]:
 def alternating(
     one: Callable[[int], object], other: Callable[[int], object], count: int
 ) -> tuple[list[float], list[float]]:
-    """Return the seconds of each call of two functions that take turns."""
+    """Return the seconds of each call of two functions, called alternately."""
     times: tuple[list[float], list[float]] = ([], [])
     for at in range(-1, count):
         for seconds, call in zip(times, (one, other), strict=True):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             call(max(at, 0))
-            if at >= 0:  # the first turn warms up
-                seconds.append(time.perf_counter() - begun)
+            if at >= 0:  # the first call warms up
+                seconds.append(time.perf_counter() - start)
     return times
 
 
 def memory() -> dict[str, int]:
-    """Return the resident bytes of this process: its own, and mapped from files."""
+    """Return the resident bytes of this process: private, and mapped from files."""
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     kinds = {"RssAnon": "own", "RssFile": "mapped"}
     said = (line.split() for line in lines if line.split(":")[0] in kinds)
@@ -133,7 +133,7 @@ def memory() -> dict[str, int]:
 
 
 def main() -> None:
-    """Measure each size in processes of its own, and print a table."""
+    """Measure each size in separate processes, and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--sizes", nargs="+", default=SIZES)
     parser.add_argument("--step", nargs=4, help=argparse.SUPPRESS)
@@ -142,7 +142,7 @@ def main() -> None:
         step, count, size, folder = options.step
         print(json.dumps({"build": build, "ask": ask}[step](int(count), int(size), Path(folder))))
         return
-    print("| vectors | | index | bare FAISS | ratio |\n|---|---|---|---|---|")
+    print("| vectors | | index | plain FAISS | ratio |\n|---|---|---|---|---|")
     for text in options.sizes:
         count, size = text.split("x")
         with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,9 @@
-"""Seconds and extra memory of mean_average_precision, beside a plain argsort of the score matrix.
+"""Time and memory of mean_average_precision, compared with a plain argsort of the score matrix.
 
     python benchmarks/mean_average_precision.py            all sizes, and an extrapolation
     python benchmarks/mean_average_precision.py --full     only 100,000 x 100,000
 
-Every measurement runs in a process of its own, so that the peak is its own. It draws its vectors
-from a seed; it says nothing about the quality of any space.
+Every measurement runs in a separate process, so that its memory peak is its own. Vectors are random.
 """
 
 import argparse
@@ -27,7 +26,7 @@ PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run cost: seconds by the clock and of all cores, peak bytes beyond the inputs."""
+    """Cost of one run: wall-clock seconds, CPU seconds, peak bytes beyond the inputs."""
 
     seconds: float
     processor: float
@@ -75,7 +74,7 @@ def _measure(items: int, size: int, way: str) -> Measurement:
     centres = rng.standard_normal((CLASSES, size), dtype=np.float32) / 4
     query, gallery = np.empty((2, items, size), dtype=np.float32)
     for vectors, side in zip((query, gallery), labels, strict=True):
-        # In small pieces: what drawing them takes must not hide in the peak from before.
+        # In small pieces, so that drawing them does not raise the peak before the measurement.
         for rows in np.array_split(np.arange(items), 100):
             vectors[rows] = centres[side[rows]] + rng.standard_normal(
                 (len(rows), size), dtype=np.float32
@@ -95,7 +94,7 @@ def _plain(
     query_labels: NDArray[np.intp],
     gallery_labels: NDArray[np.intp],
 ) -> float:
-    """The whole score matrix, sorted row by row, as evaluation scripts of the field do it."""
+    """Return the mAP from the whole score matrix, sorted row by row, as usual evaluation scripts do."""
     scores = query @ gallery.T
     values = []
     for row, label in zip(scores, query_labels, strict=True):

@@ -1,15 +1,14 @@
-"""The page in a real browser: from Enter to the first result, and frames while the map is moved.
+"""Latency of the web page in a browser: from Enter to the first result, and frames while the map moves.
 
     python -m benchmarks.page                       12,000 items, 50,000 points on the map
     python -m benchmarks.page --per-class 40 --points 5000
 
-The index is ``words`` of ``benchmarks/service.py``, served by the command ``commonspace serve``;
-Debian's chromium is driven by Playwright, without a screen and without a GPU: what is drawn is
-drawn by the processor that also serves. Times are taken in the page. ``result`` is from the Enter
-key to the frame that shows the first result of the new query, ``photo`` to the moment when the
-first photo of it is there, too. For the map the service's answer is replaced by random points in
-24 classes and two modalities; the page is then dragged and zoomed, once in each frame, so that
-each frame draws all points, and the time between frames is counted.
+The index is ``words`` of ``benchmarks/service.py``, served by the command ``commonspace serve``. Playwright drives Debian's
+Chromium, headless and without a GPU: the processor that serves also draws. Times are measured in
+the page. ``result`` is the time from the Enter key to the frame with the first result of the new query,
+``photo`` to the moment when its photo is shown. For the map the answer of the service is replaced by random points in
+24 classes and two modalities; the page is dragged and zoomed once per frame, so that each frame draws all points, and the
+time between frames is recorded.
 """
 
 import argparse
@@ -30,11 +29,11 @@ FRAMES = 180
 
 WATCH = """() => {
   const found = document.getElementById("found");
-  let begun = 0, told = {};
+  let start = 0, told = {};
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") [begun, told] = [event.timeStamp, {}];
+    if (event.key === "Enter") [start, told] = [event.timeStamp, {}];
   }, true);
-  const since = (name) => { told[name] ??= performance.now() - begun; };
+  const since = (name) => { told[name] ??= performance.now() - start; };
   new MutationObserver(() => {
     if (!found.querySelector("[data-id]") || told.seen) return;
     told.seen = true;
@@ -45,7 +44,7 @@ WATCH = """() => {
   }).observe(found, { childList: true });
   globalThis.told = () => told;
 }"""
-"""Notes when Enter was pressed, when the frame with the first result was drawn, and its photo."""
+"""Records the times of the Enter key, of the frame with the first result, and of its photo."""
 
 MOVE = """async ([way, frames]) => {
   const canvas = document.querySelector("canvas.over");
@@ -78,14 +77,14 @@ MOVE = """async ([way, frames]) => {
   CanvasRenderingContext2D.prototype.putImageData = put;
   return [times, drawn];
 }"""
-"""Drags, or zooms in and out, a step in each frame.
+"""Drags, or zooms in and out, one step per frame.
 
 Returns the milliseconds between frames, and how often the points were drawn.
 """
 
 
 def first_results(page: Page, address: str) -> dict[str, list[float]]:
-    """Return milliseconds from Enter to what was waited for, one for each of many queries."""
+    """Return the milliseconds from Enter to the awaited event, for each of many queries."""
     page.goto(address)
     page.wait_for_selector(".empty")
     page.evaluate(WATCH)
@@ -98,12 +97,12 @@ def first_results(page: Page, address: str) -> dict[str, list[float]]:
             for name, one in page.evaluate("() => told()").items():
                 if name in times:
                     times[name].append(one)
-            page.wait_for_timeout(300)  # what glides comes to rest, as when a person looks
+            page.wait_for_timeout(300)  # until animations have ended
     return times
 
 
 def random_map(points: int) -> str:
-    """Return a map as the service gives it: 24 clouds of points, in two modalities."""
+    """Return a map in the form of the service: 24 clusters of points in two modalities."""
     draw = np.random.default_rng(0)
     classes = draw.integers(0, 24, points)
     middles = draw.uniform(-0.8, 0.8, (24, 2))
@@ -144,11 +143,11 @@ def row(name: str, times: list[float], unit: str) -> str:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--per-class", type=int, default=500, help="scenes of each of 24 classes")
-    parser.add_argument("--points", type=int, default=50_000, help="on the map")
-    parser.add_argument("--index", type=Path, help="an index of scenes that is there already")
+    parser.add_argument("--per-class", type=int, default=500, help="scenes per class (24 classes)")
+    parser.add_argument("--points", type=int, default=50_000, help="number of points on the map")
+    parser.add_argument("--index", type=Path, help="existing index of scenes")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = given.index or Path(place) / "words"

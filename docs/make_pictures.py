@@ -1,9 +1,7 @@
-"""Draws the picture of the README from what ``commonspace demo`` saved.
+"""Composes the picture of the README from the output of ``commonspace demo``.
 
     commonspace demo
     python docs/make_pictures.py runs/demo docs/pictures/search.png
-
-It knows nothing of how they were found.
 """
 
 import sys
@@ -13,9 +11,9 @@ from PIL import Image
 
 
 def main(run: Path, out: Path) -> None:
-    """Put the sheets of the demo's searches below each other."""
+    """Stack the sheets of the demo's searches."""
     sheets = [Image.open(file) for file in sorted((run / "searches").glob("[12].png"))]
-    width, height = max(one.width for one in sheets), sum(one.height for one in sheets)
+    width, height = max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)
     picture = Image.new("RGB", (width, height), "white")
     top = 0
     for sheet in sheets:

@@ -1,10 +1,8 @@
-"""Takes the pictures of docs/report.md from a report, in fewer colours, so that they stay small.
+"""Copies the pictures of docs/report.md from a report, with fewer colors to keep them small.
 
     commonspace demo
     commonspace report runs/demo
     python docs/make_report_pictures.py runs/demo/report docs/pictures
-
-It draws nothing itself.
 """
 
 import sys
@@ -17,7 +15,7 @@ WIDTH = 1080
 
 
 def main(report: Path, out: Path) -> None:
-    """Write each picture as a PNG of at most 256 colours."""
+    """Write each picture as a PNG of at most 256 colors."""
     for name in PICTURES:
         picture = Image.open(report / f"{name}.png").convert("RGB")
         picture.thumbnail((WIDTH, WIDTH * 3))

@@ -1,10 +1,10 @@
-"""Takes the pictures of the page for README and docs/page.md from a running service.
+"""Takes the screenshots of the web page for README and docs/page.md from a running service.
 
     commonspace serve INDEX --port 8000
     python docs/make_screenshots.py http://127.0.0.1:8000 docs/pictures
 
-The index is one of the built-in scenes, with a map; docs/page.md says how it is made. It needs
-playwright and chromium, and draws nothing itself.
+The index holds the built-in scenes and has a map; docs/page.md describes how it is made. Needs
+Playwright and Chromium.
 """
 
 import io
@@ -29,11 +29,11 @@ STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "item": ("?q=a+red+kite&item=kite-001", "#item .near", {}),
     "chinese": ("?q=a+red+kite", ".card", {"locale": "zh-CN"}),
 }
-"""Name of a picture -> the address, what must be seen, and how the browser is set."""
+"""Name of a picture -> address, selector to wait for, and settings of the browser."""
 
 
 def main(address: str, out: Path) -> None:
-    """Take every picture, as a PNG of at most 256 colours."""
+    """Take every picture, as a PNG of at most 256 colors."""
     with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         for name, (query, ready, setting) in STATES.items():

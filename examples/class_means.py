@@ -1,9 +1,9 @@
-"""A method in one file, to be compared with those of the package.
+"""A user-defined method in one file, compared with the methods of the package.
 
     commonspace compare features.npz --methods examples/class_means.py:ClassMeans,cca --out table
 
-Each modality is projected onto the directions in which its class means lie, and what lies near the
-same means in two modalities lies near in the space. It needs labels, and no pairs.
+Projects each modality onto the directions of its whitened class means, so that items near the same
+means are near each other in the space. Needs labels, but no pairs.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The search of the README and of examples/ finds what a sort of all inner products finds."""
+"""The scripts in examples/ and the session in the README."""
 
 import importlib.util
 import re
@@ -71,7 +71,7 @@ def test_a_picture_file_finds_texts(
     ("words", "said"),
     [
         ((), "python examples/search.py RUN DATA"),
-        (("run", "scenes", "absent.jpg"), "there is no picture absent.jpg"),
+        (("run", "scenes", "absent.jpg"), "no such file: absent.jpg"),
         (("absent", "scenes", "a boat"), "absent holds no space"),
     ],
 )
