@@ -1,7 +1,7 @@
 """Composes the picture of the README from the output of ``commonspace demo``.
 
-    commonspace demo
-    python docs/make_pictures.py runs/demo docs/pictures/search.png
+commonspace demo
+python docs/make_pictures.py runs/demo docs/pictures/search.png
 """
 
 import sys

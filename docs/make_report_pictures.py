@@ -1,8 +1,8 @@
 """Copies the pictures of docs/report.md from a report, with fewer colors to keep them small.
 
-    commonspace demo
-    commonspace report runs/demo
-    python docs/make_report_pictures.py runs/demo/report docs/pictures
+commonspace demo
+commonspace report runs/demo
+python docs/make_report_pictures.py runs/demo/report docs/pictures
 """
 
 import sys
