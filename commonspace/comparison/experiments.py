@@ -205,9 +205,11 @@ def make_experiments(methods: Sequence[str | Method]) -> tuple[Experiment, ...]:
             for one in EXPERIMENTS if name == "all" else [name] if name else []:
                 experiments.setdefault(one, _make_experiment(one))
         if not isinstance(item, str):
-            name = type(item).__name__.lower()
+            base = name = type(item).__name__.lower()
+            number = 1
             while name in experiments:
-                name += "-2"
+                number += 1
+                name = f"{base}-{number}"
             experiments[name] = Experiment(name, item)
     return tuple(experiments.values())
 
