@@ -1,15 +1,21 @@
 """Method names: which class and settings each name of the command line and of ``compare`` means.
 
+Other packages add names by entry points of the group ``commonspace.methods``.
+
 Classes are imported when a method is made, so that listing the names loads no torch.
 """
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from commonspace.errors import SettingError
 
-__all__ = ["METHODS", "MethodEntry", "make_method"]
+__all__ = ["GROUP", "METHODS", "MethodEntry", "installed_methods", "make_method"]
+
+GROUP = "commonspace.methods"
+"""Entry point group of methods in other packages."""
 
 
 class MethodEntry(NamedTuple):
@@ -58,13 +64,21 @@ def make_method(name: str, **settings: Any) -> Any:  # noqa: ANN401 - a Method o
         >>> type(make_method("cca")).__name__
         'CCA'
     """
-    if name not in METHODS:
+    if name in METHODS:
+        entry = METHODS[name]
+        method_class = getattr(import_module("commonspace.methods"), entry.class_name)
+        return method_class(**{**entry.settings, **settings})
+    installed = installed_methods()
+    if name not in installed:
         raise SettingError(
             f"unknown method {name!r}",
-            expected=f"one of {', '.join(METHODS)}",
+            expected=f"one of {', '.join([*METHODS, *installed])}",
             found=repr(name),
             advice="see docs/methods.md",
         )
-    entry = METHODS[name]
-    method_class = getattr(import_module("commonspace.methods"), entry.class_name)
-    return method_class(**{**entry.settings, **settings})
+    return installed[name].load()(**settings)
+
+
+def installed_methods() -> dict[str, EntryPoint]:
+    """Return the methods of other installed packages by name; built-in names take precedence."""
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in METHODS}

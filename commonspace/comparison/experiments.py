@@ -11,7 +11,7 @@ from commonspace.comparison.method_file import MethodFile, load_method
 from commonspace.errors import SettingError
 from commonspace.methods import Method
 from commonspace.methods.base.hyperparameters import Between, OneOf
-from commonspace.registry import METHODS, make_method
+from commonspace.registry import METHODS, installed_methods, make_method
 
 __all__ = [
     "ABLATIONS",
@@ -232,7 +232,7 @@ def _make_experiment(name: str) -> Experiment:
     if ".py:" in name:
         method, file = load_method(name)
         return Experiment(type(method).__name__.lower(), method, file=file)
-    if name in METHODS:
+    if name in METHODS or name in installed_methods():
         return Experiment(name, make_method(name))
     if name in VARIANTS:
         base, settings = VARIANTS[name]
