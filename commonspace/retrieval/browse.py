@@ -25,6 +25,7 @@ __all__ = [
     "Facts",
     "FieldFacts",
     "all_vectors",
+    "count_facets",
     "count_items",
     "facts_of",
     "read_item",
@@ -156,6 +157,29 @@ def facts_of(opened: Opened) -> Facts:
         generation = store.generation
     fields_found = {name: _facts_of_field(found) for name, found in counts.items() if found}
     return Facts(modalities, tuple(sorted(classes)), fields_found, generation)
+
+
+def count_facets(opened: Opened, where: str | None) -> dict[str, Counter[Any]]:
+    """Return field -> value -> number of items that a condition accepts; "label" has the classes.
+
+    Raises:
+        SettingError: If the condition is invalid.
+    """
+    store = opened.store
+    with store.reading():
+        names = {place: name for name, place in store.fields.items()}
+        sql, parameters = "SELECT labels, fields FROM items", list[Any]()
+        if where is not None:
+            accepted = condition(where, store.fields)
+            sql, parameters = f"{sql} WHERE {accepted.sql}", list(accepted.parameters)
+        counts: dict[str, Counter[Any]] = {"label": Counter()}
+        for labels, fields in store.rows(sql, parameters):
+            counts["label"].update(json.loads(labels))
+            for place, value in enumerate(json.loads(fields)):
+                if value is not None:
+                    values = set(value) if isinstance(value, list) else [value]
+                    counts.setdefault(names[place], Counter()).update(values)
+    return counts
 
 
 def all_vectors(opened: Opened) -> AllVectors:

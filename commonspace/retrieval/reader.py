@@ -1,5 +1,6 @@
 """An index as it is asked: opened, searched, described. ``Index`` adds what changes it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from commonspace.retrieval.browse import (
     AllVectors,
     Facts,
     all_vectors,
+    count_facets,
     count_items,
     facts_of,
     read_item,
@@ -239,6 +241,34 @@ class Reader:
             SettingError: the condition cannot be understood.
         """
         return count_items(self._opened, where, modality)
+
+    def facets(self, where: str | None = None) -> dict[str, Counter[Any]]:
+        """Return field -> value -> number of items that a condition accepts.
+
+        The classes are counted under "label".
+
+        Args:
+            where: a condition as in ``search``; None for all.
+
+        Raises:
+            SettingError: If the condition is invalid.
+        """
+        return count_facets(self._opened, where)
+
+    def embed(
+        self,
+        text: str | None = None,
+        image: str | Path | NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the (d,) query vector of a text or an image; of both, their mean.
+
+        ``search(vector=...)`` with it returns what ``search`` with text and image does.
+
+        Raises:
+            SettingError: If both are missing, or the space does not support them.
+            DataError: If the image cannot be used.
+        """
+        return self._searcher.embed(Query(text, image))
 
     def facts(self) -> Facts:
         """Return what a person can filter by: modalities, classes, and the values of fields."""

@@ -86,6 +86,12 @@ class Searcher:
             else:
                 return [results[row] for row in range(len(queries))]
 
+    def embed(self, query: Query) -> NDArray[np.float32]:
+        """Return the (d,) vector of a query."""
+        number, embedder = self._bound()
+        vectors, _ = self._query_vectors([query], number, embedder)
+        return np.asarray(vectors[0])
+
     def _query_vectors(
         self, queries: Sequence[Query], number: int, embedder: Embedder
     ) -> tuple[NDArray[np.float32], list[tuple[int, tuple[str, ...]]]]:

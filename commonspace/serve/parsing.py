@@ -114,20 +114,18 @@ def _read_fields(form: FormData, model: type[BaseModel]) -> dict[str, Any]:
         if any(isinstance(value, UploadFile) for value in values):
             raise _invalid(name, "a text, not a file")
         annotation = str(model.model_fields[name].annotation) if name in model.model_fields else ""
-        if annotation.startswith("list"):
+        if annotation.startswith("list") and "float" not in annotation:
             fields[name] = values
-        elif len(values) > 1 and "list" not in annotation:
+        elif len(values) > 1:
             raise _invalid(name, "one value")
-        elif annotation.startswith("dict"):
-            fields[name] = _read_object(name, str(values[0]))
-        elif "list" in annotation and len(values) == 1 and str(values[0]).startswith("["):
-            fields[name] = _read_object(name, str(values[0]))  # a vector as a JSON list
+        elif annotation.startswith(("dict", "list")):  # an object, or a vector
+            fields[name] = _read_json(name, str(values[0]))
         else:
-            fields[name] = values if "list" in annotation else values[0]
+            fields[name] = values[0]
     return fields
 
 
-def _read_object(name: str, text: str) -> Any:  # noqa: ANN401 - validated by the model
+def _read_json(name: str, text: str) -> Any:  # noqa: ANN401 - validated by the model
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:

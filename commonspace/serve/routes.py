@@ -30,6 +30,10 @@ from commonspace.serve.schemas import (
     AboutResponse,
     BatchRequest,
     BatchResponse,
+    EmbedRequest,
+    EmbedResponse,
+    FacetsRequest,
+    FacetsResponse,
     ItemResponse,
     MapResponse,
     NewItem,
@@ -104,6 +108,22 @@ def _add_search(router: APIRouter, components: Components) -> None:
             async with components.decoder.admit():
                 work = _search(components, query, upload, start)
                 return await _while_connected(request, work)
+
+    @router.post(
+        "/embed",
+        response_model=EmbedResponse,
+        responses=_errors(400, 408, 413, 415, 422, 503),
+        openapi_extra=describe_body(EmbedRequest),
+    )
+    async def embed(request: Request) -> EmbedResponse:
+        """Return the query vector of a text or an image, to search with it several times."""
+        async with parse(request, EmbedRequest) as (query, upload):
+            if upload is None:
+                return await run_in_threadpool(components.service.embed, query.text, None)
+            async with components.decoder.admit():
+                work = components.decoder.decode(upload.read, QUERY_SIDE)
+                pixels = await _while_connected(request, work)
+                return await run_in_threadpool(components.service.embed, query.text, pixels)
 
 
 def _add_pictures(router: APIRouter, components: Components) -> None:
@@ -186,6 +206,11 @@ def _add_contents(router: APIRouter, components: Components) -> None:
     def about() -> AboutResponse:
         """Return the contents of the index and the abilities of the service."""
         return components.service.about()
+
+    @router.post("/facets", response_model=FacetsResponse, responses=_errors(400, 422, 503))
+    def facets(query: FacetsRequest) -> FacetsResponse:
+        """Return the numbers of items that match a filter, by field and value."""
+        return components.service.facets(query.where)
 
     @router.get(
         "/map",

@@ -17,6 +17,9 @@ __all__ = [
     "EmbedRequest",
     "EmbedResponse",
     "ErrorResponse",
+    "Facet",
+    "FacetsRequest",
+    "FacetsResponse",
     "FieldSummary",
     "ItemResponse",
     "MapResponse",
@@ -91,6 +94,14 @@ class EmbedRequest(_Request):
     text: Text | None = None
 
 
+class FacetsRequest(_Request):
+    """Which items to count."""
+
+    where: str | None = Field(
+        None, max_length=20_000, description="Filter on the fields, as in a search (default: all)."
+    )
+
+
 class NewItem(_Request):
     """An item to add or replace; an image is sent with it as multipart/form-data."""
 
@@ -144,6 +155,21 @@ class EmbedResponse(BaseModel):
     fingerprint: str = Field(description="Identifies the space that the vector belongs to.")
 
 
+class Facet(BaseModel):
+    """A value of a field, with the number of items that have it."""
+
+    value: Any
+    count: int
+
+
+class FacetsResponse(BaseModel):
+    """Numbers of items that match a filter, by field and value."""
+
+    fields: dict[str, list[Facet]] = Field(
+        description='The most frequent values, at most 200 a field; "label" has the classes.'
+    )
+
+
 class FieldSummary(BaseModel):
     """Values of a field."""
 
@@ -172,6 +198,9 @@ class AboutResponse(BaseModel):
     samples: list[Sample] = Field(description="Example items of up to 24 classes.")
     fields: dict[str, FieldSummary]
     has_instance_block: bool
+    default_instance_weight: float | None = Field(
+        description="Instance weight of a search without one; null without an instance block."
+    )
     calibrated: bool
     writable: bool
     fingerprint: str = Field(description="Identifies the space.")

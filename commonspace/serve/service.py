@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from commonspace.data import Column, Dataset, Images, Texts
 from commonspace.errors import SettingError
-from commonspace.networks.posterior import PosteriorNetwork
+from commonspace.networks.posterior import MAX_INSTANCE_WEIGHT, PosteriorNetwork
 from commonspace.retrieval import Index, Item, Query, SearchResult
 from commonspace.serve.errors import RequestError
 from commonspace.serve.index_manager import IndexManager
 from commonspace.serve.schemas import (
     AboutResponse,
     BatchResponse,
+    EmbedResponse,
+    Facet,
+    FacetsResponse,
     FieldSummary,
     ItemResponse,
     NewItem,
@@ -43,6 +46,10 @@ SORTED = 200
 """Best results that are sorted by a field."""
 MATCH = 0.5
 """Relevance from which a result takes part in sorting, where the space is calibrated."""
+FACETS = 100
+"""Filters whose counts are cached."""
+VALUES = 200
+"""Values of a field that are counted."""
 CLASSES = 10
 """Most probable classes of an item that are reported."""
 
@@ -72,6 +79,7 @@ class Service:
         self.name = name or manager.path.resolve().name
         self.writable = writable
         self._about: tuple[Any, ...] = ()
+        self._facets: dict[tuple[Any, ...], FacetsResponse] = {}
         self._lock = threading.Lock()
 
     def search(self, jobs: Sequence[SearchJob]) -> list[SearchResponse]:
@@ -170,6 +178,7 @@ class Service:
                     for name, field in facts.fields.items()
                 },
                 has_instance_block=space.has_instance_block,
+                default_instance_weight=_default_weight(space),
                 calibrated=space.calibrated,
                 writable=self.writable,
                 fingerprint=index.fingerprint,
@@ -177,6 +186,41 @@ class Service:
             )
             with self._lock:
                 self._about = (*key, response)
+            return response
+
+    def embed(self, text: str | None, image: NDArray[np.uint8] | None) -> EmbedResponse:
+        """Return the query vector of a text or an image.
+
+        Raises:
+            SettingError: The space does not read it.
+            DataError: The image cannot be used.
+        """
+        with self.manager.lease() as index:
+            vector = index.embed(text, image)
+            return EmbedResponse(vector=vector.tolist(), fingerprint=index.fingerprint)
+
+    def facets(self, where: str | None) -> FacetsResponse:
+        """Return the numbers of items that match a filter, by field and value.
+
+        Raises:
+            SettingError: The filter is invalid.
+        """
+        with self.manager.lease() as index:
+            key = (id(index), index.generation, where)
+            with self._lock:
+                if key in self._facets:
+                    return self._facets[key]
+            response = FacetsResponse(
+                fields={
+                    name: [Facet(value=value, count=count) for value, count in found]
+                    for name, counts in index.facets(where).items()
+                    if (found := counts.most_common(VALUES))
+                }
+            )
+            with self._lock:
+                self._facets[key] = response
+                while len(self._facets) > FACETS:
+                    del self._facets[next(iter(self._facets))]
             return response
 
     def put(self, item: NewItem, image: NDArray[np.uint8] | None) -> WriteResponse:
@@ -307,6 +351,14 @@ def _sort(results: Sequence[SearchResult], order: str) -> list[SearchResult]:
     present = [result for result in results if name in result.fields]
     absent = [result for result in results if name not in result.fields]
     return sorted(present, key=key, reverse=descending) + absent
+
+
+def _default_weight(space: CommonSpace) -> float | None:
+    """Return the instance weight of a search without one."""
+    network = space.network
+    if isinstance(network, PosteriorNetwork) and network.has_instance_block:
+        return min(1.0, network.config.mixture / MAX_INSTANCE_WEIGHT)
+    return None
 
 
 def _samples(index: Index, classes: Sequence[str], modalities: Sequence[str]) -> list[Sample]:

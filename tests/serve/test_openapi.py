@@ -65,4 +65,4 @@ def test_every_answer_is_one_that_is_promised(described: schemathesis.BaseSchema
 
         answered()
     assert {("POST", "/v1/search"), ("POST", "/v1/items"), ("DELETE", "/v1/items/{id}")} < addresses
-    assert len(addresses) == 12
+    assert len(addresses) == 14

@@ -189,3 +189,61 @@ def test_what_there_is_is_told(client: TestClient, shop: Dataset) -> None:
     assert said["fields"]["brand"]["values"] == ["Acme"]
     assert said["fields"]["brand"]["kind"] == "string"
     assert said["writable"] is False
+
+
+def test_an_embedded_photo_finds_what_the_photo_finds(
+    client: TestClient, shop: Dataset, png: Callable[..., bytes]
+) -> None:
+    column = shop.columns["image"]
+    assert isinstance(column, Images)
+    files = {"image": ("photo.png", png(np.asarray(column.items[9])))}
+    direct = client.post("/v1/search", files=files, data={"k": "5"}).json()
+    embedded = client.post("/v1/embed", files=files).json()
+    assert embedded["fingerprint"] == client.get("/v1/about").json()["fingerprint"]
+    query = {"vector": embedded["vector"], "k": 5}
+    assert client.post("/v1/search", json=query).json()["results"] == direct["results"]
+    form = {"vector": (None, str(embedded["vector"])), "k": (None, "5")}
+    assert client.post("/v1/search", files=form).json()["results"] == direct["results"]
+    text = client.post("/v1/embed", json={"text": "a red wall"}).json()["vector"]
+    by_vector = client.post("/v1/search", json={"vector": text, "k": 5}).json()["results"]
+    assert (
+        by_vector
+        == client.post("/v1/search", json={"text": "a red wall", "k": 5}).json()["results"]
+    )
+    assert client.post("/v1/embed", json={}).status_code == 400
+    assert client.post("/v1/search", json={"vector": [1.0, 2.0]}).status_code == 400
+
+
+@pytest.mark.parametrize("where", [None, "price < 10", 'label = "red" or brand = "Acme"'])
+def test_facets_count_the_items_of_each_value(
+    client: TestClient, index: Path, where: str | None
+) -> None:
+    facets = client.post("/v1/facets", json={"where": where}).json()["fields"]
+    assert set(facets) <= {"label", "price", "brand"}
+    with cs.Index.open(index) as opened:
+        for field, values in facets.items():
+            assert [one["count"] for one in values] == sorted(
+                (one["count"] for one in values), reverse=True
+            )
+            for one in values:
+                literal = f'"{one["value"]}"' if isinstance(one["value"], str) else one["value"]
+                condition = f"{field} = {literal}" + (f" and ({where})" if where else "")
+                assert opened.count(condition) == one["count"]
+    refused = client.post("/v1/facets", json={"where": "prize < 5"})
+    assert refused.status_code == 400
+
+
+def test_results_can_be_sorted_by_a_field(client: TestClient) -> None:
+    query = {"text": "a red wall", "k": 36, "min_relevance": 0.0}
+    best = client.post("/v1/search", json=query).json()["results"]
+    for sort, reverse in (("price", False), ("-price", True)):
+        response = client.post("/v1/search", json={**query, "sort": sort}).json()
+        prices = [one["fields"]["price"] for one in response["results"]]
+        assert prices == sorted((one["fields"]["price"] for one in best), reverse=reverse)
+        page = client.post("/v1/search", json={**query, "sort": sort, "k": 5, "offset": 5}).json()
+        assert page["results"] == response["results"][5:10]
+        assert page["total"] == 36
+    brands = client.post("/v1/search", json={**query, "sort": "brand"}).json()["results"]
+    assert ["brand" in one["fields"] for one in brands] == [True] * 18 + [False] * 18
+    relevant = client.post("/v1/search", json={"text": "a red wall", "k": 36, "sort": "price"})
+    assert all(one["relevance"] >= 0.5 for one in relevant.json()["results"])
