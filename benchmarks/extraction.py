@@ -21,11 +21,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from commonspace.callbacks import Callback
 from commonspace.data import Dataset, Images
 from commonspace.datasets import load_dataset
 from commonspace.encoders import Encoder, Extraction, Photos, extract
-from commonspace.encoders.encoder import described
-from commonspace.encoders.pretrained import image_encoder
+from commonspace.encoders.encoder import describe
+from commonspace.encoders.huggingface import image_encoder
 from commonspace.machine import reuse_memory, trim_memory
 from commonspace.networks.backbones.vgg19 import VGG19
 
@@ -65,7 +66,7 @@ def main() -> None:
 
 def _vgg19(width: int = 64, size: int = 4096) -> Encoder:
     torch.manual_seed(0)
-    return described(
+    return describe(
         Photos(),
         VGG19(width=width, size=size),
         {"kind": "vgg19", "width": width, "size": size},
@@ -124,38 +125,31 @@ def _bare(encoder: Encoder, ready: Sequence[torch.Tensor]) -> float:
     return time.perf_counter() - start
 
 
-class _Memory:
+class _Memory(Callback):
     """Records the resident memory during an extraction."""
 
     def __init__(self) -> None:
         self.done = 0
         self.notes: list[tuple[int, float]] = []
 
-    def started(self, modality: str, items: int, done: int) -> None:
-        """Record the memory at the start."""
-        self.advanced(0)
-
-    def advanced(self, items: int) -> None:
+    def on_advance(self, steps: int = 1) -> None:
         """Record the memory about every thousand items."""
-        self.done += items
+        self.done += steps
         if not self.notes or self.done - self.notes[-1][0] >= 1000:
             trim_memory()
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             self.notes.append((self.done, pages * resource.getpagesize() / 2**20))
 
-    def ended(self) -> None:
-        """Ignored."""
-
 
 def _memory(encoder: Encoder, data: Dataset) -> None:
-    watcher = _Memory()
+    memory = _Memory()
     with TemporaryDirectory() as cache:
         settings = Extraction(batch_size=BATCH, cache=Path(cache))
-        found = extract(data, {"image": encoder}, settings, watcher)
+        found = extract(data, {"image": encoder}, settings, memory)
     result = len(found) * encoder.size * 4 / 2**20
     print(f"features of {len(found)} photos: {result:.0f} MiB, allocated gradually")
     print("photos done: resident MiB, without the features so far")
-    for done, resident in watcher.notes:
+    for done, resident in memory.notes:
         print(f"{done:8}: {resident - result * done / len(found):8.0f}")
 
 

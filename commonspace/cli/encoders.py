@@ -1,8 +1,7 @@
-"""The options that name encoders, shared by the commands that begin with raw items.
+"""Options that name encoders, shared by the commands that read raw items."""
 
-Importing this module loads no torch. It knows the options and nothing of what encoders do.
-"""
-
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import typer
@@ -14,9 +13,11 @@ __all__ = [
     "EncoderOption",
     "FineTune",
     "ImageOption",
+    "InputFormOption",
     "MultiCaptionOption",
     "TextOption",
     "encoders_named",
+    "user_modules",
 ]
 
 ENCODERS = "Encoders of raw images and texts"
@@ -24,23 +25,25 @@ ENCODERS = "Encoders of raw images and texts"
 FineTune = Literal["none", "top", "all"]
 
 ImageOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--image",
         metavar="ENCODER",
-        help="Of the images: vgg19, vgg19_bn, either with :FILE behind it for local weights,"
-        " vgg19-before-relu, or hf:FOLDER_OR_NAME for a model of transformers.",
+        help="Encoder of the images: hf:FOLDER_OR_NAME for a model of transformers, onnx:FILE,"
+        " FILE.py:Class for a torch module, vgg19 or vgg19_bn (with :FILE for local weights),"
+        " vgg19-before-relu. Repeat it to put the features of several side by side.",
         show_default=False,
         rich_help_panel=ENCODERS,
     ),
 ]
 TextOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--text",
         metavar="ENCODER",
-        help="Of the texts: word2vec:FILE or textcnn for the sentence CNN, st:FOLDER_OR_NAME for"
-        " sentence-transformers, hf:FOLDER_OR_NAME for transformers.",
+        help="Encoder of the texts: st:FOLDER_OR_NAME for sentence-transformers, hf:FOLDER_OR_NAME"
+        " for transformers, tfidf, word2vec:FILE or textcnn for the sentence CNN. Repeat it to put"
+        " the features of several side by side.",
         show_default=False,
         rich_help_panel=ENCODERS,
     ),
@@ -50,7 +53,19 @@ EncoderOption = Annotated[
     typer.Option(
         "--encoder",
         metavar="MODALITY=ENCODER",
-        help="The same for a column of another name; can be repeated.",
+        help="Encoder of a column with another name; can be repeated.",
+        show_default=False,
+        rich_help_panel=ENCODERS,
+    ),
+]
+InputFormOption = Annotated[
+    str,
+    typer.Option(
+        "--input-form",
+        metavar="FORM",
+        help="How image encoders see a photo: crop, pad or stretch, optionally with"
+        " ,side=N ,pooling=mean+max ,views=2; or auto, which chooses on validation (default:"
+        " auto; VGG-19: the crop of its paper).",
         show_default=False,
         rich_help_panel=ENCODERS,
     ),
@@ -59,32 +74,59 @@ MultiCaptionOption = Annotated[
     Literal["mean", "concat", "expand"],
     typer.Option(
         "--multi-caption",
-        help="Where a sample has several texts: the mean of their features, all read as one text,"
-        " or one sample for each.",
+        help="For samples with several texts: the mean of their features, all read as one text, or"
+        " one sample for each.",
         rich_help_panel=ENCODERS,
     ),
 ]
 
 
-def encoders_named(image: str | None, text: str | None, others: list[str] | None) -> dict[str, str]:
-    """Return modality -> text form of its encoder.
+def encoders_named(
+    image: Sequence[str] | None, text: Sequence[str] | None, others: Sequence[str] | None = None
+) -> dict[str, str]:
+    """Return modality -> name of its encoder, or of several with " + " between them.
 
     Raises:
-        SettingError: an option is not of the form MODALITY=ENCODER, or names one modality twice.
+        SettingError: If an option is not of the form MODALITY=ENCODER.
 
     Example:
-        >>> encoders_named("vgg19", None, ["sketch=hf:models/dino"])
-        {'image': 'vgg19', 'sketch': 'hf:models/dino'}
+        >>> encoders_named(["vgg19"], ["st:minilm", "tfidf"], ["sketch=hf:models/dino"])
+        {'image': 'vgg19', 'text': 'st:minilm + tfidf', 'sketch': 'hf:models/dino'}
     """
-    named = {name: spec for name, spec in (("image", image), ("text", text)) if spec is not None}
-    for one in others or []:
-        name, equals, spec = one.partition("=")
-        if not (name and equals and spec) or name in named:
+    named = {name: list(specs) for name, specs in (("image", image), ("text", text)) if specs}
+    given = set(named)
+    for option in others or []:
+        name, equals, spec = option.partition("=")
+        if not (name and equals and spec) or name in given:
             raise SettingError(
-                "an encoder is not named for one modality",
-                expected="--encoder MODALITY=ENCODER, each modality once",
-                found=repr(one),
+                f"`--encoder` has the form MODALITY=ENCODER, got {option!r}",
+                expected="--encoder MODALITY=ENCODER, for modalities without an option of their own",
+                found=repr(option),
                 advice="write it like --encoder sketch=vgg19",
             )
-        named[name] = spec
-    return named
+        named.setdefault(name, []).append(spec)
+    return {name: " + ".join(specs) for name, specs in named.items()}
+
+
+@contextmanager
+def user_modules(*options: Sequence[str] | None) -> Iterator[None]:
+    """Provide the torch modules that options name as FILE.py:Class to spaces loaded in the block.
+
+    A saved space names the class of its encoder but never runs its file; the option does.
+
+    Args:
+        options: the values of --image, --text and --encoder; names of other encoders are ignored.
+
+    Raises:
+        DataError: If a class cannot be loaded.
+    """
+    specs = [spec.partition("=")[2] or spec for option in options for spec in option or ()]
+    if not any(".py:" in spec for spec in specs):
+        yield
+        return
+    from commonspace.encoders.torch_module import is_module_spec, load_class, short_name
+    from commonspace.networks.backbones.torch_module import use_modules
+
+    modules = {short_name(spec): load_class(spec) for spec in specs if is_module_spec(spec)}
+    with use_modules(modules):
+        yield

@@ -1,4 +1,4 @@
-"""``commonspace extract``: raw images and texts in, a feature file out."""
+"""Command ``extract``: raw images and texts to a feature file."""
 
 import json
 import shlex
@@ -14,14 +14,15 @@ import typer
 from commonspace.cli.encoders import (
     EncoderOption,
     ImageOption,
+    InputFormOption,
     MultiCaptionOption,
     TextOption,
     encoders_named,
 )
-from commonspace.cli.extraction_bar import ExtractionBar
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import DataArgument, DeviceOption, PartialOption, SplitSeedOption
 from commonspace.errors import DataError, OutputError
+from commonspace.progress import ProgressBar
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
@@ -39,50 +40,52 @@ def extract(
     text: TextOption = None,
     encoder: EncoderOption = None,
     multi_caption: MultiCaptionOption = "concat",
+    input_form: InputFormOption = "auto",
     on_error: Annotated[
         Literal["stop", "skip"],
-        typer.Option(help="A broken image stops the run, or is listed and left out."),
+        typer.Option(help="Stop at an image that cannot be read, or list it and leave it out."),
     ] = "stop",
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Items that the network sees at a time.")
-    ] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Items in a batch of the network.")] = 32,
     workers: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Processes that decode images; by itself all cores but one.",
+            help="Processes that decode images (default: all cores but one, at most 4).",
             show_default=False,
         ),
     ] = None,
     precision: Annotated[
-        Literal["float32", "bfloat16"], typer.Option(help="Of the matrix products.")
+        Literal["float32", "bfloat16"], typer.Option(help="Precision of matrix multiplications.")
     ] = "float32",
     cache: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where features are kept; by itself ~/.cache/commonspace.",
+            help="Folder of the feature cache (default: ~/.cache/commonspace).",
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of encoders that are fitted on train.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of encoders that are fitted on train.")
+    ] = 0,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Turn raw images and texts into features.
 
-    Each item is encoded once and kept by its content: the same command after
-    a kill goes on where it was, and after its end does nothing. The file
-    says which encoder made it, with which weights and pre-processing, and
-    what that was fitted on; encoders that are fitted see train and
-    validation alone.
+    Each item is encoded once and cached by its content: the same command
+    after a kill continues where it stopped, and after its end does nothing.
+    The file records the encoder, its weights and pre-processing, and what
+    it was fitted on. Encoders that are fitted use the training and
+    validation splits only.
 
     [bold]Examples[/bold]
 
       commonspace extract photos --image vgg19 --text textcnn --out f.npz
       commonspace extract photos --image vgg19 --text word2vec:FILE --out f.npz
       commonspace extract photos --image hf:dinov2 --text st:minilm --out f.h5
+      commonspace extract photos --image onnx:FILE --text tfidf --out f.npz
 
     Next: commonspace train FILE --out RUN
     """
@@ -94,15 +97,15 @@ def extract(
     from commonspace.encoders.cache import default_cache
     from commonspace.machine import choose_device
 
-    writer_of(out)  # what could not be written in the end is refused before the work
-    place = cache or default_cache()
+    writer_of(out)  # an error in the name is reported before the work
+    folder = cache or default_cache()
     settings = Extraction(
         batch_size=batch_size,
         workers=workers,
         precision=precision,
         device=str(choose_device(device)),
         on_error=on_error,
-        cache=place,
+        cache=folder,
     )
     dataset = load_dataset(data, seed=split_seed, partial=partial or on_error == "skip")
     if multi_caption == "expand":
@@ -110,39 +113,51 @@ def extract(
     specs = encoders_named(image, text, encoder)
     _check_all_named(dataset, specs)
     train, validation = dataset.split("train"), dataset.split("validation")
-    with _tidy_end(place):
+    bar = ProgressBar()
+    with _report_interrupt(folder):
         encoders = {
-            name: encoder_from_spec(spec, Source(train, validation, name, multi_caption, seed))
+            name: encoder_from_spec(
+                spec,
+                Source(
+                    train,
+                    validation,
+                    name,
+                    multi_caption=multi_caption,
+                    seed=seed,
+                    input_form=input_form,
+                    callback=bar,
+                ),
+            )
             for name, spec in specs.items()
         }
         recipe = _recipe(dataset, encoders, precision)
-        if _is_there(out, recipe):
+        if _is_up_to_date(out, recipe):
             typer.echo(f"{out} is up to date: the same items through the same encoders")
             return
-        features = run(dataset, encoders, settings, ExtractionBar())
+        features = run(dataset, encoders, settings, bar)
     for problem in features.warnings:
         typer.echo(f"note: {problem}", err=True)
     write_arrays(
         replace(features, provenance={**features.provenance, "recipe_sha256": recipe}), out
     )
-    for name, one in encoders.items():
-        facts = one.provenance
-        typer.echo(f"{name}: {facts['name']}, {facts['size']}-d, fitted on {facts['fitted_on']}")
+    for name, built in encoders.items():
+        about = built.provenance
+        typer.echo(f"{name}: {about['name']}, {about['size']}-d, fitted on {about['fitted_on']}")
     typer.echo(
         f"{out}: {len(features)} samples\nnext: commonspace train {shlex.quote(str(out))} --out RUN"
     )
 
 
 @contextmanager
-def _tidy_end(cache: Path) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
+def _report_interrupt(cache: Path) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, report what is cached and how to continue."""
     with sigterm_interrupts():
         try:
             yield
         except KeyboardInterrupt as exc:
             typer.echo(
-                f"stopped; the features so far are kept in {cache}\n"
-                "the same command goes on from there",
+                f"stopped; the features so far are in {cache}\n"
+                "the same command continues from there",
                 err=True,
             )
             raise typer.Exit(INTERRUPTED) from exc
@@ -167,8 +182,8 @@ def _recipe(dataset: "Dataset", encoders: "dict[str, Encoder]", precision: str) 
     return sha256(made_of.encode()).hexdigest()
 
 
-def _is_there(out: Path, recipe: str) -> bool:
-    """Tell whether the file holds just what is asked for; refuse one that holds anything else."""
+def _is_up_to_date(out: Path, recipe: str) -> bool:
+    """Return whether the file has these features already; any other content is an error."""
     from commonspace.datasets import load_dataset
 
     if not out.exists():
@@ -180,8 +195,8 @@ def _is_there(out: Path, recipe: str) -> bool:
     if not same:
         raise OutputError(
             f"{out} already exists",
-            expected="a place that is still free, or the features of this very command",
+            expected="a new file, or one with the features of this same command",
             found="a file with other content",
-            advice="choose another place, or move it away first; nothing was changed",
+            advice="choose another file, or move this one away; nothing was changed",
         )
     return True

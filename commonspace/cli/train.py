@@ -18,7 +18,6 @@ from commonspace.cli.encoders import (
     TextOption,
     encoders_named,
 )
-from commonspace.cli.extraction_bar import ExtractionBar
 from commonspace.cli.history import History
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.methods import METHODS, MethodOptions, method_for, method_named
@@ -247,12 +246,13 @@ def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -
     Raises:
         CommonspaceError: the data does not suit, training fails, or something cannot be written.
     """
+    from commonspace.progress import ProgressBar as TaskBar
     from commonspace.training import PreparationBar, ProgressBar, Run
     from commonspace.training.tensorboard import TensorBoard
 
     history = History()
     observers = (ProgressBar(), TensorBoard(folder / "events"), history)
-    run = Run(folder, resume, observers, ExtractionBar(), PreparationBar())
+    run = Run(folder, resume, observers, TaskBar(), PreparationBar())
     space = method.fit(data.split("train"), data.split("validation"), run)
     history.write(folder / "history.jsonl")
     space.write(folder)

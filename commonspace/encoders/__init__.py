@@ -1,21 +1,21 @@
-"""Raw items to network inputs and to feature vectors: pictures, words, pretrained models."""
+"""Encoders: raw items to network input and to feature vectors."""
 
-from commonspace.encoders.configs import INPUTS, input_from_config
 from commonspace.encoders.encoder import Encoder
-from commonspace.encoders.extract import Extraction, Watcher, extract
-from commonspace.encoders.input import Input
-from commonspace.encoders.photos import Photos
-from commonspace.encoders.pixels import Pixels
+from commonspace.encoders.extract import Extraction, extract
+from commonspace.encoders.forms import InputForm
+from commonspace.encoders.images import Photos, Pixels
+from commonspace.encoders.inputs import INPUTS, Input, input_from_config, input_reads
 from commonspace.encoders.specs import (
     ENCODERS,
     MULTI_CAPTION,
     MultiCaption,
     Source,
     encoder_from_spec,
+    read_kinds,
 )
-from commonspace.encoders.tokenise import tokenise
+from commonspace.encoders.texts import Words
+from commonspace.encoders.tokenize import tokenize
 from commonspace.encoders.vectors import Vectors
-from commonspace.encoders.words import Words
 
 __all__ = [
     "ENCODERS",
@@ -24,15 +24,17 @@ __all__ = [
     "Encoder",
     "Extraction",
     "Input",
+    "InputForm",
     "MultiCaption",
     "Photos",
     "Pixels",
     "Source",
     "Vectors",
-    "Watcher",
     "Words",
     "encoder_from_spec",
     "extract",
     "input_from_config",
-    "tokenise",
+    "input_reads",
+    "read_kinds",
+    "tokenize",
 ]

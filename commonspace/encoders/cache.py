@@ -1,8 +1,7 @@
-"""Features that were computed before, by the content of their items and the encoder's hash.
+"""Feature cache: features by the content of their items and the hash of their encoder.
 
-A folder for each encoder; in it files of some hundred features each, every one written whole or
-not at all. Any number of runs and data sets may share it, and any file may be deleted. It knows
-nothing of networks.
+It has a folder for each encoder, with files of some hundred features each, written atomically. All
+commands and data sets share it, and any file may be deleted.
 """
 
 import os
@@ -26,9 +25,9 @@ KEY_BYTES = 32
 
 
 def default_cache() -> Path:
-    """Return the folder for features of this user.
+    """Return the cache folder of this user.
 
-    That is $COMMONSPACE_CACHE, or commonspace in $XDG_CACHE_HOME or ~/.cache.
+    It is $COMMONSPACE_CACHE, or commonspace in $XDG_CACHE_HOME or ~/.cache.
     """
     named = os.environ.get("COMMONSPACE_CACHE")
     if named:
@@ -38,7 +37,7 @@ def default_cache() -> Path:
 
 
 def content_hash(item: Any) -> bytes:  # noqa: ANN401 - a path, an array or texts
-    """Return the SHA-256 of what an item holds, whatever it is called."""
+    """Return the SHA-256 of the content of an item; the name of a file does not count."""
     digest = sha256()
     if isinstance(item, Path):
         digest.update(b"file")
@@ -57,31 +56,30 @@ class FeatureCache:
     """The features of one encoder.
 
     Args:
-        folder: where all encoders keep theirs; None keeps nothing.
+        folder: the cache folder of all encoders; None: no cache.
         encoder: the encoder's hash, in hexadecimal digits.
         size: the length of a feature vector.
     """
 
     def __init__(self, folder: Path | None, encoder: str, size: int) -> None:
-        """Remember the place; it is made when something is kept."""
         self._folder = None if folder is None else folder / encoder[:32]
         self._size = size
 
     def take(self, rows: Mapping[bytes, int], into: NDArray[np.float32]) -> set[bytes]:
-        """Copy the features that are there to their rows.
+        """Copy the features in the cache to their rows.
 
         Args:
             rows: key of an item -> row.
             into: (n, size) float32, written to.
 
         Returns:
-            The keys that were found. A damaged file counts as one that is not there.
+            The keys that were in the cache. Damaged files are deleted.
         """
-        found: set[bytes] = set()
+        taken: set[bytes] = set()
         for path in sorted(self._folder.glob("*.safetensors")) if self._folder else ():
             try:
-                held = load_file(path)
-                keys, features = held["keys"], held["features"]
+                content = load_file(path)
+                keys, features = content["keys"], content["features"]
                 fits = keys.shape == (len(features), KEY_BYTES) and features.shape[1] == self._size
             except (SafetensorError, OSError, KeyError, IndexError):
                 fits = False
@@ -92,10 +90,10 @@ class FeatureCache:
             for number, key in enumerate(map(bytes, keys)):
                 if key in rows:
                     into[rows[key]] = features[number]
-                    found.add(key)
-        return found
+                    taken.add(key)
+        return taken
 
-    def keep(self, keys: Sequence[bytes], features: NDArray[np.float32]) -> None:
+    def put(self, keys: Sequence[bytes], features: NDArray[np.float32]) -> None:
         """Write some features.
 
         Args:
@@ -103,7 +101,7 @@ class FeatureCache:
             features: (m, size) float32.
 
         Raises:
-            OutputError: they cannot be written.
+            OutputError: If they cannot be written.
         """
         if self._folder is None or not keys:
             return
@@ -112,8 +110,8 @@ class FeatureCache:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise OutputError(
-                f"{self._folder} cannot be made",
-                expected="a place where features can be kept",
+                f"the cache folder {self._folder} cannot be created",
+                expected="a writable folder",
                 found=exc.strerror or str(exc),
                 advice="choose another folder for the cache, or none",
             ) from exc

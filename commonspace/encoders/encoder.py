@@ -1,33 +1,29 @@
-"""An encoder: what turns raw items of one modality into feature vectors, and what it is.
-
-A pair of an input, which prepares items, and a backbone, the network that reads them, together with
-the facts that go wherever its features go. It knows nothing of data sets or of where weights come
-from.
-"""
+"""Encoder: raw items of one modality to feature vectors, with its provenance."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from commonspace.encoders.input import Input
+from commonspace.encoders.inputs import Input
 
-__all__ = ["Encoder", "described", "weights_sha256"]
+__all__ = ["Encoder", "describe", "encoder_sha256", "weights_sha256"]
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Raw items -> feature vectors.
+    """A network that turns raw items into feature vectors, and the input that prepares the items.
 
     Args:
-        input: prepares items for the backbone.
+        input: turns items into network input.
         backbone: a module with a ``size``, in evaluation mode.
-        backbone_config: the description from which ``backbone_from_config`` builds the backbone again.
-        provenance: what it is, as JSON; see ``described``.
+        backbone_config: the description from which ``backbone_from_config`` builds the backbone.
+        provenance: JSON that names the encoder, its weights and its input; see ``describe``.
     """
 
     input: Input
@@ -37,18 +33,18 @@ class Encoder:
 
     @property
     def size(self) -> int:
-        """The length of a feature vector."""
+        """Length of a feature vector."""
         return int(self.backbone.size)  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def __call__(self, items: Any) -> Tensor:  # noqa: ANN401 - what the input reads
-        """Return the features of a few items: (n, size) float32, all in one batch."""
-        device = next(self.backbone.parameters()).device
+        """Return the features of a few items: (n, size) float32, computed in one batch."""
+        device = next(chain(self.backbone.parameters(), self.backbone.buffers())).device
         features: Tensor = self.backbone(self.input(items).to(device))
         return features.float().cpu()
 
 
-def described(
+def describe(
     input_: Input,
     backbone: nn.Module,
     backbone_config: Mapping[str, Any],
@@ -57,37 +53,48 @@ def described(
     name: str,
     preprocessing: str,
     fitted_on: str,
-    more: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Encoder:
-    """Return an encoder with its facts.
+    """Return an encoder with its provenance.
 
     Args:
         input_: prepares items.
         backbone: the network, with its weights.
         backbone_config: its description.
-        spec: the text form that asked for it, without a path: "vgg19", "hf", "textcnn".
-        name: which network it is, for people.
+        spec: the kind of encoder, without a path: "vgg19", "hf", "textcnn".
+        name: name of the network, for people.
         preprocessing: what happens to an item before, for people.
-        fitted_on: "nothing", "train", or "other (…)" with what that was.
-        more: further facts.
+        fitted_on: "nothing", "train", or "other (…)" with the data set or checkpoint.
+        more: further entries.
     """
     weights = weights_sha256(backbone)
-    recipe = json.dumps([input_.to_config(), dict(backbone_config), weights], sort_keys=True)
-    facts = {
+    provenance = {
         "spec": spec,
         "name": name,
         "size": int(backbone.size),  # type: ignore[arg-type]
         "preprocessing": preprocessing,
         "fitted_on": fitted_on,
         "weights_sha256": weights,
-        "sha256": sha256(recipe.encode()).hexdigest(),  # weights, network and pre-processing
+        "sha256": encoder_sha256(input_, backbone_config, weights),
         **(more or {}),
     }
-    return Encoder(input_, backbone.eval(), dict(backbone_config), facts)
+    return Encoder(input_, backbone.eval(), dict(backbone_config), provenance)
+
+
+def encoder_sha256(input_: Input, backbone_config: Mapping[str, Any], weights: str) -> str:
+    """Return the SHA-256 over pre-processing, architecture and weights: equal hash, equal features.
+
+    Args:
+        input_: prepares items.
+        backbone_config: the description of the network.
+        weights: what ``weights_sha256`` returned.
+    """
+    recipe = json.dumps([input_.to_config(), dict(backbone_config), weights], sort_keys=True)
+    return sha256(recipe.encode()).hexdigest()
 
 
 def weights_sha256(module: nn.Module) -> str:
-    """Return the SHA-256 over names, shapes and values of all weights, whatever file held them."""
+    """Return the SHA-256 over names, shapes and values of all weights, independent of their file."""
     digest = sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())

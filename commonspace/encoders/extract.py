@@ -1,7 +1,7 @@
-"""A data set of raw items -> the same data set of features: read, encode, keep.
+"""Extraction: a data set of raw items to the same data set with features.
 
-Each item is encoded once, however often it occurs, and never again while its features are in the
-cache; so a run that was stopped goes on where it was. It knows nothing of where encoders come from.
+Each distinct item is encoded once, and not again while its features are in the cache, so that an
+interrupted run continues where it stopped.
 """
 
 import time
@@ -10,12 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders.cache import FeatureCache, content_hash
@@ -24,41 +25,27 @@ from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, check_settings
 from commonspace.machine import cores, reuse_memory, trim_memory
 
-__all__ = ["Extraction", "Watcher", "extract"]
+__all__ = ["Extraction", "extract"]
 
-KEEP_EVERY = 10.0
-"""Seconds after which what was computed is kept; a kill loses no more than that."""
-
-
-class Watcher(Protocol):
-    """Somebody who watches an extraction: a progress bar, a benchmark."""
-
-    def started(self, modality: str, items: int, done: int) -> None:
-        """Hear how many distinct items a modality has, and how many were in the cache."""
-
-    def advanced(self, items: int) -> None:
-        """Hear that so many more are done."""
-
-    def ended(self) -> None:
-        """Hear that a modality is done, or that the run is broken off."""
+WRITE_EVERY = 10.0
+"""Seconds between writes to the cache; a killed run loses no more work than that."""
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """How to extract.
+    """Settings of an extraction.
 
     Args:
-        batch_size: items that the network sees at a time.
-        workers: other processes that decode images; None: one for each core but
-            one, at least 1 and at most 4.
-        precision: "float32", or "bfloat16" for faster and coarser products.
-        device: where the networks compute.
-        on_error: whether an item that cannot be read stops the run ("stop"), or counts as missing
-            and is listed ("skip").
-        cache: the folder where features are kept; None keeps nothing.
+        batch_size: items in a batch of the network.
+        workers: processes that decode images; None: one for each core but one, from 1 to 4.
+        precision: "float32", or "bfloat16" for faster and less exact products.
+        device: device of the networks.
+        on_error: "stop" raises an error at an item that cannot be read; "skip" treats it as missing
+            and lists it.
+        cache: folder of the feature cache; None: no cache.
 
     Raises:
-        SettingError: a value that cannot work.
+        SettingError: If a value is out of range.
     """
 
     batch_size: int = 32
@@ -69,7 +56,6 @@ class Extraction:
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before any time is spent."""
         checks = (
             ("batch_size", self.batch_size >= 1, "at least 1"),
             ("workers", self.workers is None or self.workers >= 0, "0 or more"),
@@ -83,35 +69,35 @@ def extract(
     data: Dataset,
     encoders: Mapping[str, Encoder],
     settings: Extraction | None = None,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
 ) -> Dataset:
     """Return the data set with features in place of raw items.
 
     Args:
         data: the samples.
         encoders: modality -> its encoder; other columns stay as they are.
-        settings: how to extract; None takes the defaults.
-        watcher: hears of the progress.
+        settings: of the extraction; None: the defaults.
+        callback: receives the progress: a task for each modality, whose steps are distinct items.
 
     Returns:
-        The same samples in the same order, with the facts of each encoder in
-        ``provenance["encoders"]``. Items that cannot be read are missing, samples with nothing left
+        The same samples in the same order, with the provenance of each encoder in
+        ``provenance["encoders"]``. Items that cannot be read are missing, samples without any item
         are left out, and ``warnings`` names each.
 
     Raises:
-        DataError: an item cannot be read and ``on_error`` is "stop"; or no sample is left.
-        OutputError: the cache cannot be written.
+        DataError: If an item cannot be read and ``on_error`` is "stop", or no sample is left.
+        OutputError: If the cache cannot be written.
     """
     settings = settings or Extraction()
     columns: dict[str, Column] = dict(data.columns)
     problems: list[str] = []
     for modality, encoder in encoders.items():
-        work = _Work(data, modality, encoder, settings, watcher)
+        work = _Work(data, modality, encoder, settings, callback or Callback())
         columns[modality], broken = work.run()
         problems += [
-            f"sample {data.ids[one.row]!r}, {modality}: {one.problem} ({one.found}); it counts as"
-            " missing"
-            for one in broken
+            f"sample {data.ids[item.row]!r}, {modality}: {item.problem} ({item.found}); it counts"
+            " as missing"
+            for item in broken
         ]
     left = np.any([column.present for column in columns.values()], axis=0)
     problems += [
@@ -126,16 +112,16 @@ def extract(
             advice="check the files",
         )
     whole = data if left.all() else data.take(np.flatnonzero(left))
-    kept = {name: column.take(np.flatnonzero(left)) for name, column in columns.items()}
-    facts = {
+    remaining = {name: column.take(np.flatnonzero(left)) for name, column in columns.items()}
+    provenance = {
         modality: {**encoder.provenance, "precision": settings.precision}
         for modality, encoder in encoders.items()
     }
     earlier = data.provenance.get("encoders", {})
     return replace(
         whole,
-        columns=columns if left.all() else kept,
-        provenance={**data.provenance, "encoders": {**earlier, **facts}},
+        columns=columns if left.all() else remaining,
+        provenance={**data.provenance, "encoders": {**earlier, **provenance}},
         warnings=(*data.warnings, *problems),
     )
 
@@ -149,32 +135,28 @@ class _Work:
         modality: str,
         encoder: Encoder,
         settings: Extraction,
-        watcher: Watcher | None,
+        callback: Callback,
     ) -> None:
         self._column = _raw(data, modality)
         self._data, self._modality = data, modality
-        self._encoder, self._settings, self._watcher = encoder, settings, watcher
+        self._encoder, self._settings, self._callback = encoder, settings, callback
         recipe = f"{encoder.provenance['sha256']} {settings.precision}"
         self._cache = FeatureCache(
             settings.cache, sha256(recipe.encode()).hexdigest(), encoder.size
         )
 
     def run(self) -> tuple[Features, list[Broken]]:
-        """Return the column of features, and what could not be read."""
+        """Return the column of features, and the items that could not be read."""
         values = np.zeros((len(self._column), self._encoder.size), dtype=np.float32)
         keys, broken = self._keys()
         first = {key: row for row, key in reversed(keys.items())}
         done = self._cache.take(first, values)
-        if self._watcher:
-            self._watcher.started(self._modality, len(first), len(done))
-        try:
-            todo = sorted(row for key, row in first.items() if key not in done)
+        todo = sorted(row for key, row in first.items() if key not in done)
+        task = f"encoding {self._modality}"
+        with Callbacks([self._callback]).task(task, len(first), len(done)):
             broken += self._compute(sorted(todo, key=self._effort), keys, values)
-        finally:
-            if self._watcher:
-                self._watcher.ended()
-        same = {keys[one.row]: one for one in broken if one.row in keys}
-        never = [one for one in broken if one.row not in keys]
+        same = {keys[item.row]: item for item in broken if item.row in keys}
+        never = [item for item in broken if item.row not in keys]
         again = [same[key]._replace(row=row) for row, key in keys.items() if key in same]
         present = np.zeros(len(values), dtype=bool)
         for row, key in keys.items():
@@ -184,7 +166,7 @@ class _Work:
         return Features(values, present), sorted(never + again)
 
     def _keys(self) -> tuple[dict[int, bytes], list[Broken]]:
-        """Return the hash of each item that is there, and what could not be opened."""
+        """Return the hash of each present item, and the items that could not be opened."""
         keys: dict[int, bytes] = {}
         broken: list[Broken] = []
         for row in np.flatnonzero(self._column.present).tolist():
@@ -193,8 +175,8 @@ class _Work:
             except OSError as exc:
                 problem = f"{self._column.items[row]} cannot be opened"
                 found = exc.strerror or type(exc).__name__
-                one = Broken(row, problem, "a file", found, "check its name and its permissions")
-                broken.append(self._met(one))
+                item = Broken(row, problem, "a file", found, "check its name and its permissions")
+                broken.append(self._accept(item))
         return keys, broken
 
     def _compute(
@@ -204,7 +186,7 @@ class _Work:
         batches = [todo[start : start + size] for start in range(0, len(todo), size)]
         broken: list[Broken] = []
         waiting: list[int] = []
-        kept_at = time.monotonic()
+        written_at = time.monotonic()
         encode = _encoding(self._encoder, self._settings)
         try:
             with (
@@ -214,45 +196,44 @@ class _Work:
                 ) as ready,
             ):
                 for batch in ready:
-                    broken += [self._met(one) for one in batch.broken]
+                    broken += [self._accept(item) for item in batch.broken]
                     if batch.inputs is not None:
                         values[batch.rows] = encode(batch.inputs)
                         waiting += batch.rows
-                    if self._watcher:
-                        self._watcher.advanced(len(batch.rows) + len(batch.broken))
-                    if time.monotonic() - kept_at > KEEP_EVERY:
-                        self._keep(waiting, keys, values)
-                        waiting, kept_at = [], time.monotonic()
+                    self._callback.on_advance(len(batch.rows) + len(batch.broken))
+                    if time.monotonic() - written_at > WRITE_EVERY:
+                        self._store(waiting, keys, values)
+                        waiting, written_at = [], time.monotonic()
                         trim_memory()
         finally:
-            self._keep(waiting, keys, values)
+            self._store(waiting, keys, values)
         return broken
 
-    def _keep(
+    def _store(
         self, rows: list[int], keys: Mapping[int, bytes], values: NDArray[np.float32]
     ) -> None:
-        self._cache.keep([keys[row] for row in rows], values[rows])
+        self._cache.put([keys[row] for row in rows], values[rows])
 
-    def _met(self, one: Broken) -> Broken:
-        """Return it where such items are skipped; else stop."""
+    def _accept(self, item: Broken) -> Broken:
+        """Return an item that could not be read, or raise its error."""
         if self._settings.on_error == "skip":
-            return one
+            return item
         raise DataError(
-            f"sample {self._data.ids[one.row]!r}, {self._modality}: {one.problem}",
-            expected=one.expected,
-            found=one.found,
-            advice=f"{one.advice}; or leave such items out with on_error 'skip' (--on-error skip)",
+            f"sample {self._data.ids[item.row]!r}, {self._modality}: {item.problem}",
+            expected=item.expected,
+            found=item.found,
+            advice=f"{item.advice}; or leave such items out with on_error 'skip' (--on-error skip)",
         )
 
     def _workers(self) -> int:
         if isinstance(self._column, Texts):
-            return 0  # tokenisers are fast, and use threads of their own
+            return 0  # tokenizers are fast, and use threads of their own
         if self._settings.workers is not None:
             return self._settings.workers
-        return max(1, min(cores() - 1, 4))  # one core is left to the network's own pace
+        return max(1, min(cores() - 1, 4))  # one core is left to the network
 
     def _effort(self, row: int) -> int:
-        """Order texts by length, so that few are filled up; images stay in order."""
+        """Return the length of texts, so that batches have little padding; 0 for images."""
         item = self._column.items[row]
         return sum(map(len, item)) if isinstance(item, tuple) else 0
 
@@ -274,7 +255,7 @@ def _raw(data: Dataset, modality: str) -> Images | Texts:
 def _encoding(
     encoder: Encoder, settings: Extraction
 ) -> Callable[[torch.Tensor], NDArray[np.float32]]:
-    """Return what turns network input into features, on the device and in the precision."""
+    """Return the function that turns network input into features."""
     device = torch.device(settings.device)
     backbone = encoder.backbone.to(device)
     lower = settings.precision == "bfloat16"

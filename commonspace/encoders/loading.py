@@ -1,7 +1,7 @@
-"""Items to network input on other processes, a few batches ahead of whoever asks for them.
+"""Preparation of network input in worker processes, a few batches ahead.
 
-No process outlives the loop that asks: not after its end, an error, Ctrl-C, or the end of the
-asking process by a kill. It knows nothing of networks or files.
+The workers end with the loop over the batches: at its end, after an error, at Ctrl-C, and when the
+process of the loop is killed.
 """
 
 import signal
@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Indexed
 
-from commonspace.encoders.input import Input
+from commonspace.encoders.inputs import Input
 from commonspace.errors import DataError
 
 __all__ = ["Broken", "Prepared", "prepared"]
 
 
 class Broken(NamedTuple):
-    """An item that could not be read: its place, and the parts of the error."""
+    """An item that could not be read: its row, and the parts of the error."""
 
     row: int
     problem: str
@@ -39,8 +39,8 @@ class Prepared:
     """A batch of items, ready for the network.
 
     Args:
-        inputs: (m, ...) network input of those items that could be read; None without any.
-        rows: their m places among all items.
+        inputs: (m, ...) network input of the items that could be read; None if there are none.
+        rows: their m rows.
         broken: the items that could not be read.
     """
 
@@ -57,11 +57,11 @@ def prepared(
     Args:
         input_: turns a list of items into network input of one shape.
         items: all items.
-        batches: the places of the items of each batch.
-        workers: on how many other processes; 0: here, when asked.
+        batches: the rows of each batch.
+        workers: number of worker processes; 0: in this process.
 
     Raises:
-        DataError: a worker was killed, as when memory ran out.
+        DataError: If a worker was killed, for example because memory ran out.
     """
     source = _Batches(input_, items)
     if workers == 0:
@@ -85,18 +85,18 @@ def prepared(
             except RuntimeError as exc:
                 raise DataError(
                     "a process that was decoding items ended unexpectedly",
-                    expected="an answer from each worker",
+                    expected="a result from each worker",
                     found=str(exc).splitlines()[0],
                     advice="give it more memory, or use fewer workers",
                 ) from exc
             yield batch
     finally:
-        # Without this a traceback that somebody keeps would keep the workers alive.
+        # Without this a traceback that is kept would keep the workers alive.
         loading._shutdown_workers()  # type: ignore[attr-defined]
 
 
 class _Batches(Indexed[Prepared]):
-    """Batches by the places of their items, for torch's loader."""
+    """Batches by the rows of their items, for torch's loader."""
 
     def __init__(self, input_: Input, items: Sequence[Any]) -> None:
         self._input = input_
@@ -109,18 +109,18 @@ class _Batches(Indexed[Prepared]):
             return self._one_by_one(rows)
 
     def _one_by_one(self, rows: Sequence[int]) -> Prepared:
-        """Find out which items cannot be read, and prepare the others."""
-        made: list[Tensor] = []
+        """Prepare the items that can be read, and list the others."""
+        inputs: list[Tensor] = []
         good: list[int] = []
         broken: list[Broken] = []
         for row in rows:
             try:
-                made.append(self._input([self._items[row]]))
+                inputs.append(self._input([self._items[row]]))
                 good.append(row)
             except DataError as error:
                 parts = (error.problem, error.expected, error.found, error.advice)
                 broken.append(Broken(row, *parts))
-        return Prepared(torch.cat(made) if made else None, good, broken)
+        return Prepared(torch.cat(inputs) if inputs else None, good, broken)
 
 
 def _leave_interrupts_to_parent(_: int) -> None:

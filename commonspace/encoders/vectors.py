@@ -1,7 +1,4 @@
-"""Ready feature vectors to a float32 tensor, checked for form, size and finite values.
-
-It changes no value beyond the rounding to float32, and knows nothing of what the features are.
-"""
+"""Network input from feature vectors, checked for shape and finite values."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -30,7 +27,6 @@ class Vectors:
     kind = "vectors"
 
     def __init__(self, size: int) -> None:
-        """Remember the size that every vector must have."""
         self.size = size
 
     def __repr__(self) -> str:
@@ -38,7 +34,7 @@ class Vectors:
         return f"Vectors(size={self.size})"
 
     def __call__(self, items: Features | torch.Tensor | ArrayLike) -> torch.Tensor:
-        """Return the vectors as one tensor; it may share the memory of what was given.
+        """Return the vectors as one tensor, which may share the memory of the items.
 
         Args:
             items: a column of features, or real numbers of shape (n, d).
@@ -47,7 +43,8 @@ class Vectors:
             (n, d) float32; the rows of missing entries are zero.
 
         Raises:
-            DataError: not two-dimensional, not of size d, or a present value is not finite.
+            DataError: If they are not two-dimensional, not of size d, or a present value is not
+                finite.
         """
         column = items if isinstance(items, Features) else _features(items)
         if column.size != self.size:

@@ -1,8 +1,7 @@
-"""Word vectors from a file, only those of the words that are asked for.
+"""Word vectors of given words from a file in the word2vec format.
 
-The binary and the text format of word2vec (Google News) are read, compressed by gzip or not, in one
-pass and in pieces: the file, however large, is never in memory as a whole. It knows nothing of
-tokenisers or networks.
+The binary and the text format (Google News) are read, compressed by gzip or not, in one pass and in
+pieces of a megabyte. gensim loads all vectors of a file, 3.6 GB for Google News, so it is not used.
 """
 
 import gzip
@@ -21,7 +20,7 @@ __all__ = ["WordVectors", "read_word2vec"]
 
 CHUNK = 1 << 20
 LONGEST_WORD = 4096  # bytes; the longest of Google News has 98
-LARGEST = 1 << 16  # numbers in a vector; more is no word vector
+LARGEST = 1 << 16  # numbers in a vector; more is a damaged header
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,9 @@ class WordVectors:
     """Vectors of some words.
 
     Args:
-        words: m words, as they were asked for.
+        words: m words of those that were given.
         vectors: (m, d) float32, in the same order.
-        sha256: of the file that they come from, uncompressed; "" for vectors of another origin.
+        sha256: of the uncompressed file; "" for vectors that come from no file.
     """
 
     words: tuple[str, ...]
@@ -42,23 +41,22 @@ class WordVectors:
 def read_word2vec(path: str | Path, words: Iterable[str], size: int | None = None) -> WordVectors:
     """Read the vectors of some words.
 
-    A word is looked up as it is; where the file does not have it, its first entry that differs in
-    upper and lower case only stands for it ("London" for "london"): tokenisers lower words, Google
-    News does not.
+    A word that the file lacks takes its first entry that differs only in case ("London" for
+    "london"), since texts are tokenized in lower case and Google News is not.
 
     Args:
         path: the file: a line "count size", then for each word the word, a blank, and ``size``
             little-endian float32 (binary) or numbers (text).
         words: the words to look up.
-        size: what the size must be; None takes any.
+        size: expected length of a vector; None: any.
 
     Returns:
-        The words that were found, in the order of the file, and their vectors.
+        The words in the file, in its order, and their vectors.
 
     Raises:
-        DataError: there is no such file, or none of the words is in it.
-        FileFormatError: it is of another format or size, cut short, longer than it says, or holds
-            values that are not finite.
+        DataError: If there is no such file, or it has none of the words.
+        FileFormatError: If it is of another format or size, truncated, longer than its header says,
+            or has values that are not finite.
     """
     file = Path(path)
     wanted = frozenset(words)
@@ -66,8 +64,8 @@ def read_word2vec(path: str | Path, words: Iterable[str], size: int | None = Non
     folded: dict[str, NDArray[np.float32]] = {}
     source = _Source(file)
     with source:
-        for raw, vector in _entries(source, size):
-            word = raw.decode("utf-8", errors="replace")
+        for name, vector in _entries(source, size):
+            word = name.decode("utf-8", errors="replace")
             if word in wanted:
                 found = exact
             elif (word := word.lower()) in wanted and word not in folded:
@@ -92,7 +90,7 @@ def read_word2vec(path: str | Path, words: Iterable[str], size: int | None = Non
 
 
 class _Source:
-    """A file that is read piece by piece, with its hash and the place for messages."""
+    """A file that is read in pieces, with its hash and the current entry for messages."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -118,7 +116,7 @@ class _Source:
         self._file.close()
 
     def read(self) -> bytes:
-        """Return the next piece; nothing at the end."""
+        """Return the next piece; empty at the end."""
         assert self._file is not None
         try:
             piece = self._file.read(CHUNK)
@@ -139,12 +137,12 @@ class _Source:
             f"the word vectors in {self.path}{where} cannot be read",
             expected=expected,
             found=found,
-            advice="fetch the file again, whole, in the word2vec format",
+            advice="download the file again, in the word2vec format",
         )
 
 
 def _entries(source: _Source, size: int | None) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (word, vector as it stands in the file), and see to it that the count is right."""
+    """Yield (word, bytes of its vector), and check their number."""
     head, newline, rest = source.read().partition(b"\n")
     count, found = _header(head, bool(newline), source)
     if size is not None and found != size:
@@ -192,10 +190,10 @@ def _lines(source: _Source, buffer: bytes, count: int, size: int) -> Iterator[tu
 
 
 def _more(source: _Source, rest: bytes, count: int, at_end: bytes = b"") -> bytes:
-    """Return what is left and the next piece; at the end of the file ``at_end``, or an error."""
+    """Return the rest and the next piece, or ``at_end`` at the end of the file."""
     piece = source.read() or at_end
     if not piece:
-        raise source.error(f"{count} words", "the end of the file: it is cut short")
+        raise source.error(f"{count} words", "the end of the file: it is truncated")
     return rest + piece
 
 
@@ -218,10 +216,10 @@ def _header(head: bytes, ended: bool, source: _Source) -> tuple[int, int]:
 
 
 def _is_text(beginning: bytes, size: int) -> bool:
-    """Tell whether the first entry is a line of a word and numbers."""
+    """Return whether the first entry is a line of a word and numbers."""
     numbers = beginning[: LONGEST_WORD + 64 * size].partition(b"\n")[0].split()[1:]
-    # Text with another count of numbers is still text: its reader says what is wrong.
-    return len(numbers) > 1 - (size == 1) and all(_is_number(one) for one in numbers)
+    # Text with another count of numbers is still text: reading it reports the error.
+    return len(numbers) > 1 - (size == 1) and all(map(_is_number, numbers))
 
 
 def _is_number(field: bytes) -> bool:

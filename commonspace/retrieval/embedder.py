@@ -14,22 +14,20 @@ from numpy.typing import NDArray
 
 from commonspace.data import Column, Dataset, Features, Images, Texts
 from commonspace.encoders import (
-    ENCODERS,
     Encoder,
     Extraction,
     Source,
     Vectors,
     encoder_from_spec,
     extract,
+    input_reads,
+    read_kinds,
 )
 from commonspace.encoders.cache import default_cache
 from commonspace.errors import DataError, SettingError
 from commonspace.space import CommonSpace
 
 __all__ = ["Embedder", "Prepared"]
-
-TEXT_INPUTS = frozenset({"words", "tokens", "each_text"})
-IMAGE_INPUTS = frozenset({"pixels", "photos", "processed"})
 
 
 @dataclass(frozen=True)
@@ -173,8 +171,7 @@ class Embedder:
     def _modality_reading(self, kind: str) -> str:
         """Return the modality that reads texts or images; that called "text" or "image" first."""
         usual = {"texts": "text", "images": "image"}[kind]
-        kinds = {"texts": TEXT_INPUTS, "images": IMAGE_INPUTS}[kind]
-        raw = [name for name, input_ in self.space.inputs.items() if input_.kind in kinds]
+        raw = [name for name, input_ in self.space.inputs.items() if input_reads(input_) == kind]
         encoded = [name for name in self.encoders if self.encoder(name)[0] == kind]
         able = [*raw, *encoded]
         if able:
@@ -206,13 +203,12 @@ class Embedder:
                 if known
                 else "ask with vectors of your own, or extract the features and train again",
             )
-        several = facts.get("multi_caption", "concat")
         found, unread = [], []
         for kind, column in _SAMPLES.items():
             if not _may_read(spec, kind):
                 continue
             try:
-                encoder = encoder_from_spec(spec, _source(modality, column(), several))
+                encoder = encoder_from_spec(spec, _source(modality, column(), facts))
             except DataError as exc:  # a model of transformers reads one of them alone
                 unread.append(exc)
                 continue
@@ -253,22 +249,28 @@ _SAMPLES: dict[str, Callable[[], Column]] = {
 
 def _may_read(spec: str, kind: str) -> bool:
     """Tell whether an encoder may read texts or images; an unknown one may: it is refused later."""
-    name = spec.partition(":")[0]
-    wanted = Texts if kind == "texts" else Images
-    if name == "textcnn" or name == "word2vec":
+    reads, fitted = read_kinds(spec)
+    if fitted:
         raise SettingError(
             f"the encoder {spec!r} cannot be built again from its name",
-            expected="one that is not fitted on the training texts",
+            expected="one that is not fitted on the training samples",
             found=spec,
-            advice="train the space from raw texts, so that it holds its encoder itself:"
+            advice="train the space from raw items, so that it contains its encoder:"
             " commonspace train DATA --text textcnn --out RUN",
         )
-    return name not in ENCODERS or wanted in ENCODERS[name].reads
+    return (Texts if kind == "texts" else Images) in reads
 
 
-def _source(modality: str, column: Column, several: Any) -> Source:  # noqa: ANN401 - checked there
+def _source(modality: str, column: Column, provenance: Mapping[str, Any]) -> Source:
+    """Return the source of an encoder that is built as its provenance says."""
     one = _data_of(modality, column)
-    return Source(one, one, modality, several)
+    return Source(
+        one,
+        one,
+        modality,
+        multi_caption=provenance.get("multi_caption", "concat"),
+        input_form=provenance.get("input_form", "crop"),
+    )
 
 
 def _data_of(modality: str, column: Column) -> Dataset:

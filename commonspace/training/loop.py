@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from commonspace.encoders.extract import Watcher
+from commonspace.callbacks import Callback
 from commonspace.errors import OutputError, TrainingError
 from commonspace.machine import choose_precision, reuse_memory
 from commonspace.networks.backbones.base import PretrainedBackbone
@@ -55,7 +55,7 @@ class Run:
     folder: Path | None = None
     resume: bool = False
     observers: tuple[Observer, ...] = field(default_factory=lambda: (ProgressBar(),))
-    extraction: Watcher | None = None
+    extraction: Callback | None = None
     preparation: Preparation | None = None
 
 

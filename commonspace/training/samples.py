@@ -16,7 +16,7 @@ from torch import Tensor
 
 from commonspace.data.columns import Column, Images
 from commonspace.data.dataset import Dataset
-from commonspace.encoders.input import Input
+from commonspace.encoders.inputs import Input
 from commonspace.encoders.loading import prepared
 
 __all__ = ["Batch", "Samples"]

@@ -130,7 +130,10 @@ def test_what_is_refused_before_any_work(
         ((*image, "--text", "textcnn", "--out", tmp_path / "f.txt"), ".parquet"),
         ((*image, "--text", "textcnn", "--out", tmp_path / "no" / "f.npz"), "no folder"),
         ((*image, "--encoder", "text", "--out", tmp_path / "f.npz"), "MODALITY=ENCODER"),
-        ((*image, "--encoder", "image=vgg19", "--out", tmp_path / "f.npz"), "each modality once"),
+        (
+            (*image, "--encoder", "image=vgg19", "--out", tmp_path / "f.npz"),
+            "an option of their own",
+        ),
     ):
         result = call("extract", photos, *words)
         assert result.exit_code == 2
@@ -161,7 +164,7 @@ def test_ctrl_c_says_how_to_go_on(photos: Path, weights: Path, tmp_path: Path) -
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, said = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert "the same command goes on from there" in said
+    assert "the same command continues from there" in said
     assert "Traceback" not in said
     until = time.monotonic() + 10
     while _group(run.pid) and time.monotonic() < until:

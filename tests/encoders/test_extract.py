@@ -21,7 +21,7 @@ from torch import nn
 
 from commonspace.data import Column, Dataset, Features, Images, Texts
 from commonspace.encoders import Encoder, Extraction, Photos, Words, extract
-from commonspace.encoders.encoder import described
+from commonspace.encoders.encoder import describe
 from commonspace.encoders.loading import prepared
 from commonspace.errors import DataError, SettingError
 from commonspace.networks.backbones.text_cnn import TextCNN
@@ -46,8 +46,8 @@ class Sums(nn.Module):
 
 
 def pictures(failing_at: int | None = None) -> Encoder:
-    return described(
-        Photos(resize=12, crop=10),
+    return describe(
+        Photos(resize=12, side=10),
         Sums(failing_at),
         {"kind": "sums"},
         spec="sums",
@@ -61,7 +61,7 @@ def sentences() -> Encoder:
     torch.manual_seed(0)
     words = Words(["red", "green", "wall", "door"])
     config: dict[str, Any] = {"vocabulary": words.size, "size": 5, "word_size": 6, "maps": 4}
-    return described(
+    return describe(
         words,
         TextCNN(**config),
         {"kind": "text_cnn", **config},
@@ -228,7 +228,7 @@ def test_no_process_stays_behind_an_interrupt(tmp_path: Path) -> None:
 
 def test_no_process_stays_behind_who_stops_listening() -> None:
     items = [np.zeros((20, 20, 3), np.uint8)] * 8
-    batches = prepared(Photos(resize=12, crop=10), items, [[0, 1], [2, 3], [4, 5], [6, 7]], 2)
+    batches = prepared(Photos(resize=12, side=10), items, [[0, 1], [2, 3], [4, 5], [6, 7]], 2)
     assert next(batches).rows == [0, 1]
     assert multiprocessing.active_children() != []
     batches.close()
@@ -242,7 +242,7 @@ KILLED = """
     folder = Path(sys.argv[1])
     sys.path.insert(0, sys.argv[2])
     import test_extract as tests
-    sys.modules["commonspace.encoders.extract"].KEEP_EVERY = 0.0
+    sys.modules["commonspace.encoders.extract"].WRITE_EVERY = 0.0
     class Slow(tests.Sums):
         def forward(self, images):
             if len(self.seen) == 3:

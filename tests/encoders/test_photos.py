@@ -32,7 +32,7 @@ def test_it_is_the_usual_evaluation_of_imagenet(width: int, height: int) -> None
     scaled = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
     top, left = round((size[1] - 28) / 2), round((size[0] - 28) / 2)
     expected = scaled[top : top + 28, left : left + 28].transpose(2, 0, 1)
-    found = Photos(resize=32, crop=28)([pixels])
+    found = Photos(resize=32, side=28)([pixels])
     assert np.array_equal(found[0].numpy(), expected)
 
 
@@ -45,8 +45,8 @@ def test_defaults_are_those_of_vgg19_and_missing_ones_are_zero() -> None:
 
 
 def test_it_is_built_again_from_its_config() -> None:
-    twin = input_from_config(Photos(resize=40, crop=30).to_config())
-    assert torch.equal(twin([picture(60, 50)]), Photos(resize=40, crop=30)([picture(60, 50)]))
+    twin = input_from_config(Photos(resize=40, side=30).to_config())
+    assert torch.equal(twin([picture(60, 50)]), Photos(resize=40, side=30)([picture(60, 50)]))
 
 
 def test_kinds_of_files(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_kinds_of_files(tmp_path: Path) -> None:
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     image.convert("CMYK").save(tmp_path / "cmyk.tif")
     Image.fromarray(picture(1, 1)).save(tmp_path / "point.png")
-    photos = Photos(resize=40, crop=32)
+    photos = Photos(resize=40, side=32)
 
     def read(name: str) -> torch.Tensor:
         return photos([tmp_path / f"{name}"])[0]
@@ -82,7 +82,7 @@ def test_kinds_of_files(tmp_path: Path) -> None:
 
 
 def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
-    photos = Photos(resize=40, crop=32)
+    photos = Photos(resize=40, side=32)
     (tmp_path / "text.jpg").write_text("I am a text", "utf-8")
     Image.fromarray(picture(80, 80)).save(tmp_path / "whole.jpg")
     whole = (tmp_path / "whole.jpg").read_bytes()
@@ -97,4 +97,4 @@ def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="item 1"):
         photos([picture(4, 4), 7])  # type: ignore[list-item]
     with pytest.raises(SettingError):
-        Photos(resize=10, crop=11)
+        Photos(resize=10, side=11)

@@ -106,12 +106,12 @@ def test_no_pictures_make_an_empty_tensor() -> None:
 def test_a_single_picture_is_refused_with_the_way_to_write_it(
     single: str | Path | NDArray[np.uint8],
 ) -> None:
-    with pytest.raises(DataError, match=r"\[picture\]"):
+    with pytest.raises(DataError, match=r"\[image\]"):
         Pixels()(single)  # type: ignore[arg-type]
 
 
 def test_an_item_that_is_no_picture_is_named_by_its_row() -> None:
-    with pytest.raises(DataError, match=r"item 1 is not a picture\n.*\n +found: +int"):
+    with pytest.raises(DataError, match=r"item 1 is not an image\n.*\n +found: +int"):
         Pixels()([None, 3])  # type: ignore[list-item]
 
 

@@ -28,13 +28,13 @@ def source(modality: str) -> Source:
 @pytest.mark.parametrize(
     ("spec", "modality", "message"),
     [
-        ("vgg16", "image", "no encoder 'vgg16'"),
-        ("", "image", "no encoder ''"),
-        ("vgg19", "sketch", "for 'sketch'"),
+        ("vgg16", "image", "unknown encoder 'vgg16'"),
+        ("", "image", "unknown encoder ''"),
+        ("vgg19", "sketch", "column 'sketch'"),
         ("hf", "image", "hf:FOLDER_OR_NAME"),
         ("st:", "text", "st:FOLDER_OR_NAME"),
         ("word2vec", "text", "word2vec:FILE"),
-        ("textcnn:here", "text", "leave out what is behind the colon"),
+        ("textcnn:here", "text", "leave out the colon"),
         ("vgg19", "text", "does not read texts"),
         ("st:any", "image", "does not read images"),
         ("vgg19:/no/such/file", "image", "/no/such/file"),

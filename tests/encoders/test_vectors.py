@@ -78,7 +78,7 @@ def test_a_config_through_json_takes_the_same_vectors() -> None:
         ({"kind": "smells"}, "pixels.*vectors.*words"),
         ({}, "found:    None"),
         ({"kind": "vectors"}, "KeyError: 'size'"),
-        ({"kind": "pixels", "side": -1}, "side is too small"),
+        ({"kind": "pixels", "side": -1}, "`side` must be >= 1"),
         ({"kind": "words", "vocabulary": 3, "maximum_length": 3, "han": "words"}, "TypeError"),
     ],
 )

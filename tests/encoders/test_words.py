@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonspace.data import Texts
-from commonspace.encoders import Words, input_from_config, tokenise
+from commonspace.encoders import Words, input_from_config, tokenize
 from commonspace.errors import DataError, SettingError
 
 
@@ -31,14 +31,14 @@ from commonspace.errors import DataError, SettingError
     ],
 )
 def test_words_of_a_text(text: str, words: list[str]) -> None:
-    assert tokenise(text) == words
+    assert tokenize(text) == words
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.text())
 def test_words_are_made_of_letters_digits_and_marks_and_are_words_again(text: str) -> None:
-    words = tokenise(text)
-    assert tokenise(" ".join(words)) == words
+    words = tokenize(text)
+    assert tokenize(" ".join(words)) == words
     assert not any(char.isspace() or char in '.,;:!?"()[]_-' for word in words for char in word)
 
 
@@ -94,7 +94,7 @@ def test_a_long_text_is_cut() -> None:
 
 @pytest.mark.parametrize("texts", [[], ["?!", ""], [None]])
 def test_train_without_words_is_refused(texts: list[str | None]) -> None:
-    with pytest.raises(DataError, match="hold no words"):
+    with pytest.raises(DataError, match="contain no words"):
         Words.fit(texts)
 
 

@@ -66,7 +66,7 @@ def test_a_space_with_an_encoder_shows_its_features(raw_dataset: Dataset) -> Non
     image, text = drawn.clouds
     assert image.features is None
     assert drawn.features_called == {"text": "features of the encoder"}
-    source = Source(train, validation, "text", several="concat", seed=0, train_now=True)
+    source = Source(train, validation, "text", multi_caption="concat", seed=0, train_now=True)
     encoder = encoder_from_spec("textcnn", source)
     expected = encoder(raw_dataset.split("test").columns["text"]).numpy()
     assert text.features is not None

@@ -20,7 +20,7 @@ import commonspace as cs
 from commonspace.data import Images, Texts
 from commonspace.datasets.scenes.scenes import scenes
 from commonspace.encoders import Encoder
-from commonspace.encoders.encoder import described
+from commonspace.encoders.encoder import describe
 from commonspace.methods import PosteriorMatching
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.networks.multi_branch import MultiBranchNetwork
@@ -53,7 +53,9 @@ class Held(EncoderConfig):
 
     encoders_held: ClassVar[dict[str, Encoder]] = {}
 
-    def build(self, train: cs.Dataset, validation: cs.Dataset, seed: int) -> dict[str, Encoder]:
+    def build(
+        self, train: cs.Dataset, validation: cs.Dataset, seed: int, callback: object = None
+    ) -> dict[str, Encoder]:
         return self.encoders_held
 
 
@@ -83,7 +85,7 @@ def instance_space(data: cs.Dataset) -> cs.CommonSpace:
     network = first.network
     assert isinstance(network, MultiBranchNetwork)
     Held.encoders_held = {
-        name: described(
+        name: describe(
             input_,
             network.backbone(name),
             network.config.backbones[name],

@@ -12,20 +12,21 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from commonspace.callbacks import Callback
 from commonspace.data.dataset import Dataset
 from commonspace.data.texts import one_row_per_text
 from commonspace.encoders import (
     MULTI_CAPTION,
     Encoder,
     Extraction,
+    InputForm,
     MultiCaption,
     Source,
-    Watcher,
     encoder_from_spec,
     extract,
 )
 from commonspace.encoders.cache import default_cache
-from commonspace.errors import check_settings
+from commonspace.errors import SettingError, check_settings
 from commonspace.machine import choose_device
 from commonspace.networks.backbones.base import FINE_TUNING, FineTuning, PretrainedBackbone
 from commonspace.networks.multi_branch import MultiBranchNetwork
@@ -49,6 +50,8 @@ class EncoderConfig:
         specs: modality -> the text form of its encoder, such as "vgg19"; raw columns without
             one are read by small networks that start from nothing.
         multi_caption: what becomes of several texts of one sample: "mean", "concat", "expand".
+        input_form: how image encoders see a photo: "auto" chooses on validation; else a form such as
+            "crop", "pad", "stretch" or "pad,side=320,pooling=mean+max".
         fine_tune: "none" keeps the encoders as they are, "top" trains their last block along,
             "all" trains them whole. Sentence CNNs of "word2vec" and "textcnn" are trained by a
             classifier before under "none", and along with the space otherwise.
@@ -61,6 +64,7 @@ class EncoderConfig:
 
     specs: Mapping[str, str] = field(default_factory=dict)
     multi_caption: MultiCaption = "concat"
+    input_form: str = "auto"
     fine_tune: FineTuning = "none"
     backbone_learning_rate: float = 1e-5
     checkpoint_gradients: bool = False
@@ -70,6 +74,11 @@ class EncoderConfig:
         checks = (
             ("fine_tune", self.fine_tune in FINE_TUNING, " or ".join(FINE_TUNING)),
             ("multi_caption", self.multi_caption in MULTI_CAPTION, " or ".join(MULTI_CAPTION)),
+            (
+                "input_form",
+                _is_form(self.input_form),
+                "auto, or crop, pad or stretch with settings",
+            ),
             ("backbone_learning_rate", self.backbone_learning_rate > 0, "above 0"),
         )
         check_settings(self, checks)
@@ -85,13 +94,16 @@ class EncoderConfig:
         """
         return one_row_per_text(part) if self.multi_caption == "expand" else part
 
-    def build(self, train: Dataset, validation: Dataset, seed: int) -> dict[str, Encoder]:
+    def build(
+        self, train: Dataset, validation: Dataset, seed: int, callback: Callback | None = None
+    ) -> dict[str, Encoder]:
         """Return the encoders, modality by modality.
 
         Args:
             train: what encoders that are fitted learn from.
             validation: what their epoch is chosen on.
             seed: of whatever is drawn.
+            callback: receives the progress.
 
         Raises:
             SettingError: a text form that is wrong, or does not suit its column.
@@ -105,9 +117,11 @@ class EncoderConfig:
                     train,
                     validation,
                     modality,
-                    several=self.multi_caption,
+                    multi_caption=self.multi_caption,
                     seed=seed,
                     train_now=self.fine_tune == "none",
+                    input_form=self.input_form,
+                    callback=callback,
                 ),
             )
             for modality, spec in self.specs.items()
@@ -141,7 +155,7 @@ def learn_through(
         MissingExtraError: an encoder needs an optional package.
     """
     rows, held = config.rows(train), config.rows(validation)
-    encoders = config.build(rows, held, seed)
+    encoders = config.build(rows, held, seed, run.extraction)
     if not encoders or config.fine_tune != "none":
         return _recorded(learn(rows, held, run, encoders), train)
     rows, held = (_features_of(one, encoders, device, run.extraction) for one in (rows, held))
@@ -161,11 +175,11 @@ def tuned(network: T, encoders: Mapping[str, Encoder], config: EncoderConfig) ->
 
 
 def _features_of(
-    part: Dataset, encoders: Mapping[str, Encoder], device: str, watcher: Watcher | None
+    part: Dataset, encoders: Mapping[str, Encoder], device: str, callback: Callback | None
 ) -> Dataset:
     """Return a part with features in place of its raw items; what was computed before is kept."""
     settings = Extraction(cache=default_cache(), device=str(choose_device(device)))
-    return extract(part, encoders, settings, watcher)
+    return extract(part, encoders, settings, callback)
 
 
 def _recorded(space: CommonSpace, given: Dataset) -> CommonSpace:
@@ -209,3 +223,10 @@ def _joined(space: CommonSpace, encoders: Mapping[str, Encoder]) -> CommonSpace:
     network.load_state_dict(rest, strict=False, assign=True)
     inputs = {**space.inputs, **{name: encoder.input for name, encoder in encoders.items()}}
     return CommonSpace(network, inputs, space.class_names, space.provenance, space.calibration)
+
+
+def _is_form(text: str) -> bool:
+    try:
+        return text == "auto" or bool(InputForm.parse(text))
+    except SettingError:
+        return False

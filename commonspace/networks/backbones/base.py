@@ -1,6 +1,6 @@
 """Base class of backbones with pretrained weights: which layers are fine-tuned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
 import torch
@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from commonspace.errors import SettingError
 
-__all__ = ["FINE_TUNING", "FineTuning", "PretrainedBackbone", "standardize"]
+__all__ = ["FINE_TUNING", "FineTuning", "PretrainedBackbone", "mean_of_views", "standardize"]
 
 FineTuning = Literal["none", "top", "all"]
 
@@ -103,3 +103,20 @@ def standardize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> 
     shift = torch.as_tensor(mean, dtype=values.dtype, device=values.device)[:, None, None]
     scale = torch.as_tensor(std, dtype=values.dtype, device=values.device)[:, None, None]
     return (values - shift) / scale
+
+
+def mean_of_views(embed: Callable[[Tensor], Tensor], images: Tensor, views: int) -> Tensor:
+    """Return the features of images, or the mean of those of the images and their mirror images.
+
+    Args:
+        embed: Images -> (n, size) features.
+        images: (n, 3, h, w).
+        views: 1 or 2.
+
+    Example:
+        >>> images = torch.tensor([[[[1.0, 3.0]]]])
+        >>> mean_of_views(lambda view: view[:, 0, 0, :1], images, 2)
+        tensor([[2.]])
+    """
+    features = embed(images)
+    return features if views == 1 else (features + embed(images.flip(-1))) / 2

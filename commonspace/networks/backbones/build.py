@@ -7,9 +7,13 @@ from torch import Tensor, nn
 
 from commonspace.errors import SpaceError
 from commonspace.networks.backbones.image_cnn import ImageCNN
+from commonspace.networks.backbones.joined import JoinedBackbone
 from commonspace.networks.backbones.multi_caption import MeanOfCaptions
+from commonspace.networks.backbones.onnx import OnnxBackbone
 from commonspace.networks.backbones.pretrained import PretrainedImages, PretrainedTexts
 from commonspace.networks.backbones.text_cnn import TextCNN
+from commonspace.networks.backbones.tfidf import TfidfBackbone
+from commonspace.networks.backbones.torch_module import TorchModuleBackbone
 from commonspace.networks.backbones.vgg19 import VGG19
 
 __all__ = ["BACKBONES", "VectorBackbone", "backbone_from_config"]
@@ -43,7 +47,11 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "vgg19": VGG19,
     "pretrained_images": PretrainedImages,
     "pretrained_texts": PretrainedTexts,
+    "tfidf": TfidfBackbone,
+    "onnx": OnnxBackbone,
+    "torch_module": TorchModuleBackbone,
     "mean_of_captions": lambda backbone: MeanOfCaptions(backbone_from_config(backbone)),
+    "joined": lambda backbones: JoinedBackbone([backbone_from_config(one) for one in backbones]),
 }
 """Kind -> class; the arguments of a class are the other keys of a description."""
 

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from commonspace.errors import SpaceError
 from commonspace.extras import optional
-from commonspace.networks.backbones.base import PretrainedBackbone, standardize
+from commonspace.networks.backbones.base import PretrainedBackbone, mean_of_views, standardize
 
 __all__ = [
     "IMAGE_POOLINGS",
@@ -40,6 +40,7 @@ class PretrainedImages(PretrainedBackbone):
         size: Length of the pooled vector.
         mean: Mean of each channel, for images of bytes; None: images are already standardized.
         std: Standard deviation of each channel, likewise.
+        views: 1, or 2 to average the vectors of an image and its mirror image.
 
     Raises:
         SpaceError: If the installed version of transformers does not know the architecture.
@@ -52,12 +53,14 @@ class PretrainedImages(PretrainedBackbone):
         size: int,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        views: int = 1,
     ) -> None:
         super().__init__()
         self.size = size
         self.model = model_from_config(config, "image")
         self._pool = IMAGE_POOLINGS[pooling]
         self._mean, self._std = mean, std
+        self._views = views
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the pooled vectors.
@@ -70,7 +73,7 @@ class PretrainedImages(PretrainedBackbone):
         """
         if self._mean is not None and self._std is not None:
             images = standardize(images, self._mean, self._std)
-        return self._pool(self.model, images)
+        return mean_of_views(lambda view: self._pool(self.model, view), images, self._views)
 
     def top(self) -> Sequence[nn.Module]:
         """Return the last block and the modules after it."""
@@ -149,7 +152,10 @@ def model_from_config(config: Mapping[str, Any], tower: str) -> nn.Module:
     """
     transformers = optional("transformers", "a network of the transformers library")
     try:
-        model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(**config))
+        settings = {key: value for key, value in config.items() if key != "auto_map"}
+        model = transformers.AutoModel.from_config(
+            transformers.AutoConfig.for_model(**settings), trust_remote_code=False
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise SpaceError(
             f"the network {config.get('model_type')!r} cannot be built",
@@ -184,7 +190,23 @@ def _image_pooler(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _image_mean(model: nn.Module, images: Tensor) -> Tensor:
-    hidden: Tensor = model(pixel_values=images).last_hidden_state
+    return _mean_of_positions(model(pixel_values=images))
+
+
+def _with_maximum(
+    pool: Callable[[Any], Tensor],
+) -> Callable[[nn.Module, Tensor], Tensor]:
+    def both(model: nn.Module, images: Tensor) -> Tensor:
+        output = model(pixel_values=images)
+        hidden: Tensor = output.last_hidden_state
+        maximum = hidden.amax(dim=(2, 3)) if hidden.ndim == 4 else hidden.amax(dim=1)
+        return torch.cat([pool(output), maximum], dim=1)
+
+    return both
+
+
+def _mean_of_positions(output: Any) -> Tensor:  # noqa: ANN401 - an output of transformers
+    hidden: Tensor = output.last_hidden_state
     return hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden.mean(dim=1)
 
 
@@ -192,9 +214,11 @@ IMAGE_POOLINGS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "image tower": _image_tower,
     "pooler": _image_pooler,
     "mean": _image_mean,
+    "pooler+max": _with_maximum(lambda output: output.pooler_output.flatten(1)),
+    "mean+max": _with_maximum(_mean_of_positions),
 }
 """Poolings of an image model: the projection of its image tower, its own pooler, or the mean over
-the positions of its last layer."""
+the positions of its last layer; with "+max" followed by the maximum over these positions."""
 
 
 def _hidden(model: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:

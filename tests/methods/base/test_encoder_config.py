@@ -83,7 +83,8 @@ def test_none_gives_exactly_the_figures_of_precomputed_features(
     space = fitted(photos, way)
     encoders = {
         name: encoder_from_spec(
-            spec, Source(photos.split("train"), photos.split("validation"), name, several="mean")
+            spec,
+            Source(photos.split("train"), photos.split("validation"), name, multi_caption="mean"),
         )
         for name, spec in way.encoders.specs.items()
     }
@@ -158,7 +159,7 @@ def test_photos_decoded_batch_by_batch_are_the_same(photos: Dataset) -> None:
     gaps = list(part.columns["image"].items)  # type: ignore[attr-defined]
     gaps[2] = gaps[7] = None
     part = replace(part, columns={**part.columns, "image": Images(gaps)})
-    inputs = {"image": Photos(resize=24, crop=20)}
+    inputs = {"image": Photos(resize=24, side=20)}
     held = Samples(part, inputs, torch.device("cpu"))
     late = Samples(part, inputs, torch.device("cpu"), memory=1)
     assert held.inputs.keys() == {"image"}

@@ -1,7 +1,8 @@
-"""Models of sentence-transformers, from their folder: a transformer, a pooling, what follows.
+"""Text encoders from models of sentence-transformers: a transformer, a pooling, and further layers.
 
-The folder says in ``modules.json`` which parts the model has. Transformer, Pooling, Dense and
-Normalize are read; they make nearly all of the published models. The library itself is not needed.
+``modules.json`` in the folder of a model lists its parts. Transformer, Pooling, Dense and Normalize
+are supported, which nearly all published models consist of. The library itself is not needed, and
+no code that a folder contains is run.
 """
 
 import json
@@ -11,12 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from commonspace.encoders.checkpoints import load_model, model_config, unreachable
-from commonspace.encoders.encoder import Encoder, described
-from commonspace.encoders.pretrained import tokens_input
-from commonspace.encoders.weights import read_weights
+from commonspace.encoders.checkpoints import hub_folder, load_model, model_config, read_weights
+from commonspace.encoders.encoder import Encoder, describe
+from commonspace.encoders.huggingface import tokens_input
 from commonspace.errors import DataError, FileFormatError
-from commonspace.extras import optional
 from commonspace.networks.backbones.pretrained import TEXT_POOLINGS, PretrainedTexts
 
 __all__ = ["sentence_encoder"]
@@ -26,15 +25,16 @@ def sentence_encoder(source: str) -> Encoder:
     """Return a model of sentence-transformers as an encoder.
 
     Args:
-        source: its folder, or its name on the hub; without an owner, that is sentence-transformers.
+        source: its folder, or its name on the hub; the default owner is sentence-transformers.
 
     Raises:
-        DataError: the model is not on this machine and cannot be downloaded, or has a part that is
-            not read here.
-        FileFormatError: its files are damaged.
-        MissingExtraError: transformers is not installed.
+        DataError: If the model is not on this machine and cannot be downloaded, or has a part that
+            is not supported.
+        FileFormatError: If its files are damaged.
+        MissingExtraError: If transformers is not installed.
     """
-    folder = _folder(source)
+    local = Path(source).is_dir() or "/" in source
+    folder = hub_folder(source if local else f"sentence-transformers/{source}")
     parts = _json(folder / "modules.json")
     kinds = [str(part["type"]).rpartition(".")[2] for part in parts]
     places = [folder / part["path"] for part in parts]
@@ -42,7 +42,7 @@ def sentence_encoder(source: str) -> Encoder:
     unit_length = kinds[-1] == "Normalize"
     if kinds != ["Transformer", "Pooling", *["Dense"] * len(dense), *["Normalize"] * unit_length]:
         raise DataError(
-            f"the model {source} has parts that are not read here",
+            f"the model {source} has parts that are not supported",
             expected="Transformer, Pooling, any number of Dense, perhaps Normalize",
             found=", ".join(kinds),
             advice="choose another model, or make the features with sentence-transformers and give"
@@ -65,7 +65,7 @@ def sentence_encoder(source: str) -> Encoder:
     backbone.model = model
     _fill(backbone.dense, dense)
     name = folder.name if Path(source).is_dir() else source
-    return described(
+    return describe(
         input_,
         backbone,
         {"kind": "pretrained_texts", **config},
@@ -74,22 +74,6 @@ def sentence_encoder(source: str) -> Encoder:
         preprocessing=f"its own tokenizer, at most {input_.maximum_length} tokens",
         fitted_on=f"other (as the checkpoint {name} was)",
     )
-
-
-def _folder(source: str) -> Path:
-    """Return the folder of a model, from this machine if it is there, else from the hub."""
-    if Path(source).is_dir():
-        return Path(source)
-    hub = optional("huggingface_hub", "a model by its name")
-    name = source if "/" in source else f"sentence-transformers/{source}"
-    unneeded = ["*.onnx", "*.h5", "*.msgpack", "*.ot", "onnx/*", "openvino/*"]
-    try:
-        return Path(hub.snapshot_download(name, local_files_only=True))
-    except Exception:  # not here: whatever the reason, the hub decides
-        try:
-            return Path(hub.snapshot_download(name, ignore_patterns=unneeded))
-        except Exception as exc:
-            raise unreachable(source, exc) from exc
 
 
 def _json(path: Path, default: Any = None) -> Any:  # noqa: ANN401 - any JSON
@@ -107,21 +91,19 @@ def _json(path: Path, default: Any = None) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _pooling(config: dict[str, Any], source: str) -> str:
-    """Return the one way to pool, from the present or the former way to write it."""
-    older = [key.removeprefix("pooling_mode_") for key, on in config.items() if on is True]
+    """Return the pooling, from the present or the former layout of its config."""
+    flags = [key.removeprefix("pooling_mode_") for key, on in config.items() if on is True]
     names = {"cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max"}
-    modes = config.get("pooling_mode") or [names.get(one, one) for one in older]
-    chosen = (
-        [modes] if isinstance(modes, str) else [one for one in modes if one != "include_prompt"]
-    )
-    if len(chosen) != 1 or chosen[0] not in TEXT_POOLINGS:
+    modes = config.get("pooling_mode") or [names.get(flag, flag) for flag in flags]
+    modes = [modes] if isinstance(modes, str) else [m for m in modes if m != "include_prompt"]
+    if len(modes) != 1 or modes[0] not in TEXT_POOLINGS:
         raise DataError(
-            f"the model {source} pools in a way that is not known here",
+            f"the pooling of the model {source} is not supported",
             expected="one of mean, max, cls, lasttoken",
-            found=", ".join(chosen) or "none",
+            found=", ".join(modes) or "none",
             advice="choose another model",
         )
-    return str(chosen[0])
+    return str(modes[0])
 
 
 def _layer(place: Path) -> tuple[int, int, bool, str]:
@@ -129,7 +111,7 @@ def _layer(place: Path) -> tuple[int, int, bool, str]:
     library, _, activation = str(config["activation_function"]).rpartition(".")
     if not library.startswith("torch.nn") or config.get("use_residual"):
         raise DataError(
-            f"the layer {place} is not a plain one",
+            f"the layer {place} is not supported",
             expected="a linear layer and an activation of torch.nn",
             found=str(config),
             advice="choose another model",
@@ -152,5 +134,5 @@ def _fill(layers: nn.Sequential, places: list[Path]) -> None:
                 f"{path} does not fit its config.json",
                 expected="linear.weight and linear.bias of the sizes that it names",
                 found=str(exc).splitlines()[-1].strip(),
-                advice="fetch the model again",
+                advice="download the model again",
             ) from exc

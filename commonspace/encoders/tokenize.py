@@ -1,8 +1,7 @@
-"""A text to its words, by the script that it is written in.
+"""Tokenization of a text into words, by script.
 
 Letters and digits in a row are one word, lower-cased and in Unicode's NFKC form. Chinese is written
-without spaces: there each character is a word, or a dictionary finds the words. This module knows
-nothing of vocabularies or of what words mean.
+without spaces: each character is a word, or a dictionary divides runs of characters into words.
 """
 
 import re
@@ -13,44 +12,44 @@ from typing import Any, Literal
 from commonspace.errors import SettingError
 from commonspace.extras import optional
 
-__all__ = ["HAN", "Han", "check_han", "holds_han", "tokenise"]
+__all__ = ["HAN", "Han", "check_han", "holds_han", "tokenize"]
 
 Han = Literal["characters", "words"]
 
 HAN: tuple[Han, ...] = ("characters", "words")
-"""Each Han character is a word, or jieba's dictionary divides runs of them into words."""
+"""Each Han character is a word, or the dictionary of jieba divides runs of them into words."""
 
 
-def tokenise(text: str, han: Han = "characters") -> list[str]:
-    """Cut a text into words.
+def tokenize(text: str, han: Han = "characters") -> list[str]:
+    """Divide a text into words.
 
     Args:
         text: in any script and any Unicode form.
-        han: how runs of Han characters are cut, one of ``HAN``.
+        han: how runs of Han characters are divided, one of ``HAN``.
 
     Returns:
-        The words in order, lower-cased; punctuation, symbols and emoji are dropped. An apostrophe
+        The words in order, lower-cased, without punctuation, symbols and emoji. An apostrophe
         between two letters stays, so that "don't" is one word.
 
     Raises:
-        MissingExtraError: ``han`` is "words", the text holds Han characters, and jieba is not
-            installed.
+        MissingExtraError: If ``han`` is "words", the text contains Han characters, and jieba is
+            not installed.
 
     Example:
-        >>> tokenise("The Dog's 2 toys: 红色 T恤!")
+        >>> tokenize("The Dog's 2 toys: 红色 T恤!")
         ['the', "dog's", '2', 'toys', '红', '色', 't', '恤']
-        >>> tokenise("The Dog's 2 toys: 红色 T恤!", "words")
+        >>> tokenize("The Dog's 2 toys: 红色 T恤!", "words")
         ['the', "dog's", '2', 'toys', '红色', 't', '恤']
     """
     plain = unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'")
     words = _pattern(check_han(han)).findall(plain)
     if han == "characters":
         return words
-    return [part for word in words for part in (_divided(word) if _is_han(word) else [word])]
+    return [part for word in words for part in (_divide(word) if _is_han(word) else [word])]
 
 
 def holds_han(text: str) -> bool:
-    """Tell whether a text holds Han characters.
+    """Return whether a text contains Han characters.
 
     Example:
         >>> holds_han("T恤"), holds_han("shirt")
@@ -60,10 +59,10 @@ def holds_han(text: str) -> bool:
 
 
 def check_han(han: Han) -> Han:
-    """Return it, or refuse a value that is none of ``HAN``."""
+    """Return ``han``, or raise a SettingError if it is not one of ``HAN``."""
     if han not in HAN:
         raise SettingError(
-            "the way to cut Chinese is unknown",
+            f"unknown division of Chinese: {han!r}",
             expected=" or ".join(map(repr, HAN)),
             found=repr(han),
             advice="'characters' needs no further package",
@@ -75,15 +74,15 @@ def _is_han(word: str) -> bool:
     return _han().match(word) is not None
 
 
-def _divided(run: str) -> list[str]:
+def _divide(run: str) -> list[str]:
     words: list[str] = _jieba().lcut(run)
     return words
 
 
 @cache
 def _jieba() -> Any:  # noqa: ANN401 - jieba has no types
-    tokenizer = optional("jieba", "cutting Chinese into words").Tokenizer()
-    # Its own way to begin would leave a cache file in the system's folder for temporary files.
+    tokenizer = optional("jieba", "dividing Chinese into words").Tokenizer()
+    # jieba's own initialization would write a cache file to the folder for temporary files.
     tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
     tokenizer.initialized = True
     return tokenizer

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from commonspace.data import Images, Texts
 from commonspace.datasets import load_dataset
 from commonspace.encoders import Encoder, input_from_config
-from commonspace.encoders.pretrained import image_encoder, text_encoder
-from commonspace.encoders.sentence_models import sentence_encoder
+from commonspace.encoders.huggingface import image_encoder, text_encoder
+from commonspace.encoders.sentence_transformers import sentence_encoder
 from commonspace.errors import DataError, FileFormatError, MissingExtraError
 from commonspace.networks.backbones import backbone_from_config
 
@@ -150,7 +150,7 @@ def test_dense_layers_of_sentence_models_are_read(
 def test_damaged_and_other_folders_are_refused(minilm_folder: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match="holds no model"):
+    with pytest.raises(DataError, match="does not contain a model"):
         image_encoder(str(empty))
     with pytest.raises(FileFormatError, match=r"modules\.json"):
         sentence_encoder(str(empty))

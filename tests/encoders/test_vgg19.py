@@ -1,4 +1,4 @@
-"""VGG-19 from a checkpoint file, from a download, and what is no such file."""
+"""VGG-19 from a checkpoint file and from a download, and files that are refused."""
 
 import pickle
 import threading
@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import save_file
 
 from commonspace.encoders import vgg19 as module
-from commonspace.encoders.download import fetch
 from commonspace.encoders.vgg19 import vgg19_encoder
 from commonspace.errors import DataError, FileFormatError
 from commonspace.networks.backbones.vgg19 import VGG19
@@ -104,19 +103,15 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
 
 
 @contextmanager
-def serving(content: bytes, *, cut_at: int | None = None) -> Iterator[tuple[str, list[str]]]:
-    """Serve one file on this machine; the first answer may break off."""
-    asked: list[str] = []
+def serving(content: bytes, *, truncate: bool = False) -> Iterator[str]:
+    """Serve one file on this machine; the answer may break off."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            begin = int((self.headers["Range"] or "bytes=0-")[6:-1])
-            asked.append(self.headers["Range"] or "")
-            self.send_response(206 if begin else 200)
-            self.send_header("Content-Length", str(len(content) - begin))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            stop = cut_at if cut_at is not None and len(asked) == 1 else None
-            self.wfile.write(content[begin:stop])
+            self.wfile.write(content[: len(content) // 2 if truncate else None])
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -125,62 +120,52 @@ def serving(content: bytes, *, cut_at: int | None = None) -> Iterator[tuple[str,
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/file", asked
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def test_a_download_goes_on_where_it_broke_off(tmp_path: Path) -> None:
-    content = np.random.default_rng(1).bytes(300_000)
-    target = tmp_path / "cache" / "file.pth"
-    prefix = sha256(content).hexdigest()[:8]
-    with serving(content, cut_at=100_000) as (url, asked):
-        with pytest.raises(DataError, match=r"file\.pth is needed"):
-            fetch(url, target, prefix)
-        assert not target.exists()
-        there = (tmp_path / "cache" / "file.pth.part").stat().st_size
-        assert fetch(url, target, prefix).read_bytes() == content
-        assert asked == ["", f"bytes={there}-"]
-        fetch(url, target, prefix)
-        assert len(asked) == 2  # what is there is not asked for again
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_a_wrong_hash_leaves_nothing(tmp_path: Path) -> None:
-    refused = pytest.raises(FileFormatError, match="SHA-256 that begins with 0123")
-    with serving(b"something else") as (url, _), refused:
-        fetch(url, tmp_path / "file.pth", "0123")
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_usual_checkpoint_is_downloaded_or_the_place_for_it_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the empty folder of torch's checkpoints."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+@pytest.mark.parametrize("truncate", [False, True])
+def test_a_wrong_or_truncated_download_is_refused_and_removed(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, truncate: bool
+) -> None:
+    content = np.random.default_rng(1).bytes(300_000)
+    prefix = sha256(content).hexdigest()[:8] if truncate else "01234567"
+    with serving(content, truncate=truncate) as url:
+        monkeypatch.setitem(module.VGG19_URLS, False, f"{url}/vgg19-{prefix}.pth")
+        with pytest.raises(FileFormatError, match=f"SHA-256 that starts with {prefix}"):
+            vgg19_encoder()
+    assert list(hub.iterdir()) == []
+
+
+def test_the_checkpoint_is_downloaded_once_or_its_place_named(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.save(checkpoint(), tmp_path / "w.pth")
     content = (tmp_path / "w.pth").read_bytes()
     name = f"vgg19-{sha256(content).hexdigest()[:8]}.pth"
-    with serving(content) as (url, _):
-        there = module._Checkpoint(f"{url}/{name}")
-        monkeypatch.setitem(module.VGG19_FILES, False, there)
+    with serving(content) as url:
+        monkeypatch.setitem(module.VGG19_URLS, False, f"{url}/{name}")
         encoder = vgg19_encoder()
     assert encoder.provenance["fitted_on"] == "other (ImageNet-1k)"
-    assert (tmp_path / "torch" / "hub" / "checkpoints" / name).exists()
-    gone = module._Checkpoint(f"{url}/vgg19_bn-00000000.pth")  # nobody answers any more
-    monkeypatch.setitem(module.VGG19_FILES, True, gone)
+    assert (hub / name).read_bytes() == content
+    assert vgg19_encoder().provenance == encoder.provenance  # the server is gone
+    monkeypatch.setitem(module.VGG19_URLS, True, f"{url}/vgg19_bn-00000000.pth")
     with pytest.raises(DataError) as caught:
         vgg19_encoder(batch_norm=True)
-    assert str(tmp_path / "torch" / "hub" / "checkpoints" / "vgg19_bn-00000000.pth") in str(
-        caught.value
-    )
-    assert "fetch it on a machine with access" in caught.value.advice
+    assert str(hub / "vgg19_bn-00000000.pth") in str(caught.value)
+    assert "download them on a machine with access" in caught.value.advice
 
 
-def test_the_usual_checkpoints_are_those_of_the_published_hashes() -> None:
-    found = {form: (one.file_name, one.sha256_prefix) for form, one in module.VGG19_FILES.items()}
-    assert found == {
-        False: ("vgg19-dcbb9e9d.pth", "dcbb9e9d"),
-        True: ("vgg19_bn-c79401a0.pth", "c79401a0"),
-    }
+def test_the_urls_have_the_published_hashes() -> None:
+    names = {form: url.rpartition("/")[2] for form, url in module.VGG19_URLS.items()}
+    assert names == {False: "vgg19-dcbb9e9d.pth", True: "vgg19_bn-c79401a0.pth"}

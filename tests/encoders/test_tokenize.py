@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from commonspace.encoders import Words, input_from_config, tokenise
-from commonspace.encoders.each_text import EachText
-from commonspace.encoders.tokenise import holds_han
+from commonspace.encoders import Words, input_from_config, tokenize
+from commonspace.encoders.inputs import EachText
+from commonspace.encoders.tokenize import holds_han
 from commonspace.errors import SettingError
 
 
@@ -13,15 +13,15 @@ def test_scripts_are_cut_each_in_its_own_way() -> None:
     text = "Red T恤, 红色棉质上衣! Привет мир 2026"
     shared = ["red", "t"]
     rest = ["привет", "мир", "2026"]
-    assert tokenise(text) == [*shared, "恤", *"红色棉质上衣", *rest]
-    assert tokenise(text, "words") == [*shared, "恤", "红色", "棉质", "上衣", *rest]
-    assert tokenise("no Han here", "words") == tokenise("no Han here")
+    assert tokenize(text) == [*shared, "恤", *"红色棉质上衣", *rest]
+    assert tokenize(text, "words") == [*shared, "恤", "红色", "棉质", "上衣", *rest]
+    assert tokenize("no Han here", "words") == tokenize("no Han here")
 
 
 def test_empty_and_emoji_texts_have_no_words() -> None:
     for text in ("", "   ", "😀👍🏽🎉", "!?…"):
-        assert tokenise(text) == []
-        assert tokenise(text, "words") == []
+        assert tokenize(text) == []
+        assert tokenize(text, "words") == []
     words = Words(["red"])
     assert words(["😀👍🏽🎉", None, "red"]).tolist() == [[0], [0], [2]]
 

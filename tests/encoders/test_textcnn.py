@@ -8,9 +8,9 @@ import torch
 
 from commonspace.data import Dataset, Texts
 from commonspace.encoders import Source, encoder_from_spec
-from commonspace.encoders.sentences import learn_vectors, sentence_cnn, words_of
+from commonspace.encoders.textcnn import learn_vectors, text_cnn
+from commonspace.encoders.texts import PADDING, UNKNOWN, Words
 from commonspace.encoders.word2vec import WordVectors
-from commonspace.encoders.words import PADDING, UNKNOWN, Words
 from commonspace.errors import DataError
 
 COLOURS = ("red", "green", "blue")
@@ -43,7 +43,7 @@ def source(data: Dataset, **options: object) -> Source:
 def test_the_table_holds_the_given_vectors() -> None:
     words = Words(["red", "kite", "boat"])
     given = WordVectors(("boat", "sea", "red"), np.arange(12, dtype=np.float32).reshape(3, 4))
-    backbone, config = sentence_cnn(words, given, seed=0, size=7)
+    backbone, config = text_cnn(words, given, seed=0, size=7)
     table = backbone.words.weight.detach()
     assert config == {"kind": "text_cnn", "vocabulary": 5, "size": 7, "word_size": 4}
     assert table[PADDING].tolist() == [0, 0, 0, 0]
@@ -51,15 +51,15 @@ def test_the_table_holds_the_given_vectors() -> None:
     assert table[4].tolist() == [0, 1, 2, 3]  # boat
     for row in (UNKNOWN, 3):  # unknown words, and "kite", which the vectors lack
         assert 0 < table[row].abs().max() <= 0.25
-    again, _ = sentence_cnn(words, given, seed=0, size=7)
-    other, _ = sentence_cnn(words, given, seed=1, size=7)
+    again, _ = text_cnn(words, given, seed=0, size=7)
+    other, _ = text_cnn(words, given, seed=1, size=7)
     assert torch.equal(again.words.weight, backbone.words.weight)
     assert not torch.equal(other.words.weight[3], backbone.words.weight[3])
 
 
 def test_vectors_are_learnt_the_same_each_time_and_know_who_stands_with_whom() -> None:
     texts = Texts([("red warm fire",), ("cold blue ice",)] * 150)
-    words = words_of(texts)
+    words = Words.fit(texts)
     found = learn_vectors(texts, words, seed=3, size=16)
     again = learn_vectors(texts, words, seed=3, size=16)
     assert found.words == again.words
@@ -103,20 +103,20 @@ def test_untrained_where_it_is_trained_along() -> None:
     data = coloured()
     encoder = encoder_from_spec("textcnn", source(data, train_now=False))
     trained = encoder_from_spec("textcnn", source(data))
-    assert encoder.provenance["trained"] == "to be trained along"
+    assert encoder.provenance["trained"] == "to be trained with the space"
     assert encoder.provenance["weights_sha256"] != trained.provenance["weights_sha256"]
 
 
 def test_the_mean_of_several_texts_is_the_mean_of_their_features() -> None:
     data = coloured()
-    encoder = encoder_from_spec("textcnn", source(data, several="mean"))
+    encoder = encoder_from_spec("textcnn", source(data, multi_caption="mean"))
     one, two, both = encoder(["red wall", "kite", ("red wall", "kite")])
     torch.testing.assert_close(both, (one + two) / 2)
     assert encoder.provenance["multi_caption"] == "mean"
 
 
 def test_nothing_to_learn_from() -> None:
-    with pytest.raises(DataError, match="cannot train a sentence CNN"):
+    with pytest.raises(DataError, match="no labeled texts"):
         encoder_from_spec("textcnn", source(coloured(labelled=False)))
     silent = replace(coloured(), columns={"text": Texts([("😀",)] * 90)})
     with pytest.raises(DataError, match="no words"):

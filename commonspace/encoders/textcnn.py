@@ -1,12 +1,13 @@
-"""The text encoder of the paper: word vectors, then Kim's sentence CNN, fitted on train alone.
+"""The text encoder of the DSCMR paper: word vectors and the sentence CNN of Kim (2014).
 
-Word vectors come from a file (word2vec), are learnt on the training texts (gensim), or begin at
-random. The CNN is trained with a softmax classifier over the classes, which is then taken off; the
-epoch is chosen by the loss on the validation part. It never sees the test part.
+Word vectors come from a file (word2vec), or are learned on the training texts (gensim). The CNN is
+trained with a softmax classifier, which is then dropped; the epoch is chosen by the loss on the
+validation split.
 """
 
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,27 +18,28 @@ from torch.nn.functional import cross_entropy
 
 from commonspace.data.columns import Texts
 from commonspace.data.dataset import Dataset
-from commonspace.encoders.tokenise import holds_han
-from commonspace.encoders.word2vec import WordVectors
-from commonspace.encoders.words import UNKNOWN, Words, texts_of
+from commonspace.encoders.encoder import Encoder, describe
+from commonspace.encoders.texts import UNKNOWN, Words, join_texts
+from commonspace.encoders.tokenize import holds_han
+from commonspace.encoders.word2vec import WordVectors, read_word2vec
 from commonspace.errors import DataError
 from commonspace.extras import optional
 from commonspace.networks.backbones.text_cnn import TextCNN
 
-__all__ = ["SentenceTraining", "fit_sentence_cnn", "learn_vectors", "sentence_cnn", "words_of"]
+__all__ = ["TextCNNTraining", "fit_text_cnn", "learn_vectors", "text_cnn", "text_cnn_encoder"]
 
 WORD_SIZE = 300
 UNSEEN_SPREAD = 0.25
-"""Words of the training texts that the vectors lack begin uniform in ±0.25, as in Kim's code."""
+"""Vectors of words that the file lacks are drawn uniformly from ±0.25, as in Kim's code."""
 
 
 @dataclass(frozen=True)
-class SentenceTraining:
-    """How the sentence CNN is trained.
+class TextCNNTraining:
+    """Settings of the training of the sentence CNN.
 
     Args:
-        epochs: at most.
-        patience: epochs without a lower validation loss after which to stop.
+        epochs: maximum number.
+        patience: epochs without a lower validation loss after which the training stops.
         batch_size: texts in a step.
         learning_rate: of Adam.
         seed: of the initial weights, the batches and the dropout.
@@ -50,15 +52,62 @@ class SentenceTraining:
     seed: int = 0
 
 
-def words_of(train: Texts, maximum_length: int = 200) -> Words:
-    """Return the vocabulary of training texts; Chinese among them is cut by jieba's dictionary.
+def text_cnn_encoder(
+    train: Dataset,
+    validation: Dataset,
+    modality: str,
+    *,
+    file: str | None = None,
+    seed: int = 0,
+    train_now: bool = True,
+) -> Encoder:
+    """Return the sentence CNN with its word vectors as an encoder.
+
+    Args:
+        train: labeled samples; their texts give the vocabulary.
+        validation: labeled samples on which the epoch is chosen.
+        modality: the column of texts.
+        file: word vectors in the word2vec format; None: learned on the training texts.
+        seed: of word vectors, initial weights, batches and dropout.
+        train_now: whether the CNN is trained by a classifier; False leaves that to the training of
+            a larger network.
 
     Raises:
-        DataError: the texts hold no words.
-        MissingExtraError: they hold Chinese, and jieba is not installed.
+        DataError: If the texts have no words or labels, or the file cannot be used.
+        MissingExtraError: If gensim or, for Chinese, jieba is not installed.
     """
-    chinese = any(holds_han(text) for text in texts_of(train))
-    return Words.fit(train, maximum_length=maximum_length, han="words" if chinese else "characters")
+    column = train.columns[modality]
+    assert isinstance(column, Texts)
+    chinese = any(map(holds_han, join_texts(column)))
+    words = Words.fit(column, han="words" if chinese else "characters")
+    if file is None:
+        vectors = learn_vectors(column, words, seed)
+        name = "vectors learned on train"
+    else:
+        vectors = read_word2vec(file, words.vocabulary)
+        known = f"{len(vectors.words)} of {len(words.vocabulary)} words"
+        name = f"{Path(file).name} ({known})"
+    backbone, config = text_cnn(words, vectors, seed)
+    how = "to be trained with the space"
+    if train_now:
+        settings = TextCNNTraining(seed=seed)
+        best = fit_text_cnn(backbone, words, train, validation, modality, settings)
+        how = (
+            f"by a softmax classifier, epoch {best['epoch']:.0f} by validation loss"
+            f" (accuracy {best['validation_accuracy']:.3f})"
+        )
+    return describe(
+        words,
+        backbone,
+        config,
+        spec="textcnn" if file is None else "word2vec",
+        name=f"sentence CNN over {name}",
+        preprocessing="words in lower case"
+        + (", Chinese by jieba" if chinese else "")
+        + f", at most {words.maximum_length}",
+        fitted_on="train" if train_now or file is None else "other (word vectors)",
+        more={"trained": how} | ({"vectors_sha256": vectors.sha256} if vectors.sha256 else {}),
+    )
 
 
 def learn_vectors(train: Texts, words: Words, seed: int, size: int = WORD_SIZE) -> WordVectors:
@@ -66,12 +115,12 @@ def learn_vectors(train: Texts, words: Words, seed: int, size: int = WORD_SIZE) 
 
     Args:
         train: the texts of the training part.
-        words: the vocabulary and the way to cut.
-        seed: the result is the same each time.
+        words: the vocabulary and the tokenization.
+        seed: of the training; equal seeds give equal vectors.
         size: the length of a vector.
 
     Raises:
-        MissingExtraError: gensim is not installed.
+        MissingExtraError: If gensim is not installed.
     """
     gensim = optional("gensim.models", "learning word vectors")
     sentences = [words.words(text) for texts in train.items for text in texts]
@@ -83,22 +132,22 @@ def learn_vectors(train: Texts, words: Words, seed: int, size: int = WORD_SIZE) 
         sg=1,
         epochs=20,
         seed=seed,
-        workers=1,  # several would make the result depend on chance
+        workers=1,  # with several the result is random
     )
     return WordVectors(tuple(model.wv.index_to_key), np.array(model.wv.vectors, np.float32))
 
 
-def sentence_cnn(
+def text_cnn(
     words: Words, vectors: WordVectors | None, seed: int, size: int = 300
 ) -> tuple[TextCNN, dict[str, Any]]:
     """Return the sentence CNN with its word vectors, untrained, and its description.
 
-    Padding has the zero vector. Words that the vectors lack, and the one number of all words
-    outside the vocabulary, begin uniform in ±0.25.
+    Padding has the zero vector. Words without a vector, and the number of all words outside the
+    vocabulary, are drawn uniformly from ±0.25.
 
     Args:
         words: the vocabulary.
-        vectors: those of some of its words; None: all begin at random.
+        vectors: those of some of its words; None: all are drawn.
         seed: of the initial weights.
         size: the length of a feature vector.
     """
@@ -118,32 +167,32 @@ def sentence_cnn(
     return backbone, {"kind": "text_cnn", **config}
 
 
-def fit_sentence_cnn(
+def fit_text_cnn(
     backbone: TextCNN,
     words: Words,
     train: Dataset,
     validation: Dataset,
     modality: str,
-    settings: SentenceTraining,
+    settings: TextCNNTraining,
 ) -> dict[str, float]:
     """Train the sentence CNN in place, with a softmax classifier that is dropped afterwards.
 
     Args:
-        backbone: fresh, with its word vectors, which are trained along.
+        backbone: untrained, with its word vectors, which are trained too.
         words: turns texts into its input.
-        train: labelled samples; a sample with several classes counts for each in equal parts.
-        validation: labelled samples on which the epoch is chosen.
-        modality: the name of the column of texts.
-        settings: how to train.
+        train: labeled samples; a sample with several classes counts for each in equal parts.
+        validation: labeled samples on which the epoch is chosen.
+        modality: the column of texts.
+        settings: of the training.
 
     Returns:
-        "epoch", the chosen one, and "validation_loss" and "validation_accuracy" there.
+        The chosen "epoch", and its "validation_loss" and "validation_accuracy".
 
     Raises:
-        DataError: a part has no labelled text.
+        DataError: If a split has no labeled text.
     """
-    tokens, targets = _labelled(words, train, modality)
-    held_tokens, held_targets = _labelled(words, validation, modality)
+    tokens, targets = _labeled(words, train, modality)
+    validation_tokens, validation_targets = _labeled(words, validation, modality)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = nn.Linear(backbone.size, targets.shape[1])
@@ -157,7 +206,7 @@ def fit_sentence_cnn(
                 optimizer.zero_grad()
                 cross_entropy(head(backbone(tokens[rows]).relu()), targets[rows]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-            loss, accuracy = _held_out(backbone, head, held_tokens, held_targets)
+            loss, accuracy = _held_out(backbone, head, validation_tokens, validation_targets)
             if loss < best["validation_loss"]:
                 best = {
                     "epoch": float(epoch),
@@ -182,15 +231,15 @@ def _held_out(
     return float(cross_entropy(scores, targets)), float(right.float().mean())
 
 
-def _labelled(words: Words, part: Dataset, modality: str) -> tuple[Tensor, Tensor]:
+def _labeled(words: Words, part: Dataset, modality: str) -> tuple[Tensor, Tensor]:
     column = part.columns[modality]
     rows = np.flatnonzero(column.present & part.labels.any(axis=1))
     if not len(rows) or not isinstance(column, Texts):
         raise DataError(
-            f"{modality!r} of {part.name!r} cannot train a sentence CNN",
+            f"{modality!r} of {part.name!r} has no labeled texts to train a sentence CNN on",
             expected="texts with labels",
             found=f"{column!r}, {len(rows)} of {len(part)} samples with text and label",
-            advice="give labels, or choose a text encoder that is trained already",
+            advice="give labels, or choose a pretrained text encoder",
         )
     labels: NDArray[np.bool_] = part.labels[rows]
     targets = torch.from_numpy(labels).float()

@@ -1,0 +1,138 @@
+"""User-defined torch modules as image backbones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from commonspace.errors import DataError, SpaceError
+from commonspace.networks.backbones.base import PretrainedBackbone, mean_of_views, standardize
+
+__all__ = ["TorchModuleBackbone", "use_modules"]
+
+_MODULES: ContextVar[Mapping[str, type[nn.Module]]] = ContextVar("modules", default={})  # noqa: B039
+
+
+@contextmanager
+def use_modules(modules: Mapping[str, type[nn.Module]]) -> Iterator[None]:
+    """Provide the classes of user-defined modules for the models that are loaded in the block.
+
+    A saved model names the class of its encoder and never runs its file, so the caller passes it.
+
+    Args:
+        modules: "FILE.py:Class", without the folder of the file, -> the class.
+
+    Example:
+        >>> with use_modules({"mine.py:Net": nn.Flatten}):
+        ...     backbone = TorchModuleBackbone("mine.py:Net", 3, (0, 0, 0), (1, 1, 1))
+        >>> backbone(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8))
+        tensor([[1., 1., 1.]])
+    """
+    token = _MODULES.set({**_MODULES.get(), **modules})
+    try:
+        yield
+    finally:
+        _MODULES.reset(token)
+
+
+class TorchModuleBackbone(PretrainedBackbone):
+    """An image network of the user's own: a class of torch modules that needs no arguments.
+
+    The module maps (n, 3, side, side) standardized floats to (n, size) features, or to a feature
+    map (n, size, h, w), whose mean is taken. "mean+max" appends the maximum over positions of that
+    map, or of the last map that a direct child of the module returns.
+
+    Args:
+        module: "FILE.py:Class"; the class comes from ``use_modules``.
+        size: Length of a feature vector.
+        mean: Mean of each channel in [0, 1].
+        std: Standard deviation of each channel.
+        pooling: "mean" or "mean+max".
+        views: 1, or 2 to average the features of an image and its mirror image.
+
+    Raises:
+        SpaceError: If ``use_modules`` does not provide the class.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        pooling: str = "mean",
+        views: int = 1,
+    ) -> None:
+        super().__init__()
+        build = _MODULES.get().get(module)
+        if build is None:
+            raise SpaceError(
+                f"the model needs the class {module}, which its file names but never runs",
+                expected=f"the class of the encoder: --image {module} with the path of the file,"
+                " or encoders={...} in Python",
+                found=", ".join(_MODULES.get()) or "none",
+                advice="name the file and class that the model was trained with",
+            )
+        self.size = size
+        with torch.device("cpu"):  # a constructor may load weights, which the meta device drops
+            self.model = build()
+        self._mean, self._std = mean, std
+        self._pooling, self._views = pooling, views
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features.
+
+        Args:
+            images: (n, 3, side, side) uint8 RGB in 0..255.
+
+        Returns:
+            (n, size) float32, or the lower precision under autocast.
+
+        Raises:
+            DataError: If the output of the module is neither features nor a feature map.
+        """
+        return mean_of_views(self._embed, standardize(images, self._mean, self._std), self._views)
+
+    def top(self) -> Sequence[nn.Module]:
+        """Return the last direct child of the module."""
+        children = list(self.model.children())
+        last = children[-1] if children else self.model
+        return (last[-1],) if isinstance(last, nn.Sequential) and len(last) else (last,)
+
+    def _embed(self, images: Tensor) -> Tensor:
+        maps: list[Tensor] = []
+
+        def note(_: nn.Module, inputs: object, output: Any) -> None:  # noqa: ANN401
+            if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] > 1:
+                maps.append(output)
+
+        children = self.model.children() if self._pooling == "mean+max" else ()
+        hooks = [child.register_forward_hook(note) for child in children]
+        try:
+            output = self.model(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if not isinstance(output, Tensor) or output.ndim not in (2, 4):
+            raise _wrong_output(output)
+        if output.ndim == 4:
+            maps.append(output)
+            output = output.mean(dim=(2, 3))
+        if self._pooling == "mean":
+            return output
+        if not maps:
+            raise _wrong_output(output)
+        return torch.cat([output, maps[-1].amax(dim=(2, 3))], dim=1)
+
+
+def _wrong_output(output: object) -> DataError:
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    return DataError(
+        "the output of the module is not supported",
+        expected="features (n, d), or a feature map (n, d, h, w); for mean+max a feature map",
+        found=str(shape),
+        advice="return one of them from forward",
+    )
