@@ -36,10 +36,10 @@ format: setup-dev ## format the code and apply the linter's fixes
 	$(BIN)/ruff check --fix .
 
 docs: setup-dev  ## build the documentation site in site/ (strict: no warning, no dead link)
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 serve-docs: setup-dev ## show the documentation site while writing
-	$(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 package: setup-dev ## build and check the wheel and the source archive in dist/
 	rm -rf dist

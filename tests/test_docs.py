@@ -67,3 +67,16 @@ def test_decisions_are_dated_and_listed() -> None:
 
 def _modules() -> set[str]:
     return {module.name for module in pkgutil.iter_modules(commonspace.__path__)}
+
+
+def test_the_architecture_page_lists_every_package() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    listed = set(re.findall(r"(?m)^      (\w+)(?:/|\.py) ", text)) - {"__init__"}
+    assert _modules() - {"__main__"} == listed
+
+
+def test_the_commands_page_lists_every_command() -> None:
+    from commonspace.cli.main import COMMANDS
+
+    text = (ROOT / "docs/commands.md").read_text("utf-8")
+    assert re.findall(r"(?m)^\| `commonspace (\w+)", text) == list(COMMANDS)
