@@ -1,11 +1,9 @@
-"""What a space asks of its network, and how the network is run over many items.
-
-It knows nothing of how a space came about, or where it is kept.
-"""
+"""Batched embedding of items by a network, and query vectors with an instance weight."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Any, Protocol, runtime_checkable
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,57 +12,19 @@ from torch import Tensor, nn
 
 from commonspace.data.columns import Images, Texts
 from commonspace.encoders import Input
-from commonspace.errors import DataError, SettingError
+from commonspace.errors import DataError, SettingError, SpaceError
 from commonspace.machine import reuse_memory
 
-__all__ = ["EmbeddingNetwork", "InstanceWeightedNetwork", "embed_items", "weigh_queries"]
+__all__ = ["embed_items", "weight_queries"]
 
-PORTION = 512
+CHUNK = 512
 """Raw items that are turned into network input at a time."""
 
 LARGE = 64
-"""Raw items from which on it pays to keep freed memory between batches."""
+"""Number of raw items from which freed memory is kept between batches."""
 
 BATCH_NUMBERS = 2**23
-"""Numbers that the network reads at a time: for large pictures that limits the batch."""
-
-
-class EmbeddingNetwork(Protocol):
-    """What a space expects of the module that it holds (which is an ``nn.Module`` besides)."""
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The modalities that it can embed."""
-
-    @property
-    def dimension(self) -> int:
-        """d, the length of its vectors."""
-
-    def embed(self, modality: str, inputs: Tensor) -> Tensor:
-        """Return (n, d) float32 vectors whose inner product is the score."""
-
-    def to_config(self) -> dict[str, Any]:
-        """Return a description, fit for JSON."""
-
-
-@runtime_checkable
-class InstanceWeightedNetwork(Protocol):
-    """What a network has besides whose vectors may hold several blocks, weighed by the query."""
-
-    @property
-    def has_instance_block(self) -> bool:
-        """Whether they do."""
-
-    def as_queries(self, vectors: Tensor, instance_weight: float) -> Tensor:
-        """Return vectors whose inner product with those of items is the score at that instance_weight.
-
-        Args:
-            vectors: (n, d) float32, as it embeds, in the memory of the CPU.
-            instance_weight: from 0, "the same kind", to 1, "this very thing".
-
-        Returns:
-            (n, d) float32.
-        """
+"""Numbers that the network reads at a time, which limits batches of large images."""
 
 
 def embed_items(
@@ -74,89 +34,99 @@ def embed_items(
     items: Any,  # noqa: ANN401 - what the modality reads
     batch_size: int,
 ) -> NDArray[np.float32]:
-    """Return the vectors of items, a batch at a time.
+    """Return the embeddings of items, computed in batches.
 
     Args:
-        network: an ``EmbeddingNetwork``, in evaluation mode.
-        modality: one that it knows.
-        input_: turns its items into network input.
-        items: a column, features, or a list of raw items.
-        batch_size: items that the network sees at a time, at most.
+        network: A ``Network`` in evaluation mode.
+        modality: One of its modalities.
+        input_: Turns the items into network input.
+        items: A column, features, or a list of raw items.
+        batch_size: Maximum number of items in a batch.
 
     Returns:
         (n, d) float32.
 
     Raises:
-        DataError: the items are of another kind or size than the input reads.
+        DataError: If the items are of another kind or size than the input reads.
+        SpaceError: If the network returns anything but (n, d) embeddings.
     """
-    device = next(network.parameters()).device
-    parts = [np.empty((0, int(network.dimension)), dtype=np.float32)]  # type: ignore[arg-type]
+    dimension = int(network.dimension)  # type: ignore[arg-type]
+    tensor = next(chain(network.parameters(), network.buffers()), None)
+    device = torch.device("cpu") if tensor is None else tensor.device
+    parts = [np.empty((0, dimension), dtype=np.float32)]
     large = isinstance(items, Images | Texts | list | tuple) and len(items) >= LARGE
     with torch.inference_mode(), reuse_memory() if large else nullcontext():
-        for some in _portions(items):  # raw items take little room, network input much
-            prepared = input_(some)
-            for batch in torch.split(prepared, min(batch_size, _most(prepared))):
+        for chunk in _chunks(items):  # raw items need little memory, network input much
+            prepared = input_(chunk)
+            for batch in torch.split(prepared, min(batch_size, _largest_batch(prepared))):
                 vectors: Tensor = network.embed(modality, batch.to(device))  # type: ignore[operator]
-                parts.append(vectors.cpu().numpy())
+                if vectors.shape != (len(batch), dimension):
+                    raise SpaceError(
+                        f"{type(network).__name__}.embed returned embeddings of a wrong shape",
+                        expected=f"({len(batch)}, {dimension}) for {modality!r}",
+                        found=f"{tuple(vectors.shape)}",
+                        advice="correct embed() or `dimension` of the network",
+                    )
+                parts.append(vectors.float().cpu().numpy())
     return np.concatenate(parts)
 
 
-def weigh_queries(
+def weight_queries(
     network: nn.Module, vectors: ArrayLike, instance_weight: float | None
 ) -> NDArray[np.float32]:
-    """Return the vectors of queries, weighed for a instance_weight.
+    """Return query vectors whose inner product with embeddings is the weighted score.
 
     Args:
-        network: may be a ``InstanceWeightedNetwork``.
-        vectors: (n, d), as it embeds.
-        instance_weight: in [0, 1]; None leaves the vectors as they are.
+        network: A ``Network``, with an instance block unless ``instance_weight`` is None.
+        vectors: (n, d) embeddings of the queries.
+        instance_weight: In [0, 1]: 0 ranks by class, 1 by exact item; None returns the embeddings.
 
     Returns:
         (n, d) float32.
 
     Raises:
-        SettingError: the network knows no instance_weight, or it is not in [0, 1].
-        DataError: the vectors are not of the network's size.
+        SettingError: If the network has no instance block, or the weight is not in [0, 1].
+        DataError: If the vectors do not have d columns.
     """
-    given, size = np.asarray(vectors, dtype=np.float32), network.dimension
-    if given.ndim != 2 or given.shape[1] != size:
+    queries, size = np.asarray(vectors, dtype=np.float32), network.dimension
+    if queries.ndim != 2 or queries.shape[1] != size:
         raise DataError(
-            "these are no vectors of the space",
+            "query embeddings have a wrong shape",
             expected=f"(n, {size}), as embed returns them",
-            found=f"{given.shape}",
-            advice="embed the queries with this space first",
+            found=f"{queries.shape}",
+            advice="embed the queries with this model first",
         )
     if instance_weight is None:
-        return given
-    if not (isinstance(network, InstanceWeightedNetwork) and network.has_instance_block):
+        return queries
+    if not getattr(network, "has_instance_block", False):
         raise SettingError(
-            "the space knows no instance_weight",
-            expected="no instance_weight, or a space that was fitted with an instance block",
+            "`instance_weight` is not supported by this model: it has no instance block",
+            expected="instance_weight=None, or a model with an instance block",
             found=repr(instance_weight),
-            advice="leave it out, or fit the space with a method that has the dial",
+            advice="leave it out, or train with PosteriorMatching on pairs",
         )
     if not 0 <= instance_weight <= 1:
         raise SettingError(
-            "the instance_weight cannot work",
-            expected='from 0, "the same kind", to 1, "this very thing"',
-            found=repr(instance_weight),
-            advice="leave it out to take the method's own",
+            f"`instance_weight` must be in [0, 1], got {instance_weight!r}",
+            expected="from 0 (rank by class) to 1 (rank by exact item)",
+            advice="leave it out for the weight that the model was trained with",
         )
-    weighed: NDArray[np.float32] = network.as_queries(torch.tensor(given), instance_weight).numpy()
-    return weighed
+    weighted: NDArray[np.float32] = network.as_queries(  # type: ignore[operator]
+        torch.tensor(queries), instance_weight
+    ).numpy()
+    return weighted
 
 
-def _portions(items: Any) -> Iterator[Any]:  # noqa: ANN401 - what a modality reads
-    """Divide raw items; features, which are in memory anyway, stay in one piece."""
-    whole = not isinstance(items, Images | Texts | list | tuple) or len(items) <= PORTION
-    if whole:
+def _chunks(items: Any) -> Iterator[Any]:  # noqa: ANN401 - what a modality reads
+    """Divide raw items; features, which are in memory already, stay in one chunk."""
+    if not isinstance(items, Images | Texts | list | tuple) or len(items) <= CHUNK:
         yield items
         return
-    for start in range(0, len(items), PORTION):
-        stop = min(start + PORTION, len(items))
+    for start in range(0, len(items), CHUNK):
+        stop = min(start + CHUNK, len(items))
         column = isinstance(items, Images | Texts)
         yield items.take(np.arange(start, stop)) if column else items[start:stop]
 
 
-def _most(prepared: Tensor) -> int:
+def _largest_batch(prepared: Tensor) -> int:
     return max(1, BATCH_NUMBERS // max(1, prepared[:1].numel()))

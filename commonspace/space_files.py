@@ -1,7 +1,7 @@
-"""The two files of a saved space: ``config.json`` and ``model.safetensors``, whole or refused.
+"""Files of a saved space: ``config.json`` and ``model.safetensors``, with checksums.
 
-The config is written last and names the hash of the weights and its own, so that a folder with a
-config is whole and damage is noticed. Knows nothing of what the config describes.
+The config is written last, with the hash of the weights and its own, so that a folder with a config
+is complete, and damage is detected.
 """
 
 import json
@@ -20,7 +20,7 @@ from commonspace.errors import OutputError, SpaceError
 
 __all__ = ["CONFIG", "WEIGHTS", "fingerprint_of", "read_space_files", "write_space_files"]
 
-_FORMAT = 1
+_FORMAT = 2
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 _KEYS = (
@@ -37,48 +37,48 @@ _KEYS = (
 def write_space_files(
     folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> None:
-    """Write both files into a folder that holds no space yet.
+    """Write both files into a folder without a saved space.
 
     Args:
-        folder: it may hold other files, such as those of the training.
-        config: the description of the space, fit for JSON.
-        weights: name -> contiguous tensor on the CPU.
+        folder: May hold other files, such as those of the training.
+        config: Description of the space as JSON values.
+        weights: Name -> contiguous tensor on the CPU; no two share memory.
 
     Raises:
-        OutputError: the folder holds a space already, or it cannot be written.
+        OutputError: If the folder holds a space already, or cannot be written.
     """
     if (folder / CONFIG).exists():
         raise OutputError(
             f"{folder} holds a space already",
             expected="a folder without one",
             found=CONFIG,
-            advice="choose another place, or move it away first; nothing was changed",
+            advice="choose another folder, or move this one; nothing was changed",
         )
     with replace_file(folder / WEIGHTS, overwrite=True) as draft:
         try:
             save_file(dict(weights), draft)
-        except SafetensorError as exc:  # it hides the OSError of a full disk
+        except SafetensorError as exc:  # hides the OSError of a full disk
             raise OSError(str(exc)) from exc
-    whole = {"format": _FORMAT, **config, "weights_sha256": _sha256(folder / WEIGHTS)}
-    whole["config_sha256"] = _config_sha256(whole)
+    content = {"format": _FORMAT, **config, "weights_sha256": _sha256(folder / WEIGHTS)}
+    content["config_sha256"] = _config_sha256(content)
     with replace_file(folder / CONFIG) as draft:
-        draft.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def fingerprint_of(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256, 64 hex digits, of what a space computes.
+    """Return the SHA-256, 64 hex digits, of a config and weights.
 
     Args:
-        config: what is described of it, fit for JSON. The order of its keys counts, for networks
+        config: Description of a space as JSON values. The order of keys counts, since networks
             number their modalities in that order.
-        weights: name -> tensor, on any device; every bit counts.
+        weights: Name -> tensor, on any device; every bit counts.
     """
-    found = sha256(json.dumps(config).encode())
+    digest = sha256(json.dumps(config).encode())
     for name, tensor in sorted(weights.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)
-        found.update(flat.view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_space_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -88,7 +88,7 @@ def read_space_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         The config, and name -> tensor on the CPU.
 
     Raises:
-        SpaceError: there is no space, or it is damaged or of a newer version.
+        SpaceError: If there is no space, or if it is damaged or of another version.
     """
     config = _read_config(folder)
     return config, _read_weights(folder, str(config["weights_sha256"]))
@@ -103,23 +103,23 @@ def _read_config(folder: Path) -> dict[str, Any]:
         missing = [key for key in _KEYS if key not in config]
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise SpaceError(
-            f"{folder} holds no space",
+            f"{folder} holds no saved space",
             expected=f"a folder with {CONFIG} and {WEIGHTS}",
-            found="a training that has not ended"
+            found="a training run that has not ended"
             if (folder / "checkpoint.safetensors").exists()
-            else _instead(folder),
-            advice="give the folder that was named with --out, or finish it with --resume",
+            else _describe_folder(folder),
+            advice="pass the folder given as --out, or finish the training with --resume",
         ) from exc
     except (ValueError, TypeError, OSError) as exc:
         raise SpaceError(
             f"{path} cannot be read",
-            expected="JSON, as this package writes it",
+            expected="JSON, as written by commonspace",
             found=str(exc),
             advice="restore the file from a copy, or train again",
         ) from exc
     if missing or config["format"] != _FORMAT:
         raise SpaceError(
-            f"{path} is not of a form that this version reads",
+            f"{path} has a format that this version does not read",
             expected=f"format {_FORMAT} with {', '.join(_KEYS)}",
             found=f"format {config.get('format')!r}"
             + (f" without {', '.join(missing)}" if missing else ""),
@@ -128,14 +128,14 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if config["config_sha256"] != _config_sha256(config):
         raise SpaceError(
             f"{path} is damaged or was changed by hand",
-            expected=f"content whose SHA-256 is {str(config['config_sha256'])[:12]}…, as it says",
+            expected=f"content of SHA-256 {str(config['config_sha256'])[:12]}…, as recorded in it",
             found=f"{_config_sha256(config)[:12]}…",
             advice="restore the file from a copy, or train again",
         )
     return config
 
 
-def _instead(folder: Path) -> str:
+def _describe_folder(folder: Path) -> str:
     if not folder.exists():
         return "no such folder"
     return f"no {CONFIG}" if folder.is_dir() else "a file"
@@ -156,7 +156,7 @@ def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
     if weights is None:
         raise SpaceError(
             f"{path} is damaged or belongs to another space",
-            expected=f"SHA-256 {expected_hash[:12]}…, as {CONFIG} says",
+            expected=f"SHA-256 {expected_hash[:12]}…, as recorded in {CONFIG}",
             found=f"{actual[:12]}…",
             advice="restore both files from one copy, or train again",
         )
@@ -164,10 +164,13 @@ def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
 
 
 def _config_sha256(config: Mapping[str, Any]) -> str:
-    """Return the hash of what a config says, however its file is laid out."""
-    said = {key: value for key, value in config.items() if key != "config_sha256"}
-    as_read = json.loads(json.dumps(said))
-    return sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
+    """Return the hash of a config, whatever the white space of its file.
+
+    The order of keys counts, since networks number their modalities in that order.
+    """
+    content = {key: value for key, value in config.items() if key != "config_sha256"}
+    as_read = json.loads(json.dumps(content))
+    return sha256(json.dumps(as_read).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -1,1 +1,36 @@
-"""The networks: backbones turn raw input into features, branches share their last layers."""
+"""Networks of a common space: backbones for raw input, and the layers that share one space."""
+
+from commonspace.networks.backbones import (
+    VGG19,
+    ImageCNN,
+    PretrainedImages,
+    PretrainedTexts,
+    TextCNN,
+    backbone_from_config,
+)
+from commonspace.networks.branches import BranchesConfig, BranchesNetwork
+from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
+from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
+from commonspace.networks.multi_branch import MultiBranchNetwork
+from commonspace.networks.network import Network
+from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
+
+__all__ = [
+    "VGG19",
+    "AffineMap",
+    "BranchesConfig",
+    "BranchesNetwork",
+    "DSCMRConfig",
+    "DSCMRNetwork",
+    "ImageCNN",
+    "LinearConfig",
+    "LinearNetwork",
+    "MultiBranchNetwork",
+    "Network",
+    "PosteriorConfig",
+    "PosteriorNetwork",
+    "PretrainedImages",
+    "PretrainedTexts",
+    "TextCNN",
+    "backbone_from_config",
+]

@@ -1,0 +1,183 @@
+"""Interface of the networks of a common space, and the registry of the built-in ones."""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Protocol, Self
+
+from torch import Tensor, nn
+
+from commonspace.errors import SettingError, SpaceError
+
+__all__ = ["BUILT_IN", "Network", "build_network", "check_network", "describe_network"]
+
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "branches": "commonspace.networks.branches:BranchesNetwork",
+        "dscmr": "commonspace.networks.dscmr:DSCMRNetwork",
+        "linear": "commonspace.networks.linear:LinearNetwork",
+        "posterior": "commonspace.networks.posterior:PosteriorNetwork",
+    }
+)
+"""Kind -> import path; a class is imported when a network of its kind is built."""
+
+CUSTOM = "custom"
+"""Kind of a user-defined network: its class is passed to ``load``, never imported."""
+
+
+class Network(Protocol):
+    """Interface of a network: a ``torch.nn.Module`` that embeds items of several modalities.
+
+    A network with an instance block also has ``has_instance_block``, which is True, and
+    ``as_queries(vectors, instance_weight)``, which returns query vectors of the same shape.
+
+    Example:
+        >>> import torch
+        >>> class Cosine(torch.nn.Module):
+        ...     modalities = ("image", "text")
+        ...     dimension = 3
+        ...     def embed(self, modality, inputs):
+        ...         return torch.nn.functional.normalize(inputs)
+        ...     def to_config(self):
+        ...         return {}
+        ...     @classmethod
+        ...     def from_config(cls, config):
+        ...         return cls()
+        >>> check_network(Cosine())
+    """
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that it embeds."""
+
+    @property
+    def dimension(self) -> int:
+        """d, the embedding dimension."""
+
+    def embed(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return (n, d) float32 embeddings, whose inner product is the score."""
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build the network with fresh weights from what ``to_config`` returned."""
+
+
+def check_network(network: nn.Module) -> None:
+    """Check that a module can embed items.
+
+    Raises:
+        SettingError: If it is not a module with ``modalities``, ``dimension`` and ``embed``, or
+            if only one of ``has_instance_block`` and ``as_queries`` is declared.
+    """
+    missing = [name for name in ("modalities", "dimension", "embed") if not hasattr(network, name)]
+    if not isinstance(network, nn.Module) or missing:
+        raise SettingError(
+            "`network` must follow commonspace.networks.Network",
+            expected="a torch.nn.Module with `modalities`, `dimension` and `embed`",
+            found=f"{type(network).__name__}"
+            + (f" without {', '.join(missing)}" if missing else ""),
+            advice="add what is missing; see help(commonspace.networks.Network)",
+        )
+    declared = hasattr(network, "has_instance_block")
+    if hasattr(network, "as_queries") != declared:
+        raise SettingError(
+            "`network` must declare both `has_instance_block` and `as_queries`, or neither",
+            found=f"{type(network).__name__} with only"
+            f" {'has_instance_block' if declared else 'as_queries'}",
+            advice="an instance block needs both; see help(commonspace.networks.Network)",
+        )
+
+
+def describe_network(network: nn.Module) -> dict[str, Any]:
+    """Return the kind and the config of a network as JSON values, for its file.
+
+    Returns:
+        ``{"kind", "config"}``; for a user-defined network also "class" and "module", its import
+        path.
+
+    Raises:
+        SettingError: If ``to_config`` or ``from_config`` is missing, or if the config is not JSON.
+    """
+    cls = type(network)
+    missing = [name for name in ("to_config", "from_config") if not hasattr(cls, name)]
+    if missing:
+        raise SettingError(
+            f"a network of class {cls.__name__} cannot be saved",
+            expected="methods to_config() -> dict of JSON values and the classmethod"
+            " from_config(config) -> network",
+            found=f"no {' and no '.join(missing)}",
+            advice="add them; see help(commonspace.networks.Network)",
+        )
+    config = network.to_config()  # type: ignore[operator]
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError) as exc:
+        raise SettingError(
+            f"a network of class {cls.__name__} cannot be saved",
+            expected="a dict of JSON values from to_config()",
+            found=str(exc),
+            advice="return numbers, strings, lists and dicts only",
+        ) from exc
+    path = f"{cls.__module__}:{cls.__qualname__}"
+    for kind, known in BUILT_IN.items():
+        if path == known:
+            return {"kind": kind, "config": config}
+    return {"kind": CUSTOM, "class": cls.__name__, "module": cls.__module__, "config": config}
+
+
+def build_network(
+    description: Mapping[str, Any], networks: Mapping[str, type[nn.Module]] | None = None
+) -> nn.Module:
+    """Build a network with fresh weights from what ``describe_network`` returned.
+
+    Code is never imported because a description names it: the class of a user-defined network
+    comes from ``networks``.
+
+    Args:
+        description: Kind and config.
+        networks: Class name, or "module:class" -> class of a user-defined network.
+
+    Raises:
+        SpaceError: If the kind is unknown, or a user-defined class is not in ``networks``.
+    """
+    kind, config = description.get("kind"), description.get("config")
+    if not isinstance(config, Mapping):
+        raise SpaceError(
+            "the description of the network has no config",
+            expected="a JSON object",
+            found=repr(config),
+            advice="restore the file from a copy, or train again",
+        )
+    if kind in BUILT_IN:
+        module, _, name = BUILT_IN[str(kind)].partition(":")
+        built: nn.Module = getattr(import_module(module), name).from_config(config)
+        return built
+    if kind != CUSTOM:
+        raise SpaceError(
+            "the network is of an unknown kind",
+            expected=", ".join([*BUILT_IN, CUSTOM]),
+            found=repr(kind),
+            advice="the file may come from a newer version of commonspace: update commonspace",
+        )
+    name, path = str(description.get("class")), f"{description.get('module')}:{description.get('class')}"
+    known = dict(networks or {})
+    cls = known.get(name, known.get(path))
+    if cls is None:
+        raise SpaceError(
+            f"the network is user-defined, of class {path}",
+            expected=f'its class in `networks`, as in load(path, networks={{"{name}": {name}}})',
+            found=", ".join(known) if known else "no `networks`",
+            advice="pass the class: no code is imported because a file names it",
+        )
+    if not hasattr(cls, "from_config"):
+        raise SettingError(
+            f"`networks` must hold classes of networks, got {cls!r} for {name!r}",
+            advice="pass the class itself, with its classmethod from_config",
+        )
+    custom: nn.Module = cls.from_config(config)
+    check_network(custom)
+    return custom
