@@ -119,7 +119,8 @@ def weight_queries(
 
 def _chunks(items: Any) -> Iterator[Any]:  # noqa: ANN401 - what a modality reads
     """Divide raw items; features, which are in memory already, stay in one chunk."""
-    if not isinstance(items, Images | Texts | list | tuple) or len(items) <= CHUNK:
+    small = not isinstance(items, Images | Texts | list | tuple) or len(items) <= CHUNK
+    if small:
         yield items
         return
     for start in range(0, len(items), CHUNK):

@@ -547,6 +547,15 @@ def load(
         network.load_state_dict(weights)
         stored = config.get("calibration")
         calibration = stored and Calibration(**{key: tuple(row) for key, row in stored.items()})
+    except SpaceError as exc:
+        raise SpaceError(
+            f"{folder / CONFIG}: {exc.problem}",
+            expected=exc.expected,
+            found=exc.found,
+            advice=exc.advice,
+        ) from exc
+    except SettingError:
+        raise
     except (TypeError, ValueError, RuntimeError) as exc:
         raise SpaceError(
             f"{folder} holds a model that cannot be built",
@@ -554,9 +563,6 @@ def load(
             found=str(exc).splitlines()[-1].strip(),
             advice="load it with the version of commonspace that it names, or train again",
         ) from exc
-    except SpaceError as exc:
-        exc.add_note(f"in {folder / CONFIG}")
-        raise
     inputs = {name: input_from_config(described) for name, described in config["inputs"].items()}
     return CommonSpace(
         network.to(place), inputs, config["class_names"], config["provenance"], calibration

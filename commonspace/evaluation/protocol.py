@@ -24,6 +24,7 @@ __all__ = [
     "EmbeddedData",
     "EmbeddingSpace",
     "average_precisions",
+    "choose_split",
     "embed_for_evaluation",
     "evaluate",
 ]
@@ -99,7 +100,7 @@ def evaluate(
         DataError: a column is of another kind or size than in training, or comes from another
             encoder.
     """
-    part = _choose_split(data, split)
+    part = choose_split(data, split)
     embedded = embed_for_evaluation(space, part)
     report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k)
     names = set(part.splits.tolist())
@@ -167,7 +168,17 @@ def embed_for_evaluation(space: EmbeddingSpace, data: Dataset) -> EmbeddedData:
     )
 
 
-def _choose_split(data: Dataset, split: str | None) -> Dataset:
+def choose_split(data: Dataset, split: str | None) -> Dataset:
+    """Return one split of a data set.
+
+    Args:
+        data: the samples.
+        split: "train", "validation", "test", or "all" for every sample. Default: the test split
+            if there is one, otherwise all samples.
+
+    Raises:
+        SettingError: the data set has no such split.
+    """
     names = set(data.splits.tolist())
     if split is None:
         split = "test" if "test" in names else "all"

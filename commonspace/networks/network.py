@@ -163,7 +163,10 @@ def build_network(
             found=repr(kind),
             advice="the file may come from a newer version of commonspace: update commonspace",
         )
-    name, path = str(description.get("class")), f"{description.get('module')}:{description.get('class')}"
+    name, path = (
+        str(description.get("class")),
+        f"{description.get('module')}:{description.get('class')}",
+    )
     known = dict(networks or {})
     cls = known.get(name, known.get(path))
     if cls is None:
@@ -178,6 +181,6 @@ def build_network(
             f"`networks` must hold classes of networks, got {cls!r} for {name!r}",
             advice="pass the class itself, with its classmethod from_config",
         )
-    custom: nn.Module = cls.from_config(config)
+    custom: nn.Module = cls.from_config(config)  # type: ignore[attr-defined]
     check_network(custom)
     return custom
