@@ -496,7 +496,9 @@ def test_no_code_is_imported_because_a_file_names_it(
     network = {**config["network"], "module": "evil", "class": "Evil"}
     rewrite(tmp_path / "run", network=network)
     (tmp_path / "evil.py").write_text("open('ran', 'w').close()\nclass Evil: ...\n")
-    script = "import commonspace as cs\ntry: cs.load('run')\nexcept cs.CommonspaceError as e: print(e)"
+    script = (
+        "import commonspace as cs\ntry: cs.load('run')\nexcept cs.CommonspaceError as e: print(e)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -141,7 +141,9 @@ def load_copy(folder: Path, number: int, fingerprint: str, device: str) -> "Comm
             f"the space of the index cannot be loaded: {exc.problem}",
             expected=exc.expected,
             found=exc.found,
-            advice=f"put a copy of the run that the index was made with into {place}",
+            advice="load its run with `networks` and pass it: Index.open(path, space=space)"
+            if "user-defined" in exc.problem
+            else f"put a copy of the run that the index was made with into {place}",
         ) from exc
     if space.fingerprint != fingerprint:
         raise other_space(str(place), fingerprint, space.fingerprint)

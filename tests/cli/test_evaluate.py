@@ -101,7 +101,7 @@ def test_a_space_saved_from_python_needs_data(
 def test_what_is_no_run_is_refused(call: Call, run_folder: Path, tmp_path: Path) -> None:
     missing = call("evaluate", tmp_path / "nothing")
     assert missing.exit_code == 2
-    assert "holds no space" in missing.stderr
+    assert "holds no saved space" in missing.stderr
     damaged = tmp_path / "damaged"
     shutil.copytree(run_folder, damaged)
     (damaged / "run.json").write_text("{", "utf-8")

@@ -72,7 +72,7 @@ def test_a_picture_file_finds_texts(
     [
         ((), "python examples/search.py RUN DATA"),
         (("run", "scenes", "absent.jpg"), "no such file: absent.jpg"),
-        (("absent", "scenes", "a boat"), "absent holds no space"),
+        (("absent", "scenes", "a boat"), "absent holds no saved space"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_said_without_a_traceback(

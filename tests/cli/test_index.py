@@ -184,7 +184,7 @@ def test_audit_writes_its_findings(call: Call, shop: Path, tmp_path: Path) -> No
         (("remove",), "ids, or --from FILE"),
         (("remove", "nope"), "no item 'nope'"),
         (("add", "absent"), "there is no data set"),
-        (("migrate", "--to", "absent"), "absent holds no space"),
+        (("migrate", "--to", "absent"), "absent holds no saved space"),
     ],
 )
 def test_mistakes_are_refused_with_a_reason(

@@ -135,7 +135,7 @@ def test_without_pairs_there_is_no_second_block(data: Dataset) -> None:
     assert not space.has_instance_block
     assert space.dimension == 3
     assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.8
-    with pytest.raises(SettingError, match="no instance_weight"):
+    with pytest.raises(SettingError, match="`instance_weight` is not supported"):
         space.as_queries(np.zeros((1, 3)), 0.0)
 
 

@@ -1,6 +1,6 @@
 """Scatter plot of the embeddings of a data set."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,10 +9,13 @@ from commonspace.data import Dataset
 from commonspace.errors import SettingError
 from commonspace.methods import LinearProbe
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 pytest.importorskip("matplotlib")
 
 
-def points(figure: Any) -> int:
+def points(figure: "Figure") -> int:
     """Return the number of points in the panel of all modalities."""
     return sum(len(part.get_offsets()) for part in figure.axes[2].collections)
 

@@ -1,7 +1,7 @@
 """Instance weight ranks, relevance does not follow it: it is that of instance_weight 0."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from torch import Tensor, nn, tensor
 from commonspace import CommonSpace, Dataset, Features
 from commonspace.calibration import Calibration
 from commonspace.encoders import Vectors
+from commonspace.errors import StoreError
 from commonspace.retrieval import Index
 from commonspace.space import load
 
@@ -17,7 +18,6 @@ from commonspace.space import load
 class Blocks(nn.Module):
     """Features as they come: the first two coordinates are kind, the other two are identity."""
 
-    kind: ClassVar[str] = "blocks"
     modalities = ("image",)
     dimension = 4
     has_instance_block = True
@@ -41,8 +41,7 @@ class Blocks(nn.Module):
 
 
 @pytest.fixture
-def space(monkeypatch: pytest.MonkeyPatch) -> CommonSpace:
-    monkeypatch.setitem(load.__globals__["NETWORKS"], "blocks", Blocks)
+def space() -> CommonSpace:
     calibration = Calibration((-1.0, 1.0), (0.0, 1.0))
     return CommonSpace(Blocks(), {"image": Vectors(4)}, ("a",), {}, calibration)
 
@@ -74,3 +73,24 @@ def test_relevance_is_that_of_instance_weight_0(space: CommonSpace, tmp_path: Pa
         likely = index.search(vector=query, k=30, instance_weight=1.0, min_relevance=0.5)
         best = [int(one) for one in np.argsort(-identity) if space.relevance(kind[one]) >= 0.5]
         assert [int(one.id) for one in likely] == best
+
+
+def test_an_index_of_a_user_defined_network_is_opened_with_its_class(
+    space: CommonSpace, tmp_path: Path
+) -> None:
+    data = Dataset(
+        name="blocks",
+        ids=("a", "b"),
+        columns={"image": Features(np.eye(4, dtype=np.float32)[:2])},
+        labels=np.ones((2, 1), dtype=bool),
+        class_names=("a",),
+        splits=np.full(2, "train"),
+    )
+    Index.create(tmp_path / "index", space, data).close()
+    space.save(tmp_path / "run")
+    loaded = load(tmp_path / "run", networks={"Blocks": Blocks})
+    with Index.open(tmp_path / "index", space=loaded) as index:
+        assert index.search(vector=[0, 1, 0, 0], k=1)[0].id == "b"
+    with Index.open(tmp_path / "index") as index, pytest.raises(StoreError, match="space") as error:
+        index.search(vector=[0, 1, 0, 0], k=1)
+    assert "user-defined" in str(error.value)
