@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import commonspace as cs
@@ -17,7 +18,7 @@ pytest.importorskip("matplotlib")
 
 def points(figure: "Figure") -> int:
     """Return the number of points in the panel of all modalities."""
-    return sum(len(part.get_offsets()) for part in figure.axes[2].collections)
+    return sum(np.shape(part.get_offsets())[0] for part in figure.axes[2].collections)
 
 
 def test_a_panel_for_each_modality_and_one_for_all(feature_dataset: Dataset) -> None:
