@@ -18,6 +18,7 @@ NOT_IN_THE_REFERENCE = {
     "cli",
     "compact",
     "extras",
+    "hub",
     "serve",
     "space_files",
     "tables",
@@ -65,10 +66,6 @@ def test_decisions_are_dated_and_listed() -> None:
         assert f"adr/{path.name}" in navigation
 
 
-def _modules() -> set[str]:
-    return {module.name for module in pkgutil.iter_modules(commonspace.__path__)}
-
-
 def test_the_architecture_page_lists_every_package() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
     listed = set(re.findall(r"(?m)^      (\w+)(?:/|\.py) ", text)) - {"__init__"}
@@ -80,3 +77,50 @@ def test_the_commands_page_lists_every_command() -> None:
 
     text = (ROOT / "docs/commands.md").read_text("utf-8")
     assert re.findall(r"(?m)^\| `commonspace (\w+)", text) == list(COMMANDS)
+
+
+READMES = ("README.md", "README.zh.md")
+REPOSITORY = "https://github.com/commonspace-ml/commonspace/blob/main/"
+RAW = "https://raw.githubusercontent.com/commonspace-ml/commonspace/main/"
+SITE = "https://commonspace-ml.github.io/commonspace/"
+
+
+def _code(text: str) -> list[str]:
+    """Return the lines of code of a page: indented blocks and fences, without comments."""
+    fenced = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)).splitlines()
+    indented = re.findall(r"(?m)^    (\S.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    lines = (line.partition("  # ")[0].rstrip() for line in [*indented, *fenced])
+    return [re.sub(r"\s{2,}#.*", "", line) for line in lines if line]
+
+
+def test_the_translation_has_the_same_structure_code_tables_and_links() -> None:
+    english, chinese = ((ROOT / name).read_text("utf-8") for name in READMES)
+    for pattern in (r"(?m)^(#+) ", r"(?m)^(\|.*?\|)", r"(!?)\["):
+        assert len(re.findall(pattern, english)) == len(re.findall(pattern, chinese)), pattern
+    assert _code(english) == _code(chinese)
+    numbers = [re.findall(r"\d\.\d{3}", text) for text in (english, chinese)]
+    assert numbers[0] == numbers[1] != []
+    links = [
+        {link for link in re.findall(r"\]\((\S+?)\)", text) if not link.endswith(READMES)}
+        for text in (english, chinese)
+    ]
+    assert links[0] == links[1]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_links_of_the_readme_are_absolute_and_lead_to_files_and_pages(readme: str) -> None:
+    text = (ROOT / readme).read_text("utf-8")
+    assert len(text.splitlines()) <= 150
+    for link in re.findall(r"\]\((\S+?)\)", text):
+        if link.startswith((REPOSITORY, RAW)):
+            assert (ROOT / link.removeprefix(REPOSITORY).removeprefix(RAW)).is_file(), link
+        else:
+            assert link.startswith(SITE), link
+            page = link.removeprefix(SITE).rstrip("/")
+            generated = page == "api/data"
+            files = [f"{page}.md", f"{page}/index.md".lstrip("/")]
+            assert generated or any((ROOT / "docs" / file).is_file() for file in files), link
+
+
+def _modules() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(commonspace.__path__)}
