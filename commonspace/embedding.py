@@ -10,18 +10,28 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from commonspace.data.columns import Images, Texts
-from commonspace.encoders import Input
+from commonspace.data.columns import Column, Images, Texts
+from commonspace.encoders import Encoder, Extraction, Input, Vectors, input_reads
+from commonspace.encoders.cache import default_cache
+from commonspace.encoders.encoder import encoder_sha256, weights_sha256
+from commonspace.encoders.extract import extract_column
 from commonspace.errors import DataError, SettingError, SpaceError
 from commonspace.machine import reuse_memory
+from commonspace.networks.multi_branch import MultiBranchNetwork
 
-__all__ = ["embed_items", "weight_queries"]
+__all__ = ["embed_column", "embed_items", "weight_queries"]
 
 CHUNK = 512
 """Raw items that are turned into network input at a time."""
 
 LARGE = 64
 """Number of raw items from which freed memory is kept between batches."""
+
+LEAST_CACHED = 16
+"""Number of raw items from which their features are taken from the cache: not for single queries."""
+
+BATCH = 512
+"""Maximum number of items in a batch of a data set."""
 
 BATCH_NUMBERS = 2**23
 """Numbers that the network reads at a time, which limits batches of large images."""
@@ -51,8 +61,7 @@ def embed_items(
         SpaceError: If the network returns anything but (n, d) embeddings.
     """
     dimension = int(network.dimension)  # type: ignore[arg-type]
-    tensor = next(chain(network.parameters(), network.buffers()), None)
-    device = torch.device("cpu") if tensor is None else tensor.device
+    device = _device(network)
     parts = [np.empty((0, dimension), dtype=np.float32)]
     large = isinstance(items, Images | Texts | list | tuple) and len(items) >= LARGE
     with torch.inference_mode(), reuse_memory() if large else nullcontext():
@@ -69,6 +78,40 @@ def embed_items(
                     )
                 parts.append(vectors.float().cpu().numpy())
     return np.concatenate(parts)
+
+
+def embed_column(
+    network: nn.Module, modality: str, input_: Input, column: Column
+) -> NDArray[np.float32]:
+    """Return the embeddings of a column whose backbone is an encoder, through the feature cache.
+
+    Args:
+        network: In evaluation mode.
+        modality: One of its modalities.
+        input_: Turns items into network input.
+        column: n items, all of them present.
+
+    Returns:
+        (n, d) float32.
+
+    Raises:
+        DataError: If an item cannot be read, or the column is of another kind or size.
+        OutputError: If the cache cannot be written.
+    """
+    if (
+        not isinstance(network, MultiBranchNetwork)
+        or not isinstance(column, Images | Texts)
+        or input_reads(input_) != column.kind
+        or len(column) < LEAST_CACHED
+    ):
+        return embed_items(network, modality, input_, column, BATCH)
+    backbone, config = network.backbone(modality), network.config.backbones[modality]
+    digest = encoder_sha256(input_, config, weights_sha256(backbone))
+    encoder = Encoder(input_, backbone, config, {"sha256": digest})
+    settings = Extraction(device=str(_device(network)), cache=default_cache())
+    features = extract_column(column, encoder, settings, modality)
+    head = network.without_backbone(modality)
+    return embed_items(head, modality, Vectors(features.size), features, BATCH)
 
 
 def weight_queries(
@@ -131,3 +174,8 @@ def _chunks(items: Any) -> Iterator[Any]:  # noqa: ANN401 - what a modality read
 
 def _largest_batch(prepared: Tensor) -> int:
     return max(1, BATCH_NUMBERS // max(1, prepared[:1].numel()))
+
+
+def _device(network: nn.Module) -> torch.device:
+    tensor = next(chain(network.parameters(), network.buffers()), None)
+    return torch.device("cpu") if tensor is None else tensor.device

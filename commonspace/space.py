@@ -16,14 +16,16 @@ from torch import Tensor, nn
 
 from commonspace.atomic import make_folder
 from commonspace.calibration import Calibration
+from commonspace.data.columns import Column
 from commonspace.data.dataset import Dataset
-from commonspace.embedding import embed_items, weight_queries
+from commonspace.embedding import embed_column, embed_items, weight_queries
 from commonspace.encoders import Input, input_from_config
 from commonspace.errors import SettingError, SpaceError
 from commonspace.evaluation.protocol import evaluate
 from commonspace.evaluation.report import EvaluationReport
 from commonspace.hub import CARD, download_space, model_card, upload_folder
 from commonspace.machine import choose_device
+from commonspace.networks.backbones.torch_module import modules_of, use_modules
 from commonspace.networks.network import build_network, check_network, describe_network
 from commonspace.space_files import (
     CONFIG,
@@ -234,8 +236,32 @@ class CommonSpace:
         embeddings = {}
         for name in shared:
             rows = np.flatnonzero(data.columns[name].present)
-            embeddings[name] = Embeddings(self.embed(name, data.columns[name].take(rows)), rows)
+            embeddings[name] = Embeddings(
+                self.embed_column(name, data.columns[name].take(rows)), rows
+            )
         return embeddings
+
+    def embed_column(self, modality: str, column: Column) -> NDArray[np.float32]:
+        """Return the embeddings of a column of a data set, through the feature cache.
+
+        As ``embed``, but the features of a pretrained encoder are taken from the cache that all
+        commands share, and added to it, if the column has at least 16 items.
+
+        Args:
+            modality: One of ``modalities``.
+            column: n items, all of them present.
+
+        Returns:
+            (n, d) float32.
+
+        Raises:
+            SettingError: If the modality is unknown.
+            DataError: If an item cannot be read, or the column is of another kind or size.
+            OutputError: If the cache cannot be written.
+        """
+        if modality not in self.inputs or modality not in self.provenance.get("encoders", {}):
+            return self.embed(modality, column)
+        return embed_column(self.network, modality, self.inputs[modality], column)
 
     def as_queries(
         self, vectors: ArrayLike, instance_weight: float | None = None
@@ -525,6 +551,7 @@ def load(
     *,
     device: str | torch.device = "cpu",
     networks: Mapping[str, type[nn.Module]] | None = None,
+    encoders: Mapping[str, type[nn.Module]] | None = None,
 ) -> CommonSpace:
     """Load a model that ``CommonSpace.save`` or a training run wrote.
 
@@ -533,16 +560,19 @@ def load(
         device: Device of the network: "auto", or a name that torch knows, such as "cuda:0".
         networks: Class name -> class of a user-defined network. No code is imported because the
             file names it.
+        encoders: Modality -> class of the torch module that is its encoder, if it was trained with
+            an encoder FILE.py:Class.
 
     Raises:
         SpaceError: If there is no model, if it is damaged or of another version, or if its network
-            is user-defined and not in ``networks``.
+            is user-defined and not in ``networks``, or an encoder and not in ``encoders``.
         SettingError: If this machine has no such device.
     """
     folder, place = Path(path), choose_device(device)
     config, weights = read_space_files(folder)
     try:
-        with torch.random.fork_rng(devices=[]):  # the fresh weights are replaced
+        modules = modules_of(config["network"], encoders or {})
+        with torch.random.fork_rng(devices=[]), use_modules(modules):  # fresh weights are replaced
             network = build_network(config["network"], networks)
         network.load_state_dict(weights)
         stored = config.get("calibration")

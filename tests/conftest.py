@@ -31,6 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the features that tests compute out of the cache of this user."""
+    before = os.environ.get("COMMONSPACE_CACHE")
+    os.environ["COMMONSPACE_CACHE"] = str(tmp_path_factory.mktemp("feature-cache"))
+    yield
+    if before is None:
+        del os.environ["COMMONSPACE_CACHE"]
+    else:
+        os.environ["COMMONSPACE_CACHE"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
 def bfloat16_ability() -> Iterator[None]:
     """Let torch report bfloat16 multiplication or not, as COMMONSPACE_TEST_BFLOAT16 wants it."""
     wanted = os.environ.get("COMMONSPACE_TEST_BFLOAT16")

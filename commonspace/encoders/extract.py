@@ -25,7 +25,7 @@ from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, check_settings
 from commonspace.machine import cores, reuse_memory, trim_memory
 
-__all__ = ["Extraction", "extract"]
+__all__ = ["Extraction", "extract", "extract_column"]
 
 WRITE_EVERY = 10.0
 """Seconds between writes to the cache; a killed run loses no more work than that."""
@@ -126,6 +126,33 @@ def extract(
     )
 
 
+def extract_column(
+    column: Images | Texts, encoder: Encoder, settings: Extraction, name: str = "items"
+) -> Features:
+    """Return the features of a column, whose items are all present and can be read.
+
+    Args:
+        column: n images or texts.
+        encoder: the encoder.
+        settings: of the extraction.
+        name: of the column, for messages.
+
+    Raises:
+        DataError: If an item cannot be read.
+        OutputError: If the cache cannot be written.
+    """
+    data = Dataset(
+        name=name,
+        ids=tuple(map(str, range(len(column)))),
+        columns={name: column},
+        labels=np.zeros((len(column), 0), dtype=bool),
+        class_names=(),
+        splits=np.full(len(column), "train"),
+    )
+    features, _ = _Work(data, name, encoder, settings, Callback()).run()
+    return features
+
+
 class _Work:
     """The extraction of one modality."""
 
@@ -222,7 +249,7 @@ class _Work:
             f"sample {self._data.ids[item.row]!r}, {self._modality}: {item.problem}",
             expected=item.expected,
             found=item.found,
-            advice=f"{item.advice}; or leave such items out with on_error 'skip' (--on-error skip)",
+            advice=f"{item.advice}; commonspace extract --on-error skip leaves such items out",
         )
 
     def _workers(self) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from commonspace.callbacks import Callback
+from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.encoders.cache import default_cache
@@ -163,13 +163,17 @@ def choose_form(
                 encoder = model.build(form)
             except SettingError:
                 return
-        losses.update(_losses(encoder, both, parts, modality, callback))
+        losses.update(_losses(encoder, both, parts, modality))
 
-    for name in FORMS:
-        measure(InputForm(name))
-    best = min(losses, key=losses.__getitem__)
-    if best.form != "crop":
-        measure(InputForm(best.form, side=round(model.side * LARGER / 32) * 32))
+    steps = Callbacks([callback or Callback()])
+    with steps.task(f"comparing input forms of {model.name}", len(FORMS) + 1):
+        for name in FORMS:
+            measure(InputForm(name))
+            steps.on_advance()
+        best = min(losses, key=losses.__getitem__)
+        if best.form != "crop":
+            measure(InputForm(best.form, side=round(model.side * LARGER / 32) * 32))
+        steps.on_advance()
     ordered = sorted(losses, key=lambda form: (form.side or 0, form.pooling != "mean"))
     chosen = min(ordered[: len(FORMS)], key=losses.__getitem__)
     for form in ordered:
@@ -200,13 +204,12 @@ def _losses(
     form: InputForm,
     parts: tuple[Dataset, Dataset],
     modality: str,
-    callback: Callback | None,
 ) -> Iterator[tuple[InputForm, float]]:
     """Yield the log loss of a form, and that of its mean pooling if it has both poolings."""
     settings = Extraction(cache=default_cache())
     features, targets = [], []
     for part in parts:
-        column = extract(part, {modality: encoder}, settings, callback).columns[modality]
+        column = extract(part, {modality: encoder}, settings).columns[modality]
         assert isinstance(column, Features)
         features.append(torch.from_numpy(column.values).double())
         labels = torch.from_numpy(part.labels).double()

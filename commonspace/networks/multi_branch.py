@@ -1,12 +1,13 @@
 """Base class of networks with a backbone for each modality."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import Field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from torch import nn
 
-from commonspace.networks.backbones.build import backbone_from_config
+from commonspace.networks.backbones.build import VectorBackbone, backbone_from_config
 
 __all__ = ["MultiBranchConfig", "MultiBranchNetwork"]
 
@@ -48,6 +49,18 @@ class MultiBranchNetwork(nn.Module):
     def backbone(self, modality: str) -> nn.Module:
         """Return the backbone of a modality."""
         return self.backbones[self._numbers[modality]]
+
+    def without_backbone(self, modality: str) -> Self:
+        """Return a network with the same weights that reads the features of one modality.
+
+        Args:
+            modality: The branch; its input becomes the (n, size) features of its backbone.
+        """
+        twin = copy(self)
+        twin._modules = dict(self._modules)
+        twin.backbones = nn.ModuleList(self.backbones)
+        twin.replace_backbone(modality, VectorBackbone(int(self.backbone(modality).size)))  # type: ignore[arg-type]
+        return twin
 
     def replace_backbone(self, modality: str, backbone: nn.Module) -> None:
         """Replace the backbone of a modality, for example by one with pretrained weights.

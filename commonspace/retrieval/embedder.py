@@ -115,7 +115,7 @@ class Embedder:
         Raises:
             DataError: the vectors are not finite.
         """
-        vectors = self.space.embed(modality, column)
+        vectors = self.space.embed_column(modality, column)
         if not np.isfinite(vectors).all():
             row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
             raise DataError(

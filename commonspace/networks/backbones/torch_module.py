@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from commonspace.errors import DataError, SpaceError
 from commonspace.networks.backbones.base import PretrainedBackbone, mean_of_views, standardize
 
-__all__ = ["TorchModuleBackbone", "use_modules"]
+__all__ = ["TorchModuleBackbone", "modules_of", "use_modules"]
 
 _MODULES: ContextVar[Mapping[str, type[nn.Module]]] = ContextVar("modules", default={})  # noqa: B039
 
@@ -36,6 +36,37 @@ def use_modules(modules: Mapping[str, type[nn.Module]]) -> Iterator[None]:
         yield
     finally:
         _MODULES.reset(token)
+
+
+def modules_of(
+    network: Mapping[str, Any], classes: Mapping[str, type[nn.Module]]
+) -> dict[str, type[nn.Module]]:
+    """Return the modules that the config of a network names, with the classes of their modalities.
+
+    Args:
+        network: the config of a network, with "backbones" anywhere in it.
+        classes: modality -> class.
+
+    Returns:
+        "FILE.py:Class" -> class, for ``use_modules``.
+    """
+
+    def names(config: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+        if isinstance(config, Mapping):
+            if config.get("kind") == "torch_module":
+                yield str(config.get("module"))
+            config = list(config.values())
+        if isinstance(config, list):
+            for part in config:
+                yield from names(part)
+
+    found: dict[str, type[nn.Module]] = {}
+    for part in (network, network.get("config")):
+        backbones = part.get("backbones") if isinstance(part, Mapping) else None
+        for modality, module in classes.items():
+            if isinstance(backbones, Mapping):
+                found |= dict.fromkeys(names(backbones.get(modality)), module)
+    return found
 
 
 class TorchModuleBackbone(PretrainedBackbone):

@@ -216,3 +216,31 @@ def test_options_that_cannot_work() -> None:
     for bad in ({"fine_tune": "some"}, {"multi_caption": "first"}, {"backbone_learning_rate": 0.0}):
         with pytest.raises(SettingError, match=next(iter(bad))):
             EncoderConfig(**bad)
+
+
+def test_a_second_reading_of_a_data_set_encodes_nothing(
+    photos: Dataset, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training, evaluation, embedding and indexing share the features of one cache."""
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
+    space = fitted(photos, method(weights))
+    space.save(tmp_path / "run")
+    plain = {
+        name: space.embed(name, column.take(np.flatnonzero(column.present)))
+        for name, column in photos.columns.items()
+    }
+    forward, encoded = VGG19.forward, []
+
+    def counted(network: VGG19, images: torch.Tensor) -> torch.Tensor:
+        encoded.append(len(images))
+        return forward(network, images)
+
+    monkeypatch.setattr(VGG19, "forward", counted)
+    for expected in (12, 0):  # the training has encoded all but the test split
+        embeddings = cs.load(tmp_path / "run").embed_dataset(photos)
+        for name, values in plain.items():
+            np.testing.assert_allclose(embeddings[name].vectors, values, atol=2e-5)
+        assert sum(encoded) == expected
+        encoded.clear()
+    with cs.Index.create(tmp_path / "index", space, photos):
+        assert encoded == []
