@@ -1,76 +1,178 @@
-"""Commonspace: one common representation space for samples of several modalities.
+"""Cross-modal retrieval: one embedding space for images, texts and other modalities.
 
     import commonspace as cs
 
     data = cs.load_dataset("scenes")
     space = cs.DSCMR(seed=0).fit(data.split("train"), data.split("validation"))
-    print(cs.evaluate(space, data.split("test")))
+    print(space.evaluate(data, k=50))
     space.save("run")
-    vectors = cs.load("run").embed("text", ["a red kite above a house"])
+    vectors = cs.load("run").embed(text=["a red kite above a house"])
 
-Importing this module loads nothing heavy: each name is fetched when it is first used.
+Importing this package takes milliseconds: each name is imported when it is first used. Subpackages,
+such as ``cs.losses``, hold further names.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from commonspace.data import Dataset, Features, Images, Texts
-    from commonspace.datasets import load_dataset
-    from commonspace.errors import CommonspaceError
-    from commonspace.evaluation import mean_average_precision
-    from commonspace.evaluation.protocol import evaluate
-    from commonspace.methods import DSCMR, EncoderConfig, Method
-    from commonspace.retrieval import Index
-    from commonspace.space import CommonSpace, load
-    from commonspace.training import Run
+    from commonspace.callbacks import Callback as Callback
+    from commonspace.callbacks import EpochRecord as EpochRecord
+    from commonspace.client import Client as Client
+    from commonspace.comparison import ComparisonResult as ComparisonResult
+    from commonspace.comparison import compare as compare
+    from commonspace.data import Dataset as Dataset
+    from commonspace.data import Features as Features
+    from commonspace.data import Images as Images
+    from commonspace.data import Texts as Texts
+    from commonspace.datasets import load_dataset as load_dataset
+    from commonspace.errors import CommonspaceError as CommonspaceError
+    from commonspace.errors import DataError as DataError
+    from commonspace.errors import FileFormatError as FileFormatError
+    from commonspace.errors import MissingExtraError as MissingExtraError
+    from commonspace.errors import OutputError as OutputError
+    from commonspace.errors import ServiceError as ServiceError
+    from commonspace.errors import SettingError as SettingError
+    from commonspace.errors import SpaceError as SpaceError
+    from commonspace.errors import SplitError as SplitError
+    from commonspace.errors import StoreError as StoreError
+    from commonspace.errors import TrainingError as TrainingError
+    from commonspace.evaluation import EvaluationReport as EvaluationReport
+    from commonspace.evaluation import evaluate as evaluate
+    from commonspace.evaluation import mean_average_precision as mean_average_precision
+    from commonspace.losses import common_space_loss as common_space_loss
+    from commonspace.losses import info_nce_loss as info_nce_loss
+    from commonspace.losses import label_space_loss as label_space_loss
+    from commonspace.losses import modality_invariance_loss as modality_invariance_loss
+    from commonspace.losses import multi_positive_info_nce_loss as multi_positive_info_nce_loss
+    from commonspace.losses import reverse_gradient as reverse_gradient
+    from commonspace.losses import supervised_contrastive_loss as supervised_contrastive_loss
+    from commonspace.losses import total_correlation_loss as total_correlation_loss
+    from commonspace.losses import triplet_loss as triplet_loss
+    from commonspace.methods import ACMR as ACMR
+    from commonspace.methods import CCA as CCA
+    from commonspace.methods import DCCA as DCCA
+    from commonspace.methods import DSCMR as DSCMR
+    from commonspace.methods import GMA as GMA
+    from commonspace.methods import JRL as JRL
+    from commonspace.methods import MCCA as MCCA
+    from commonspace.methods import SDML as SDML
+    from commonspace.methods import EncoderConfig as EncoderConfig
+    from commonspace.methods import InfoNCE as InfoNCE
+    from commonspace.methods import LinearProbe as LinearProbe
+    from commonspace.methods import Method as Method
+    from commonspace.methods import MvDA as MvDA
+    from commonspace.methods import PosteriorMatching as PosteriorMatching
+    from commonspace.methods import RawFeatures as RawFeatures
+    from commonspace.methods import SemanticMatching as SemanticMatching
+    from commonspace.methods import SupervisedContrastive as SupervisedContrastive
+    from commonspace.networks import Network as Network
+    from commonspace.retrieval import Index as Index
+    from commonspace.retrieval import Item as Item
+    from commonspace.retrieval import Query as Query
+    from commonspace.retrieval import SearchResult as SearchResult
+    from commonspace.retrieval import SearchResults as SearchResults
+    from commonspace.space import CommonSpace as CommonSpace
+    from commonspace.space import load as load
+    from commonspace.training import Run as Run
 
 __version__ = "0.2.0"
 
-__all__ = [
-    "DSCMR",
-    "CommonSpace",
-    "CommonspaceError",
-    "Dataset",
-    "EncoderConfig",
-    "Features",
-    "Images",
-    "Index",
-    "Method",
-    "Run",
-    "Texts",
-    "evaluate",
-    "load",
-    "load_dataset",
-    "mean_average_precision",
-]
-
-_HOMES = {
-    "DSCMR": "commonspace.methods",
-    "CommonSpace": "commonspace.space",
-    "CommonspaceError": "commonspace.errors",
-    "Dataset": "commonspace.data",
-    "Features": "commonspace.data",
-    "EncoderConfig": "commonspace.methods",
-    "Images": "commonspace.data",
-    "Index": "commonspace.retrieval",
-    "Method": "commonspace.methods",
-    "Run": "commonspace.training",
-    "Texts": "commonspace.data",
-    "evaluate": "commonspace.evaluation.protocol",
-    "load": "commonspace.space",
-    "load_dataset": "commonspace.datasets",
-    "mean_average_precision": "commonspace.evaluation",
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "callbacks": ("Callback", "EpochRecord"),
+    "client": ("Client",),
+    "comparison": ("ComparisonResult", "compare"),
+    "data": ("Dataset", "Features", "Images", "Texts"),
+    "datasets": ("load_dataset",),
+    "errors": (
+        "CommonspaceError",
+        "DataError",
+        "FileFormatError",
+        "MissingExtraError",
+        "OutputError",
+        "ServiceError",
+        "SettingError",
+        "SpaceError",
+        "SplitError",
+        "StoreError",
+        "TrainingError",
+    ),
+    "evaluation": ("EvaluationReport", "evaluate", "mean_average_precision"),
+    "losses": (
+        "common_space_loss",
+        "info_nce_loss",
+        "label_space_loss",
+        "modality_invariance_loss",
+        "multi_positive_info_nce_loss",
+        "reverse_gradient",
+        "supervised_contrastive_loss",
+        "total_correlation_loss",
+        "triplet_loss",
+    ),
+    "methods": (
+        "ACMR",
+        "CCA",
+        "DCCA",
+        "DSCMR",
+        "GMA",
+        "JRL",
+        "MCCA",
+        "SDML",
+        "EncoderConfig",
+        "InfoNCE",
+        "LinearProbe",
+        "Method",
+        "MvDA",
+        "PosteriorMatching",
+        "RawFeatures",
+        "SemanticMatching",
+        "SupervisedContrastive",
+    ),
+    "networks": ("Network",),
+    "retrieval": ("Index", "Item", "Query", "SearchResult", "SearchResults"),
+    "space": ("CommonSpace", "load"),
+    "training": ("Run",),
 }
+"""Module -> the names that this package exports from it."""
+
+_MODULES = (
+    "callbacks",
+    "calibration",
+    "client",
+    "comparison",
+    "data",
+    "datasets",
+    "encoders",
+    "errors",
+    "evaluation",
+    "losses",
+    "methods",
+    "networks",
+    "plots",
+    "reporting",
+    "retrieval",
+    "serve",
+    "training",
+)
+"""Public modules, which are attributes of this package without an import of their own."""
+
+_HOMES = {name: f"commonspace.{module}" for module, names in _EXPORTS.items() for name in names}
+
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name
-    """Fetch a public name from its room."""
-    if name not in _HOMES:
+    """Import a public name or module when it is first used."""
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"commonspace.{name}")
+    else:
         raise AttributeError(f"module 'commonspace' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    """Return the public names."""
-    return __all__
+    """Return the public names and modules."""
+    return sorted([*__all__, *_MODULES, "__version__"])
