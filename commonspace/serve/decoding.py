@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-import commonspace
 from commonspace.serve.decode_worker import REPLY, REQUEST
 from commonspace.serve.errors import RequestError, busy
 
@@ -263,7 +262,7 @@ def _read(pipe: BinaryIO | Any, size: int) -> bytes:  # noqa: ANN401
 
 def _environment() -> dict[str, str]:
     """Return the environment of a worker: the same package, and no threads that reserve memory."""
-    root = str(Path(commonspace.__file__).parent.parent)
+    root = str(Path(__file__).parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
