@@ -1,4 +1,4 @@
-"""``commonspace evaluate``: a run and a split in, the mAP of each direction out."""
+"""Command ``evaluate``: the mAP of each direction of retrieval."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -26,24 +26,22 @@ __all__ = ["evaluate", "trained_on"]
 def evaluate(
     run: RunArgument,
     data: OtherDataOption = None,
-    split: Annotated[Split, typer.Option(help="The samples that ask and answer.")] = "test",
+    split: Annotated[Split, typer.Option(help="Split of the queries and the gallery.")] = "test",
     k: Annotated[
         list[int] | None,
-        typer.Option(
-            min=1, help="Also give the mAP of the first K found; can be repeated.", metavar="K"
-        ),
+        typer.Option(min=1, help="Also print mAP@K; can be repeated.", metavar="K"),
     ] = None,
     as_json: JsonOption = False,
     split_seed: OtherSplitSeedOption = None,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Measure how well one modality finds another: the mAP.
+    """Measure cross-modal retrieval: mean average precision (mAP).
 
-    Every labelled sample of the split asks with each of its modalities, and
-    the samples of each other modality answer; whatever shares a class with
-    the query is relevant. chance is the share that is relevant, which is
-    about the mAP of a random order.
+    Every labeled sample of the split is a query in each of its modalities; the
+    gallery is all samples of the other modality. An item is relevant if it
+    shares a class with the query. chance is the share of relevant items, about
+    the mAP of a random order.
 
     [bold]Examples[/bold]
 
@@ -71,11 +69,11 @@ def evaluate(
 
 
 def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:
-    """Tell whether the training samples of a data set are those that a space was trained on.
+    """Return whether the training samples of a data set are those that a space was trained on.
 
     Args:
-        space: with the record of what it was fitted on.
-        dataset: the whole of it, with all its splits.
+        space: with its provenance.
+        dataset: with all its splits.
     """
     facts = space.provenance.get("data", {})
     fingerprint = facts.get("given_fingerprint", facts.get("fingerprint"))
@@ -85,7 +83,7 @@ def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:
 def _warn_if_changed(space: "CommonSpace", dataset: "Dataset") -> None:
     if not trained_on(space, dataset):
         typer.echo(
-            "note: the training samples are no longer those that the space was trained on:"
-            " samples of this split may have been among them",
+            "note: the training samples have changed since training: samples of this split may"
+            " have been among them",
             err=True,
         )

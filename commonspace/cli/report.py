@@ -1,9 +1,8 @@
-"""``commonspace report``: a run and a split in, pictures and one page out."""
+"""Command ``report``: metrics and figures of a run, as files and one HTML page."""
 
 import shlex
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,42 +27,45 @@ __all__ = ["report"]
 def report(
     run: RunArgument,
     data: OtherDataOption = None,
-    split: Annotated[Split, typer.Option(help="The samples that ask and answer.")] = "test",
+    split: Annotated[Split, typer.Option(help="Split of the queries and the gallery.")] = "test",
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="A new folder; by itself RUN/report, or RUN/report-SPLIT.",
+            help="New folder (default: RUN/report, or RUN/report-SPLIT).",
             show_default=False,
         ),
     ] = None,
     formats: Annotated[
-        str, typer.Option(metavar="LIST", help="Kinds of picture files, with commas between.")
+        str, typer.Option(metavar="LIST", help="Formats of the figure files, separated by commas.")
     ] = "png,svg,pdf",
     items: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
-            help="The photos and texts that the features were made of; by itself, those beside"
-            " the feature file.",
+            help="Photos and texts that the features were made of (default: those beside the feature"
+            " file).",
             show_default=False,
         ),
     ] = None,
     points: Annotated[
-        int, typer.Option(min=5, help="Samples of each modality in the t-SNE panels, at most.")
+        int,
+        typer.Option(min=5, help="Maximum number of samples of each modality in the t-SNE panels."),
     ] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Of t-SNE and of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of t-SNE and of the bootstrap.")
+    ] = 0,
     split_seed: OtherSplitSeedOption = None,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Describe a run in pictures, and in one page that needs nothing else.
+    """Write a report of a run: metrics and figures on one HTML page.
 
-    report.html has the figures with their intervals, how the space came
-    about, the common space by t-SNE, the course of the training, precision
-    and recall, each class, which classes are confused, and the best and
-    worst queries. Each picture is a file as well; report.json has the
-    numbers. The report describes: nothing is chosen by it.
+    report.html has mAP and other metrics with confidence intervals, the
+    provenance of the model, scatter plots of the common space (t-SNE),
+    learning curves, precision-recall curves, the mAP of each class, the class
+    confusion, and the best and worst queries. Each figure is also a file;
+    report.json has the numbers.
 
     [bold]Examples[/bold]
 
@@ -71,8 +73,9 @@ def report(
       commonspace report runs/photos --split validation --formats pdf
       commonspace report runs/features --items photos --out report
 
-    Next: open report.html in a browser, and print it if you like.
+    Next: open report.html in a browser.
     """
+    from commonspace.progress import ProgressBar
     from commonspace.reporting import PAGE, ReportOptions, Subject, write_report
     from commonspace.space import load
 
@@ -92,73 +95,28 @@ def report(
         items=items,
         notes=[] if data else _notes(space, dataset, split),
     )
-    with sigterm_interrupts(), _Bar() as bar:
-        notes = write_report(subject, place, options, bar)
+    with sigterm_interrupts():
+        notes = write_report(subject, place, options, [ProgressBar()])
     for note in notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"{place}\nnext: open {shlex.quote(str(place / PAGE))}")
 
 
 _SEEN = {
-    "train": "The space was trained on these very samples: the figures flatter it.",
-    "validation": "The epoch or the settings were chosen on these very samples: the figures flatter"
-    " the space a little.",
+    "train": "The model was trained on these samples: the metrics are too high.",
+    "validation": "The epoch or the settings were chosen on these samples: the metrics are slightly"
+    " too high.",
 }
 
 
 def _notes(space: "CommonSpace", dataset: "Dataset", split: Split) -> list[str]:
-    """Return what a reader should know about data that the run was trained on."""
+    """Return notes on data that the run was trained on."""
     from commonspace.cli.evaluate import trained_on
 
     notes = [_SEEN[split]] if split in _SEEN else []
     if not trained_on(space, dataset):
         notes.append(
-            "The training samples are no longer those that the space was trained on: samples of"
-            " this split may have been among them."
+            "The training samples have changed since training: samples of this split may have been"
+            " among them."
         )
     return notes
-
-
-class _Bar:
-    """A bar on standard error with the time that is left; in a log file, a line for each tenth."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self._live, self._console, self._tenths = console.is_terminal, console, 0
-        self._progress = Progress(
-            TextColumn("report"),
-            BarColumn(bar_width=24),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[what]}"),
-            console=console,
-            disable=not self._live,
-            transient=True,
-        )
-        self._task = self._progress.add_task("report", total=1.0, what="embedding")
-
-    def __enter__(self) -> Self:
-        """Draw the bar."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Take the bar away."""
-        self._progress.stop()
-
-    def advanced(self, what: str, share: float) -> None:
-        """Move on."""
-        if self._live:
-            self._progress.update(self._task, completed=share, what=what)
-        elif int(share * 10) > self._tenths:
-            self._tenths = int(share * 10)
-            self._console.print(
-                f"report {share:.0%}  {what}", soft_wrap=True, highlight=False, markup=False
-            )

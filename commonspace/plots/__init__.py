@@ -1,49 +1,62 @@
-"""Pictures: arrays in, figures and files out. The only room that touches matplotlib and t-SNE."""
+"""Figures: arrays in, matplotlib figures, files and an HTML page out."""
 
-from commonspace.plots.classes import draw_classes, order_of_classes
-from commonspace.plots.common_space import Cloud, Panel, Points, draw_panels, lay_out
-from commonspace.plots.confusion import Mistake, draw_confusion, most_confused
-from commonspace.plots.course import Steps, draw_course
-from commonspace.plots.curves import Curves, draw_curves
-from commonspace.plots.page import Fact, Page, Picture, Table, render
-from commonspace.plots.palette import class_colours, markers_of
-from commonspace.plots.paper import FORMATS, check_formats, for_page, require, save, svg_of
+from commonspace.plots.classes import draw_class_map, sort_classes
+from commonspace.plots.colors import class_colors, modality_markers
+from commonspace.plots.confusion import Confusion, draw_confusion, most_confused
+from commonspace.plots.curves import Curves, draw_precision_curves
+from commonspace.plots.embedding_scatter import (
+    ModalityPoints,
+    Panel,
+    PlacedPoints,
+    draw_embedding_scatter,
+    project_panels,
+)
+from commonspace.plots.learning_curves import Steps, draw_learning_curves
+from commonspace.plots.page import Fact, Page, PageFigure, Table, render
 from commonspace.plots.projection import stratified_sample, tsne
-from commonspace.plots.queries import Answered, Card, draw_queries
-from commonspace.plots.surface import draw_surface
+from commonspace.plots.ranked_lists import Card, RankedList, draw_ranked_lists
+from commonspace.plots.sensitivity import draw_sensitivity
+from commonspace.plots.style import (
+    FORMATS,
+    check_formats,
+    figure_to_svg,
+    require_plots,
+    save,
+    to_inline_svg,
+)
 
 __all__ = [
     "FORMATS",
-    "Answered",
     "Card",
-    "Cloud",
+    "Confusion",
     "Curves",
     "Fact",
-    "Mistake",
+    "ModalityPoints",
     "Page",
+    "PageFigure",
     "Panel",
-    "Picture",
-    "Points",
+    "PlacedPoints",
+    "RankedList",
     "Steps",
     "Table",
     "check_formats",
-    "class_colours",
-    "draw_classes",
+    "class_colors",
+    "draw_class_map",
     "draw_confusion",
-    "draw_course",
-    "draw_curves",
-    "draw_panels",
-    "draw_queries",
-    "draw_surface",
-    "for_page",
-    "lay_out",
-    "markers_of",
+    "draw_embedding_scatter",
+    "draw_learning_curves",
+    "draw_precision_curves",
+    "draw_ranked_lists",
+    "draw_sensitivity",
+    "figure_to_svg",
+    "modality_markers",
     "most_confused",
-    "order_of_classes",
+    "project_panels",
     "render",
-    "require",
+    "require_plots",
     "save",
+    "sort_classes",
     "stratified_sample",
-    "svg_of",
+    "to_inline_svg",
     "tsne",
 ]

@@ -1,27 +1,27 @@
-"""All pictures and tables of a report as one page of HTML that needs nothing else.
+"""Report page: tables, notes and figures as one self-contained HTML file.
 
-There is no script and no address of another place in it; names are escaped. It follows the light or
-dark wish of whoever reads it, and prints. It knows nothing of what the figures mean.
+It has no script and no external link; text is escaped. It supports light and dark color schemes and
+printing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 
 from commonspace.extras import optional
 
-__all__ = ["Fact", "Page", "Picture", "Table", "render"]
+__all__ = ["Fact", "Page", "PageFigure", "Table", "render"]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of the page.
+class PageFigure:
+    """One figure of the page.
 
     Args:
-        name: letters, digits and hyphens: its address in the page, and the name of its files.
-        title: what it is, in a few words.
-        caption: what is seen, and how it was made.
-        svg: an <svg> element, as ``svg_of`` returns it.
+        name: letters, digits and hyphens: its anchor in the page, and the name of its files.
+        title: a few words.
+        caption: what it shows, and how it was made.
+        svg: an <svg> element, as ``figure_to_svg`` returns it.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the first column to the left, the others to the right."""
+    """A table; the first column is left-aligned, the others right-aligned."""
 
     title: str
     head: Sequence[str]
@@ -42,7 +42,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that is known: its name, and a sentence."""
+    """One line of the provenance: its name, and a sentence."""
 
     name: str
     text: str
@@ -50,21 +50,21 @@ class Fact:
 
 @dataclass(frozen=True)
 class Page:
-    """What stands on the page, from top to bottom."""
+    """The content of the page, from top to bottom."""
 
     title: str
     subtitle: str
     tables: Sequence[Table] = ()
     facts: Sequence[Fact] = ()
     notes: Sequence[str] = ()
-    pictures: Sequence[Picture] = field(default=())
+    figures: Sequence[PageFigure] = ()
 
 
 def render(page: Page) -> str:
     """Return the page as HTML.
 
     Args:
-        page: what is to stand on it; every text is escaped, only the <svg> elements are not.
+        page: its content; every text is escaped, the <svg> elements are not.
 
     Raises:
         MissingExtraError: jinja2 is not installed.

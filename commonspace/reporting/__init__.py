@@ -1,5 +1,5 @@
-"""A run and a split in, a folder of pictures and one page out: it chooses nothing."""
+"""Report of a run: metrics and figures of a split on one page."""
 
-from commonspace.reporting.report import PAGE, ReportOptions, Subject, Watcher, write_report
+from commonspace.reporting.report import PAGE, ReportOptions, Subject, write_report
 
-__all__ = ["PAGE", "ReportOptions", "Subject", "Watcher", "write_report"]
+__all__ = ["PAGE", "ReportOptions", "Subject", "write_report"]

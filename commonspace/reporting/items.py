@@ -1,6 +1,6 @@
-"""The photos and texts behind samples: of the data itself, or of what its features were made of.
+"""Photos and texts of samples, from the data or from the data set that its features were made of.
 
-It decodes only what is shown, and turns what cannot be shown into its reason. It draws nothing.
+Only samples that are shown are decoded; a photo that cannot be decoded is shown as its error.
 """
 
 from collections.abc import Iterator
@@ -15,32 +15,31 @@ from commonspace.datasets import load_dataset
 from commonspace.errors import CommonspaceError, DataError
 from commonspace.plots import Card
 
-__all__ = ["Items", "find_items"]
+__all__ = ["Items", "find_item_data"]
 
 THUMBNAIL = 192
 """Pixels of the longer side of a picture that is shown: 200 dots an inch on a card."""
 
 
 class Items:
-    """Looks up how a sample is shown.
+    """Returns the photo or text of a sample.
 
     Args:
         data: the samples.
-        shown: another data set with photos and texts of the same samples, by their ids; or None.
+        item_data: another data set with photos and texts of the same samples, by their ids; or None.
     """
 
-    def __init__(self, data: Dataset, shown: Dataset | None = None) -> None:
-        """Remember where each sample is."""
-        self._data, self._shown = data, shown
+    def __init__(self, data: Dataset, item_data: Dataset | None = None) -> None:
+        self._data, self._shown = data, item_data
         whole = data.fields.get("sample", data.ids)  # of one text among several
-        rows = {} if shown is None else {name: row for row, name in enumerate(shown.ids)}
+        rows = {} if item_data is None else {name: row for row, name in enumerate(item_data.ids)}
         self._rows = [rows.get(str(name)) for name in whole]
 
     def card(self, row: int, modality: str) -> Card:
-        """Return how one modality of a sample is shown.
+        """Return one modality of a sample as a card.
 
         Args:
-            row: of the data set.
+            row: row of the data set.
             modality: one of its columns.
         """
         data = self._data
@@ -70,24 +69,25 @@ class Items:
         return None
 
 
-def find_items(data: Dataset, named: str | None, beside: Path | None) -> tuple[Dataset | None, str]:
-    """Return the data set whose photos and texts show the samples of a feature file.
+def find_item_data(
+    data: Dataset, named: str | None, beside: Path | None
+) -> tuple[Dataset | None, str]:
+    """Return the data set with the photos and texts of the samples of a feature file.
 
-    It is the one that is named. Without a name, what the features were made of is looked for in
-    the folder of the feature file: that folder itself, or the one in it that the file names as its
-    source. It is taken only where it holds photos or texts
+    Without ``named``, the source of the features is looked for beside the feature file: the folder
+    that the file names as its source, or its own folder. It is used only if it has photos or texts
     of all the samples, by id and class.
 
     Args:
-        data: the samples that are to be shown.
+        data: the samples to show.
         named: a data set as on the command line, or None.
-        beside: the path of the feature file, where it came from one.
+        beside: path of the feature file, if there is one.
 
     Returns:
-        The data set, or None; and a sentence for the report, "" where there is nothing to say.
+        The data set, or None; and a note for the report, which may be empty.
 
     Raises:
-        DataError: the named one cannot be opened, or has none of the samples.
+        DataError: the named data set cannot be opened, or has none of the samples.
     """
     if all(not isinstance(column, Features) for column in data.columns.values()):
         return None, ""
@@ -96,7 +96,7 @@ def find_items(data: Dataset, named: str | None, beside: Path | None) -> tuple[D
         share = _agreement(data, other)
         if share == 0:
             raise DataError(
-                f"{named} shows none of these samples",
+                f"{named} has none of these samples",
                 expected=f"the ids of {data.name!r}, such as {data.ids[0]!r}, in the same classes",
                 found=f"ids such as {other.ids[0]!r}",
                 advice="name the data set that the features were extracted from",
@@ -116,7 +116,7 @@ def find_items(data: Dataset, named: str | None, beside: Path | None) -> tuple[D
                 other,
                 f"Photos and texts are those of {other.name!r}, where ids and classes agree.",
             )
-    return None, "The data holds features only: queries are shown by their ids and classes."
+    return None, "The data have features only: samples are shown by their ids and classes."
 
 
 def _candidates(data: Dataset, beside: Path | None) -> Iterator[Path]:
@@ -129,7 +129,7 @@ def _candidates(data: Dataset, beside: Path | None) -> Iterator[Path]:
 
 
 def _agreement(data: Dataset, other: Dataset) -> float:
-    """Return the share of the samples that the other has too, with the same classes."""
+    """Return the share of the samples that the other data set has, with the same classes."""
     whole = data.fields.get("sample", data.ids)
     rows = {name: row for row, name in enumerate(other.ids)}
     same = sum(

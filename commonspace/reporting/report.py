@@ -1,65 +1,57 @@
-"""From a space and a split to a folder of pictures and one page: measure, draw, write.
-
-It chooses nothing and changes nothing: what is written describes what is there.
-"""
+"""Report of a run: one HTML page with metrics and figures, each figure as a file, and a JSON file."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from commonspace.atomic import write_folder
+from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
 from commonspace.evaluation.protocol import EmbeddedData, embed_for_evaluation
 from commonspace.plots import (
     FORMATS,
     Page,
-    Picture,
+    PageFigure,
     check_formats,
-    for_page,
+    figure_to_svg,
     render,
-    require,
+    require_plots,
     save,
-    svg_of,
+    to_inline_svg,
 )
 from commonspace.plots.projection import FEWEST
-from commonspace.reporting.clouds import clouds_of
-from commonspace.reporting.course import read_course, read_surface
-from commonspace.reporting.items import Items, find_items
-from commonspace.reporting.measured import Direction, measure
-from commonspace.reporting.pictures import Drawn, draw_space, pictures
-from commonspace.reporting.words import facts, figures_tables
+from commonspace.reporting.figures import ReportFigure, draw_embedding_figure, draw_figures
+from commonspace.reporting.items import Items, find_item_data
+from commonspace.reporting.measurements import DirectionMetrics, measure
+from commonspace.reporting.provenance import describe_provenance, metric_tables
+from commonspace.reporting.run_files import read_learning_curves, read_sensitivity
+from commonspace.reporting.sampling import sample_points
 from commonspace.space import CommonSpace
 
-__all__ = ["PAGE", "ReportOptions", "Subject", "Watcher", "write_report"]
+__all__ = ["PAGE", "ReportOptions", "Subject", "write_report"]
 
 PAGE = "report.html"
 """The page, in the folder of a report."""
-NUMBERS = "report.json"
-
-
-class Watcher(Protocol):
-    """Somebody who watches a report come about: a progress bar."""
-
-    def advanced(self, what: str, share: float) -> None:
-        """Hear what is being done, and which share of the whole is done, from 0 to 1."""
+METRICS = "report.json"
+STEPS = 100
+"""Steps of the progress of a report."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How a report is made.
+    """Options of a report.
 
     Args:
-        formats: of the picture files: "png", "svg", "pdf".
-        points: samples of each modality in the t-SNE panels, at most.
+        formats: of the figure files: "png", "svg", "pdf".
+        points: maximum number of samples of each modality in the t-SNE panels.
         seed: of t-SNE, of the choice of these samples, and of the bootstrap.
 
     Raises:
-        SettingError: a value that cannot work.
+        SettingError: a value is out of range.
     """
 
     formats: Sequence[str] = FORMATS
@@ -67,14 +59,13 @@ class ReportOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before anything is measured."""
         check_formats(self.formats)
         if self.points < FEWEST or self.seed < 0:
             raise SettingError(
-                "the report cannot be made with these options",
+                f"`points` must be >= {FEWEST} and `seed` >= 0, got {self.points} and {self.seed}",
                 expected=f"at least {FEWEST} points, and a seed from 0",
                 found=f"{self.points} points, seed {self.seed}",
-                advice="leave them out to take the defaults",
+                advice="leave them out to use the defaults",
             )
 
 
@@ -83,15 +74,15 @@ class Subject:
     """What a report is about.
 
     Args:
-        name: what to call the run.
+        name: of the run.
         space: the common space.
         data: the samples of the split.
         split: its name.
-        run: the folder with history.jsonl and sensitivity.json, where there is one.
-        source: the path of the feature file that ``data`` came from, where it came from one; photos
-            and texts are looked for beside it.
+        run: the folder with history.jsonl and sensitivity.json, if there is one.
+        source: path of the feature file that ``data`` was read from, if there is one; photos and
+            texts are looked for beside it.
         items: a data set with photos and texts of the same samples, as on the command line.
-        notes: sentences that are already known to belong into the report.
+        notes: further notes for the report.
     """
 
     name: str
@@ -108,132 +99,139 @@ def write_report(
     subject: Subject,
     folder: Path,
     options: ReportOptions | None = None,
-    watcher: Watcher | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> list[str]:
-    """Write ``report.html``, ``report.json`` and the pictures into a new folder.
+    """Write ``report.html``, ``report.json`` and the figures into a new folder.
 
-    The folder appears when all of it is there.
+    The folder appears when it is complete.
 
     Args:
-        subject: what it is about.
-        folder: a place that is still free.
-        options: None takes the defaults.
-        watcher: hears of the progress.
+        subject: what the report is about.
+        folder: a new path.
+        options: None for the defaults.
+        callbacks: receive one task, "report", of 100 steps.
 
     Returns:
-        The notes of the report, for whoever started it.
+        The notes of the report.
 
     Raises:
-        SettingError: the space and the data have no two modalities in common.
-        DataError: the data does not fit the space, or a file of the run is damaged.
-        OutputError: something is there already, or it cannot be written.
+        SettingError: the model and the data have fewer than two modalities in common.
+        DataError: the data do not fit the model, no query has a label, or a file of the run is
+            damaged.
+        OutputError: the folder exists, or it cannot be written.
         MissingExtraError: a package of the extra plots is not installed.
     """
-    require()
-    chosen = options or ReportOptions()
-    with write_folder(folder) as draft:
-        return _Report(subject, draft, chosen, watcher).write()
+    require_plots()
+    with write_folder(folder) as draft, Callbacks(callbacks).task("report", STEPS) as task:
+        return _Report(subject, draft, options or ReportOptions(), task).write()
 
 
 class _Report:
     """The work on one report."""
 
     def __init__(
-        self, subject: Subject, folder: Path, options: ReportOptions, watcher: Watcher | None
+        self, subject: Subject, folder: Path, options: ReportOptions, task: Callbacks
     ) -> None:
         self._subject, self._folder, self._options = subject, folder, options
-        self._watcher = watcher
+        self._task = task
         self._notes = [*subject.notes, *subject.data.warnings]
-        self._pictures: list[Picture] = []
-        self._strange: dict[str, None] = {}
-        self._done, self._whole = 0.0, 1.0
+        self._figures: list[PageFigure] = []
+        self._missing_glyphs: dict[str, None] = {}
+        self._done, self._total, self._steps = 0.0, 1.0, 0
 
     def write(self) -> list[str]:
         """Measure, draw and write everything; return the notes."""
         subject, space = self._subject, self._subject.space
         run = subject.run
-        course = read_course(run, space.provenance.get("chosen", {})) if run else None
-        surface = read_surface(run) if run else None
-        shown, said = find_items(subject.data, subject.items, subject.source)
-        found = embed_for_evaluation(space, subject.data)
-        clouds = clouds_of(space, found, self._options.points, self._options.seed)
-        self._estimate(found, sum(kept for kept, _ in clouds.counts.values()))
-        directions = self._measure(found)
-        self._notes += [said] if said else []
-        if sum(kept for kept, _ in clouds.counts.values()) >= FEWEST:
-            share = self._layout_cost / self._whole
+        history = read_learning_curves(run, space.provenance.get("chosen", {})) if run else None
+        sensitivity = read_sensitivity(run) if run else None
+        item_data, note = find_item_data(subject.data, subject.items, subject.source)
+        self._report("embedding", 0.0)
+        embedded = embed_for_evaluation(space, subject.data)
+        sample = sample_points(space, embedded, self._options.points, self._options.seed)
+        points = sum(drawn for drawn, _ in sample.counts.values())
+        self._estimate(embedded, points)
+        directions = self._measure(embedded)
+        self._notes += [note] if note else []
+        if points >= FEWEST:
+            share = self._layout_cost / self._total
             before = self._done
-            names = found.data.class_names
-            self._keep(draw_space(clouds, names, self._options.seed, self._within("t-SNE", share)))
+            names = embedded.data.class_names
+            progress = self._progress("t-SNE", share)
+            self._add(draw_embedding_figure(sample, names, self._options.seed, progress))
             self._done = before + share
         else:
-            self._notes.append("There are too few samples for a picture of the space.")
-        rest = list(pictures(found, directions, Items(found.data, shown), course, surface))
+            self._notes.append("There are too few samples for a scatter plot.")
+        items = Items(embedded.data, item_data)
+        rest = list(draw_figures(embedded, directions, items, history, sensitivity))
         for number, draw in enumerate(rest):
-            self._tell(f"picture {number + 2} of {len(rest) + 1}", self._done)
-            self._keep(draw())
+            self._report(f"figure {number + 2} of {len(rest) + 1}", self._done)
+            self._add(draw())
             self._done += (1 - self._done) / (len(rest) - number)
-        self._notes += _observed(found, directions, course is None)
-        if self._strange:
+        self._notes += _notes(embedded, directions, without_history=history is None)
+        if self._missing_glyphs:
             self._notes.append(
-                "No installed font has shapes for: "
-                + "".join(list(self._strange)[:20])
-                + ". PNG and PDF show boxes for them; this page and SVG use the fonts of whoever"
-                " looks at it. Install a font such as Noto Sans CJK to mend it."
+                "No installed font has the characters: "
+                + "".join(list(self._missing_glyphs)[:20])
+                + ". PNG and PDF show boxes for them; this page and SVG use the fonts of the"
+                " reader. To fix it, install a font such as Noto Sans CJK."
             )
-        self._write_numbers(found, directions)
-        self._write_page(found, directions)
+        self._write_metrics(embedded, directions)
+        self._write_page(embedded, directions)
+        self._report("writing", 1.0)
         return self._notes
 
-    def _estimate(self, found: EmbeddedData, points: int) -> None:
-        """Guess the seconds of each part, from what they took on one core."""
-        sizes = [len(vectors) for vectors in found.vectors.values()]
+    def _estimate(self, embedded: EmbeddedData, points: int) -> None:
+        """Estimate the seconds of each part, from measurements on one core."""
+        sizes = [len(vectors) for vectors in embedded.vectors.values()]
         pairs = sum(sizes) ** 2 - sum(size**2 for size in sizes)
         self._layout_cost = 0.008 * points
         self._measure_cost = 0.1 + 1e-7 * pairs
         drawing = 2.0 * (3 + 2 * len(sizes) * (len(sizes) - 1))
-        self._whole = self._layout_cost + self._measure_cost + drawing
+        self._total = self._layout_cost + self._measure_cost + drawing
 
-    def _measure(self, found: EmbeddedData) -> list[Direction]:
+    def _measure(self, embedded: EmbeddedData) -> list[DirectionMetrics]:
         directions = []
-        count = len(found.vectors) * (len(found.vectors) - 1)
-        for number, one in enumerate(measure(found, self._options.seed), 1):
-            self._done = self._measure_cost / self._whole * number / count
-            self._tell(f"measured {one.name}", self._done)
-            directions.append(one)
+        count = len(embedded.vectors) * (len(embedded.vectors) - 1)
+        for number, direction in enumerate(measure(embedded, self._options.seed), 1):
+            self._done = self._measure_cost / self._total * number / count
+            self._report(f"measured {direction.name}", self._done)
+            directions.append(direction)
         return directions
 
-    def _keep(self, drawn: Drawn) -> None:
-        """Write a picture as files, and keep it for the page."""
-        strange = save(drawn.figure, self._folder / drawn.name, self._options.formats)
-        self._strange |= dict.fromkeys(strange)
-        file = self._folder / f"{drawn.name}.svg"
-        if file.exists():  # drawing anew what was just written would take as long again
-            svg = for_page(file.read_text("utf-8"), drawn.name)
+    def _add(self, figure: ReportFigure) -> None:
+        """Write a figure as files, and add it to the page."""
+        missing = save(figure.figure, self._folder / figure.name, self._options.formats)
+        self._missing_glyphs |= dict.fromkeys(missing)
+        file = self._folder / f"{figure.name}.svg"
+        if file.exists():  # drawing it again would take as long
+            svg = to_inline_svg(file.read_text("utf-8"), figure.name)
         else:
-            svg = svg_of(drawn.figure, drawn.name)
-        self._pictures.append(Picture(drawn.name, drawn.title, drawn.caption, svg))
+            svg = figure_to_svg(figure.figure, figure.name)
+        self._figures.append(PageFigure(figure.name, figure.title, figure.caption, svg))
 
-    def _write_page(self, found: EmbeddedData, directions: Sequence[Direction]) -> None:
+    def _write_page(self, embedded: EmbeddedData, directions: Sequence[DirectionMetrics]) -> None:
         subject = self._subject
-        method = subject.space.provenance.get("method", {}).get("name", "a space")
+        method = subject.space.provenance.get("method", {}).get("name", "unknown method")
         page = Page(
-            title=f"{subject.name}: {method} on {found.data.name}",
-            subtitle=f"the {subject.split} split: {len(found.data):,} samples,"
-            f" {' and '.join(found.vectors)}",
-            tables=figures_tables(directions),
-            facts=facts(subject.space.provenance, subject.space.dimension),
+            title=f"{subject.name}: {method} on {embedded.data.name}",
+            subtitle=f"{subject.split} split: {len(embedded.data):,} samples,"
+            f" {' and '.join(embedded.vectors)}",
+            tables=metric_tables(directions),
+            facts=describe_provenance(subject.space.provenance, subject.space.dimension),
             notes=self._notes,
-            pictures=self._pictures,
+            figures=self._figures,
         )
         text = render(page)
         (self._folder / PAGE).write_bytes(text.encode("utf-8", errors="replace"))
 
-    def _write_numbers(self, found: EmbeddedData, directions: Sequence[Direction]) -> None:
-        names = found.data.class_names
-        numbers = {
+    def _write_metrics(
+        self, embedded: EmbeddedData, directions: Sequence[DirectionMetrics]
+    ) -> None:
+        names = embedded.data.class_names
+        metrics = {
             "name": self._subject.name,
-            "data": found.data.name,
+            "data": embedded.data.name,
             "split": self._subject.split,
             "options": asdict(self._options) | {"formats": list(self._options.formats)},
             "directions": {
@@ -244,54 +242,54 @@ class _Report:
             "notes": self._notes,
             "provenance": self._subject.space.provenance,
         }
-        text = json.dumps(numbers, indent=2, ensure_ascii=False)
-        (self._folder / NUMBERS).write_bytes(text.encode("utf-8", errors="replace"))
+        text = json.dumps(metrics, indent=2, ensure_ascii=False)
+        (self._folder / METRICS).write_bytes(text.encode("utf-8", errors="replace"))
 
-    def _within(self, what: str, share: float) -> Callable[[float], None] | None:
-        if self._watcher is None:
-            return None
-        begin = self._done
-        return lambda done: self._tell(what, begin + share * done)
+    def _progress(self, status: str, share: float) -> Callable[[float], None]:
+        start = self._done
+        return lambda done: self._report(status, start + share * done)
 
-    def _tell(self, what: str, share: float) -> None:
-        if self._watcher is not None:
-            self._watcher.advanced(what, min(share, 1.0))
+    def _report(self, status: str, share: float) -> None:
+        """Report what is being done, and the share of the whole that is done, in [0, 1]."""
+        self._task.on_status(status)
+        steps = int(STEPS * min(share, 1.0))
+        if steps > self._steps:
+            self._task.on_advance(steps - self._steps)
+            self._steps = steps
 
 
-def _observed(
-    found: EmbeddedData, directions: Sequence[Direction], without_history: bool
+def _notes(
+    embedded: EmbeddedData, directions: Sequence[DirectionMetrics], *, without_history: bool
 ) -> list[str]:
-    """Return what a reader should know about these samples."""
-    notes = [f"{o.name} cannot be judged: {o.problem}." for o in directions if o.problem]
+    """Return notes on these samples."""
+    notes = [f"{one.name} has no metrics: {one.problem}." for one in directions if one.problem]
     if len(notes) == len(directions):
         raise DataError(
-            f"nothing can be judged on these samples of {found.data.name!r}",
-            expected="at least one direction with labelled queries and a gallery",
+            f"no metric is defined on these samples of {embedded.data.name!r}",
+            expected="at least one direction with labeled queries and a gallery",
             found="; ".join(f"{one.name}: {one.problem}" for one in directions),
             advice="report on another split (--split), or on data with labels",
         )
-    labels = found.data.labels
+    labels = embedded.data.labels
     counts = labels.sum(axis=0).tolist()
-    absent = [n for n, count in zip(found.data.class_names, counts, strict=True) if not count]
+    absent = [n for n, count in zip(embedded.data.class_names, counts, strict=True) if not count]
     if absent:
-        some = ", ".join(absent[:10]) + (
-            f" and {len(absent) - 10} more" if len(absent) > 10 else ""
-        )
-        notes.append(f"Classes without a sample in this split: {some}.")
-    unlabelled = int((~labels.any(axis=1)).sum())
-    if unlabelled:
+        more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
+        notes.append(f"Classes without a sample in this split: {', '.join(absent[:10])}{more}.")
+    unlabeled = int((~labels.any(axis=1)).sum())
+    if unlabeled:
         notes.append(
-            f"{unlabelled:,} samples have no label: they ask nothing, and are in the gallery, where"
-            " they are never right."
+            f"{unlabeled:,} samples have no label: they are no queries; in the gallery they are"
+            " never relevant."
         )
-    if (labels.sum(axis=1) > 1).any():
-        several = int((labels.sum(axis=1) > 1).sum())
+    several = int((labels.sum(axis=1) > 1).sum())
+    if several:
         notes.append(
-            f"{several:,} samples have several classes: colours show the first of them; one shared"
-            " class makes a result right."
+            f"{several:,} samples have several classes: colors show the first one; one shared class"
+            " makes an item relevant."
         )
-    for name, rows in found.rows.items():
-        lacking = len(found.data) - len(rows)
+    for name, rows in embedded.rows.items():
+        lacking = len(embedded.data) - len(rows)
         if lacking:
             notes.append(f"{lacking:,} samples lack {name}.")
     unanswerable = {
@@ -300,11 +298,11 @@ def _observed(
         if not one.problem
     }
     notes += [
-        f"{count:,} queries of {name} have an average precision of 0: nothing in the gallery is"
+        f"{count:,} queries of {name} have an average precision of 0: no item of the gallery is"
         " relevant to them."
         for name, count in unanswerable.items()
         if count
     ]
     if without_history:
-        notes.append("The run has no history.jsonl: the course of its training is not known.")
+        notes.append("The run has no history.jsonl: there are no learning curves.")
     return notes

@@ -31,7 +31,7 @@ def read(table: Path) -> dict[str, dict[str, str]]:
         return {row["method"]: row for row in csv.DictReader(file)}
 
 
-def test_a_table_of_two_methods_and_one_of_somebody_else(
+def test_a_table_of_two_methods_and_a_user_defined_one(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "table"

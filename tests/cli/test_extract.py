@@ -85,7 +85,7 @@ def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_pat
     )
     assert two.exit_code == 0, two.stderr
     told = call("evaluate", tmp_path / "two").stderr
-    assert "no longer those" not in told
+    assert "have changed since training" not in told
     figures = [
         json.loads(call("evaluate", tmp_path / run, "--json").stdout) for run in ("one", "two")
     ]

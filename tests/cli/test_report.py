@@ -28,9 +28,9 @@ def test_a_report_of_a_run(call: Call, run_folder: Path, tmp_path: Path) -> None
     page = (out / "report.html").read_text("utf-8")
     assert "epoch 12" in page or "chosen: epoch" in page
     assert numbers["provenance"]["data"]["fingerprint"] in page
-    assert "no longer those" not in result.stderr
+    assert "have changed since training" not in result.stderr
     pictures = sorted(path.stem for path in out.glob("*.png"))
-    assert {"common-space", "course", "classes"} <= set(pictures)
+    assert {"common-space", "learning-curves", "classes"} <= set(pictures)
     for path in out.glob("*.png"):
         with Image.open(path) as picture:
             picture.verify()
@@ -42,13 +42,13 @@ def test_a_report_of_a_run(call: Call, run_folder: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--formats", "gif"), "no such format"),
+        (("--formats", "gif"), "unknown figure format"),
         (("--points", "2"), "points"),
         (("--items", "nowhere"), "nowhere"),
         (("--split", "other"), "split"),
     ],
 )
-def test_what_cannot_be_is_refused_and_nothing_is_left(
+def test_invalid_options_are_refused_and_nothing_is_left(
     call: Call, run_folder: Path, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
     result = call("report", run_folder, "--out", tmp_path / "report", *words)
@@ -57,18 +57,18 @@ def test_what_cannot_be_is_refused_and_nothing_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_learnt_from_or_chosen_on_is_said(run_folder: Path, points_file: Path) -> None:
+def test_notes_name_samples_used_in_training_or_selection(
+    run_folder: Path, points_file: Path
+) -> None:
     import commonspace as cs
     from commonspace.cli.report import _notes
 
     space, data = cs.load(run_folder), cs.load_dataset(points_file)
     assert _notes(space, data, "test") == []
-    assert ["trained on these very samples" in note for note in _notes(space, data, "train")] == [
-        True
-    ]
-    assert "chosen on these very samples" in _notes(space, data, "validation")[0]
+    assert ["trained on these samples" in note for note in _notes(space, data, "train")] == [True]
+    assert "chosen on these samples" in _notes(space, data, "validation")[0]
     reversed_ = data.take(np.arange(len(data))[::-1])
-    assert "no longer those" in _notes(space, reversed_, "test")[0]
+    assert "have changed since training" in _notes(space, reversed_, "test")[0]
 
 
 def test_the_defaults_are_those_of_the_package() -> None:

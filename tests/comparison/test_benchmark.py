@@ -63,7 +63,7 @@ class Fails:
 class Log(Callback):
     """A callback that remembers."""
 
-    begun: tuple[int, int] = (0, 0)
+    start: tuple[int, int] = (0, 0)
     tasks: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     steps: int = 0
@@ -78,7 +78,7 @@ class Log(Callback):
         history: Sequence[EpochRecord] = (),
     ) -> None:
         assert total is not None
-        self.begun = (total, done)
+        self.start = (total, done)
 
     def on_advance(self, steps: int = 1) -> None:
         self.steps += steps
@@ -112,13 +112,13 @@ def figures(outcome: BenchmarkResult) -> dict[str, dict[int, Any]]:
     }
 
 
-def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
+def test_every_run_equals_a_direct_fit_with_the_tuned_settings(
     benchmark: Callable[..., Benchmark],
     feature_dataset: Dataset,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Several processes at once; a row that is refused, and one that is broken, hinder nobody."""
+    """Several processes at once; a method that is refused or broken does not affect the others."""
     log = Log()
     mine = tmp_path / "toy.py"  # another file of the same name
     mine.write_text("print('loaded')\n" + TOY.read_text().replace("1 / 0", "exit('no licence')"))
@@ -152,9 +152,9 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
     assert "1 / 0" in traceback.read_text()
     assert "SystemExit: no licence" in outcome.failed["exits"]
     assert set(outcome.failed) == {"picky", "broken", "exits"}
-    assert log.begun == (3 + 2 + 2 + 1 + 1 + 2 + 1, 0)
+    assert log.start == (3 + 2 + 2 + 1 + 1 + 2 + 1, 0)
     assert sorted(log.lost) == ["broken", "exits", "picky"]
-    assert log.steps == log.begun[0]
+    assert log.steps == log.start[0]
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "loaded" in printed.err
@@ -162,7 +162,7 @@ def test_every_cell_is_what_a_direct_fit_with_the_chosen_settings_gives(
 
 
 @pytest.mark.usefixtures("in_process_workers")
-def test_a_stopped_grid_goes_on_and_gains_rows_and_seeds(
+def test_a_stopped_benchmark_continues_and_gains_methods_and_seeds(
     benchmark: Callable[..., Benchmark], tmp_path: Path
 ) -> None:
     whole = run_benchmark(benchmark(toy(), folder=tmp_path / "whole"))
@@ -175,8 +175,8 @@ def test_a_stopped_grid_goes_on_and_gains_rows_and_seeds(
     assert so_far.trials["toy"] == 2
     assert so_far.runs["toy"] == {}
     outcome = run_benchmark(benchmark(toy()), [log])
-    assert log.begun[1] == 2
-    assert log.begun[1] + len(log.tasks) == log.begun[0] == 5
+    assert log.start[1] == 2
+    assert log.start[1] + len(log.tasks) == log.start[0] == 5
     assert figures(outcome) == figures(whole) == figures(read_benchmark(benchmark(toy())))
     more = Log()
     outcome = run_benchmark(benchmark(toy(), Experiment("cca", CCA()), seeds=3), [more])
@@ -188,10 +188,10 @@ def test_a_stopped_grid_goes_on_and_gains_rows_and_seeds(
     assert idle.tasks == []
 
 
-def test_killed_outright_it_goes_on_and_leaves_no_process(
+def test_after_a_kill_it_continues_and_leaves_no_process(
     tmp_path: Path,
 ) -> None:
-    """SIGKILL for the parent alone: the children end by themselves, and no half cell is taken."""
+    """SIGKILL for the parent only: the children end too, and no half-written record is read."""
     script = tmp_path / "go.py"
     script.write_text(
         dedent(f"""
@@ -219,7 +219,7 @@ def test_killed_outright_it_goes_on_and_leaves_no_process(
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     while _alive(parent.pid):
-        assert time.monotonic() < deadline, "a child outlived its parent"
+        assert time.monotonic() < deadline, "a child is alive after its parent"
         time.sleep(0.05)
     for cell in cells.glob("*.json"):
         json.loads(cell.read_text())
@@ -233,7 +233,7 @@ def _alive(group: int) -> bool:
     return True
 
 
-def test_a_worker_that_is_killed_is_told_of(benchmark: Callable[..., Benchmark]) -> None:
+def test_a_killed_worker_is_reported(benchmark: Callable[..., Benchmark]) -> None:
     @dataclass
     class Murderer(Log):
         def on_status(self, text: str) -> None:
@@ -246,10 +246,10 @@ def test_a_worker_that_is_killed_is_told_of(benchmark: Callable[..., Benchmark])
 
 
 @pytest.mark.usefixtures("in_process_workers")
-def test_the_choice_does_not_depend_on_the_test_part(
+def test_tuning_does_not_depend_on_the_test_split(
     benchmark: Callable[..., Benchmark], feature_dataset: Dataset, tmp_path: Path
 ) -> None:
-    """With the labels of the test part shuffled, the same is tried and the same is chosen."""
+    """With the labels of the test split shuffled, the trials and the choice are the same."""
     rows = (toy(), Experiment("dscmr", DSCMR(hidden_dim=8, embedding_dim=4)))
     clean = run_benchmark(benchmark(*rows))
     shuffled = feature_dataset.labels.copy()
@@ -265,7 +265,7 @@ def test_the_choice_does_not_depend_on_the_test_part(
 
 
 @pytest.mark.usefixtures("in_process_workers")
-def test_where_trials_diverge_the_row_goes_on_without_them(
+def test_an_experiment_continues_without_diverged_trials(
     benchmark: Callable[..., Benchmark], tmp_path: Path
 ) -> None:
     outcome = run_benchmark(benchmark(toy(diverges_above=2.0)))
@@ -278,16 +278,16 @@ def test_where_trials_diverge_the_row_goes_on_without_them(
 
 
 @pytest.mark.usefixtures("in_process_workers")
-def test_what_takes_the_settings_of_a_refused_row_is_dropped_with_it(
+def test_an_ablation_is_dropped_with_its_base_method(
     benchmark: Callable[..., Benchmark],
 ) -> None:
-    """Every cell that was announced is done or dropped, each row once."""
+    """Every announced run is done or dropped, each method once."""
     log = Log()
     searched = replace(toy("Broken"), name="main", method=Fails())
     outcome = run_benchmark(benchmark(searched, Experiment("part", Fails(), "main")), [log])
     assert "settings of main" in outcome.failed["part"]
     assert sorted(log.lost) == ["main", "part"]
-    assert log.steps == log.begun[0]
+    assert log.steps == log.start[0]
 
 
 @pytest.mark.usefixtures("in_process_workers")
@@ -308,7 +308,7 @@ def test_a_method_that_was_edited_is_measured_again(
 
 
 @pytest.mark.usefixtures("in_process_workers")
-def test_cells_without_a_record_of_their_data_are_not_taken_over(
+def test_runs_without_a_record_of_their_data_are_not_reused(
     benchmark: Callable[..., Benchmark],
 ) -> None:
     with pytest.raises(SettingError, match="has no record of what was compared"):
@@ -324,7 +324,7 @@ def test_cells_without_a_record_of_their_data_are_not_taken_over(
 
 @pytest.mark.parametrize("damage", ["", "{", '{"method": {}}', "[1]", "\x00\xff"])
 @pytest.mark.usefixtures("in_process_workers")
-def test_a_damaged_cell_is_done_again(benchmark: Callable[..., Benchmark], damage: str) -> None:
+def test_a_damaged_record_is_replaced(benchmark: Callable[..., Benchmark], damage: str) -> None:
     whole = run_benchmark(benchmark(Experiment("cca", CCA())))
     cell = benchmark(Experiment("cca", CCA())).folder / "runs" / "cca" / "seed-00.json"
     cell.write_text(damage, "latin-1")
@@ -341,7 +341,7 @@ def test_a_damaged_cell_is_done_again(benchmark: Callable[..., Benchmark], damag
     ],
 )
 @pytest.mark.usefixtures("in_process_workers")
-def test_another_grid_is_not_mixed_in(
+def test_another_benchmark_is_not_mixed_in(
     benchmark: Callable[..., Benchmark], change: dict[str, Any], name: str
 ) -> None:
     run_benchmark(benchmark(Experiment("cca", CCA())))
@@ -360,7 +360,7 @@ def test_a_folder_is_for_one_process_at_a_time(benchmark: Callable[..., Benchmar
 
 
 def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting() -> None:
-    """It comes to the whole group of a terminal; a child that just begins would print its end."""
+    """A terminal sends it to the whole process group; a starting child would print a traceback."""
     held = []
 
     class Pool:

@@ -1,4 +1,4 @@
-"""Whether two rows differ: against SciPy where it has the same test, and by how often it errs."""
+"""Significance of differences: against SciPy, and by the rate of false rejections."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,8 @@ def test_without_any_variance_equal_is_equal_and_other_is_other() -> None:
     assert p_over_both(half[:, :1], half[:, :1]) == 1.0
 
 
-def test_where_both_vary_it_errs_no_more_often_than_it_says() -> None:
-    """Two equal methods: tests that each take one source for fixed err more than twice as often."""
+def test_with_both_sources_the_level_is_kept() -> None:
+    """Two equal methods: tests that take one source as fixed reject more than twice as often."""
     draw = np.random.default_rng(2)
     seeds, samples, repeats = 10, 100, 1000
 

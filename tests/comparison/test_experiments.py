@@ -1,4 +1,4 @@
-"""What of a method is searched, what the budget sets, and what stays as it was given."""
+"""Experiments: tuned settings, the budget, and settings that stay fixed."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ def make_one(spec: str) -> Experiment:
     return experiment
 
 
-def test_what_was_given_is_neither_searched_nor_overwritten() -> None:
+def test_changed_settings_are_neither_tuned_nor_overwritten() -> None:
     experiment = Experiment("without-j3", DSCMR(eta=0.0), tuned_as="dscmr")
     assert "eta" not in experiment.search_space
     assert set(experiment.search_space) == set(DSCMR.search_space) - {"eta"}
@@ -52,14 +52,14 @@ def test_a_method_without_seed_or_epochs_is_left_alone() -> None:
         (DSCMR(epochs=30, patience=None), 30),
     ],
 )
-def test_a_method_that_never_stops_early_keeps_its_own_length(
+def test_a_method_without_early_stopping_keeps_its_epochs(
     method: PosteriorMatching | DSCMR, epochs: int
 ) -> None:
     settled = Experiment("steady", method).configure({}, seed=7, budget=TuningBudget(3, 100, 5))
     assert settled == replace(method, seed=7, epochs=epochs, patience=None)
 
 
-def test_a_description_tells_settings_apart_and_nothing_else() -> None:
+def test_descriptions_differ_exactly_where_settings_differ() -> None:
     assert describe(DSCMR(eta=0.5)) == describe(DSCMR(eta=0.5))
     assert describe(DSCMR(eta=0.5)) != describe(DSCMR(eta=0.25))
     assert describe(CCA())["class"] == "commonspace.methods.cca.CCA"
@@ -74,7 +74,7 @@ class Weighted:
     def fit(self, *parts: object) -> None: ...
 
 
-def test_an_array_is_told_apart_from_another_to_the_last_value() -> None:
+def test_arrays_differ_by_any_value() -> None:
     weights = np.zeros(5000)
     weights[2500] = 1.0
     plain, other = (Experiment("w", one) for one in (Weighted(), Weighted(weights)))  # type: ignore[arg-type]
@@ -83,7 +83,7 @@ def test_an_array_is_told_apart_from_another_to_the_last_value() -> None:
 
 
 @pytest.mark.parametrize("number", ["trials", "epochs", "patience"])
-def test_a_budget_of_nothing_is_refused(number: str) -> None:
+def test_an_empty_budget_is_refused(number: str) -> None:
     with pytest.raises(SettingError, match=f"`{number}` must be >= 1"):
         TuningBudget(**{number: 0})
 

@@ -1,4 +1,4 @@
-"""The published figures are those of the reference, and stand beside the right rows."""
+"""Published figures equal the reference, and are shown beside the right methods."""
 
 import re
 from pathlib import Path

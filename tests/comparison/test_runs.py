@@ -1,4 +1,4 @@
-"""One cell: what is kept of it, what it is measured on, and that choosing never sees the test."""
+"""Runs: their records, their data, and that tuning never uses the test split."""
 
 import json
 from dataclasses import dataclass, replace
@@ -112,7 +112,7 @@ def test_the_honest_figure_is_the_same_under_both_protocols(
 def test_a_method_without_epochs_has_no_best_on_test(
     feature_dataset: Dataset, tmp_path: Path
 ) -> None:
-    """It tells no observer of anything, as a method of somebody else need not."""
+    """It calls no observer, as a user-defined method need not."""
     record = run_task(task(Plain()), Splits.of(feature_dataset), tmp_path, watch_test=True)
     assert record["best_on_test"] is None
 
@@ -148,7 +148,7 @@ def test_data_that_is_refused_leaves_no_record(feature_dataset: Dataset, tmp_pat
     assert list((tmp_path / "toy").iterdir()) == []
 
 
-def test_a_training_that_was_killed_goes_on_to_the_same_figures(
+def test_a_killed_training_resumes_to_the_same_figures(
     feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     method, splits = DSCMR(hidden_dim=8, embedding_dim=4, epochs=6), Splits.of(feature_dataset)

@@ -1,4 +1,4 @@
-"""The lines of the table, and the files that they are written to."""
+"""Summaries of methods, and the files of the table."""
 
 import csv
 import json
@@ -122,7 +122,7 @@ def test_a_sample_that_is_not_judged_in_one_direction_counts_in_the_other() -> N
     assert line.average.mean == pytest.approx((0.5 + 0.3) / 2)
 
 
-def test_two_rows_without_seeds_are_told_apart_by_queries_alone() -> None:
+def test_two_methods_without_seeds_are_compared_by_queries_only() -> None:
     draw = np.random.default_rng(1)
     base = draw.uniform(0.2, 0.6, (2, 50))
     found = summarize(

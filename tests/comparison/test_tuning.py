@@ -1,4 +1,4 @@
-"""The search: the method as it stands first, then what Optuna proposes, the same after a kill."""
+"""Tuning: the defaults first, then what Optuna proposes, the same after a kill."""
 
 import math
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ def figure(settings: Mapping[str, Any]) -> float:
     return 1 / (1 + abs(math.log(settings.get("noise", 3.0) / 0.1)))
 
 
-def test_the_method_as_it_stands_is_tried_first() -> None:
+def test_the_defaults_are_tried_first() -> None:
     task = Tuning(toy(), TuningBudget(5)).next()
     assert (task.number, dict(task.settings)) == (0, {})
     assert task.method == toy().configure({}, 0, TuningBudget(5))
 
 
-def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been() -> None:
+def test_a_stopped_search_continues_as_if_uninterrupted() -> None:
     whole = Tuning(toy(), TuningBudget(12))
     told = []
     while not whole.finished:

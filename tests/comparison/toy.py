@@ -1,4 +1,4 @@
-"""A method of somebody else: class means with noise. Fast, seeded, and with something to search."""
+"""A user-defined method: class means with noise. Fast, seeded, and with settings to tune."""
 
 import time
 from dataclasses import dataclass

@@ -115,7 +115,7 @@ def test_features_of_another_size_are_refused(
         cs.evaluate(space, replace(part, columns=wider))
 
 
-def test_wikipedia_is_learnt_well_above_chance() -> None:
+def test_wikipedia_is_well_above_chance() -> None:
     """Real features: ten classes, chance near .11; this comes to about .25 on average."""
     path = SHARED / "data" / "wikipedia" / "wikipedia.npz"
     if not path.exists():

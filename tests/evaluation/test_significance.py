@@ -70,7 +70,7 @@ def test_pairing_finds_a_small_difference_that_is_the_same_everywhere() -> None:
     assert paired_randomization(base, base, rng()) == 1.0
 
 
-def test_equal_methods_are_rarely_told_apart() -> None:
+def test_equal_methods_rarely_differ_significantly() -> None:
     pairs = rng(10).random((400, 2, 40))
     p = np.array([paired_randomization(a, b, rng(11), resamples=200) for a, b in pairs])
     assert 0.02 <= (p <= 0.05).mean() <= 0.09

@@ -13,22 +13,22 @@ from commonspace.errors import OutputError, SettingError
 from commonspace.plots import (
     Fact,
     Page,
-    Picture,
+    PageFigure,
     Table,
     check_formats,
-    draw_classes,
+    draw_class_map,
     draw_confusion,
-    draw_course,
+    draw_learning_curves,
+    figure_to_svg,
     render,
     save,
-    svg_of,
 )
 
 HOSTILE = '<script>alert("x")</script> & $a$ \\frac{1}{2} %s {0}'
 
 
 def test_three_files_that_can_be_read(tmp_path: Path) -> None:
-    assert save(draw_course([0.2, 0.4], {}, 2), tmp_path / "course") == ""
+    assert save(draw_learning_curves([0.2, 0.4], {}, 2), tmp_path / "course") == ""
     with Image.open(tmp_path / "course.png") as picture:
         assert picture.width == 1440  # 7.2 inches of 200 dots
         picture.load()
@@ -40,7 +40,7 @@ def test_three_files_that_can_be_read(tmp_path: Path) -> None:
 
 def test_the_same_picture_gives_the_same_bytes(tmp_path: Path) -> None:
     for place in ("a", "b"):
-        save(draw_course([0.2, 0.4], {}, 2), tmp_path / place)
+        save(draw_learning_curves([0.2, 0.4], {}, 2), tmp_path / place)
     for suffix in ("png", "svg", "pdf"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
@@ -48,29 +48,29 @@ def test_the_same_picture_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_what_is_there_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "course.png").write_text("kept")
     with pytest.raises(OutputError):
-        save(draw_course([0.2], {}, 1), tmp_path / "course", ["png"])
+        save(draw_learning_curves([0.2], {}, 1), tmp_path / "course", ["png"])
     assert (tmp_path / "course.png").read_text() == "kept"
 
 
 @pytest.mark.parametrize("formats", [["jpeg"], [], ["png", ""]])
 def test_unknown_formats_are_refused(formats: list[str]) -> None:
-    with pytest.raises(SettingError, match="no such format"):
+    with pytest.raises(SettingError, match="unknown figure format"):
         check_formats(formats)
 
 
 def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     """Neither TeX nor HTML in a name does anything; 28 columns of it are seen."""
-    figure = draw_classes({"a->b": {HOSTILE: 0.5}}, {"a->b": {HOSTILE: 3}}, {"a->b": 0.5})
+    figure = draw_class_map({"a->b": {HOSTILE: 0.5}}, {"a->b": {HOSTILE: 3}}, {"a->b": 0.5})
     assert save(figure, tmp_path / "classes") == ""
     root = ElementTree.parse(tmp_path / "classes.svg").getroot()
     said = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert HOSTILE[:27] + "…" in said
-    assert "<script" not in svg_of(figure, "x")
+    assert "<script" not in figure_to_svg(figure, "x")
 
 
 def test_a_character_that_no_font_has_is_reported_and_not_raised(tmp_path: Path) -> None:
     name = "\U0001f9ea猫\ue000"  # an emoji, a Chinese cat, and what no font may have
-    figure = draw_classes({"a->b": {name: 0.5}}, {"a->b": {name: 3}}, {"a->b": 0.5})
+    figure = draw_class_map({"a->b": {name: 0.5}}, {"a->b": {name: 3}}, {"a->b": 0.5})
     missing = save(figure, tmp_path / "classes", ["png", "svg"])
     assert set(missing) <= set(name)
     assert len(set(missing)) == len(missing)
@@ -80,8 +80,8 @@ def test_a_character_that_no_font_has_is_reported_and_not_raised(tmp_path: Path)
 
 
 def test_an_svg_for_a_page_points_nowhere_else_and_takes_the_colours_of_the_page() -> None:
-    figure = draw_course([0.2, 0.4], {}, 2)
-    first, second = svg_of(figure, "one"), svg_of(figure, "two")
+    figure = draw_learning_curves([0.2, 0.4], {}, 2)
+    first, second = figure_to_svg(figure, "one"), figure_to_svg(figure, "two")
     assert first.startswith("<svg ")
     assert "http" not in first
     assert "var(--ink)" in first
@@ -124,14 +124,14 @@ class Elements(HTMLParser):
 
 
 def test_a_page_escapes_all_it_is_given_and_needs_nothing_else() -> None:
-    svg = svg_of(draw_course([0.2, 0.4], {"loss": [2.0, 1.0]}, 2), "course")
+    svg = figure_to_svg(draw_learning_curves([0.2, 0.4], {"loss": [2.0, 1.0]}, 2), "course")
     page = Page(
         title=HOSTILE,
         subtitle=HOSTILE,
         tables=[Table(HOSTILE, [HOSTILE], [[HOSTILE]], HOSTILE)],
         facts=[Fact(HOSTILE, HOSTILE)],
         notes=[HOSTILE],
-        pictures=[Picture("course", HOSTILE, HOSTILE, svg)],
+        figures=[PageFigure("course", HOSTILE, HOSTILE, svg)],
     )
     text = render(page)
     parsed = Elements()

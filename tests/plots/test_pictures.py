@@ -1,4 +1,4 @@
-"""What is drawn is what was given: positions, heights, colours, marks; legends lie outside."""
+"""What is drawn is what was given: positions, heights, colors, marks; legends lie outside."""
 
 from collections.abc import Sequence
 
@@ -11,29 +11,31 @@ from numpy.typing import NDArray
 
 from commonspace.errors import DataError
 from commonspace.plots import (
-    Answered,
     Card,
-    Cloud,
-    draw_classes,
+    ModalityPoints,
+    RankedList,
+    draw_class_map,
     draw_confusion,
-    draw_course,
-    draw_curves,
-    draw_panels,
-    draw_queries,
-    draw_surface,
-    lay_out,
+    draw_embedding_scatter,
+    draw_learning_curves,
+    draw_precision_curves,
+    draw_ranked_lists,
+    draw_sensitivity,
     most_confused,
-    order_of_classes,
+    project_panels,
+    sort_classes,
 )
-from commonspace.plots.paper import draw
+from commonspace.plots.style import plot_style
 
 
-def clouds(classes: int, n: int = 48, modalities: Sequence[str] = ("image", "text")) -> list[Cloud]:
+def clouds(
+    classes: int, n: int = 48, modalities: Sequence[str] = ("image", "text")
+) -> list[ModalityPoints]:
     random = np.random.default_rng(0)
     numbers = np.arange(n) % classes
     centres = 5 * random.normal(size=(classes, 6))
     return [
-        Cloud(
+        ModalityPoints(
             name,
             (centres[numbers] + random.normal(size=(n, 6))).astype(np.float32),
             numbers,
@@ -49,7 +51,7 @@ def placed(axes: Axes) -> NDArray[np.float64]:
     return np.asarray(points[np.lexsort(points.T)])
 
 
-def colours(axes: Axes) -> set[str]:
+def colors(axes: Axes) -> set[str]:
     faces = np.atleast_2d(np.asarray(axes.collections[0].get_facecolor()))
     return {"#" + bytes(face).hex() for face in np.rint(faces[:, :3] * 255).astype(np.uint8)}
 
@@ -63,24 +65,24 @@ def seen(figure: Figure) -> list[Axes]:
 
 
 def test_the_common_panel_shows_the_points_of_the_others_in_their_places() -> None:
-    panels = lay_out(clouds(4), seed=3)
+    panels = project_panels(clouds(4), seed=3)
     assert [panel.title[:3] for panel in panels] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
     a, b, c = panels[:3]
     for single, part in zip((a, b), c.parts, strict=True):
         np.testing.assert_array_equal(single.parts[0].place, part.place)
-    figure = draw_panels(panels, list("wxyz"))
+    figure = draw_embedding_scatter(panels, list("wxyz"))
     axes = seen(figure)
     both = np.concatenate([placed(axes[0]), placed(axes[1])])
     np.testing.assert_array_equal(placed(axes[2]), both[np.lexsort(both.T)])
     assert len({(*one.get_xlim(), *one.get_ylim()) for one in axes[:3]}) == 1
-    again = lay_out(clouds(4), seed=3)
+    again = project_panels(clouds(4), seed=3)
     np.testing.assert_array_equal(again[4].parts[0].place, panels[4].parts[0].place)
 
 
 def test_three_modalities_have_a_mark_each_and_bare_ones_no_panel_of_features() -> None:
-    panels = lay_out(clouds(3, 24, ("image", "text", "bare")))
+    panels = project_panels(clouds(3, 24, ("image", "text", "bare")))
     assert [panel.shared for panel in panels] == [True, True, True, True, False, False]
-    figure = draw_panels(panels, list("abc"))
+    figure = draw_embedding_scatter(panels, list("abc"))
     handles = figure.legends[0].legend_handles
     assert [handle.get_marker() for handle in handles if handle][:3] == ["^", "o", "s"]  # type: ignore[attr-defined]
 
@@ -88,8 +90,8 @@ def test_three_modalities_have_a_mark_each_and_bare_ones_no_panel_of_features() 
 @pytest.mark.parametrize("classes", [3, 10])
 def test_each_class_has_a_colour_of_its_own_and_the_legend_lies_outside(classes: int) -> None:
     names = [f"class {number}" for number in range(classes)]
-    figure = draw_panels(lay_out(clouds(classes, 50)), names)
-    with draw():
+    figure = draw_embedding_scatter(project_panels(clouds(classes, 50)), names)
+    with plot_style():
         figure.draw_without_rendering()
     (legend,) = figure.legends
     named = {
@@ -97,7 +99,7 @@ def test_each_class_has_a_colour_of_its_own_and_the_legend_lies_outside(classes:
         for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
     }
     assert len({named[name] for name in names}) == classes
-    drawn = colours(seen(figure)[0])
+    drawn = colors(seen(figure)[0])
     assert drawn == {named[name] for name in names}
     box = legend.get_window_extent()
     assert not any(box.overlaps(axes.get_window_extent()) for axes in seen(figure))
@@ -105,8 +107,8 @@ def test_each_class_has_a_colour_of_its_own_and_the_legend_lies_outside(classes:
 
 def test_beyond_ten_classes_names_stand_in_the_panels_and_do_not_cover_each_other() -> None:
     names = [f"class {number}" for number in range(24)]
-    figure = draw_panels(lay_out(clouds(24, 96)), names)
-    with draw():
+    figure = draw_embedding_scatter(project_panels(clouds(24, 96)), names)
+    with plot_style():
         figure.draw_without_rendering()
     for axes in seen(figure):
         assert sorted(text.get_text() for text in axes.texts) == sorted(names)
@@ -121,15 +123,15 @@ def test_beyond_ten_classes_names_stand_in_the_panels_and_do_not_cover_each_othe
 
 def test_unlabelled_points_are_grey_and_in_no_legend() -> None:
     one = clouds(2, 20)[0]
-    bare = Cloud("image", one.vectors, np.full(20, -1), None)
-    figure = draw_panels(lay_out([bare]), ["a", "b"])
+    bare = ModalityPoints("image", one.vectors, np.full(20, -1), None)
+    figure = draw_embedding_scatter(project_panels([bare]), ["a", "b"])
     assert len(figure.legends[0].get_texts()) == 1
-    assert len(colours(seen(figure)[0])) == 1
+    assert len(colors(seen(figure)[0])) == 1
 
 
 def test_the_chosen_epoch_is_marked_where_it_lies() -> None:
     maps = [0.2, 0.5, 0.4]
-    figure = draw_course(maps, {"loss": [3.0, 2.0, 1.0], "J1": [0.3, 0.2, 0.1]}, chosen=2)
+    figure = draw_learning_curves(maps, {"loss": [3.0, 2.0, 1.0], "J1": [0.3, 0.2, 0.1]}, chosen=2)
     above, below = figure.axes
     line, mark = above.get_lines()
     np.testing.assert_array_equal(line.get_ydata(), maps)
@@ -140,10 +142,10 @@ def test_the_chosen_epoch_is_marked_where_it_lies() -> None:
 
 
 def test_trials_are_single_points_and_the_axis_says_so() -> None:
-    figure = draw_course([0.2, 0.5], {}, chosen=1, steps="trial")
+    figure = draw_learning_curves([0.2, 0.5], {}, chosen=1, steps="trial")
     assert figure.axes[0].get_lines()[0].get_linestyle() == "None"
     assert figure.axes[0].get_xlabel() == "trial"
-    negative = draw_course([0.2, 0.5], {"loss": [0.0, -1.0]}, chosen=2)
+    negative = draw_learning_curves([0.2, 0.5], {"loss": [0.0, -1.0]}, chosen=2)
     assert negative.axes[1].get_yscale() == "linear"
 
 
@@ -155,27 +157,27 @@ def test_a_course_that_does_not_fit_is_refused(
     maps: list[float], losses: dict[str, list[float]], chosen: int
 ) -> None:
     with pytest.raises(DataError):
-        draw_course(maps, losses, chosen)
+        draw_learning_curves(maps, losses, chosen)
 
 
 def test_curves_are_the_given_points_and_chance_is_drawn_once() -> None:
     recall = {"a->b": ([0, 1], [0.9, 0.1]), "b->a": ([0, 1], [0.8, 0.2])}
     scope = {"a->b": ([1, 10], [0.9, 0.3]), "b->a": ([1, 10], [0.7, 0.3])}
-    figure = draw_curves(recall, scope, {"a->b": 0.25, "b->a": 0.25})
+    figure = draw_precision_curves(recall, scope, {"a->b": 0.25, "b->a": 0.25})
     left, right = figure.axes
     assert len(left.get_lines()) == len(right.get_lines()) == 3
     np.testing.assert_array_equal(left.get_lines()[1].get_ydata(), [0.8, 0.2])
     np.testing.assert_array_equal(right.get_lines()[0].get_xdata(), [1, 10])
     assert left.get_lines()[0].get_linestyle() != left.get_lines()[1].get_linestyle()
-    with pytest.raises(DataError, match="do not belong together"):
-        draw_curves(recall, {}, {})
+    with pytest.raises(DataError, match="different directions"):
+        draw_precision_curves(recall, {}, {})
 
 
 def test_bars_are_sorted_and_as_long_as_the_figures() -> None:
     figures = {"a->b": {"cat": 0.2, "dog": 0.9}, "b->a": {"cat": 0.4, "dog": 0.7, "owl": 0.1}}
     queries = {"a->b": {"cat": 3, "dog": 4}, "b->a": {"cat": 3, "dog": 4, "owl": 1}}
-    figure = draw_classes(figures, queries, {"a->b": 0.5, "b->a": 0.4})
-    assert order_of_classes(figures) == ["dog", "cat", "owl"]
+    figure = draw_class_map(figures, queries, {"a->b": 0.5, "b->a": 0.4})
+    assert sort_classes(figures) == ["dog", "cat", "owl"]
     left, right = figure.axes
     assert [bar.get_width() for bar in left.patches] == [0.9, 0.2, 0]  # type: ignore[attr-defined]
     assert [bar.get_width() for bar in right.patches] == [0.7, 0.4, 0.1]  # type: ignore[attr-defined]
@@ -185,7 +187,7 @@ def test_bars_are_sorted_and_as_long_as_the_figures() -> None:
 
 def test_of_very_many_classes_the_best_and_the_worst_are_drawn() -> None:
     values = {f"class {number}": number / 200 for number in range(200)}
-    figure = draw_classes({"a->b": values}, {"a->b": dict.fromkeys(values, 1)}, {"a->b": 0.5})
+    figure = draw_class_map({"a->b": values}, {"a->b": dict.fromkeys(values, 1)}, {"a->b": 0.5})
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[:2] == ["class 199", "class 198"]
     assert labels[-1] == "class 0"
@@ -211,12 +213,15 @@ def test_names_at_the_edge_as_long_as_they_can_be_read(count: int, labels: int) 
     assert len(figure.axes[0].get_yticklabels()) == labels
 
 
-def test_what_is_right_is_told_without_colour() -> None:
+def test_relevance_is_visible_without_color() -> None:
     query = Card("q", ("cat",), picture=np.zeros((4, 8, 3), np.uint8))
     found = (Card("a", ("cat",), text="a cat"), Card("b", ("dog",), problem="b.jpg: cut short"))
-    figure = draw_queries([Answered(0.75, query, found, (True, False))], [], "image->text")
+    figure = draw_ranked_lists([RankedList(0.75, query, found, (True, False))], [], "image->text")
     asking, right, wrong = figure.axes
-    assert (right.get_title(loc="left"), wrong.get_title(loc="left")) == ("✓ right", "✗ wrong")
+    assert (right.get_title(loc="left"), wrong.get_title(loc="left")) == (
+        "✓ relevant",
+        "✗ not relevant",
+    )
     assert asking.get_title(loc="left") == "query, AP 0.750"
     widths = [axes.spines["left"].get_linewidth() for axes in (right, wrong)]
     assert widths[0] > 2 * widths[1]
@@ -224,15 +229,15 @@ def test_what_is_right_is_told_without_colour() -> None:
     assert len(asking.images) == 1
     assert right.texts[0].get_text() == "a cat"
     assert "b.jpg" in wrong.texts[0].get_text()
-    with pytest.raises(DataError, match="no queries"):
-        draw_queries([], [], "image->text")
+    with pytest.raises(DataError, match="no query"):
+        draw_ranked_lists([], [], "image->text")
 
 
 def test_cards_are_of_one_size_and_lie_inside_the_picture() -> None:
     long = Card("x" * 90, ("a very long name of a class, and another",), text="word " * 200)
-    row = Answered(0.5, long, (long,) * 5, (True,) * 5)
-    figure = draw_queries([row] * 3, [row] * 3, "image->text")
-    with draw():
+    row = RankedList(0.5, long, (long,) * 5, (True,) * 5)
+    figure = draw_ranked_lists([row] * 3, [row] * 3, "image->text")
+    with plot_style():
         figure.draw_without_rendering()
     boxes = [axes.get_window_extent() for axes in figure.axes]
     assert len({(round(box.width), round(box.height)) for box in boxes}) == 1
@@ -248,16 +253,16 @@ def test_cards_are_of_one_size_and_lie_inside_the_picture() -> None:
 
 def test_the_highest_cell_is_framed_and_rows_are_lambdas() -> None:
     maps = np.array([[0.1, 0.2, 0.3], [0.4, 0.9, 0.5]])
-    figure = draw_surface([0.01, 1], [0.1, 1, 10], maps, part="validation")
-    heat, relief = figure.axes
+    figure = draw_sensitivity([0.01, 1], [0.1, 1, 10], maps, split="validation")
+    heat, surface = figure.axes
     np.testing.assert_array_equal(np.asarray(heat.images[0].get_array()), maps)
     (frame,) = heat.patches
     assert frame.get_xy() == (0.5, 0.5)  # type: ignore[attr-defined] # around column 1, row 1
     assert [t.get_text() for t in heat.get_yticklabels()] == ["0.01", "1"]
-    assert relief.name == "3d"
+    assert surface.name == "3d"
     holes = maps.copy()
     holes[0, 0] = np.nan
-    assert len(draw_surface([0.01, 1], [0.1, 1, 10], holes, part="validation").axes) == 1
+    assert len(draw_sensitivity([0.01, 1], [0.1, 1, 10], holes, split="validation").axes) == 1
     for wrong in (maps.T, np.full((2, 3), np.nan)):
-        with pytest.raises(DataError, match="surface"):
-            draw_surface([0.01, 1], [0.1, 1, 10], wrong, part="validation")
+        with pytest.raises(DataError, match="sensitivity grid"):
+            draw_sensitivity([0.01, 1], [0.1, 1, 10], wrong, split="validation")

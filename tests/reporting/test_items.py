@@ -10,7 +10,7 @@ from PIL import Image
 from commonspace.data import Dataset, Features, Images, Texts
 from commonspace.datasets import load_dataset
 from commonspace.errors import DataError
-from commonspace.reporting.items import THUMBNAIL, Items, find_items
+from commonspace.reporting.items import THUMBNAIL, Items, find_item_data
 
 LINES = (
     '{"file_name": "a.png", "text": "a cat", "label": "cat", "split": "train", "id": "a"}\n'
@@ -45,10 +45,10 @@ def write_features(path: Path, labels: tuple[str, ...] = ("cat", "dog", "cat", "
 
 def test_a_feature_file_finds_the_photos_beside_it(folder: Path) -> None:
     data = write_features(folder / "features.npz")
-    shown, said = find_items(data, None, folder / "features.npz")
-    assert shown is not None
+    item_data, said = find_item_data(data, None, folder / "features.npz")
+    assert item_data is not None
     assert folder.name in said
-    items = Items(data, shown)
+    items = Items(data, item_data)
     card = items.card(0, "image")
     assert card.picture is not None
     assert card.picture.shape == (THUMBNAIL // 4, THUMBNAIL, 3)
@@ -63,8 +63,8 @@ def test_a_feature_file_finds_the_photos_beside_it(folder: Path) -> None:
 
 def test_photos_of_other_samples_are_not_taken(folder: Path) -> None:
     other = write_features(folder / "features.npz", labels=("dog", "dog", "dog", "dog"))
-    shown, said = find_items(other, None, folder / "features.npz")
-    assert shown is None
+    item_data, said = find_item_data(other, None, folder / "features.npz")
+    assert item_data is None
     assert "by their ids" in said
     assert Items(other).card(0, "image").picture is None
     assert Items(other).card(0, "image").id == "a"
@@ -75,24 +75,24 @@ def test_the_named_source_beside_the_file_is_found(folder: Path) -> None:
     place.mkdir()
     data = write_features(place / "features.npz")
     (place / "photos").symlink_to(folder)
-    assert find_items(data, None, place / "features.npz")[0] is None
+    assert find_item_data(data, None, place / "features.npz")[0] is None
     made = replace(data, provenance={**data.provenance, "made_from": {"source": "photos"}})
-    assert find_items(made, None, place / "features.npz")[0] is not None
-    assert find_items(made, None, None)[0] is None
+    assert find_item_data(made, None, place / "features.npz")[0] is not None
+    assert find_item_data(made, None, None)[0] is None
 
 
 def test_a_named_data_set_must_have_some_of_the_samples(folder: Path) -> None:
     data = write_features(folder / "features.npz")
-    shown, said = find_items(data, str(folder), None)
-    assert shown is not None
+    item_data, said = find_item_data(data, str(folder), None)
+    assert item_data is not None
     assert "100%" in said
     strangers = replace(data, ids=("w", "x", "y", "z"))
-    with pytest.raises(DataError, match="shows none of these samples"):
-        find_items(strangers, str(folder), None)
+    with pytest.raises(DataError, match="has none of these samples"):
+        find_item_data(strangers, str(folder), None)
 
 
 def test_raw_items_show_themselves(raw_dataset: Dataset) -> None:
-    assert find_items(raw_dataset, None, None) == (None, "")
+    assert find_item_data(raw_dataset, None, None) == (None, "")
     items = Items(raw_dataset)
     card = items.card(0, "image")
     assert card.picture is not None

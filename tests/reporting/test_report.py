@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import commonspace as cs
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, MissingExtraError, OutputError, SettingError
 from commonspace.reporting import PAGE, ReportOptions, Subject, write_report
@@ -22,13 +23,31 @@ QUICK = ReportOptions(formats=["svg"], points=12)
 HOSTILE = "<script>alert(1)</script>"
 
 
-class Heard:
-    def __init__(self) -> None:
-        self.shares: list[float] = []
+class Progress(Callback):
+    """Remembers the steps that are done."""
 
-    def advanced(self, what: str, share: float) -> None:
-        assert what
-        self.shares.append(share)
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.total: int | None = None
+        self.over = False
+
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        self.total = total
+
+    def on_status(self, text: str) -> None:
+        assert text
+
+    def on_advance(self, steps: int = 1) -> None:
+        self.steps.append(steps)
+
+    def on_end(self) -> None:
+        self.over = True
 
 
 def names(folder: Path) -> set[str]:
@@ -38,17 +57,17 @@ def names(folder: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def written(
     feature_dataset: Dataset, space_of: MakeSpace, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Heard, list[str]]:
+) -> tuple[Path, Progress, list[str]]:
     """Write one report that several tests look at."""
-    folder, heard = tmp_path_factory.mktemp("reports") / "report", Heard()
+    folder, progress = tmp_path_factory.mktemp("reports") / "report", Progress()
     subject = Subject("run", space_of(feature_dataset), feature_dataset.split("test"))
-    return folder, heard, write_report(subject, folder, QUICK, heard)
+    return folder, progress, write_report(subject, folder, QUICK, [progress])
 
 
 def test_a_report_holds_the_figures_of_the_package(
-    feature_dataset: Dataset, space_of: MakeSpace, written: tuple[Path, Heard, list[str]]
+    feature_dataset: Dataset, space_of: MakeSpace, written: tuple[Path, Progress, list[str]]
 ) -> None:
-    folder, heard, notes = written
+    folder, progress, notes = written
     pictures = {"common-space", "curves", "classes", "confusion-image-text", "confusion-text-image",
                 "queries-image-text", "queries-text-image"}  # fmt: skip
     assert names(folder) == {f"{one}.svg" for one in pictures} | {PAGE, "report.json"}
@@ -63,11 +82,12 @@ def test_a_report_holds_the_figures_of_the_package(
     assert "12 of 16 of image" in page
     assert all(f'id="{one}"' in page for one in pictures)
     assert any("history.jsonl" in note for note in notes)
-    assert heard.shares == sorted(heard.shares)
-    assert 0.5 < heard.shares[-1] <= 1
+    assert min(progress.steps) > 0
+    assert sum(progress.steps) == progress.total
+    assert progress.over
 
 
-def test_the_page_points_only_into_itself(written: tuple[Path, Heard, list[str]]) -> None:
+def test_the_page_points_only_into_itself(written: tuple[Path, Progress, list[str]]) -> None:
     page = (written[0] / PAGE).read_text("utf-8")
     ids = re.findall(r'\sid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
@@ -80,7 +100,7 @@ def test_the_page_points_only_into_itself(written: tuple[Path, Heard, list[str]]
 def test_the_same_report_has_the_same_bytes(
     feature_dataset: Dataset,
     space_of: MakeSpace,
-    written: tuple[Path, Heard, list[str]],
+    written: tuple[Path, Progress, list[str]],
     tmp_path: Path,
 ) -> None:
     subject = Subject("run", space_of(feature_dataset), feature_dataset.split("test"))
@@ -127,7 +147,7 @@ def test_odd_samples_are_reported_in_words(
     assert "queries-sound-wav-type.svg" in names(tmp_path / "report")
 
 
-def test_a_direction_that_cannot_be_judged_says_why(
+def test_a_direction_without_metrics_names_the_reason(
     feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
     part = feature_dataset.split("test")
@@ -142,16 +162,16 @@ def test_a_direction_that_cannot_be_judged_says_why(
     notes = write_report(
         Subject("run", space_of(feature_dataset), data), tmp_path / "report", QUICK
     )
-    assert any(note.startswith("text->image cannot be judged: no query") for note in notes)
+    assert any(note.startswith("text->image has no metrics: no query") for note in notes)
     assert not any(name.startswith("queries-text") for name in names(tmp_path / "report"))
 
 
-def test_where_nothing_can_be_judged_there_is_no_report(
+def test_without_any_metric_there_is_no_report(
     feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
     part = feature_dataset.split("test")
     data = replace(part, labels=np.zeros_like(part.labels))
-    with pytest.raises(DataError, match="nothing can be judged"):
+    with pytest.raises(DataError, match="no metric is defined"):
         write_report(Subject("run", space_of(feature_dataset), data), tmp_path / "report", QUICK)
     assert names(tmp_path) == set()
 
@@ -168,7 +188,7 @@ def test_what_is_broken_off_leaves_nothing(
         assert [path.name[:3] for path in tmp_path.iterdir()] == [".r."]  # the draft
         raise stop
 
-    monkeypatch.setattr(module, "draw_space", broken)
+    monkeypatch.setattr(module, "draw_embedding_figure", broken)
     with pytest.raises(type(stop)):
         write_report(
             Subject("run", space_of(feature_dataset), feature_dataset.split("test")),
@@ -182,12 +202,12 @@ def test_a_place_that_is_taken_is_refused_before_any_work(
     feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
     (tmp_path / "kept").write_text("kept")
-    heard = Heard()
+    progress = Progress()
     with pytest.raises(OutputError, match="already exists"):
         write_report(
-            Subject("r", space_of(feature_dataset), feature_dataset), tmp_path, QUICK, heard
+            Subject("r", space_of(feature_dataset), feature_dataset), tmp_path, QUICK, [progress]
         )
-    assert heard.shares == []
+    assert progress.steps == []
     assert names(tmp_path) == {"kept"}
 
 
@@ -201,11 +221,14 @@ def test_a_missing_package_is_named_before_any_work(
     feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    heard = Heard()
+    progress = Progress()
     with pytest.raises(MissingExtraError, match="jinja2") as caught:
         write_report(
-            Subject("r", space_of(feature_dataset), feature_dataset), tmp_path / "r", QUICK, heard
+            Subject("r", space_of(feature_dataset), feature_dataset),
+            tmp_path / "r",
+            QUICK,
+            [progress],
         )
     assert "commonspace[plots]" in caught.value.advice
-    assert heard.shares == []
+    assert progress.steps == []
     assert names(tmp_path) == set()

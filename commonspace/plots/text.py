@@ -1,22 +1,21 @@
-"""Names and sentences of any language, cut and broken so that they fit into a picture.
+"""Text of any language, shortened or wrapped to fit into a figure.
 
-Lengths are counted in columns: a Latin letter takes one, a Chinese character two. It knows no
-fonts.
+Widths are counted in columns: a Latin letter takes one, a Chinese character two.
 """
 
 import unicodedata
 
-__all__ = ["columns_of", "shown", "wrapped"]
+__all__ = ["display_width", "shorten", "wrap"]
 
 
-def columns_of(text: str) -> int:
-    """Return how many columns a line takes.
+def display_width(text: str) -> int:
+    """Return the number of columns of a line.
 
     Args:
         text: one line.
 
     Example:
-        >>> columns_of("cat"), columns_of("猫")
+        >>> display_width("cat"), display_width("猫")
         (3, 2)
     """
     return sum(
@@ -25,43 +24,43 @@ def columns_of(text: str) -> int:
     )
 
 
-def shown(name: str, most: int = 28) -> str:
-    r"""Return a name as one line without unprintable characters, cut where it is too long.
+def shorten(name: str, max_width: int = 28) -> str:
+    r"""Return a name as one line without unprintable characters, shortened if it is too long.
 
     Args:
         name: of a class, a modality or a sample; any string.
-        most: columns, at least 1.
+        max_width: columns, at least 1.
 
     Example:
-        >>> shown("Home  Decor & Festive\nNeeds", most=16)
+        >>> shorten("Home  Decor & Festive\nNeeds", max_width=16)
         'Home Decor & Fe…'
     """
     line = _one_line(name)
-    if columns_of(line) <= most:
+    if display_width(line) <= max_width:
         return line
-    return _head(line, most - 1).rstrip() + "…"
+    return _head(line, max_width - 1).rstrip() + "…"
 
 
-def wrapped(text: str, columns: int, lines: int) -> str:
-    """Return a text broken into lines between words, or within those that are too long.
+def wrap(text: str, columns: int, lines: int) -> str:
+    """Return a text wrapped between words, or within words that are too long.
 
     Args:
         text: any string.
-        columns: of a line, at least 2, which is what a wide character takes.
-        lines: at most so many, at least 1; "…" stands for the rest.
+        columns: of a line, at least 2, the width of a wide character.
+        lines: maximum number, at least 1; "…" replaces the rest.
 
     Example:
-        >>> print(wrapped("a red kite above a small house", 12, 2))
+        >>> print(wrap("a red kite above a small house", 12, 2))
         a red kite
         above a sma…
     """
     done: list[str] = []
     rest = _one_line(text)
     while rest and len(done) < lines:
-        if columns_of(rest) <= columns:
+        if display_width(rest) <= columns:
             head, rest = rest, ""
         elif len(done) == lines - 1:
-            head, rest = shown(rest, columns), ""
+            head, rest = shorten(rest, columns), ""
         else:
             head = _head(rest, columns)
             broken = head.rfind(" ") if rest[len(head)] != " " else len(head)
@@ -77,8 +76,8 @@ def _one_line(text: str) -> str:
 
 
 def _head(line: str, columns: int) -> str:
-    """Return as much of the beginning as fits."""
+    """Return the longest prefix that fits."""
     kept = 0
-    while kept < len(line) and columns_of(line[: kept + 1]) <= columns:
+    while kept < len(line) and display_width(line[: kept + 1]) <= columns:
         kept += 1
     return line[:kept]

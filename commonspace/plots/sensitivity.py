@@ -1,7 +1,6 @@
-"""How a figure depends on lambda and eta, the two weights of DSCMR: a heat map, or in relief.
+"""Heat map and surface plot of the mAP over lambda and eta, the two weights of DSCMR.
 
-Figure 4 of Zhen et al., Deep Supervised Cross-modal Retrieval (CVPR 2019). It takes figures and
-measures nothing.
+Figure 4 of Zhen et al., Deep Supervised Cross-modal Retrieval (CVPR 2019).
 """
 
 from typing import TYPE_CHECKING
@@ -10,42 +9,42 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from commonspace.errors import DataError
-from commonspace.plots.palette import class_colours
-from commonspace.plots.paper import WIDTH, draw, new_figure
+from commonspace.plots.colors import class_colors
+from commonspace.plots.style import WIDTH, new_figure, plot_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_surface"]
+__all__ = ["draw_sensitivity"]
 
 
-def draw_surface(
-    lambdas: ArrayLike, etas: ArrayLike, maps: ArrayLike, *, part: str, relief: bool = True
+def draw_sensitivity(
+    lambdas: ArrayLike, etas: ArrayLike, maps: ArrayLike, *, split: str, surface: bool = True
 ) -> "Figure":
-    """Return the mAP over a grid of lambda and eta; the highest cell is framed.
+    """Return the mAP over a grid of lambda and eta; the highest one is framed.
 
     Args:
         lambdas: (l,) ascending.
         etas: (e,) ascending.
-        maps: (l, e) mAP from 0 to 1; NaN where it was not measured.
-        part: which samples it was measured on, such as "validation", for the title.
-        relief: whether to draw it in relief beside the heat map as well.
+        maps: (l, e) mAP in [0, 1]; NaN where not measured.
+        split: such as "validation", for the title.
+        surface: whether to draw a surface plot beside the heat map.
 
     Raises:
         DataError: the shapes do not match, the values do not ascend, or nothing was measured.
         MissingExtraError: matplotlib is not installed.
     """
     down, across, table = _checked(lambdas, etas, maps)
-    relief = relief and min(table.shape) > 1 and not np.isnan(table).any()
-    with draw():
-        figure = new_figure(3.4, WIDTH if relief else WIDTH * 0.62)
-        if relief:
+    surface = surface and min(table.shape) > 1 and not np.isnan(table).any()
+    with plot_style():
+        figure = new_figure(3.4, WIDTH if surface else WIDTH * 0.62)
+        if surface:
             left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1], squeeze=False)[0]
-            _heat(left.subplots(), down, across, table, part)
-            _relief(right.add_subplot(projection="3d"), down, across, table)
+            _heat(left.subplots(), down, across, table, split)
+            _surface(right.add_subplot(projection="3d"), down, across, table)
         else:
-            _heat(figure.subplots(), down, across, table, part)
+            _heat(figure.subplots(), down, across, table, split)
     return figure
 
 
@@ -61,10 +60,10 @@ def _checked(
         or np.isnan(table).all()
     ):
         raise DataError(
-            "the surface has the wrong form",
+            "the sensitivity grid has the wrong form",
             expected="ascending lambdas and etas, and an mAP for each pair of them",
             found=f"{down.shape} lambdas, {across.shape} etas, mAPs of shape {table.shape}",
-            advice="give maps[i][j] for lambda i and eta j",
+            advice="pass maps[i][j] for lambda i and eta j",
         )
     return down, across, table
 
@@ -74,7 +73,7 @@ def _heat(
     down: NDArray[np.float64],
     across: NDArray[np.float64],
     table: NDArray[np.float64],
-    part: str,
+    split: str,
 ) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
@@ -89,17 +88,17 @@ def _heat(
             axes.text(j, i, f"{value:.3f}", ha="center", va="center", size=letters,
                       color="#22252c" if light else "#ffffff")  # fmt: skip
     i, j = np.unravel_index(np.nanargmax(table), table.shape)
-    mark = Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, lw=2.2, ec=class_colours(2)[1])
+    mark = Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, lw=2.2, ec=class_colors(2)[1])
     axes.add_patch(mark)
     mark.set_clip_on(False)
     axes.set_xticks(range(len(across)), [f"{value:g}" for value in across])
     axes.set_yticks(range(len(down)), [f"{value:g}" for value in down])
     axes.set_xlabel("eta")
     axes.set_ylabel("lambda")
-    axes.set_title(f"mAP on {part}; the highest, {table[i, j]:.3f}, is framed")
+    axes.set_title(f"mAP on {split} (highest: {table[i, j]:.3f})")
 
 
-def _relief(
+def _surface(
     axes: "Axes", down: NDArray[np.float64], across: NDArray[np.float64], table: NDArray[np.float64]
 ) -> None:
     x, y = np.meshgrid(np.arange(len(across)), np.arange(len(down)))
@@ -110,4 +109,4 @@ def _relief(
     axes.tick_params(labelsize=6)
     axes.set_xlabel("eta")
     axes.set_ylabel("lambda")
-    axes.set_title("the same in relief")
+    axes.set_title("Surface plot")

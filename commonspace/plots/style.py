@@ -1,7 +1,7 @@
-"""What all pictures share: size and letters of the paper, and how they become files.
+"""Style and files of figures: size, fonts, colors; PNG, SVG and PDF.
 
-Pictures are drawn for a page of ``WIDTH`` inches, so that letters have their printed size. Nothing
-is drawn through pyplot: no window is opened and no global state is left behind.
+Figures have the width of a page, ``WIDTH`` inches, so that fonts have their printed size. pyplot is
+not used: there is no window and no global state.
 """
 
 import io
@@ -21,7 +21,7 @@ from commonspace.extras import optional
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure as Figure  # also for rooms that hold one
+    from matplotlib.figure import Figure as Figure  # also for modules that hold one
 
 __all__ = [
     "FAINT",
@@ -31,29 +31,29 @@ __all__ = [
     "PAPER",
     "WIDTH",
     "check_formats",
-    "draw",
-    "for_page",
+    "figure_to_svg",
+    "freeze_layout",
     "new_figure",
     "open_axes",
-    "plain_logarithms",
-    "require",
+    "plain_log_ticks",
+    "plot_style",
+    "require_plots",
     "save",
-    "settle",
-    "svg_of",
+    "to_inline_svg",
 ]
 
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 7.2
-"""Inches: the text of an A4 page, or two columns of a journal."""
+"""Inches: text width of an A4 page, or two columns of a journal."""
 
 INK = "#21242b"
-"""Letters. A page exchanges this colour and the next three for its own."""
+"""Color of text. A page replaces this color and the next three by its own."""
 MUTED = "#6b6f79"
-"""Axes, and lesser letters."""
+"""Color of axes and secondary text."""
 FAINT = "#d5d8de"
-"""Lines behind data."""
+"""Color of lines behind data."""
 PAPER = "#fefefd"
-"""The ground."""
+"""Color of the background."""
 
 _DPI = 200
 _LETTERS: Mapping[str, Any] = {
@@ -87,7 +87,7 @@ _LOOK: Mapping[str, Any] = {
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.5,
-    "svg.fonttype": "none",  # letters stay letters: to be searched, read aloud, and set in any font
+    "svg.fonttype": "none",  # text stays text: searchable, accessible, in any font
     "svg.hashsalt": "commonspace",
     "pdf.fonttype": 42,
 }
@@ -100,7 +100,7 @@ _MISSING = re.compile(r"^Glyph (\d+) ")
 
 
 def new_figure(height: float, width: float = WIDTH) -> "Figure":
-    """Return an empty figure; draw into it and save it within ``draw()``.
+    """Return an empty figure; draw into it and save it within ``plot_style()``.
 
     Args:
         height: in inches.
@@ -113,19 +113,19 @@ def new_figure(height: float, width: float = WIDTH) -> "Figure":
     return figure
 
 
-def require() -> None:
-    """Refuse before any work where a package that draws is missing.
+def require_plots() -> None:
+    """Raise an error if a package for figures is missing.
 
     Raises:
-        MissingExtraError: it names the package, and the command that installs it.
+        MissingExtraError: a package is not installed.
     """
     for package in ("matplotlib", "sklearn", "jinja2"):
         optional(package, "a report", "plots")
 
 
 @contextmanager
-def draw() -> Iterator[None]:
-    """Draw with this paper's letters and colours in the block, and with a font for wide scripts.
+def plot_style() -> Iterator[None]:
+    """Use the fonts and colors of this module in the block, including a font for CJK text.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -133,7 +133,7 @@ def draw() -> Iterator[None]:
     family = ["DejaVu Sans", *_wide_fonts(), "sans-serif"]
     log = logging.getLogger("matplotlib.font_manager")
     before = log.level
-    log.setLevel(logging.ERROR)  # it warns of fonts that come in one weight only
+    log.setLevel(logging.ERROR)  # it warns about fonts with a single weight
     try:
         with _matplotlib().rc_context({**_LETTERS, **_LOOK, "font.family": family}):
             yield
@@ -142,10 +142,10 @@ def draw() -> Iterator[None]:
 
 
 def open_axes(axes: "Axes", grid: str = "y") -> None:
-    """Take away the frame at the top and the right, and draw quiet lines behind the data.
+    """Remove the frame at the top and the right, and draw grid lines behind the data.
 
     Args:
-        axes: to be dressed.
+        axes: the axes to change.
         grid: "x", "y", "both", or "" for none.
     """
     axes.spines[["top", "right"]].set_visible(False)
@@ -154,16 +154,15 @@ def open_axes(axes: "Axes", grid: str = "y") -> None:
         axes.grid(True, axis=grid)  # type: ignore[arg-type]
 
 
-def plain_logarithms(axis: "Axis") -> None:
-    """Write 0.01, 1 and 100 at a logarithmic axis, which would else speak TeX.
+def plain_log_ticks(axis: "Axis") -> None:
+    """Label a logarithmic axis with plain numbers, such as 0.01, 1 and 100.
 
     Args:
-        axis: one whose scale is logarithmic; numbers that are no powers of ten are left out where
-            there are enough powers.
+        axis: with a logarithmic scale.
     """
     ticker = _matplotlib("ticker")
     low, high = axis.get_view_interval()
-    few = high / low < 30  # fewer than two powers may be in sight
+    few = high / low < 30  # the range may hold fewer than two powers of ten
     axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if few else (1,)))
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(ticker.NullFormatter())
@@ -186,10 +185,10 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     unknown = [one for one in asked if one not in FORMATS]
     if unknown or not asked:
         raise SettingError(
-            "there is no such format of pictures",
+            "unknown figure format",
             expected=f"one or several of {', '.join(FORMATS)}",
             found=repr(unknown[0]) if unknown else "none",
-            advice="leave the formats out to take all",
+            advice="leave the formats out to write all of them",
         )
     return asked
 
@@ -197,16 +196,16 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def save(figure: "Figure", path: Path, formats: Sequence[str] = FORMATS) -> str:
     """Write a figure as files: ``path`` with the suffix of each format.
 
-    The same figure gives the same bytes: no date and no name of a program is written.
+    The same figure gives the same bytes: neither date nor program name is written.
 
     Args:
-        figure: as the functions of this room return it.
+        figure: as the functions of this package return it.
         path: without a suffix, in a folder that exists.
         formats: of ``FORMATS``; PNG has 200 dots an inch.
 
     Returns:
-        The characters for which no installed font has a shape, each once: PNG and PDF show a box
-        for them, while SVG leaves them to the fonts of whoever looks at it.
+        The characters that no installed font has, each once: PNG and PDF show a box for them,
+        while SVG uses the fonts of the reader.
 
     Raises:
         SettingError: an unknown format.
@@ -219,11 +218,11 @@ def save(figure: "Figure", path: Path, formats: Sequence[str] = FORMATS) -> str:
     return "".join(missing)
 
 
-def settle(figure: "Figure") -> None:
-    """Find the place of everything once and for all; anew for each format would be slow.
+def freeze_layout(figure: "Figure") -> None:
+    """Compute the layout once, instead of once for each format.
 
     Args:
-        figure: from ``new_figure``, drawn, within ``draw()``.
+        figure: from ``new_figure``, drawn, within ``plot_style()``.
     """
     constrained = _matplotlib("layout_engine").ConstrainedLayoutEngine
     if isinstance(figure.get_layout_engine(), constrained):
@@ -231,28 +230,27 @@ def settle(figure: "Figure") -> None:
         figure.set_layout_engine("none")
 
 
-def svg_of(figure: "Figure", name: str) -> str:
-    """Return a figure as an <svg> element for a page; see ``for_page``.
+def figure_to_svg(figure: "Figure", name: str) -> str:
+    """Return a figure as an <svg> element for a page; see ``to_inline_svg``.
 
     Args:
-        figure: as the functions of this room return it.
-        name: letters, digits and hyphens, another for each figure of a page.
+        figure: as the functions of this package return it.
+        name: letters, digits and hyphens; unique on a page.
     """
     buffer = io.BytesIO()
     _write(figure, buffer, "svg")
-    return for_page(buffer.getvalue().decode("utf-8"), name)
+    return to_inline_svg(buffer.getvalue().decode("utf-8"), name)
 
 
-def for_page(text: str, name: str) -> str:
-    """Return what ``save`` wrote as SVG as an element for a page that points nowhere else.
+def to_inline_svg(text: str, name: str) -> str:
+    """Return an SVG file that ``save`` wrote as an <svg> element without external links.
 
-    Ids begin with ``name``, so that several fit into one page, and the four colours of the
-    paper become ``var(--ink)``, ``var(--muted)``, ``var(--faint)``, ``var(--paper)``: the page
-    decides.
+    Ids get the prefix ``name``, so that they are unique on a page, and the four colors of this
+    module become ``var(--ink)``, ``var(--muted)``, ``var(--faint)`` and ``var(--paper)``.
 
     Args:
         text: the content of the file.
-        name: letters, digits and hyphens, another for each figure of a page.
+        name: letters, digits and hyphens; unique on a page.
     """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -260,24 +258,24 @@ def for_page(text: str, name: str) -> str:
     text = re.sub(r'(?<=[\s"])id="', f'id="{name}-', text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = re.sub(r"url\(#", f"url(#{name}-", text)
-    for colour, role in ((INK, "ink"), (MUTED, "muted"), (FAINT, "faint"), (PAPER, "paper")):
-        text = text.replace(colour, f"var(--{role})")
+    for color, role in ((INK, "ink"), (MUTED, "muted"), (FAINT, "faint"), (PAPER, "paper")):
+        text = text.replace(color, f"var(--{role})")
     return re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", text, count=1)
 
 
 def _write(figure: "Figure", target: Path | io.BytesIO, kind: str) -> list[str]:
-    """Write one format; return the characters that no font has."""
+    """Write one format; return the characters that no installed font has."""
     metadata = {
         "png": {"Software": None},
         "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
-    with draw(), warnings.catch_warnings(record=True) as heard:
+    with plot_style(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        settle(figure)
+        freeze_layout(figure)
         figure.savefig(target, format=kind, dpi=_DPI, metadata=metadata[kind])
     missing = []
-    for one in heard:
+    for one in caught:
         glyph = _MISSING.match(str(one.message))
         if glyph:
             missing.append(chr(int(glyph[1])))
@@ -290,20 +288,19 @@ def _write(figure: "Figure", target: Path | io.BytesIO, kind: str) -> list[str]:
 def _wide_fonts() -> tuple[str, ...]:
     """Return installed fonts with Chinese, Japanese or Korean characters, at most three.
 
-    matplotlib remembers which fonts there were when it ran first; where it knows of none, the
-    files are looked at anew.
+    matplotlib caches the list of fonts; where the cache has none of them, the files are scanned.
     """
     manager = _matplotlib("font_manager")
     known = {font.name for font in manager.fontManager.ttflist if _WIDE_FONTS.search(font.name)}
     if not known:
         for path in manager.findSystemFonts():
             if _WIDE_FONTS.search(Path(path).stem):
-                with suppress(OSError, RuntimeError, ValueError):  # one that cannot be read
+                with suppress(OSError, RuntimeError, ValueError):  # an unreadable font file
                     manager.fontManager.addfont(path)
                     known.add(manager.fontManager.ttflist[-1].name)
     return tuple(sorted(known)[:3])
 
 
-def _matplotlib(part: str = "") -> Any:  # noqa: ANN401 - a module of somebody else
+def _matplotlib(part: str = "") -> Any:  # noqa: ANN401 - a module
     name = f"matplotlib.{part}" if part else "matplotlib"
-    return optional(name, "a picture", "plots")
+    return optional(name, "a figure", "plots")

@@ -9,7 +9,7 @@ import pytest
 import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.evaluation.protocol import embed_for_evaluation
-from commonspace.reporting.measured import DEPTH, FOUND, measure
+from commonspace.reporting.measurements import CONFUSION_DEPTH, RESULTS, measure
 from commonspace.space import CommonSpace
 
 MakeSpace = Callable[[Dataset], CommonSpace]
@@ -40,11 +40,11 @@ def test_what_is_found_first_is_what_a_sort_finds(
     one = next(measure(found))
     scores = found.vectors["image"].astype(float) @ found.vectors["text"].astype(float).T
     order = np.argsort(-scores, axis=1, kind="stable")
-    np.testing.assert_array_equal(one.found, order[:, :FOUND])
+    np.testing.assert_array_equal(one.results, order[:, :RESULTS])
     ranks = np.argmax(order == np.arange(16)[:, None], axis=1) + 1
     assert one.pairs is not None
     assert one.pairs.median_rank == np.median(ranks)
-    classes = found.labels["text"].argmax(axis=1)[order[:, :DEPTH]]
+    classes = found.labels["text"].argmax(axis=1)[order[:, :CONFUSION_DEPTH]]
     assert one.confusion is not None
     asked = found.labels["image"].argmax(axis=1)
     assert one.confusion[2, 3] == pytest.approx((classes[asked == 2] == 3).mean())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from commonspace.errors import FileFormatError
-from commonspace.reporting.course import read_course, read_surface
+from commonspace.reporting.run_files import read_learning_curves, read_sensitivity
 
 
 def write_history(run: Path, lines: list[object]) -> None:
@@ -15,7 +15,7 @@ def write_history(run: Path, lines: list[object]) -> None:
 
 
 def test_a_course_is_read(tmp_path: Path) -> None:
-    assert read_course(tmp_path, {"epoch": 1}) is None
+    assert read_learning_curves(tmp_path, {"epoch": 1}) is None
     write_history(
         tmp_path,
         [
@@ -23,7 +23,7 @@ def test_a_course_is_read(tmp_path: Path) -> None:
             {"epoch": 2, "losses": {"loss": 1.0, "J1": 0.5}, "validation_map": 0.6},
         ],
     )
-    course = read_course(tmp_path, {"epoch": 1})
+    course = read_learning_curves(tmp_path, {"epoch": 1})
     assert course is not None
     assert (course.chosen, course.steps) == (1, "epoch")
     assert course.validation_map.tolist() == [0.3, 0.6]
@@ -31,10 +31,10 @@ def test_a_course_is_read(tmp_path: Path) -> None:
         "loss": [2.0, 1.0],
         "J1": [1.5, 0.5],
     }
-    trial = read_course(tmp_path, {"trial": 2})
+    trial = read_learning_curves(tmp_path, {"trial": 2})
     assert trial is not None
     assert (trial.chosen, trial.steps) == (2, "trial")
-    unknown = read_course(tmp_path, {})
+    unknown = read_learning_curves(tmp_path, {})
     assert unknown is not None
     assert unknown.chosen == 2  # the highest validation mAP
 
@@ -46,30 +46,30 @@ def test_a_course_is_read(tmp_path: Path) -> None:
 def test_a_damaged_history_is_refused(tmp_path: Path, lines: list[object]) -> None:
     write_history(tmp_path, lines)
     with pytest.raises(FileFormatError, match=r"history\.jsonl cannot be read"):
-        read_course(tmp_path, {"epoch": 1})
+        read_learning_curves(tmp_path, {"epoch": 1})
 
 
 def test_a_choice_beyond_the_history_is_refused(tmp_path: Path) -> None:
     write_history(tmp_path, [{"losses": {}, "validation_map": 0.5}])
     with pytest.raises(FileFormatError, match="cannot be read") as caught:
-        read_course(tmp_path, {"epoch": 7})
+        read_learning_curves(tmp_path, {"epoch": 7})
     assert "epoch 7 was chosen" in caught.value.found
 
 
-def test_a_surface_is_read_in_ascending_order(tmp_path: Path) -> None:
-    assert read_surface(tmp_path) is None
+def test_a_sensitivity_analysis_is_read_in_ascending_order(tmp_path: Path) -> None:
+    assert read_sensitivity(tmp_path) is None
     record = {"lambda": [1, 0.1], "eta": [10, 1, 0.1], "split": "validation",
               "map": [[0.1, 0.2, None], [0.4, 0.5, 0.6]]}  # fmt: skip
     (tmp_path / "sensitivity.json").write_text(json.dumps(record))
-    surface = read_surface(tmp_path)
+    surface = read_sensitivity(tmp_path)
     assert surface is not None
     assert surface.lambdas.tolist() == [0.1, 1]
     assert surface.etas.tolist() == [0.1, 1, 10]
     np.testing.assert_array_equal(surface.maps, [[0.6, 0.5, 0.4], [np.nan, 0.2, 0.1]])
     for damage in ({"map": [[1]]}, {"eta": "x"}, {"lambda": [[1], [2]]}):
         (tmp_path / "sensitivity.json").write_text(json.dumps(record | damage))
-        with pytest.raises(FileFormatError, match=r"surface\.json cannot be read"):
-            read_surface(tmp_path)
+        with pytest.raises(FileFormatError, match=r"sensitivity\.json cannot be read"):
+            read_sensitivity(tmp_path)
     (tmp_path / "sensitivity.json").write_text("[]")
     with pytest.raises(FileFormatError):
-        read_surface(tmp_path)
+        read_sensitivity(tmp_path)

@@ -1,10 +1,10 @@
-"""Reads what a run wrote beside its space: the course of its training, and a surface of weights.
+"""Files of a run beside its model: the training history and the sensitivity analysis.
 
-    history.jsonl    a line for each epoch or trial, as train writes it
-    sensitivity.json {"lambda": [...], "eta": [...], "map": [[...], ...], "split": "validation"}:
-                     map[i][j] is the mAP with lambda[i] and eta[j], null where it was not measured
+    history.jsonl       a line for each epoch or trial, as train writes it
+    sensitivity.json    {"lambda": [...], "eta": [...], "map": [[...], ...], "split": "validation"}:
+                        map[i][j] is the mAP with lambda[i] and eta[j], null where not measured
 
-Both may be absent. It knows no other file of the run.
+Both are optional.
 """
 
 import json
@@ -19,44 +19,44 @@ from numpy.typing import NDArray
 from commonspace.errors import DataError, FileFormatError
 from commonspace.plots import Steps
 
-__all__ = ["Course", "Surface", "read_course", "read_surface"]
+__all__ = ["LearningCurves", "Sensitivity", "read_learning_curves", "read_sensitivity"]
 
-HISTORY, SURFACE = "history.jsonl", "sensitivity.json"
+HISTORY, SENSITIVITY = "history.jsonl", "sensitivity.json"
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
-    """How a training went."""
+class LearningCurves:
+    """The history of a training."""
 
     validation_map: NDArray[np.float64]
-    """(n,)"""
+    """(n,) validation mAP of each epoch or trial, in [0, 1]."""
     losses: Mapping[str, NDArray[np.float64]]
-    """Name -> (n,); empty for methods in closed form."""
+    """Name -> (n,) loss terms; empty for closed-form methods."""
     chosen: int
-    """From 1."""
+    """Number of the chosen epoch or trial, from 1."""
     steps: Steps
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class Sensitivity:
     """The mAP over a grid of lambda and eta."""
 
     lambdas: NDArray[np.float64]
     etas: NDArray[np.float64]
     maps: NDArray[np.float64]
-    """(lambdas, etas), NaN where it was not measured."""
+    """(lambdas, etas), NaN where not measured."""
     split: str
 
 
-def read_course(run: Path, chosen: Mapping[str, Any]) -> Course | None:
-    """Return the course of a training; None where the run has no history.
+def read_learning_curves(run: Path, chosen: Mapping[str, Any]) -> LearningCurves | None:
+    """Return the history of a training; None if the run has none.
 
     Args:
         run: the folder.
-        chosen: what the space says of its choice: "epoch" or "trial" with its number.
+        chosen: the "chosen" record of the space: "epoch" or "trial" with its number.
 
     Raises:
-        FileFormatError: the file is damaged, or does not belong to this choice.
+        FileFormatError: the file is damaged, or has no such epoch or trial.
     """
     path = run / HISTORY
     if not path.is_file():
@@ -75,11 +75,11 @@ def read_course(run: Path, chosen: Mapping[str, Any]) -> Course | None:
             raise ValueError(f"{len(maps)} lines, though {steps} {number} was chosen")
     except (OSError, ValueError, TypeError, KeyError) as exc:
         raise _damaged(path, "a line of JSON for each epoch: losses, validation_map", exc) from exc
-    return Course(maps, losses, number, steps)
+    return LearningCurves(maps, losses, number, steps)
 
 
-def read_surface(run: Path) -> Surface | None:
-    """Return the surface that was measured for a run; None where there is none.
+def read_sensitivity(run: Path) -> Sensitivity | None:
+    """Return the sensitivity analysis of a run; None if there is none.
 
     Args:
         run: the folder.
@@ -87,7 +87,7 @@ def read_surface(run: Path) -> Surface | None:
     Raises:
         FileFormatError: the file is damaged.
     """
-    path = run / SURFACE
+    path = run / SENSITIVITY
     if not path.is_file():
         return None
     try:
@@ -102,7 +102,7 @@ def read_surface(run: Path) -> Surface | None:
         expected = "JSON with lambda, eta, map (a row for each lambda) and split"
         raise _damaged(path, expected, exc) from exc
     down, across = np.argsort(lambdas), np.argsort(etas)
-    return Surface(lambdas[down], etas[across], maps[down][:, across], split)
+    return Sensitivity(lambdas[down], etas[across], maps[down][:, across], split)
 
 
 def _damaged(path: Path, expected: str, exc: Exception) -> DataError:
@@ -111,5 +111,5 @@ def _damaged(path: Path, expected: str, exc: Exception) -> DataError:
         f"{path} cannot be read",
         expected=expected,
         found=found,
-        advice="write it anew, or move it away: the report goes without it",
+        advice="create it again, or remove it: it is optional",
     )

@@ -1,7 +1,4 @@
-"""All figures of a report, for every direction of retrieval; what cannot be judged says why.
-
-It takes vectors and labels as the protocol embeds them, and draws nothing.
-"""
+"""Metrics of a report, for every direction of retrieval."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,28 +30,28 @@ from commonspace.evaluation import (
 )
 from commonspace.evaluation.protocol import EmbeddedData
 
-__all__ = ["DEPTH", "FOUND", "Direction", "measure"]
+__all__ = ["CONFUSION_DEPTH", "RESULTS", "DirectionMetrics", "measure"]
 
-DEPTH = 10
-"""How many first results the confusion of classes looks at."""
+CONFUSION_DEPTH = 10
+"""Number of first results that the class confusion counts."""
 
-FOUND = 5
-"""How many first results are shown for a query."""
+RESULTS = 5
+"""Number of first results that are shown for a query."""
 
 SCOPES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 
 
 @dataclass(frozen=True, eq=False)
-class Direction:
-    """What was measured from one modality to another."""
+class DirectionMetrics:
+    """The metrics of retrieval from one modality into another."""
 
     source: str
     target: str
     queries: int = 0
-    """How many were judged."""
+    """Number of labeled queries."""
     gallery: int = 0
     problem: str = ""
-    """Why nothing could be judged; then the rest is empty."""
+    """Why there are no metrics; then the rest is empty."""
     precisions: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     """(n,) the average precision of each query, NaN where it has no label."""
     map: Interval = field(default_factory=lambda: Interval(np.nan, np.nan, np.nan))
@@ -68,8 +65,8 @@ class Direction:
     recall: PrecisionRecall | None = None
     scope: PrecisionScope | None = None
     confusion: NDArray[np.float64] | None = None
-    found: NDArray[np.intp] = field(default_factory=lambda: np.empty((0, 0), np.intp))
-    """(n, up to FOUND) the first gallery rows of each query; rows of -1 where it was not judged."""
+    results: NDArray[np.intp] = field(default_factory=lambda: np.empty((0, 0), np.intp))
+    """(n, up to RESULTS) the first gallery rows of each query; -1 where it has no label."""
 
     @property
     def name(self) -> str:
@@ -77,7 +74,7 @@ class Direction:
         return f"{self.source}->{self.target}"
 
     def figures(self) -> dict[str, Any]:
-        """Return what is one number, fit for JSON; None where it is not known."""
+        """Return the single figures as JSON values; None where undefined."""
         if self.problem:
             return {"problem": self.problem, "gallery": self.gallery}
         pairs = self.pairs
@@ -98,38 +95,38 @@ class Direction:
         }
 
 
-def measure(found: EmbeddedData, seed: int = 0) -> Iterator[Direction]:
-    """Measure every direction, one after the other.
+def measure(embedded: EmbeddedData, seed: int = 0) -> Iterator[DirectionMetrics]:
+    """Yield the metrics of every direction.
 
     Args:
-        found: what asks and answers.
+        embedded: query and gallery embeddings.
         seed: of the bootstrap.
 
     Yields:
-        A direction each; one that cannot be judged has a ``problem``.
+        One for each direction; one without labeled queries or gallery has a ``problem``.
     """
-    for source, target in permutations(found.vectors, 2):
-        sizes = {name: len(found.vectors[name]) for name in (source, target)}
+    for source, target in permutations(embedded.vectors, 2):
+        sizes = {name: len(embedded.vectors[name]) for name in (source, target)}
         missing = [name for name, size in sizes.items() if not size]
         if missing:
             problem = f"no sample has {' or '.join(missing)}"
-            yield Direction(source, target, gallery=sizes[target], problem=problem)
+            yield DirectionMetrics(source, target, gallery=sizes[target], problem=problem)
             continue
         try:
-            yield _direction(found, source, target, np.random.default_rng(seed))
+            yield _direction(embedded, source, target, np.random.default_rng(seed))
         except DataError as error:
             problem = error.problem + (f" ({error.found})" if error.found else "")
-            yield Direction(source, target, gallery=sizes[target], problem=problem)
+            yield DirectionMetrics(source, target, gallery=sizes[target], problem=problem)
 
 
 def _direction(
-    found: EmbeddedData, source: str, target: str, rng: np.random.Generator
-) -> Direction:
-    sides = found.vectors[source], found.vectors[target]
-    labels = found.labels[source], found.labels[target]
+    embedded: EmbeddedData, source: str, target: str, rng: np.random.Generator
+) -> DirectionMetrics:
+    sides = embedded.vectors[source], embedded.vectors[target]
+    labels = embedded.labels[source], embedded.labels[target]
     precisions = average_precision(*sides, *labels)
     m = len(sides[1])
-    return Direction(
+    return DirectionMetrics(
         source,
         target,
         queries=int((~np.isnan(precisions)).sum()),
@@ -140,33 +137,33 @@ def _direction(
         r_precision=mean_over_queries(r_precision(*sides, *labels)),
         ndcg=mean_over_queries(ndcg(*sides, *labels)),
         gap=_or_none(modality_gap, *sides),
-        pairs=_or_none(pair_retrieval, *sides, *(_ids(found, one) for one in (source, target))),
+        pairs=_or_none(pair_retrieval, *sides, *(_ids(embedded, one) for one in (source, target))),
         by_class={
             int(number): mean for number, mean in mean_by_class(precisions, labels[0]).items()
         },
         recall=precision_recall_curve(*sides, *labels, points=21),
         scope=precision_scope_curve(*sides, *labels, [*(k for k in SCOPES if k < m), m]),
-        confusion=class_confusion(*sides, *labels, DEPTH),
-        found=_first_found(*sides, *labels),
+        confusion=class_confusion(*sides, *labels, CONFUSION_DEPTH),
+        results=_first_results(*sides, *labels),
     )
 
 
-def _ids(found: EmbeddedData, modality: str) -> NDArray[np.str_]:
-    """Return the key by which a sample finds its own pair: that of the sample it was taken from."""
-    whole = found.data.fields.get("sample", found.data.ids)
-    several = "multi_caption" in found.data.provenance
-    keys = np.array(whole if several else found.data.ids)
-    return np.asarray(keys[found.rows[modality]])
+def _ids(embedded: EmbeddedData, modality: str) -> NDArray[np.str_]:
+    """Return the pair key of each item: the id of its sample."""
+    whole = embedded.data.fields.get("sample", embedded.data.ids)
+    several = "multi_caption" in embedded.data.provenance
+    keys = np.array(whole if several else embedded.data.ids)
+    return np.asarray(keys[embedded.rows[modality]])
 
 
-def _first_found(
+def _first_results(
     query: NDArray[np.float32],
     gallery: NDArray[np.float32],
     query_labels: NDArray[np.bool_],
     gallery_labels: NDArray[np.bool_],
 ) -> NDArray[np.intp]:
     ranking = Ranking.by_class(query, gallery, query_labels, gallery_labels)
-    depth = min(FOUND, len(gallery))
+    depth = min(RESULTS, len(gallery))
     rows = np.full((len(query), depth), -1, dtype=np.intp)
     for queries, items in ranking.measure(lambda block: (block.queries, block.items), depth):
         rows[queries] = items
@@ -174,7 +171,7 @@ def _first_found(
 
 
 def _or_none(figure: Any, *arrays: Any) -> Any:  # noqa: ANN401 - a figure of evaluation
-    """Return a figure, or None where these samples have no such figure."""
+    """Return a metric, or None where it is undefined for these samples."""
     try:
         return figure(*arrays)
     except CommonspaceError:

@@ -1,7 +1,4 @@
-"""Queries with what they found first: pictures and sentences, the right ones framed and ticked.
-
-It takes pictures as arrays and texts as strings, and knows neither files nor spaces.
-"""
+"""Queries with their first results: photos and texts, relevant results framed and ticked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.errors import DataError
-from commonspace.plots.lettering import shown, wrapped
-from commonspace.plots.palette import class_colours
-from commonspace.plots.paper import FAINT, INK, MUTED, WIDTH, draw, new_figure
+from commonspace.plots.colors import class_colors
+from commonspace.plots.style import FAINT, INK, MUTED, WIDTH, new_figure, plot_style
+from commonspace.plots.text import shorten, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Answered", "Card", "draw_queries"]
+__all__ = ["Card", "RankedList", "draw_ranked_lists"]
 
 _COLUMNS, _LINES = 21, 9  # of a text on a card
 _TITLE, _ABOVE, _BELOW = 0.34, 0.16, 0.3  # inches: for a title, above a card, and below it
@@ -27,38 +24,40 @@ _TITLE, _ABOVE, _BELOW = 0.34, 0.16, 0.3  # inches: for a title, above a card, a
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """One sample, as it is shown."""
+    """A sample to draw: its photo or its text."""
 
     id: str
     classes: tuple[str, ...]
     picture: NDArray[np.uint8] | None = None
-    """(h, w, 3) RGB, where there is one."""
+    """(h, w, 3) uint8 RGB, or None."""
     text: str = ""
     problem: str = ""
-    """Why a picture that there should be cannot be shown."""
+    """Why its photo cannot be shown."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
-    """A query with what it found first."""
+class RankedList:
+    """A query with its first results."""
 
     precision: float
     """The average precision of the query over the whole ranking."""
     query: Card
-    found: tuple[Card, ...]
-    right: tuple[bool, ...]
-    """For each that was found, whether it shares a class with the query."""
+    results: tuple[Card, ...]
+    relevant: tuple[bool, ...]
+    """For each result, whether it shares a class with the query."""
 
 
-def draw_queries(best: Sequence[Answered], worst: Sequence[Answered], direction: str) -> "Figure":
-    """Return the best and the worst queries, a row each: the query, then what it found.
+def draw_ranked_lists(
+    best: Sequence[RankedList], worst: Sequence[RankedList], direction: str
+) -> "Figure":
+    """Return the best and the worst queries, a row each: the query, then its results.
 
-    What is right has a thick solid frame and a tick, what is wrong a thin dashed one and a cross.
+    Relevant results have a thick solid frame and a tick, others a thin dashed frame and a cross.
 
     Args:
         best: queries of high average precision, the best first.
         worst: queries of low average precision, the worst first.
-        direction: what asks and what answers, for the titles.
+        direction: such as "image->text", for the titles.
 
     Raises:
         DataError: there is no query.
@@ -68,20 +67,20 @@ def draw_queries(best: Sequence[Answered], worst: Sequence[Answered], direction:
     groups = [(title, rows) for title, rows in groups if rows]
     if not groups:
         raise DataError(
-            "there are no queries to draw",
-            expected="at least one that was answered",
+            "there is no query to draw",
+            expected="at least one query",
             found="none",
-            advice="leave this picture out",
+            advice="leave this figure out",
         )
-    cells = 1 + max(len(one.found) for _, rows in groups for one in rows)
+    cells = 1 + max(len(one.results) for _, rows in groups for one in rows)
     side = WIDTH / cells
     height = sum(_TITLE + len(rows) * (side + _BELOW) for _, rows in groups)
-    with draw():
+    with plot_style():
         figure = new_figure(height)
-        figure.set_layout_engine("none")  # every card has one size, whatever is written around it
+        figure.set_layout_engine("none")  # all cards have the same size
         top = height
         for title, rows in groups:
-            figure.text(0.04 / WIDTH, (top - 0.2) / height, shown(title, 90), size=9)
+            figure.text(0.04 / WIDTH, (top - 0.2) / height, shorten(title, 90), size=9)
             top -= _TITLE
             for one in rows:
                 box = (side * 0.88) / WIDTH, (side * 0.88) / height
@@ -92,21 +91,21 @@ def draw_queries(best: Sequence[Answered], worst: Sequence[Answered], direction:
     return figure
 
 
-def _row(line: Sequence["Axes"], one: Answered) -> None:
-    for axes in line[1 + len(one.found) :]:
+def _row(line: Sequence["Axes"], one: RankedList) -> None:
+    for axes in line[1 + len(one.results) :]:
         axes.axis("off")
     _card(line[0], one.query)
     line[0].set_title(f"query, AP {one.precision:.3f}", size=6.5, pad=3)
     for spine in line[0].spines.values():
         spine.set(color=INK, linewidth=1.2)
-    yes, no = class_colours(2)
-    for axes, card, right in zip(line[1:], one.found, one.right, strict=False):
+    yes, no = class_colors(2)
+    for axes, card, right in zip(line[1:], one.results, one.relevant, strict=False):
         _card(axes, card)
-        mark, colour = ("✓ right", yes) if right else ("✗ wrong", no)
+        mark, color = ("✓ relevant", yes) if right else ("✗ not relevant", no)
         axes.set_title(mark, size=6.5, pad=3)
         for spine in axes.spines.values():
             spine.set(
-                color=colour, linewidth=2.2 if right else 0.9, linestyle="-" if right else "--"
+                color=color, linewidth=2.2 if right else 0.9, linestyle="-" if right else "--"
             )
 
 
@@ -123,14 +122,10 @@ def _card(axes: "Axes", card: Card) -> None:
         axes.set_ylim(1, 0)
     elif card.problem:
         axes.set_facecolor(FAINT)
-        words = wrapped(f"no picture: {card.problem}", _COLUMNS, _LINES)
+        words = wrap(f"no photo: {card.problem}", _COLUMNS, _LINES)
         axes.text(0.5, 0.5, words, size=5.2, ha="center", va="center", color=INK)
     else:
         words = card.text or card.id
-        axes.text(
-            0.05, 0.05, wrapped(words, _COLUMNS, _LINES), size=5.2, va="top", linespacing=1.25
-        )
+        axes.text(0.05, 0.05, wrap(words, _COLUMNS, _LINES), size=5.2, va="top", linespacing=1.25)
     classes = ", ".join(card.classes) or "no class"
-    axes.set_xlabel(
-        wrapped(classes, 22, 2), size=6, labelpad=3, color=INK if card.classes else MUTED
-    )
+    axes.set_xlabel(wrap(classes, 22, 2), size=6, labelpad=3, color=INK if card.classes else MUTED)
