@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from commonspace.data import Dataset
 from commonspace.errors import SettingError
 from commonspace.evaluation.protocol import EmbeddedData, choose_split
-from commonspace.plots import draw_panels, lay_out
-from commonspace.reporting.clouds import clouds_of
+from commonspace.plots import draw_embedding_scatter, project_panels
+from commonspace.reporting.sampling import sample_points
 from commonspace.space import CommonSpace
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def plot_space(
         )
     part = choose_split(data, split)
     embedded = space.embed_dataset(part)
-    drawn = clouds_of(
+    drawn = sample_points(
         space,
         EmbeddedData(
             part,
@@ -54,5 +54,5 @@ def plot_space(
         max_points,
         seed,
     )
-    panels = [panel for panel in lay_out(drawn.clouds, seed) if panel.shared]
-    return draw_panels(panels, part.class_names)
+    panels = [panel for panel in project_panels(drawn.modalities, seed) if panel.shared]
+    return draw_embedding_scatter(panels, part.class_names)
