@@ -18,7 +18,7 @@ from mkdocs.structure.pages import Page
 
 import commonspace
 
-__all__ = ["PAGES", "on_config", "on_files", "on_page_markdown", "page_text"]
+__all__ = ["PAGES", "on_config", "on_files", "on_page_markdown", "page_text", "script_page"]
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "https://github.com/commonspace-ml/commonspace/blob/main/"
@@ -55,6 +55,19 @@ def page_text(title: str, modules: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
+def script_page(script: str, name: str) -> str:
+    """Return a script of cells ("# %%" and "# %% [markdown]") as Markdown."""
+    parts = []
+    for cell in re.split(r"(?m)^# %%", script):
+        if cell.startswith(" [markdown]\n"):
+            lines = cell.strip().splitlines()[1:]
+            parts.append("\n".join(line.removeprefix("#").removeprefix(" ") for line in lines))
+        elif cell.strip():
+            parts.append(f"```python\n{cell.strip()}\n```")
+    title, _, rest = "\n\n".join(parts).partition("\n")
+    return f"{title}\n\n[`{name}`]({SOURCE}docs/tutorials/{name})\n{rest}\n"
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """List the reference and the research notes in the navigation."""
     research = sorted(Path(config.docs_dir, "research").glob("*.md"), key=lambda file: file.stem)
@@ -68,10 +81,13 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the reference."""
+    """Add the pages of the reference, and the tutorials as pages."""
     for title, modules in PAGES.items():
         text = page_text(title, modules)
         files.append(File.generated(config, _path(title), content=text))
+    for script in sorted(Path(config.docs_dir, "tutorials").glob("*.py")):
+        text = script_page(script.read_text("utf-8"), script.name)
+        files.append(File.generated(config, f"tutorials/{script.stem}.md", content=text))
     return files
 
 
