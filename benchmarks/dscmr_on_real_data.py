@@ -4,8 +4,8 @@
 
 A callback measures the test split after every epoch, without influence on training. This gives two
 figures per seed: the test mAP of the epoch that was selected on validation, and the highest of any
-epoch, as selection on the test set would report it. Finished runs are stored in a JSON file, so that the script
-can be interrupted and restarted.
+epoch, as selection on the test set would report it. Finished runs are stored in a JSON file, so
+that the script can be interrupted and restarted.
 """
 
 import argparse

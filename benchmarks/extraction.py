@@ -6,7 +6,8 @@
 MobileNetV2 has the shared checkpoint, VGG-19 random weights; batches of 32, all threads of torch.
 Both measurements alternate, so that other load affects them equally. The memory is measured with a
 narrow VGG-19: what could grow is on the way to the network and back, and does not depend on its
-size. Freed memory is returned to the system before each reading, as extraction itself does every ten seconds.
+size. Freed memory is returned to the system before each reading, as extraction itself does every
+ten seconds.
 """
 
 import argparse

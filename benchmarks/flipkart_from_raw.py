@@ -5,8 +5,8 @@
 Each choice trains DSCMR as in its paper, selects the epoch on validation, and measures the test
 split once. Two baselines use the encoders' features directly: cosine similarity within each
 modality, and semantic matching (a logistic regression per modality, fitted on train; the score is
-the inner product of the class probabilities). Finished runs are stored in a JSON file, so that the script can be
-interrupted and restarted.
+the inner product of the class probabilities). Finished runs are stored in a JSON file, so that the
+script can be interrupted and restarted.
 """
 
 import argparse

@@ -4,8 +4,9 @@
 
 Each run is a data set, a condition on the labels of train and validation, a method and a seed; the
 figure is the mAP on test, averaged over all directions. Every method gets the same samples and has
-default settings: DSCMR and InfoNCE with at most 100 epochs and a patience of 20, posterior matching at three
-instance weights, semantic matching with the probability. Finished runs are stored in a JSON file.
+default settings: DSCMR and InfoNCE with at most 100 epochs and a patience of 20, posterior matching
+at three instance weights, semantic matching with the probability. Finished runs are stored in a
+JSON file.
 
     noise 0.2       this fraction of the labels of train and validation is redrawn from all classes
     5 labels        train has this many samples per class

@@ -1,14 +1,15 @@
-"""Durability of an index: processes are killed at random moments, and every acknowledged write must survive.
+"""Durability of an index whose writing processes are killed at random moments.
 
     python benchmarks/index_crash.py                200 kills, about three minutes
     python benchmarks/index_crash.py --kills 20
 
-Each round starts a process that creates, extends, updates, shrinks or migrates an index, and reports
-through a pipe what was acknowledged: each batch that its progress counted, and the end of each
-call. After a random fraction of the usual time it is killed with SIGKILL. The index must
-then verify without a problem, contain every acknowledged item in its acknowledged version, contain none whose removal was
-acknowledged, and contain each item of the interrupted call completely or not at all. Transactions are made small, so
-that there are many moments to hit.
+Every acknowledged write must survive. Each round starts a process that creates, extends, updates,
+shrinks or migrates an index, and reports through a pipe what was acknowledged: each batch that its
+progress counted, and the end of each call. After a random fraction of the usual time it is killed
+with SIGKILL. The index must then verify without a problem, contain every acknowledged item in its
+acknowledged version, contain none whose removal was acknowledged, and contain each item of the
+interrupted call completely or not at all. Transactions are made small, so that there are many
+moments to hit.
 """
 
 import argparse

@@ -3,10 +3,10 @@
     python benchmarks/index_search.py                  100,000 x 1024-d and 1,000,000 x 64-d
     python benchmarks/index_search.py --sizes 20000x64
 
-One process creates the index of random unit vectors, each item with a class and a price. Another one
-opens and queries it: single queries of the index and of an ``IndexFlatIP`` of FAISS alternate, so that
-other load affects both equally, and so do batches of 1,000. Plain FAISS returns positions and scores;
-the index returns items with ids, labels, fields and the probability of relevance.
+One process creates the index of random unit vectors, each item with a class and a price. Another
+one opens and queries it: single queries of the index and of an ``IndexFlatIP`` of FAISS alternate,
+so that other load affects both equally, and so do batches of 1,000. Plain FAISS returns positions
+and scores; the index returns items with ids, labels, fields and the probability of relevance.
 """
 
 import argparse

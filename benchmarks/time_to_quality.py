@@ -3,9 +3,9 @@
     python benchmarks/time_to_quality.py ../shared/data [--only flipkart]
 
 The official preset of DSCMR is trained for 500 epochs and measured on test. Then posterior matching
-is trained with default settings; a copy of the network is stored after each epoch, with the
-seconds since the start of ``fit``, kernel machines included, and measured on test afterwards. Nothing
-is selected by these figures: the time is that of the first epoch whose mAP is not below DSCMR's.
+is trained with default settings; a copy of the network is stored after each epoch, with the seconds
+since the start of ``fit``, kernel machines included, and measured on test afterwards. Nothing is
+selected by these figures: the time is that of the first epoch whose mAP is not below DSCMR's.
 """
 
 import argparse

@@ -2,9 +2,10 @@
 
     python benchmarks/training_step.py
 
-Batches of 100 samples with the dimensions of Pascal Sentence: 4096-d image and 300-d text features, 20 classes. Rounds of
-both loops alternate, so that other load affects both equally; the figure is the median of the rounds' ratios. A second
-table shows how far the losses of both loops, and of ours in float32, are from float64.
+Batches of 100 samples with the dimensions of Pascal Sentence: 4096-d image and 300-d text features,
+20 classes. Rounds of both loops alternate, so that other load affects both equally; the figure is
+the median of the rounds' ratios. A second table shows how far the losses of both loops, and of ours
+in float32, are from float64.
 """
 
 import argparse

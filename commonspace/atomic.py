@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders: a crash, a full disk or a kill leaves the old state or the new."""
+"""Atomic writes: a crash, a full disk or a kill leaves the old file or folder, or the new one."""
 
 import os
 import shutil
@@ -70,7 +70,7 @@ def replace_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def write_folder(folder: Path) -> Iterator[Path]:
     """Fill a folder under a temporary name and move it to ``folder`` if the block succeeds.
 
-    At any time ``folder`` is absent, or empty if it was, or complete. After a kill that cannot be caught, the
+    At any time ``folder`` is as before or complete. After a kill that cannot be caught, the
     temporary folder, whose name starts with a dot, remains beside it.
 
     Args:

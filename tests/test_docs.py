@@ -1,4 +1,4 @@
-"""Documentation: the reference is complete, README and its translation agree, links are not dead."""
+"""Documentation: complete reference, equal README and translation, no dead links."""
 
 import importlib.util
 import pkgutil

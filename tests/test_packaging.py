@@ -1,4 +1,4 @@
-"""Wheel, source archive and metadata are complete; the files for hosting services fit their schemas."""
+"""Wheel, source archive and metadata: complete; files for hosting services: valid."""
 
 import subprocess
 import sys

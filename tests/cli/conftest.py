@@ -59,11 +59,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, points_file: Path, call
 
 
 @pytest.fixture(scope="session", autouse=True)
-def heard_ctrl_c() -> Iterator[None]:
-    """Let processes started by the tests hear Ctrl-C, even where a shell started the tests deaf.
-
-    What runs in the background of a script ignores SIGINT, and hands that on to its children.
-    """
+def default_sigint() -> Iterator[None]:
+    """Restore the handling of SIGINT, which background jobs of a shell ignore and pass on."""
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
