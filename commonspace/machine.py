@@ -14,12 +14,12 @@ from commonspace.errors import SettingError
 
 __all__ = [
     "Precision",
+    "available_cores",
     "choose_device",
     "choose_precision",
-    "cores",
+    "default_jobs",
     "one_thread",
     "reuse_memory",
-    "trainings_at_a_time",
     "trim_memory",
 ]
 
@@ -33,10 +33,13 @@ _DEFAULT_BLOCK = 2**25
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """Return the device that "auto" or a name stands for.
+    """Return the device of a name; "auto" is the accelerator, or the CPU if there is none.
+
+    Args:
+        device: "auto", or a name that torch knows, such as "cuda:0".
 
     Raises:
-        SettingError: this machine has no such device.
+        SettingError: If this machine has no such device.
     """
     if device == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
@@ -47,39 +50,42 @@ def choose_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as exc:
         raise SettingError(
             f"this machine has no device {str(device)!r}",
-            expected=f"auto, or one that it has: {', '.join(_devices())}",
+            expected=f"auto, {', '.join(_devices())}",
             found=str(exc).splitlines()[0].split(". ")[0],
-            advice='leave it out: "auto" takes the fastest there is',
+            advice='leave it out: "auto" is the fastest device',
         ) from exc
     return chosen
 
 
 def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the type of the matrix products on a device: bfloat16 or float32.
+    """Return the type of matrix products on a device: bfloat16 or float32.
+
+    Args:
+        precision: "auto" is bfloat16 on devices with bfloat16 arithmetic.
+        device: The device.
 
     Raises:
-        SettingError: a name that is not a precision.
+        SettingError: If the name is unknown.
     """
     if precision == "auto":
-        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
+        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     names = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     if precision not in names:
         raise SettingError(
-            "the setting precision cannot work",
-            expected=" or ".join(map(repr, get_args(Precision))),
-            found=repr(precision),
-            advice="leave it out to take the default",
+            f"`precision` must be one of {', '.join(map(repr, get_args(Precision)))},"
+            f" got {precision!r}",
+            advice="leave it out for the default",
         )
     return names[precision]
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let numpy and scipy multiply on one thread meanwhile; torch is not concerned.
+    """Limit the BLAS of NumPy and SciPy to one thread inside the block; torch is not affected.
 
-    Problems in closed form are many small products, on which threads wait for each other longer
-    than they work: on two cores one thread takes a half to a fifth of the time of two. The figures
-    are then the same, to the last digit, on any number of cores.
+    Methods in closed form are many small products, for which threads cost more than they save: on
+    two cores, one thread takes a half to a fifth of the time of two. Results are then the same to
+    the last digit on any number of cores.
     """
     with threadpool_limits(1, user_api="blas"):
         yield
@@ -116,15 +122,15 @@ def trim_memory() -> None:
         trim(0)
 
 
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    usable = getattr(os, "sched_getaffinity", None)  # not everywhere
+def available_cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)  # not on every platform
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-def trainings_at_a_time() -> int:
-    """Return how many processes should train at a time: one a core, or one on an accelerator."""
-    return 1 if choose_device("auto").type != "cpu" else cores()
+def default_jobs() -> int:
+    """Return how many processes should train in parallel: one a core, or one on an accelerator."""
+    return 1 if choose_device("auto").type != "cpu" else available_cores()
 
 
 def _devices() -> list[str]:
@@ -136,10 +142,10 @@ def _devices() -> list[str]:
     return ["cpu", accelerator.type, *numbered]
 
 
-def _multiplies_bfloat16(device: torch.device) -> bool:
+def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
-        abilities = torch.cpu.get_capabilities()
-        return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 

@@ -57,27 +57,26 @@ def run_script(script: str) -> str:
     return done.stdout
 
 
-def test_one_thread_holds_as_long_as_it_is_asked_for() -> None:
+def test_one_thread_applies_inside_the_block() -> None:
     def threads() -> set[int]:
-        found = threadpool_info()
-        return {one["num_threads"] for one in found if one["user_api"] == "blas"}
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
-    np.linalg.eigh(np.eye(3))  # which loads what multiplies
+    np.linalg.eigh(np.eye(3))  # loads the BLAS
     before = threads()
     with machine.one_thread():
         assert threads() == {1}
     assert threads() == before
 
 
-def test_one_for_each_core_of_this_process_or_one_on_an_accelerator(
+def test_default_jobs_are_one_a_core_or_one_on_an_accelerator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if hasattr(os, "sched_getaffinity"):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 6})
-        assert machine.cores() == 3
-    for device, expected in (("cpu", machine.cores()), ("cuda", 1)):
+        assert machine.available_cores() == 3
+    for device, expected in (("cpu", machine.available_cores()), ("cuda", 1)):
         monkeypatch.setattr(machine, "choose_device", lambda _, name=device: torch.device(name))
-        assert machine.trainings_at_a_time() == expected
+        assert machine.default_jobs() == expected
 
 
 @needs_glibc

@@ -112,7 +112,7 @@ def compare(
     """
     from commonspace.comparison import TuningBudget, make_experiments
     from commonspace.comparison import compare as run_comparison
-    from commonspace.machine import trainings_at_a_time
+    from commonspace.machine import default_jobs
     from commonspace.progress import ProgressBar
 
     names = [experiment.name for experiment in make_experiments(methods or ["all"])]
@@ -137,7 +137,7 @@ def compare(
             budget=TuningBudget(trials, epochs, patience),
             protocol=protocol,
             folder=out,
-            jobs=jobs or trainings_at_a_time(),
+            jobs=jobs or default_jobs(),
             callbacks=[ProgressBar()],
         )
     _print(result, out)

@@ -100,7 +100,7 @@ def reproduce(
         table_with_published,
     )
     from commonspace.comparison.tables import write_reproduction
-    from commonspace.machine import trainings_at_a_time
+    from commonspace.machine import default_jobs
     from commonspace.progress import ProgressBar
 
     place = data or Path("data") / benchmark
@@ -132,7 +132,7 @@ def reproduce(
             budget=TuningBudget(1, epochs, patience),
             protocol="as-published",
             folder=folder,
-            jobs=jobs or trainings_at_a_time(),
+            jobs=jobs or default_jobs(),
             callbacks=[ProgressBar()],
         )
     head, rows = table_with_published(result.methods, published)

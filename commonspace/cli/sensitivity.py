@@ -54,7 +54,7 @@ def sensitivity(
     """
     from commonspace.comparison import TuningBudget
     from commonspace.comparison.sensitivity import WEIGHTS, measure_sensitivity
-    from commonspace.machine import trainings_at_a_time
+    from commonspace.machine import default_jobs
     from commonspace.progress import ProgressBar
     from commonspace.space import load
 
@@ -70,7 +70,7 @@ def sensitivity(
             lambdas=WEIGHTS,
             etas=WEIGHTS,
             budget=budget,
-            jobs=jobs or trainings_at_a_time(),
+            jobs=jobs or default_jobs(),
             callbacks=[ProgressBar()],
         )
     from commonspace.cli.tables import print_table

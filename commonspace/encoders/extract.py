@@ -23,7 +23,7 @@ from commonspace.encoders.cache import FeatureCache, content_hash
 from commonspace.encoders.encoder import Encoder
 from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, check_settings
-from commonspace.machine import cores, reuse_memory, trim_memory
+from commonspace.machine import available_cores, reuse_memory, trim_memory
 
 __all__ = ["Extraction", "extract", "extract_column"]
 
@@ -257,7 +257,7 @@ class _Work:
             return 0  # tokenizers are fast, and use threads of their own
         if self._settings.workers is not None:
             return self._settings.workers
-        return max(1, min(cores() - 1, 4))  # one core is left to the network
+        return max(1, min(available_cores() - 1, 4))  # one core is left to the network
 
     def _effort(self, row: int) -> int:
         """Return the length of texts, so that batches have little padding; 0 for images."""

@@ -1,4 +1,4 @@
-"""The plain network of branches against its formulas, in NumPy; its heads; its description."""
+"""Multi-branch network against its formulas in NumPy; its heads; its config."""
 
 import json
 from dataclasses import replace
@@ -97,7 +97,7 @@ def test_all_options_together_equal_the_formulas() -> None:
     assert built.dimension == 4
 
 
-def test_only_a_shared_last_layer_is_moved_by_both() -> None:
+def test_only_a_shared_last_layer_has_gradients_of_both_modalities() -> None:
     batch = inputs()
     touched = {}
     for shared in (False, True):
@@ -113,7 +113,7 @@ def test_only_a_shared_last_layer_is_moved_by_both() -> None:
     assert touched[True] == own | {"last.1.weight", "last.1.bias"}
 
 
-def test_the_learnt_scale_stays_between_nothing_and_a_hundred() -> None:
+def test_the_learned_scale_stays_between_0_and_100() -> None:
     scale = Scale(temperature=0.25)
     assert scale().item() == pytest.approx(4.0)
     with torch.no_grad():
@@ -124,7 +124,7 @@ def test_the_learnt_scale_stays_between_nothing_and_a_hundred() -> None:
 
 
 @pytest.mark.parametrize(("size", "columns"), [(5, 5), (8, 3), (3, 1)])
-def test_the_fixed_matrix_is_orthonormal_and_not_learnt(size: int, columns: int) -> None:
+def test_the_fixed_matrix_is_orthonormal_and_not_trained(size: int, columns: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         head = Orthonormal(size, columns)
@@ -135,7 +135,7 @@ def test_the_fixed_matrix_is_orthonormal_and_not_learnt(size: int, columns: int)
     torch.testing.assert_close(head(x), head.matrix)
 
 
-def test_an_unknown_head_is_named_beside_the_known_ones() -> None:
+def test_an_unknown_head_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(SpaceError) as caught:
         head_from_config({"kind": "tail"}, 4)
     assert caught.value.found == "'tail'"
@@ -145,7 +145,7 @@ def test_an_unknown_head_is_named_beside_the_known_ones() -> None:
     assert isinstance(caught.value.__cause__, TypeError)
 
 
-def test_a_description_through_json_builds_the_same_network() -> None:
+def test_a_config_through_json_builds_the_same_network() -> None:
     built, batch = network(FULL), inputs()
     described = json.loads(json.dumps(built.to_config()))
     with torch.random.fork_rng(devices=[]):

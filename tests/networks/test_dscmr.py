@@ -34,7 +34,7 @@ def inputs(n: int = 7) -> dict[str, Tensor]:
 def plain(
     built: DSCMRNetwork, branch: int, x: Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return u and P'u of one branch from the weights by name, as the docstring has them."""
+    """Return u and P'u of one branch, from the weights, by the formulas of the docstring."""
     w = {name: value.double().numpy() for name, value in built.state_dict().items()}
     h = x.double().numpy() @ w[f"hidden.{branch}.weight"].T + w[f"hidden.{branch}.bias"]
     u = np.maximum(h, 0) @ w["shared.weight"].T + w["shared.bias"]
@@ -54,10 +54,10 @@ def test_outputs_equal_the_formulas(relu: bool, classifier: Classifier) -> None:
         u, prediction = plain(built, branch, batch[name])
         np.testing.assert_allclose(outputs[name].representation, u, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(outputs[name].prediction, prediction, rtol=1e-5, atol=1e-6)
-        assert (u < 0).any() != relu  # the drawn weights tell the two apart
+        assert (u < 0).any() != relu  # the random weights distinguish both cases
 
 
-def test_the_classifier_has_a_bias_only_where_it_is_affine() -> None:
+def test_only_the_affine_classifier_has_a_bias() -> None:
     names = {
         kind: set(network(replace(CONFIG, classifier=kind)).classifier.state_dict())
         for kind in ("linear", "affine", "closed_form")
@@ -69,7 +69,7 @@ def test_the_classifier_has_a_bias_only_where_it_is_affine() -> None:
     }
 
 
-def test_the_closed_form_classifier_is_set_and_not_learnt() -> None:
+def test_the_closed_form_classifier_is_set_and_not_trained() -> None:
     built = network(replace(CONFIG, classifier="closed_form"))
     P = torch.arange(20.0).reshape(5, 4)
     built.set_classifier(P)
@@ -115,7 +115,7 @@ def test_the_gradient_of_one_modality_reaches_the_shared_layer_and_not_the_other
 
 
 def test_parameters_on_the_shapes_of_pascal_are_those_of_the_paper() -> None:
-    """4096-d images, 300-d texts, 2048 and 1024 wide, 20 classes."""
+    """4096-d images, 300-d texts, layers of 2048 and 1024, 20 classes."""
     shapes = {"image": {"kind": "vectors", "size": 4096}, "text": {"kind": "vectors", "size": 300}}
     with torch.device("meta"):
         built = DSCMRNetwork(DSCMRConfig(shapes, classes=20))
@@ -124,26 +124,26 @@ def test_parameters_on_the_shapes_of_pascal_are_those_of_the_paper() -> None:
     assert sum(parameter.numel() for parameter in built.parameters()) == expected
 
 
-def test_embeddings_are_the_representations_at_length_one() -> None:
+def test_embeddings_are_the_normalized_representations() -> None:
     built, batch = network(), inputs()
     with torch.no_grad():
         for branch, name in enumerate(batch):
             u, _ = plain(built, branch, batch[name])
             vectors = built.embed(name, batch[name])
             lengths = np.linalg.norm(u, axis=1, keepdims=True)
-            expected = u / np.where(lengths > 0, lengths, 1)  # nothing stays nothing
+            expected = u / np.where(lengths > 0, lengths, 1)  # zero stays zero
             np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
             assert vectors.dtype == torch.float32
 
 
-def test_only_the_modalities_that_came_are_answered() -> None:
+def test_outputs_have_the_modalities_of_the_batch() -> None:
     batch = inputs()
     assert list(network()({"text": batch["text"]})) == ["text"]
 
 
 @pytest.mark.parametrize("name", ["type", "values", "a.b", "forward", "0"])
 def test_a_modality_may_have_any_name(name: str) -> None:
-    """Torch would refuse some of them as names of modules."""
+    """Torch rejects some of them as names of modules."""
     backbones = {"image": BACKBONES["image"], name: BACKBONES["text"]}
     built = network(replace(CONFIG, backbones=backbones))
     assert built.modalities == ("image", name)
@@ -207,6 +207,6 @@ def test_the_closed_form_is_constant_for_the_gradient_and_keeps_the_type() -> No
 
 
 def test_representations_of_zeros_have_a_classifier_of_zeros() -> None:
-    """A dead shared layer must not stop a training with an error about a singular matrix."""
+    """A shared layer of zeros must not end training with an error about a singular matrix."""
     classifier = closed_form_classifier([torch.zeros(4, 3)], [torch.eye(4)])
     assert torch.equal(classifier, torch.zeros(3, 4))

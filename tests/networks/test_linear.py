@@ -1,4 +1,4 @@
-"""The affine maps: against float64, and as they are described and built again."""
+"""Linear network: against float64, and built again from its config."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,12 @@ from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
 SIZES = {"image": 6, "type": 5, "sound.wav": 4}
 
 
-def maps(draw: np.random.Generator, dimension: int = 3) -> dict[str, AffineMap]:
+def maps(generator: np.random.Generator, dimension: int = 3) -> dict[str, AffineMap]:
     return {
         name: AffineMap(
-            draw.normal(size=size), draw.normal(size=(size, dimension)), draw.normal(size=dimension)
+            generator.normal(size=size),
+            generator.normal(size=(size, dimension)),
+            generator.normal(size=dimension),
         )
         for name, size in SIZES.items()
     }
@@ -21,13 +23,13 @@ def maps(draw: np.random.Generator, dimension: int = 3) -> dict[str, AffineMap]:
 @pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize("softmax", [True, False])
 def test_vectors_equal_the_formula_in_float64(softmax: bool, normalized: bool) -> None:
-    draw = np.random.default_rng(0)
-    given = maps(draw)
+    generator = np.random.default_rng(0)
+    given = maps(generator)
     network = LinearNetwork.from_maps(
         given, "softmax" if softmax else "identity", normalized=normalized
     ).eval()
     for name, one in given.items():
-        x = draw.normal(size=(7, SIZES[name])).astype(np.float32)
+        x = generator.normal(size=(7, SIZES[name])).astype(np.float32)
         assert one.bias is not None
         u = (x.astype(np.float64) - one.shift) @ one.matrix + one.bias
         if softmax:
@@ -40,7 +42,7 @@ def test_vectors_equal_the_formula_in_float64(softmax: bool, normalized: bool) -
 
 
 def test_features_far_from_zero_keep_their_digits() -> None:
-    """The shift comes off before the product: 4096 + 1/1024 is exact, and so is what is left."""
+    """The shift is subtracted before the product: 4096 + 1/1024 is exact, and so is the difference."""
     shift, step = 4096.0, 1 / 1024
     one = AffineMap(np.full(2, shift), np.array([[1.0], [1024.0]]))
     network = LinearNetwork.from_maps({"far": one}, normalized=False)
@@ -54,7 +56,7 @@ def test_a_missing_bias_is_zero_and_nothing_is_trained() -> None:
     assert not [one for one in network.parameters() if one.requires_grad]
 
 
-def test_the_description_builds_it_again() -> None:
+def test_the_config_builds_it_again() -> None:
     network = LinearNetwork.from_maps(maps(np.random.default_rng(1)), "softmax", normalized=False)
     again = LinearNetwork.from_config(network.to_config())
     assert again.config == network.config == LinearConfig(SIZES, 3, "softmax", False)

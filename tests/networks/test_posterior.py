@@ -1,4 +1,4 @@
-"""The network of posterior matching: what its blocks, its dial and its kernel machine compute."""
+"""Network of posterior matching: class and instance blocks, query weights, kernel machine."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from commonspace.networks.posterior import (
 
 
 def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
-    """Return one with weights, coefficients and scales that are all drawn."""
+    """Return a network with random weights, coefficients and scales."""
     sizes = {"image": 5, "type": 3}
     config = PosteriorConfig(
         **{
@@ -43,17 +43,17 @@ def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
 INPUTS = {name: torch.randn(7, size) for name, size in (("image", 5), ("type", 3))}
 
 
-def test_a_kernel_machine_is_a_sum_of_bumps() -> None:
+def test_a_kernel_machine_is_a_weighted_sum_of_kernels() -> None:
     machine = KernelMachine(3, 4, 2)
     for buffer in (machine.landmarks, machine.coefficients, machine.bias):
         buffer.normal_()
     machine.width.fill_(0.7)
     x = torch.randn(5, 3)
     for row, found in zip(x, machine(x), strict=True):
-        bumps = torch.stack(
+        kernels = torch.stack(
             [(-0.7 / 3 * (row - one).square().sum()).exp() for one in machine.landmarks]
         )
-        torch.testing.assert_close(found, machine.bias + bumps @ machine.coefficients)
+        torch.testing.assert_close(found, machine.bias + kernels @ machine.coefficients)
 
 
 @pytest.mark.parametrize("power", [1.0, 0.5])
@@ -81,7 +81,7 @@ def test_the_posterior_is_the_mixture_of_both_experts() -> None:
 
 
 @torch.no_grad()
-def test_several_classes_have_probabilities_of_their_own() -> None:
+def test_several_classes_have_independent_probabilities() -> None:
     made = network(multi_label=True)
     x = INPUTS["type"]
     expected = 0.25 * made.kernel("type")(x).sigmoid()
@@ -90,36 +90,39 @@ def test_several_classes_have_probabilities_of_their_own() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("dial", [0.0, 0.3, 1.0])
-def test_the_dial_weighs_the_blocks_on_the_side_of_the_query(dial: float) -> None:
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_the_instance_weight_weights_the_blocks_of_the_query(weight: float) -> None:
     made = network(mixture=0.1)
     one, other = (made.embed(name, INPUTS[name]) for name in made.modalities)
     p, q = (made.posterior(name, INPUTS[name]) for name in made.modalities)
     z, y = (made.instance_vectors(name, INPUTS[name]) for name in made.modalities)
-    w = MAX_INSTANCE_WEIGHT * dial
-    doubt, other_doubt = (1 - each.norm(dim=1) for each in (p, q))
-    likeness = (p * p).sum(dim=1, keepdim=True)
-    expected = (1 - w) * p @ q.T + w * likeness * (z @ y.T + UNCERTAINTY_WEIGHT * other_doubt)
-    torch.testing.assert_close(made.as_queries(one, dial) @ other.T, expected)
-    both = torch.outer(doubt, other_doubt)
+    w = MAX_INSTANCE_WEIGHT * weight
+    uncertainty, other_uncertainty = (1 - each.norm(dim=1) for each in (p, q))
+    p_norm = (p * p).sum(dim=1, keepdim=True)
+    expected = (1 - w) * p @ q.T + w * p_norm * (z @ y.T + UNCERTAINTY_WEIGHT * other_uncertainty)
+    torch.testing.assert_close(made.as_queries(one, weight) @ other.T, expected)
+    both = torch.outer(uncertainty, other_uncertainty)
     torch.testing.assert_close(one @ other.T, 0.9 * p @ q.T + 0.1 * (z @ y.T + both))
     torch.testing.assert_close(z.norm(dim=1), torch.ones(7))
     assert one.norm(dim=1).max() <= 1 + 1e-6
 
 
 @torch.no_grad()
-def test_both_blocks_count_alike_for_what_is_like_the_query() -> None:
-    """Whatever the query's class, and however certain: the shares are those of the dial."""
+def test_both_blocks_have_the_given_shares_for_an_equal_item() -> None:
+    """For every class of the query, certain or not, the shares are those of the instance weight."""
     made = network(mixture=0.2)
     vectors = made.embed("image", INPUTS["image"])
-    asked = made.as_queries(vectors, 0.5)
-    kind, thing = (asked * vectors)[:, :4].sum(dim=1), (asked * vectors)[:, 4:-1].sum(dim=1)
+    queries = made.as_queries(vectors, 0.5)
+    classes, instance = (
+        (queries * vectors)[:, :4].sum(dim=1),
+        (queries * vectors)[:, 4:-1].sum(dim=1),
+    )
     w = 0.5 * MAX_INSTANCE_WEIGHT
-    torch.testing.assert_close(thing / kind, torch.full((7,), w / (1 - w)))
+    torch.testing.assert_close(instance / classes, torch.full((7,), w / (1 - w)))
 
 
 @torch.no_grad()
-def test_without_a_second_block_the_vectors_are_the_posteriors() -> None:
+def test_without_an_instance_block_the_embeddings_are_the_posteriors() -> None:
     made = network(instance_dim=0)
     assert not made.has_instance_block
     assert made.dimension == 4
@@ -127,7 +130,7 @@ def test_without_a_second_block_the_vectors_are_the_posteriors() -> None:
     torch.testing.assert_close(found, made.posterior("image", INPUTS["image"]))
 
 
-def test_it_is_built_again_from_its_description() -> None:
+def test_it_is_built_again_from_its_config() -> None:
     made = network()
     again = PosteriorNetwork.from_config(made.to_config())
     again.load_state_dict(made.state_dict())

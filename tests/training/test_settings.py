@@ -60,7 +60,7 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
 def test_bfloat16_is_taken_by_itself_only_where_it_is_native(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_multiplies_bfloat16", lambda device: native)
+    monkeypatch.setattr(machine, "_has_bfloat16", lambda device: native)
     assert choose_precision("auto", CPU) == (torch.bfloat16 if native else torch.float32)
     assert choose_precision("bfloat16", CPU) == torch.bfloat16
     assert choose_precision("float32", CPU) == torch.float32

@@ -1,4 +1,4 @@
-"""From a description to a backbone."""
+"""Construction of backbones from their descriptions."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ DESCRIPTIONS = {
 
 
 @pytest.mark.parametrize("kind", DESCRIPTIONS)
-def test_a_description_makes_the_backbone_that_it_names(kind: str) -> None:
+def test_a_description_builds_its_backbone(kind: str) -> None:
     arguments, expected, size = DESCRIPTIONS[kind]
     with torch.random.fork_rng(devices=[]):
         backbone = backbone_from_config({"kind": kind, **arguments})
@@ -29,7 +29,7 @@ def test_features_pass_unchanged() -> None:
     assert torch.equal(backbone_from_config({"kind": "vectors", "size": 2})(vectors), vectors)
 
 
-def test_an_unknown_kind_is_named_beside_the_known_ones() -> None:
+def test_an_unknown_kind_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(SpaceError) as caught:
         backbone_from_config({"kind": "transformer"})
     assert caught.value.found == "'transformer'"
@@ -37,13 +37,13 @@ def test_an_unknown_kind_is_named_beside_the_known_ones() -> None:
     assert "update" in caught.value.advice
 
 
-def test_a_description_without_a_kind_is_refused() -> None:
+def test_a_description_without_a_kind_is_rejected() -> None:
     with pytest.raises(SpaceError, match="None"):
         backbone_from_config({"size": 3})
 
 
 @pytest.mark.parametrize("arguments", [{"size": 7, "depth": 3}, {}])
-def test_arguments_of_another_version_are_named(arguments: dict[str, int]) -> None:
+def test_arguments_of_another_version_are_rejected(arguments: dict[str, int]) -> None:
     with pytest.raises(SpaceError, match=r"depth|size") as caught:
         backbone_from_config({"kind": "vectors", **arguments})
     assert isinstance(caught.value.__cause__, TypeError)

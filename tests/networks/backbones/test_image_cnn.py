@@ -1,4 +1,4 @@
-"""The backbone for pictures against loops over pixels, and what varying them does."""
+"""The small image CNN against loops over pixels; augmentation."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def _pictures(seed: int, count: int, side: int = 16) -> torch.Tensor:
 
 
 def _backbone(*, augment: bool = True, width: int = 2, size: int = 3) -> ImageCNN:
-    """Return a backbone whose norms do something: statistics and weights as after training."""
+    """Return a backbone with random statistics and weights in its norms, as after training."""
     torch.manual_seed(0)
     backbone = ImageCNN(size=size, width=width, augment=augment)
     for module in backbone.modules():
@@ -78,7 +78,7 @@ def test_bytes_and_floats_from_0_to_1_are_the_same_pictures() -> None:
     torch.testing.assert_close(backbone(pictures), backbone(pictures.float() / 255))
 
 
-def test_a_trained_backbone_looks_at_each_picture_alone_and_does_not_vary_it() -> None:
+def test_evaluation_does_not_augment_and_does_not_depend_on_the_batch() -> None:
     backbone, pictures = _backbone().eval(), _pictures(3, 5)
     together = backbone(pictures)
     for row, picture in enumerate(pictures):
@@ -92,12 +92,12 @@ def _seen_with(seed: int, *, augment: bool) -> torch.Tensor:
     return features
 
 
-def test_training_varies_pictures_by_the_seed() -> None:
+def test_augmentation_depends_on_the_seed() -> None:
     assert torch.equal(_seen_with(1, augment=True), _seen_with(1, augment=True))
     assert not torch.allclose(_seen_with(1, augment=True), _seen_with(2, augment=True))
 
 
-def test_training_varies_pictures_only_where_asked() -> None:
+def test_augmentation_can_be_switched_off() -> None:
     assert torch.equal(_seen_with(1, augment=False), _seen_with(2, augment=False))
 
 
@@ -114,7 +114,7 @@ _RED = torch.tensor([1.3, 1, 1])[:, None, None]
     ],
     ids=["nothing", "mirrored", "tinted"],
 )
-def test_each_way_to_vary_a_picture(
+def test_each_augmentation(
     monkeypatch: pytest.MonkeyPatch,
     chance: dict[int, float],
     expected: Callable[[torch.Tensor], torch.Tensor],
@@ -134,7 +134,7 @@ def test_the_longest_shift_is_an_eighth_of_the_side(monkeypatch: pytest.MonkeyPa
 def _augment_by(
     monkeypatch: pytest.MonkeyPatch, chance: dict[int, float], pictures: torch.Tensor
 ) -> torch.Tensor:
-    """Return what the layers see while training, where these chances are drawn, 0 the rest."""
+    """Return the input of the layers in training for these random numbers, 0 for the others."""
 
     def rand(count: int, width: int) -> torch.Tensor:
         drawn = torch.zeros(count, width)
@@ -165,25 +165,25 @@ def test_bfloat16_stays_near_float32_and_gives_finite_gradients() -> None:
         assert weight.grad.abs().sum() > 0, name
 
 
-def test_it_learns_what_colour_alone_does_not_tell() -> None:
-    """Upright against lying bars of random colour, with equally many pixels of each colour."""
+def test_it_learns_shapes_that_color_does_not_reveal() -> None:
+    """Vertical against horizontal bars of random color, with the same number of pixels."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(0, 2, (128,), generator=generator)
     pictures = torch.zeros(128, 3, 16, 16)
-    start, colour = (
+    start, color = (
         torch.randint(0, 13, (128,), generator=generator),
         torch.rand(128, 3, generator=generator),
     )
-    for picture, label, at, paint in zip(pictures, labels, start, colour, strict=True):
+    for picture, label, at, paint in zip(pictures, labels, start, color, strict=True):
         picture[:, int(at) : int(at) + 3] = 0.3 + 0.7 * paint[:, None, None]
         if label:
             picture.copy_(picture.mT.clone())
     torch.manual_seed(0)
     backbone = ImageCNN(size=2, width=4)
-    optimiser = torch.optim.Adam(backbone.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(backbone.parameters(), lr=0.01)
     for _ in range(30):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         nn.functional.cross_entropy(backbone(pictures[:96]), labels[:96]).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
     correct = backbone.eval()(pictures[96:]).argmax(dim=1) == labels[96:]
     assert correct.float().mean() > 0.9

@@ -1,4 +1,4 @@
-"""The mean over the texts of a sample equals a loop over them."""
+"""Mean of the features of several captions."""
 
 import torch
 
@@ -6,7 +6,7 @@ from commonspace.networks.backbones.multi_caption import NO_CAPTION, MeanOfCapti
 from commonspace.networks.backbones.text_cnn import TextCNN
 
 
-def test_the_mean_equals_a_loop_and_ignores_empty_places() -> None:
+def test_the_mean_equals_a_loop_and_ignores_missing_captions() -> None:
     torch.manual_seed(0)
     backbone = TextCNN(vocabulary=20, size=5, word_size=6, maps=4).eval()
     network = MeanOfCaptions(backbone).eval()

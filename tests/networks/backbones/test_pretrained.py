@@ -1,4 +1,4 @@
-"""Backbones of transformers: each pooling against the model itself, on small random models."""
+"""Models of transformers: each pooling against the model itself, on small random models."""
 
 from collections.abc import Callable
 
@@ -55,7 +55,7 @@ def test_poolings_of_images() -> None:
 
 
 @torch.inference_mode()
-def test_poolings_of_texts_see_real_tokens_alone() -> None:
+def test_poolings_of_texts_ignore_padding() -> None:
     torch.manual_seed(0)
     ways: dict[str, Callable[[Tensor], Tensor]] = {
         "mean": lambda hidden: hidden.mean(1),
@@ -107,11 +107,11 @@ def test_towers_keep_their_half_and_give_its_projection() -> None:
 def test_the_last_block_is_the_top() -> None:
     images = PretrainedImages(CLIP, "image tower", 10)
     images.fine_tune("top")
-    learning = {name for name, one in images.named_parameters() if one.requires_grad}
-    assert any(".layers.2." in name for name in learning)
-    assert not any(".layers.0." in name or ".layers.1." in name for name in learning)
-    assert not any("embeddings" in name for name in learning)
-    assert "model.visual_projection.weight" in learning
+    trained = {name for name, one in images.named_parameters() if one.requires_grad}
+    assert any(".layers.2." in name for name in trained)
+    assert not any(".layers.0." in name or ".layers.1." in name for name in trained)
+    assert not any("embeddings" in name for name in trained)
+    assert "model.visual_projection.weight" in trained
 
 
 def test_gradients_are_checkpointed_without_changing_them() -> None:
@@ -133,7 +133,7 @@ def test_gradients_are_checkpointed_without_changing_them() -> None:
         torch.testing.assert_close(gradient, found[1][name])
 
 
-def test_unknown_architectures_and_poolings_are_refused() -> None:
+def test_unknown_architectures_and_poolings_are_rejected() -> None:
     for config in (
         {
             "kind": "pretrained_images",

@@ -1,4 +1,4 @@
-"""The sentence CNN against loops over words, and what padding must not do."""
+"""TextCNN against loops over words; padding."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ sentences = st.lists(st.integers(1, VOCABULARY - 1), max_size=9)
 
 @settings(deadline=None, max_examples=40)
 @given(sentence=sentences, padding=st.integers(0, 7), windows=st.sampled_from([(3, 4, 5), (1, 2)]))
-def test_features_equal_loops_however_much_padding_follows(
+def test_features_equal_loops_for_any_padding(
     sentence: list[int], padding: int, windows: tuple[int, ...]
 ) -> None:
     backbone = _backbone(windows=windows).eval()
@@ -53,12 +53,12 @@ def test_features_equal_loops_however_much_padding_follows(
     np.testing.assert_allclose(backbone(words)[0].detach(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_padding_may_not_win_where_every_word_answers_below_zero() -> None:
+def test_padding_never_wins_the_maximum_over_negative_responses() -> None:
     backbone = _backbone().eval()
     with torch.no_grad():
         for window in backbone.windows:
             assert isinstance(window.bias, torch.Tensor)
-            window.bias.fill_(3)  # what padding alone would answer
+            window.bias.fill_(3)  # the response of padding alone
             assert isinstance(window.weight, torch.Tensor)
             window.weight.fill_(-1)
         backbone.words.weight[1:].fill_(1)
@@ -66,17 +66,17 @@ def test_padding_may_not_win_where_every_word_answers_below_zero() -> None:
     torch.testing.assert_close(backbone(long), backbone(short))
 
 
-def test_a_sentence_without_words_has_the_features_of_no_response() -> None:
+def test_a_sentence_without_words_has_the_features_of_zero_maps() -> None:
     backbone = _backbone().eval()
     empty = backbone(torch.zeros(2, 3, dtype=torch.int64))
     torch.testing.assert_close(empty, backbone.out.bias.expand(2, -1))
 
 
-def test_padding_keeps_the_zero_vector_while_learning() -> None:
+def test_padding_keeps_the_zero_vector_in_training() -> None:
     backbone = _backbone()
-    optimiser = torch.optim.Adam(backbone.parameters(), lr=0.1)
+    optimizer = torch.optim.Adam(backbone.parameters(), lr=0.1)
     backbone(torch.tensor([[2, 3, 0, 0], [4, 0, 0, 0]])).square().sum().backward()
-    optimiser.step()
+    optimizer.step()
     assert not backbone.words.weight[0].any()
 
 
@@ -87,7 +87,7 @@ def test_the_order_of_the_words_counts() -> None:
 
 
 @pytest.mark.parametrize(("chance", "read_as_unknown"), [(0.0, False), (1.0, True)])
-def test_hidden_words_are_read_as_unknown_and_padding_is_not(
+def test_dropped_words_are_read_as_unknown_and_padding_is_not(
     chance: float, read_as_unknown: bool
 ) -> None:
     backbone = _backbone(word_dropout=chance).train()
@@ -99,7 +99,7 @@ def test_hidden_words_are_read_as_unknown_and_padding_is_not(
     torch.testing.assert_close(seen, backbone(unknown if read_as_unknown else words))
 
 
-def test_word_dropout_hides_the_share_that_was_asked_for() -> None:
+def test_word_dropout_drops_the_given_share() -> None:
     backbone = _backbone(word_dropout=0.3).train()
     seen: list[torch.Tensor] = []
     backbone.words.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -116,7 +116,7 @@ def test_bfloat16_stays_near_float32() -> None:
     assert (rough.float() - exact).norm() / exact.norm() < 0.02
 
 
-def test_it_learns_who_comes_first_which_word_counts_cannot_tell() -> None:
+def test_it_learns_word_order_that_word_counts_do_not_reveal() -> None:
     """Two of six names and filler words: the label is the name before the word 2."""
     generator = torch.Generator().manual_seed(0)
     words = torch.randint(9, VOCABULARY, (400, 8), generator=generator)
@@ -124,10 +124,10 @@ def test_it_learns_who_comes_first_which_word_counts_cannot_tell() -> None:
     words[:, 2], words[:, 3], words[:, 5] = labels + 3, 2, others + 3
     torch.manual_seed(0)
     backbone = TextCNN(VOCABULARY, size=6, word_size=16, maps=20)
-    optimiser = torch.optim.Adam(backbone.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(backbone.parameters(), lr=0.01)
     for _ in range(40):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.nn.functional.cross_entropy(backbone(words[:300]), labels[:300]).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
     correct = backbone.eval()(words[300:]).argmax(dim=1) == labels[300:]
     assert correct.float().mean() > 0.95

@@ -1,4 +1,4 @@
-"""VGG-19: the published layout, a forward pass by hand, and what may learn."""
+"""VGG-19: the published layout, a forward pass by hand, and fine-tuning."""
 
 import pytest
 import torch
@@ -110,22 +110,22 @@ def test_checkpointing_changes_no_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "learning"),
+    ("part", "trained"),
     [("none", set()), ("top", {"classifier"}), ("all", {"classifier", "features"})],
 )
-def test_what_may_learn(part: str, learning: set[str]) -> None:
+def test_fine_tuning_trains_only_the_chosen_layers(part: str, trained: set[str]) -> None:
     network = small()
     network.fine_tune(part)  # type: ignore[arg-type]
     network.train()
     found = {name.split(".")[0] for name, one in network.named_parameters() if one.requires_grad}
-    assert found == learning
-    assert network.classifier[2].training == ("classifier" in learning)
+    assert found == trained
+    assert network.classifier[2].training == ("classifier" in trained)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert not any(norm.training for norm in norms)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     features = network(images)
-    if learning:
+    if trained:
         features.sum().backward()
         torch.optim.SGD([one for one in network.parameters() if one.requires_grad], 0.1).step()
     changed = {
@@ -133,12 +133,12 @@ def test_what_may_learn(part: str, learning: set[str]) -> None:
         for name, tensor in network.state_dict().items()
         if not torch.equal(tensor, before[name])
     }
-    assert changed == learning
+    assert changed == trained
     network.eval()
     assert not any(module.training for module in network.modules())
 
 
-def test_it_is_built_again_from_its_description() -> None:
+def test_it_is_built_again_from_its_config() -> None:
     config = {"kind": "vgg19", "batch_norm": True, "width": 2, "size": 8}
     twin = backbone_from_config(config)
     twin.load_state_dict(small().state_dict())
