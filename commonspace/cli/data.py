@@ -1,7 +1,7 @@
-"""``commonspace data``: what is in a data set, and what is wrong with it."""
+"""``commonspace data``: content of a data set, and what is wrong with it."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,43 +11,115 @@ from commonspace.cli.runs import open_data
 if TYPE_CHECKING:
     from commonspace.data import Dataset
 
-__all__ = ["data", "described"]
+__all__ = ["LabelOption", "ModalityOption", "data", "describe", "map_keys"]
+
+_MOST_CLASSES = 40  # rows of the table of classes
+
+ModalityOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--modality",
+        metavar="NAME=KEY",
+        help="Read a key or column of the file as this modality, such as image=feats; can be"
+        " repeated. Default: keys of usual names.",
+        show_default=False,
+    ),
+]
+LabelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="KEY",
+        help="Key or column of the labels (default: label).",
+        show_default=False,
+    ),
+]
 
 
-def data(data: DataArgument, as_json: JsonOption = False, split_seed: SplitSeedOption = 0) -> None:
-    """Show what is in a data set: samples, modalities, classes, splits, problems.
+def data(
+    data: DataArgument,
+    as_json: JsonOption = False,
+    split_seed: SplitSeedOption = 0,
+    modality: ModalityOption = None,
+    label: LabelOption = None,
+    near_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--near-duplicates",
+            help="Also compare photos of validation and test with those of train by a perceptual"
+            " hash.",
+        ),
+    ] = False,
+) -> None:
+    """Show a data set: samples, modalities, keys, classes, splits, problems.
 
-    Every image is opened, and whatever cannot be read is listed. train needs
-    a data set without problems, or --partial to do without the broken parts.
+    Every image is opened, and whatever cannot be read is listed, as is content
+    of validation and test that is also in train. train needs a data set
+    without errors, or --partial to leave the broken samples out.
 
     [bold]Examples[/bold]
 
       commonspace data scenes
-      commonspace data photos
-      commonspace data features.npz --json
+      commonspace data photos --near-duplicates
+      commonspace data features.npz --modality image=feats --label y
 
     Next: commonspace train DATA --out RUN
     """
-    facts = described(open_data(data, split_seed, partial=True))
+    dataset = open_data(map_keys(data, modality, label), split_seed, partial=True)
+    facts = describe(dataset, near_duplicates=near_duplicates)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         _print(facts)
 
 
-def described(dataset: "Dataset") -> dict[str, Any]:
-    """Return what there is to know about a data set before training, fit for JSON.
+def map_keys(data: str, modality: list[str] | None, label: str | None) -> str:
+    """Return the data argument with mapped keys: features.npz?image=feats&label=y.
+
+    Args:
+        data: as on the command line.
+        modality: entries NAME=KEY.
+        label: the key of the labels.
+
+    Raises:
+        SettingError: an entry is not NAME=KEY.
+    """
+    from urllib.parse import urlencode
+
+    from commonspace.errors import SettingError
+
+    pairs = []
+    for entry in modality or ():
+        name, equals, key = entry.partition("=")
+        if not (name.strip() and equals and key):
+            raise SettingError(
+                f"`--modality` must be NAME=KEY, got {entry!r}",
+                expected="the name of a modality and the key that holds it",
+                found=repr(entry),
+                advice="write --modality image=feats",
+            )
+        pairs.append((name.strip(), key))
+    pairs += [("label", label)] if label else []
+    return f"{data}{'&' if '?' in data else '?'}{urlencode(pairs)}" if pairs else data
+
+
+def describe(dataset: "Dataset", *, near_duplicates: bool = False) -> dict[str, Any]:
+    """Return a description of a data set that can be written as JSON.
 
     Args:
         dataset: opened with ``partial=True``, by :func:`commonspace.cli.runs.open_data`.
+        near_duplicates: whether to compare photos by a perceptual hash.
     """
-    from commonspace.data import SPLITS
+    from commonspace.data import SPLITS, find_leakage, find_near_duplicates
 
     labels_each = dataset.labels.sum(axis=1)
+    overlaps = find_leakage(dataset)
+    overlaps += find_near_duplicates(dataset) if near_duplicates else []
     return {
         "name": dataset.name,
         "samples": len(dataset),
         "provenance": dict(dataset.provenance),
+        "keys": dict(dataset.provenance.get("keys", {})),
         "modalities": {
             name: {
                 "kind": column.kind,
@@ -71,7 +143,18 @@ def described(dataset: "Dataset") -> dict[str, Any]:
             for number, name in enumerate(dataset.class_names)
         },
         "fields": list(dataset.fields),
-        "problems": list(dataset.warnings),
+        "leakage": [
+            {
+                "split": overlap.split,
+                "samples": overlap.samples,
+                "modalities": list(overlap.modalities),
+                "count": overlap.count,
+                "example": list(overlap.example),
+                "near": overlap.near,
+            }
+            for overlap in overlaps
+        ],
+        "problems": [*dataset.warnings, *map(str, overlaps)],
     }
 
 
@@ -80,11 +163,13 @@ def _print(facts: dict[str, Any]) -> None:
 
     splits = list(facts["splits"])
     labels = ", ".join(f"{count} with {kind}" for kind, count in facts["labels"].items() if count)
+    keys = ", ".join(f"{name} from {key}" for name, key in facts["keys"].items())
     typer.echo(
         f"{facts['name']}: {facts['samples']} samples, {len(facts['classes'])} classes\n"
         f"labels: {labels}\n"
         f"splits: {facts['provenance'].get('split', 'as given')}\n"
-        f"fields: {', '.join(facts['fields']) or 'none'}\n"
+        + (f"keys: {keys}\n" if keys else "")
+        + f"fields: {', '.join(facts['fields']) or 'none'}\n"
     )
     print_table(
         "Modalities",
@@ -98,6 +183,9 @@ def _print(facts: dict[str, Any]) -> None:
         [name, *(str(counts[split]) for split in splits), str(sum(counts.values()))]
         for name, counts in facts["classes"].items()
     ]
+    if len(rows) > _MOST_CLASSES:
+        left = f"… {len(rows) - _MOST_CLASSES + 1} more classes: see --json"
+        rows = [*rows[: _MOST_CLASSES - 1], [left, *("" for _ in splits), ""]]
     total = ["all samples", *(str(facts["splits"][split]) for split in splits)]
     print_table("Samples", ["class", *splits, "all"], [*rows, [*total, str(facts["samples"])]])
     problems = facts["problems"]

@@ -276,7 +276,7 @@ def _tell(change: "Change", index: "Index") -> None:
 
 
 def _lines(file: Path) -> list[str]:
-    from commonspace.data.files import reading
+    from commonspace.data.reading import reading
 
     with reading(file, "a text file with an id a line"):
         return [line for line in file.read_text("utf-8-sig").split("\n") if line.strip()]

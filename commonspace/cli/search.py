@@ -174,14 +174,14 @@ def _inputs(parts: dict[str, Any], queries: Path | None) -> list[dict[str, Any]]
 def _read_vector(file: Path) -> Any:  # noqa: ANN401 - checked by the index
     import numpy as np
 
-    from commonspace.data.files import reading
+    from commonspace.data.reading import reading
 
     with reading(file, "a NumPy file with one vector"):
         return np.load(file, allow_pickle=False)
 
 
 def _read_queries(file: Path) -> list[dict[str, Any]]:
-    from commonspace.data.files import reading
+    from commonspace.data.reading import reading
 
     with reading(file, "a text file of queries"):
         lines = file.read_text("utf-8-sig").split("\n")

@@ -1,9 +1,12 @@
 """Data sets: samples, columns of modalities, labels, splits."""
 
 from commonspace.data.columns import Column, Features, Images, Texts
-from commonspace.data.dataset import SPLITS, Dataset
-from commonspace.data.images import check_images, decode_image, drop_unreadable_images
+from commonspace.data.dataset import Dataset
+from commonspace.data.images import decode_image
+from commonspace.data.leakage import Overlap, find_leakage, find_near_duplicates, find_overlap
 from commonspace.data.splits import carve_validation, draw_splits
+from commonspace.data.unreadable import check_images, drop_unreadable_images
+from commonspace.data.vocabulary import SPLITS
 from commonspace.data.write import write_arrays
 
 __all__ = [
@@ -12,11 +15,15 @@ __all__ = [
     "Dataset",
     "Features",
     "Images",
+    "Overlap",
     "Texts",
     "carve_validation",
     "check_images",
     "decode_image",
     "draw_splits",
     "drop_unreadable_images",
+    "find_leakage",
+    "find_near_duplicates",
+    "find_overlap",
     "write_arrays",
 ]

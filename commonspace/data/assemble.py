@@ -1,20 +1,20 @@
-"""From what a reader found to a data set: splits given, drawn or carved, and the last checks.
+"""Assembly of a data set from a table: splits are kept, drawn or carved, and the rest is checked.
 
-Every reader ends in a :class:`Table`; what happens to a table does not depend on the file it came
-from. Knows nothing of files.
+Every reader returns a :class:`Table`; what happens to a table does not depend on its file format.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.data.checks import check_columns, check_labels
 from commonspace.data.columns import Column
-from commonspace.data.dataset import SPLITS, Dataset
-from commonspace.data.problems import Problems
-from commonspace.data.splits import carve_validation, draw_splits, group_numbers, split_name
+from commonspace.data.reading import WarningLog
+from commonspace.data.splits import carve_validation, draw_splits, group_numbers
+from commonspace.data.vocabulary import SPLITS, split_name
 from commonspace.errors import DataError, SplitError
 
 __all__ = ["Table", "assemble"]
@@ -22,21 +22,22 @@ __all__ = ["Table", "assemble"]
 
 @dataclass(frozen=True)
 class Table:
-    """What a reader found in a source: n rows, not yet split.
+    """Content of a source as a reader returns it: n rows, not yet split.
 
     Args:
         source: what to call the source in messages, a path as it was given.
-        ids: n names.
+        ids: n ids.
         columns: modality -> column of n entries.
         labels: (n, c) bool.
         class_names: c names.
         splits: n names of splits in any usual spelling ("" where a row has none), or None where the
             source gives no splits at all.
         groups: n values that must not be divided between splits, or None.
-        fields: further facts, name -> n values.
+        fields: metadata columns, name -> n values.
         declared: splits that the source has a place for, even an empty one.
         provenance: what the source says about where its content comes from.
-        drawn: how ``splits`` came about, where it is not simply as the source gives it.
+        drawn: how ``splits`` were made, where they are not as the source gives them.
+        keys: modality, label, id, split or group -> the keys of the source that were taken as it.
     """
 
     source: str
@@ -50,78 +51,90 @@ class Table:
     declared: frozenset[str] = frozenset()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     drawn: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.intp]) -> "Table":
         """Return the rows at ``rows``, in that order."""
         index = rows.tolist()
-        return Table(
-            source=self.source,
+        return replace(
+            self,
             ids=[self.ids[row] for row in index],
             columns={name: column.take(rows) for name, column in self.columns.items()},
             labels=self.labels[rows],
-            class_names=self.class_names,
             splits=None if self.splits is None else [self.splits[row] for row in index],
             groups=None if self.groups is None else [self.groups[row] for row in index],
             fields={name: [values[row] for row in index] for name, values in self.fields.items()},
-            declared=self.declared,
-            provenance=self.provenance,
-            drawn=self.drawn,
         )
 
 
 def assemble(
-    table: Table, *, name: str, provenance: Mapping[str, Any], seed: int, problems: Problems
-) -> Dataset:
-    """Give every row its split, check what can only be checked now, and make the data set.
+    table: Table,
+    *,
+    name: str,
+    provenance: Mapping[str, Any],
+    seed: int,
+    warnings: WarningLog,
+    draw: bool = True,
+) -> dict[str, Any]:
+    """Give every row its split, check the whole table, and return the fields of a ``Dataset``.
 
     Args:
-        table: what the reader found.
+        table: from a reader.
         name: what to call the data set.
-        provenance: where it came from; "split" is added to it.
+        provenance: where it came from; "split" and "keys" are added to it.
         seed: for splits that are drawn or carved.
-        problems: raises or records what is wrong.
+        warnings: raises or records what is wrong.
+        draw: False leaves all samples in train where the source gives no splits, and carves none.
 
     Raises:
         SplitError: a split is empty, a class cannot be divided, or validation or test hold a class
             that train lacks.
-        DataError: rows without any modality, repeated ids, or what :class:`Dataset` refuses.
+        DataError: rows without any modality, repeated ids, values that ``Dataset`` refuses.
     """
-    table = _with_content(table, problems)
-    if table.splits is None:
-        _check_drawable(table, problems)
+    table = _with_content(table, warnings)
+    if table.splits is None and not draw:
+        split = np.full(len(table.ids), "train", dtype="<U10")
+        how = "none: all samples in train"
+    elif table.splits is None:
+        _check_drawable(table, warnings)
         split = draw_splits(table.labels, table.groups, seed=seed)
         grouped = "" if table.groups is None else ", grouped"
         how = f"drawn: stratified{grouped}, seed {seed}"
     else:
-        table, split = _as_given(table, problems)
+        table, split = _as_given(table, warnings)
         how = table.drawn or "as given"
-        if not (split == "validation").any() and (split == "train").sum() > 1:
+        if draw and not (split == "validation").any() and (split == "train").sum() > 1:
             split = carve_validation(table.labels, table.groups, split, seed=seed)
             how += f"; validation carved from train, seed {seed}"
-        _check_seen(table, split, problems)
-        _note_divided_groups(table, split, problems)
-    return Dataset(
-        name=name,
-        ids=tuple(table.ids),
-        columns=table.columns,
-        labels=table.labels,
-        class_names=table.class_names,
-        splits=split,
-        fields=table.fields,
-        provenance={**_earlier(table.provenance), **provenance, "split": how},
-        warnings=tuple(problems.sentences),
-    )
+        _check_seen(table, split, warnings)
+        _note_divided_groups(table, split, warnings)
+    check_columns(table.columns, table.ids, table.source, warnings)
+    check_labels(table.columns, table.labels, table.class_names, table.source, warnings)
+    keys = {"keys": dict(table.keys)} if table.keys else {}
+    return {
+        "name": name,
+        "ids": tuple(table.ids),
+        "columns": table.columns,
+        "labels": table.labels,
+        "class_names": table.class_names,
+        "splits": split,
+        "fields": table.fields,
+        "provenance": {**_earlier(table.provenance), **provenance, **keys, "split": how},
+        "warnings": tuple(warnings.sentences),
+    }
 
 
 def _earlier(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what a file says about its features; its own source goes into "made_from"."""
-    own = {key: stored[key] for key in ("source", "format", "split") if key in stored}
+    own = {key: stored[key] for key in ("source", "format", "split", "keys") if key in stored}
     rest = {key: value for key, value in stored.items() if key not in own}
     return {"made_from": own, **rest} if own else rest
 
 
-def _with_content(table: Table, problems: Problems) -> Table:
+def _with_content(table: Table, warnings: WarningLog) -> Table:
     if not table.columns or not len(table.ids):
+        if warnings.errors:  # the reason why nothing is left, as a strict reader raises it
+            raise warnings.errors[0]
         raise DataError(
             f"{table.source} holds no sample",
             expected="at least one row of features, images or texts",
@@ -132,7 +145,7 @@ def _with_content(table: Table, problems: Problems) -> Table:
     if content.all():
         return table
     empty = np.flatnonzero(~content)
-    problems.meet(
+    warnings.report(
         DataError(
             f"{table.source} has {_count(len(empty), 'sample')} without any modality",
             expected=f"at least one of {', '.join(table.columns)}",
@@ -141,36 +154,38 @@ def _with_content(table: Table, problems: Problems) -> Table:
         ),
         instead=f"{_count(len(empty), 'sample')} left out",
     )
-    return _with_content(table.take(np.flatnonzero(content)), problems)
+    return _with_content(table.take(np.flatnonzero(content)), warnings)
 
 
-def _check_drawable(table: Table, problems: Problems) -> None:
+def _check_drawable(table: Table, warnings: WarningLog) -> None:
     units = group_numbers(table.groups, len(table.ids))
     rows, classes = np.nonzero(table.labels)
     carriers = np.bincount(
         np.unique(np.column_stack([classes, units[rows]]), axis=0)[:, 0],
         minlength=len(table.class_names),
     )
-    what = "sample" if table.groups is None else "group of samples"
+    one, several = "sample", "samples"
+    if table.groups is not None:
+        one, several = "group of samples", "groups of samples"
     for k in np.flatnonzero(carriers == 1):
-        problems.meet(
+        warnings.report(
             SplitError(
                 f"the class {table.class_names[k]!r} of {table.source} cannot be divided",
-                expected=f"at least two {what}s of each class, where splits must be drawn",
-                found=f"one {what}",
+                expected=f"at least two {several} of each class, where splits must be drawn",
+                found=f"one {one}",
                 advice="add samples, drop the class, or give the samples a split column",
             ),
             instead="it is in train only",
         )
 
 
-def _as_given(table: Table, problems: Problems) -> tuple[Table, NDArray[np.str_]]:
+def _as_given(table: Table, warnings: WarningLog) -> tuple[Table, NDArray[np.str_]]:
     assert table.splits is not None
     known = {spelling: split_name(spelling) for spelling in set(table.splits)}
     unknown = sorted(spelling for spelling, name in known.items() if name is None)
     if unknown:
         rows = [row for row, spelling in enumerate(table.splits) if known[spelling] is None]
-        problems.meet(
+        warnings.report(
             SplitError(
                 f"{table.source} has {_count(len(rows), 'row')} of no known split",
                 expected="train, validation (val, valid, dev) or test in every row, or in none",
@@ -180,7 +195,7 @@ def _as_given(table: Table, problems: Problems) -> tuple[Table, NDArray[np.str_]
             instead=f"{_count(len(rows), 'row')} left out",
         )
         keep = np.setdiff1d(np.arange(len(table.ids)), rows)
-        return _as_given(_with_content(table.take(keep), problems), problems)
+        return _as_given(_with_content(table.take(keep), warnings), warnings)
     split = np.array([known[spelling] for spelling in table.splits], dtype="<U10")
     counts = {name: int((split == name).sum()) for name in SPLITS}
     declared = {split_name(spelling) for spelling in table.declared}
@@ -190,7 +205,7 @@ def _as_given(table: Table, problems: Problems) -> tuple[Table, NDArray[np.str_]
     if not counts["test"] and not counts["validation"] and "test" not in empty:
         empty.append("test")
     for name in empty:
-        problems.meet(
+        warnings.report(
             SplitError(
                 f"the split {name!r} of {table.source} is empty",
                 expected=f"samples in {name!r}",
@@ -202,7 +217,7 @@ def _as_given(table: Table, problems: Problems) -> tuple[Table, NDArray[np.str_]
     return table, split
 
 
-def _check_seen(table: Table, split: NDArray[np.str_], problems: Problems) -> None:
+def _check_seen(table: Table, split: NDArray[np.str_], warnings: WarningLog) -> None:
     trained = table.labels[split == "train"].any(axis=0)
     if not (split == "train").any():
         return  # reported as an empty split already
@@ -210,7 +225,7 @@ def _check_seen(table: Table, split: NDArray[np.str_], problems: Problems) -> No
         rows = split == name
         for k in np.flatnonzero(table.labels[rows].any(axis=0) & ~trained):
             first = int(np.flatnonzero(rows & table.labels[:, k])[0])
-            problems.meet(
+            warnings.report(
                 SplitError(
                     f"{name} of {table.source} holds the label {table.class_names[k]!r},"
                     " which train does not have",
@@ -218,11 +233,11 @@ def _check_seen(table: Table, split: NDArray[np.str_], problems: Problems) -> No
                     found=f"sample {table.ids[first]!r} in {name}",
                     advice="correct the label, or move samples of this class to train",
                 ),
-                instead="its rows are kept, though nothing can be learnt about them",
+                instead="its rows are kept, but no method can learn this class",
             )
 
 
-def _note_divided_groups(table: Table, split: NDArray[np.str_], problems: Problems) -> None:
+def _note_divided_groups(table: Table, split: NDArray[np.str_], warnings: WarningLog) -> None:
     if table.groups is None:
         return
     units = group_numbers(table.groups, len(table.ids))
@@ -231,7 +246,7 @@ def _note_divided_groups(table: Table, split: NDArray[np.str_], problems: Proble
     divided = np.flatnonzero(np.bincount(pairs) > 1)
     if len(divided):
         group = table.groups[int(np.flatnonzero(units == divided[0])[0])]
-        problems.note(
+        warnings.add(
             f"{_count(len(divided), 'group')} of {table.source} lie in more than one of the given"
             f" splits, for example {group!r}: test may be easier than it should be"
         )

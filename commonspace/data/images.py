@@ -1,19 +1,26 @@
-"""An image file of any usual kind -> (h, w, 3) uint8 RGB. Knows nothing of networks or sizes."""
+"""Decoding of image files to (h, w, 3) uint8 RGB."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from commonspace.data.columns import Column, Images
-from commonspace.data.dataset import Dataset
-from commonspace.data.files import reading
+from commonspace.data.reading import WarningLog, reading
 from commonspace.errors import DataError, FileFormatError
 
-__all__ = ["check_images", "decode_image", "drop_unreadable_images", "rgb_of"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "EncodedImages",
+    "decode_image",
+    "rgb_of",
+]
+
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jfif")
+)
 
 
 def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -91,71 +98,49 @@ def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))
 
 
-def check_images(dataset: Dataset) -> list[str]:
-    """Open every image file of a data set, and say of each that cannot be opened what is wrong.
+class EncodedImages:
+    """Images of an archive or table, decoded from their bytes as they are added.
 
     Args:
-        dataset: columns that are not images are passed over.
-
-    Returns:
-        One sentence for each unreadable image, in the order of columns and samples.
+        source: the file that holds them, for messages.
+        warnings: raises or records images that cannot be decoded.
+        most: how many bytes the decoded images may take in all.
     """
-    return [sentence for found in _unreadable(dataset).values() for sentence in found.values()]
 
+    def __init__(self, source: Path, warnings: WarningLog, most: int = 2 << 30) -> None:
+        self.source, self.warnings, self.most = source, warnings, most
+        self.items: list[Any] = []
+        self._size = 0
 
-def drop_unreadable_images(dataset: Dataset) -> Dataset:
-    """Open every image file of a data set, and return it without those that cannot be opened.
+    def add(self, content: bytes | str | None, name: str) -> None:
+        """Append an image: its encoded bytes, its path as str, or None for no image.
 
-    Args:
-        dataset: columns that are not images are passed over.
-
-    Returns:
-        The same data set, where such samples have no image and samples without any modality are
-        left out; a sentence in ``warnings`` says so of each.
-    """
-    unreadable = {name: found for name, found in _unreadable(dataset).items() if found}
-    if not unreadable:
-        return dataset
-    columns, problems = dict(dataset.columns), list(dataset.warnings)
-    for name, found in unreadable.items():
-        items = (None if row in found else item for row, item in enumerate(_items(columns[name])))
-        columns[name] = Images(list(items))
-        problems += [f"{sentence}: it has no {name}" for sentence in found.values()]
-    some = np.any([column.present for column in columns.values()], axis=0)
-    if not some.all():
-        problems.append(f"samples left without any modality: {int((~some).sum())}, left out")
-    rows = np.flatnonzero(some)
-    columns = {name: column.take(rows) for name, column in columns.items()}
-    return replace(dataset.take(rows), columns=columns, warnings=tuple(problems))
-
-
-def _unreadable(dataset: Dataset) -> dict[str, dict[int, str]]:
-    """Return modality -> row -> what is wrong with its image file."""
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's global lock
-        return {
-            modality: {
-                row: f"sample {dataset.ids[row]!r}: {problem}"
-                for row, problem in enumerate(pool.map(_problem, _items(column)))
-                if problem
-            }
-            for modality, column in dataset.columns.items()
-            if isinstance(column, Images)
-        }
-
-
-def _items(column: Column) -> tuple[Path | NDArray[np.uint8] | None, ...]:
-    assert isinstance(column, Images)
-    return column.items
-
-
-def _problem(item: Path | NDArray[np.uint8] | None) -> str:
-    if not isinstance(item, Path):
-        return ""
-    try:
-        decode_image(item)
-    except DataError as error:
-        return f"{error.problem} ({error.found})"
-    return ""
+        Raises:
+            FileFormatError: strict, and the bytes are no image.
+            DataError: all images together take more than ``most`` bytes.
+        """
+        if not isinstance(content, bytes):
+            self.items.append(content or None)
+            return
+        try:
+            with (
+                reading(Path(f"{self.source}, {name}"), "an image (JPEG, PNG, WebP, …)"),
+                Image.open(BytesIO(content)) as image,
+            ):
+                pixels = rgb_of(image, f"{self.source}, {name}")
+        except FileFormatError as error:
+            self.warnings.report(error, instead="this sample has no image")
+            self.items.append(None)
+            return
+        self._size += pixels.nbytes
+        if self._size > self.most:
+            raise DataError(
+                f"the images in {self.source} are too many to be held in memory",
+                expected=f"at most {self.most:,} bytes of pixels",
+                found=f"more after {len(self.items)} images",
+                advice="write them as files, with a metadata.jsonl that names them",
+            )
+        self.items.append(pixels)
 
 
 def _from_deep_grey(pixels: NDArray[np.integer], name: str) -> NDArray[np.uint8]:

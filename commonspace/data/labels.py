@@ -1,39 +1,45 @@
-"""Labels in any usual spelling -> (n, c) bool and c class names.
+"""Labels in any usual spelling, decoded to (n, c) bool and c class names.
 
-Numbers, indices into class names, strings, bytes, lists, 0/1 matrices: all become the one form that
-a data set holds. Knows nothing of files or splits.
+Numbers, indices into class names, strings, bytes, lists, 0/1 matrices. What a single value means is
+defined in :mod:`commonspace.data.vocabulary`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.strings import as_strings
+from commonspace.data.reading import WarningLog
+from commonspace.data.vocabulary import MISSING, UNLABELLED, class_names_of, is_missing, is_strings
 from commonspace.errors import DataError
 
-__all__ = ["decode_labels", "labels_from_names", "no_labels"]
+__all__ = ["UNLABELLED", "decode_labels", "labels_from_names", "no_labels"]
 
-UNLABELLED = -1
+_SEPARATORS = ("|", ";", ",")
 
 
 def decode_labels(
-    values: NDArray[Any], class_names: Sequence[str] | None, source: str
+    values: NDArray[Any] | Sequence[Any],
+    class_names: Sequence[str] | None,
+    source: str,
+    warnings: WarningLog | None = None,
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Read the labels of n samples.
+    """Decode the labels of n samples.
 
     Args:
         values: one of
             (n,) or (n, 1) integers, or floats that are whole: indices of ``class_names`` from 0 (or
-            from 1 as in MATLAB, where that alone fits); without class names the numbers themselves
+            from 1 as in MATLAB, where only that fits); without class names the numbers themselves
             are the classes. -1 and NaN mean "not labelled".
             (n, c) numbers 0/1 or bool, c >= 2: row i marks the classes of sample i; a row of zeros,
             or of NaN, is not labelled.
-            (n,) or (n, k) strings, bytes or None: names of classes; "" and None are no label.
-            (n,) objects, each a tuple of strings.
-        class_names: their names in order, or None to take those that occur, sorted.
+            (n,) or (n, k) strings, bytes or None: class names; missing values are no label.
+            n lists or tuples of class names.
+        class_names: their names in order, or None for those that occur, sorted.
         source: what to call the labels in messages.
+        warnings: gets what is unusual in the spelling of the names.
 
     Returns:
         (n, c) bool, and the c class names.
@@ -46,16 +52,21 @@ def decode_labels(
         >>> labels.astype(int).tolist(), names
         ([[0, 1], [1, 0], [0, 0]], ('cat', 'dog'))
     """
-    names = _checked_names(class_names, source)
+    names = _check_names(class_names, source)
+    if not isinstance(values, np.ndarray):
+        values = _array_of(values)
     if values.ndim == 2 and 1 in values.shape[1:]:
         values = values[:, 0]
-    if values.dtype.kind == "O" and any(isinstance(value, tuple) for value in values.flat):
-        return labels_from_names([value or () for value in values.flat], names, source)
-    if values.dtype.kind in "USO":
-        return _from_strings(as_strings(values), names, source)
+    if values.dtype.kind in "USOT":
+        if values.ndim != 1:
+            values = _array_of([list(row) for row in values.tolist()])
+        elif not is_strings(values) and names is not None and _are_numbers(values):
+            numbers = [np.nan if is_missing(value) else float(value) for value in values]
+            return _from_numbers(np.array(numbers), names, source)
+        return labels_from_names(values.tolist(), names, source, warnings)
     if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
         raise DataError(
-            f"{source} has a form that no label has",
+            f"{source} has an unsupported form",
             expected="(n,) numbers or strings, or an (n, c) matrix of 0 and 1",
             found=f"{values.dtype} of shape {values.shape}",
             advice="give one label for each row, or a 0/1 column for each class",
@@ -66,29 +77,57 @@ def decode_labels(
 
 
 def labels_from_names(
-    rows: Sequence[tuple[str, ...]], class_names: tuple[str, ...] | None, source: str
+    rows: Sequence[Any],
+    class_names: Sequence[str] | None,
+    source: str,
+    warnings: WarningLog | None = None,
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Read labels given as names: for each of n samples the classes that it has.
+    """Decode labels given as names: for each of n samples the classes that it has.
 
     Args:
-        rows: n tuples of class names, () where a sample is not labelled.
-        class_names: all the names in order, or None to take those that occur, sorted.
+        rows: n names, or lists or tuples of names; a missing value or () is no label.
+        class_names: all names in order, or None for those that occur, sorted.
         source: what to call the labels in messages.
+        warnings: gets what is unusual in the spelling of the names.
 
     Returns:
         (n, c) bool, and the c class names.
 
     Raises:
-        DataError: a name that ``class_names`` does not have.
+        DataError: a name that ``class_names`` lacks, or a value that is no name.
 
     Example:
-        >>> labels, names = labels_from_names([("sky", "sea"), (), ("sea",)], None, "label")
+        >>> labels, names = labels_from_names([("sky", "sea"), "NA", ("sea",)], None, "label")
         >>> labels.astype(int).tolist(), names
         ([[1, 1], [0, 0], [1, 0]], ('sea', 'sky'))
     """
-    counts = np.array([len(names) for names in rows], dtype=np.intp)
-    flat = np.array([name for names in rows for name in names], dtype=object)
-    return _mark(np.repeat(np.arange(len(rows)), counts), flat, len(rows), class_names, source)
+    known = frozenset(class_names or ())
+    cache: dict[str, tuple[str, ...]] = {}
+    decoded = []
+    for row, value in enumerate(rows):
+        names = cache.get(value) if isinstance(value, str) else None
+        if names is None:
+            names = _names_in(value, known, row, source)
+            if isinstance(value, str):
+                cache[value] = names
+        decoded.append(names)
+    if warnings is not None:
+        _warn_of_spellings(rows, decoded, known, source, warnings)
+    found = {name for names in decoded for name in names}
+    classes = tuple(_sort(found)) if class_names is None else tuple(class_names)
+    place = {name: index for index, name in enumerate(classes)}
+    labels = np.zeros((len(decoded), len(classes)), dtype=bool)
+    for row, several in enumerate(decoded):
+        for name in several:
+            if name not in place:
+                raise DataError(
+                    f"{source} holds a label that the class names do not have",
+                    expected=f"one of {', '.join(classes[:10])}{', …' if len(classes) > 10 else ''}",
+                    found=f"{name!r} in row {row}",
+                    advice="add it to the class names, or correct the label",
+                )
+            labels[row, place[name]] = True
+    return labels, classes
 
 
 def no_labels(like: NDArray[Any], count: int) -> NDArray[Any]:
@@ -108,55 +147,101 @@ def no_labels(like: NDArray[Any], count: int) -> NDArray[Any]:
     return np.full((count, *like.shape[1:]), fill, dtype=dtype)
 
 
-def _checked_names(class_names: Sequence[str] | None, source: str) -> tuple[str, ...] | None:
+def _check_names(class_names: Sequence[str] | None, source: str) -> tuple[str, ...] | None:
     if class_names is None:
         return None
-    names = tuple(class_names)
+    names = tuple(str(name) for name in class_names)
     if "" in names or len(set(names)) != len(names):
         raise DataError(
-            f"the class names of {source} are not names",
+            f"the class names of {source} are invalid",
             expected="distinct names, none of them empty",
             found=", ".join(map(repr, names[:10])),
-            advice="give each class a name of its own",
+            advice="give each class its own name",
         )
     return names
 
 
-def _from_strings(
-    values: NDArray[Any], names: tuple[str, ...] | None, source: str
-) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    flat = values.reshape(-1)
-    rows = np.repeat(np.arange(len(values)), flat.size // max(len(values), 1))
-    labelled = flat != ""
-    return _mark(rows[labelled], flat[labelled], len(values), names, source)
-
-
-def _mark(
-    rows: NDArray[np.intp],
-    flat: NDArray[Any],
-    count: int,
-    class_names: tuple[str, ...] | None,
-    source: str,
-) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    distinct, inverse = np.unique(flat.astype(str) if flat.size else flat, return_inverse=True)
-    found = [str(name) for name in distinct]
-    names = tuple(_sorted(found)) if class_names is None else class_names
-    place = {name: index for index, name in enumerate(names)}
-    unknown = [name for name in found if name not in place]
-    if unknown:
-        row = int(rows[np.flatnonzero(flat == unknown[0])[0]])
+def _names_in(value: object, known: frozenset[str], row: int, source: str) -> tuple[str, ...]:
+    """Return the class names in one value; a name of the given class names is kept as it is."""
+    if isinstance(value, str) and value in known:
+        return (value,)
+    if known and isinstance(value, list | tuple) and all(entry in known for entry in value):
+        return tuple(dict.fromkeys(value))
+    try:
+        return class_names_of(value)
+    except UnicodeDecodeError as exc:
         raise DataError(
-            f"{source} holds a label that the class names do not have",
-            expected=f"one of {', '.join(names[:10])}{', …' if len(names) > 10 else ''}",
-            found=f"{unknown[0]!r} in row {row}",
-            advice="add it to the class names, or correct the label",
+            f"{source} holds bytes that are no text",
+            expected="UTF-8",
+            found=f"{value!r} in row {row}",
+            advice="write the labels as UTF-8",
+        ) from exc
+    except (ValueError, OverflowError) as exc:
+        raise DataError(
+            f"{source} holds a value that is no label",
+            expected="a name, a whole number from 0, or a list of them; -1 or nothing for no label",
+            found=f"{value!r:.80} in row {row}",
+            advice="number the classes from 0, or give their names",
+        ) from exc
+
+
+def _warn_of_spellings(
+    rows: Sequence[Any],
+    decoded: Sequence[tuple[str, ...]],
+    known: frozenset[str],
+    source: str,
+    warnings: WarningLog,
+) -> None:
+    """Name missing values spelled in letters, names that differ in case, and cells of several."""
+    strings = Counter(value.strip() for value in rows if isinstance(value, str))
+    missing = sorted(name for name in strings if name and name in MISSING and name not in known)
+    if missing:
+        count = sum(strings[name] for name in missing)
+        warnings.add(
+            f"{source}: {', '.join(map(repr, missing))} mean no label here:"
+            f" {count} sample{'' if count == 1 else 's'}"
         )
-    labels = np.zeros((count, len(names)), dtype=bool)
-    labels[rows, np.array([place[name] for name in found], dtype=np.intp)[inverse]] = True
-    return labels, names
+    found = Counter(name for names in decoded for name in names)
+    folded: dict[str, list[str]] = {}
+    for name in sorted(found):
+        folded.setdefault(name.casefold(), []).append(name)
+    for several in folded.values():
+        if len(several) > 1 and not known:
+            each = ", ".join(f"{name!r} ({found[name]})" for name in several)
+            warnings.add(
+                f"{source}: classes whose names differ only in case: {each}: write them alike if"
+                " they are one class"
+            )
+    for name in sorted(found):
+        for mark in _SEPARATORS:
+            parts = [part.strip() for part in name.split(mark)]
+            if len(parts) > 1 and all(part in found for part in parts) and not known:
+                warnings.add(
+                    f"{source}: {name!r} is read as one class, although"
+                    f" {' and '.join(map(repr, parts))} are classes: write several as a list"
+                )
+                break
 
 
-def _sorted(names: list[str]) -> list[str]:
+def _array_of(values: Sequence[Any]) -> NDArray[Any]:
+    """Return numbers as an array of numbers, rows of 0/1 as a matrix, else n objects."""
+    entries = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
+    try:
+        array = np.array(entries)
+        if array.dtype.kind in "biuf":
+            return array
+    except ValueError:  # rows of different lengths
+        pass
+    result = np.empty(len(entries), dtype=object)
+    result[:] = entries
+    return result
+
+
+def _are_numbers(values: NDArray[Any]) -> bool:
+    return all(isinstance(value, int | float) or is_missing(value) for value in values.tolist())
+
+
+def _sort(names: set[str]) -> list[str]:
     """Sort by value where all are whole numbers (2 before 10), else by spelling."""
     if all(name.isascii() and name.isdigit() for name in names):
         return sorted(names, key=lambda name: (int(name), name))

@@ -1,11 +1,10 @@
-"""Train, validation, test: stratified by class, grouped, drawn from a seed.
-
-Knows labels and groups only, not what the samples are.
+"""Train, validation and test splits: stratified by class, grouped, drawn from a seed.
 
 The algorithm is iterative stratification (Sechidis, Tsoumakas, Vlahavas: "On the Stratification of
-Multi-Label Data", ECML PKDD 2011) with three changes: what is dealt out is a whole group, the order
-of the classes is fixed at the start (fewest groups first), and a class is never left out of a split
-while it still has a group to give.
+Multi-Label Data", ECML PKDD 2011) with three changes: whole groups are assigned, the order of the
+classes is fixed at the start (fewest groups first), and a class that is large enough is in every
+split. Where classes are so small that this would distort the sizes of the splits, the sizes take
+precedence: every class is in train, and which classes reach the other splits is drawn.
 """
 
 from collections.abc import Sequence
@@ -14,32 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.dataset import SPLITS
+from commonspace.data.vocabulary import SPLITS, is_missing
 from commonspace.errors import SettingError
 
-__all__ = ["carve_validation", "draw_splits", "group_numbers", "split_name"]
+__all__ = ["carve_validation", "draw_splits", "group_numbers"]
 
-_SPELLINGS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _TRAIN, _VALIDATION, _TEST = range(3)
-
-
-def split_name(spelling: str) -> str | None:
-    """Return "train", "validation" or "test" for any usual spelling, None for another word.
-
-    Example:
-        >>> split_name("Val"), split_name("holdout")
-        ('validation', None)
-    """
-    return _SPELLINGS.get(spelling.strip().lower())
+_FEW = 20  # fewer units than this: classes in every split matter more than sizes
 
 
 def draw_splits(
@@ -60,8 +40,8 @@ def draw_splits(
             fraction 0 gets nothing.
 
     Returns:
-        (n,) str. Every class is in train. A class of two groups is in train and test, a class of
-        three or more in every split, where the groups that it shares with other classes allow it.
+        (n,) str. Every class is in train. A class of ten groups or more is in every split; with
+        fewer, it may be missing from validation or test, so that the fractions hold.
 
     Raises:
         SettingError: the fractions are negative or do not add up to 1.
@@ -74,7 +54,7 @@ def draw_splits(
     share = np.array(fractions, dtype=float)
     if share.shape != (3,) or (share < 0).any() or abs(share.sum() - 1) > 1e-9 or share[0] == 0:
         raise SettingError(
-            "the fractions of the splits cannot work",
+            "`fractions` must add up to 1",
             expected="three numbers from 0 to 1 that add up to 1, the first above 0",
             found=str(fractions),
             advice="give for example (0.7, 0.1, 0.2)",
@@ -87,6 +67,8 @@ def draw_splits(
     rows, classes = np.nonzero(marks)
     np.add.at(has, (unit_of_row[rows], classes), 1)
     chosen = _deal(has, sizes, share, np.random.default_rng(seed))
+    if count >= _FEW and _deviates(chosen, sizes, share):
+        chosen = _deal_to_size(has, sizes, share, np.random.default_rng(seed))
     result: NDArray[np.str_] = np.array(SPLITS)[chosen[unit_of_row]]
     return result
 
@@ -99,7 +81,7 @@ def carve_validation(
     seed: int = 0,
     fraction: float = 0.1,
 ) -> NDArray[np.str_]:
-    """Move a part of train into validation; no other row changes.
+    """Move a fraction of train into validation; no other row changes.
 
     Args:
         labels: (n, c) bool.
@@ -109,7 +91,7 @@ def carve_validation(
         fraction: of the rows of train, from 0 to below 1.
 
     Returns:
-        (n,) str, a new array. No class leaves train; one of three or more groups is in both.
+        (n,) str, a new array. No class leaves train; one of ten or more groups is in both.
 
     Example:
         >>> split = np.array(["train"] * 20 + ["test"] * 10)
@@ -143,13 +125,8 @@ def group_numbers(groups: Sequence[Any] | NDArray[Any] | None, count: int) -> ND
         return np.arange(count)
     numbers: dict[Any, int] = {}
     values = groups.tolist() if isinstance(groups, np.ndarray) else groups
-    keys = (("alone", row) if _is_none(value) else value for row, value in enumerate(values))
+    keys = (("alone", row) if is_missing(value) else value for row, value in enumerate(values))
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
-
-
-def _is_none(value: object) -> bool:
-    """Tell whether a group is absent: None, an empty string, or NaN (which equals not itself)."""
-    return value is None or value == "" or value != value
 
 
 def _deal(
@@ -187,6 +164,58 @@ def _deal(
         wanted[k] -= counts
         room -= counts
         placed[k] |= counts > 0
+    _complete_train(has, chosen)
+    return chosen
+
+
+def _deviates(
+    chosen: NDArray[np.intp], sizes: NDArray[np.intp], share: NDArray[np.float64]
+) -> bool:
+    """Return whether a split misses its size by more than a twentieth, and by two samples."""
+    counts = np.bincount(chosen, weights=sizes, minlength=3)
+    off = np.abs(counts - sizes.sum() * share)
+    return bool((off > np.maximum(0.05 * sizes.sum(), 2)).any())
+
+
+def _deal_to_size(
+    has: NDArray[np.float64],
+    sizes: NDArray[np.intp],
+    share: NDArray[np.float64],
+    generator: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Deal units so that the sizes of the splits hold; arguments and result as of ``_deal``.
+
+    Each class gives every split the whole part of its share, at least one unit to train. The units
+    that remain go, in an order that is drawn, to the split with the most room left.
+    """
+    chosen = np.full(len(has), -1, dtype=np.intp)
+    order = generator.permutation(len(has))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    wanted = has.sum(axis=0)[:, None] * share
+    room = sizes.sum() * share
+    carriers = (has > 0).sum(axis=0)
+    carried = _carried(has, order)
+
+    def assign(unit: int, split: int) -> None:
+        chosen[unit] = split
+        wanted[:, split] -= has[unit]
+        room[split] -= sizes[unit]
+
+    for k in np.argsort(carriers, kind="stable"):
+        if len(carried[k]) and not (has[chosen == _TRAIN, k] > 0).any():
+            free = carried[k][chosen[carried[k]] < 0]
+            if len(free):
+                assign(int(free[-1]), _TRAIN)  # the smallest: the larger ones are dealt below
+        for unit in carried[k][chosen[carried[k]] < 0].tolist():
+            whole = np.flatnonzero((wanted[k] >= has[unit, k]) & (share > 0))
+            if len(whole):
+                assign(unit, int(whole[np.argmax(wanted[k][whole])]))
+    left = np.flatnonzero(chosen < 0)
+    for unit in generator.permutation(left).tolist():
+        candidates = np.flatnonzero(share > 0)
+        lacking = candidates[(wanted[has[unit] > 0][:, candidates] > 0).any(axis=0)]
+        candidates = lacking if len(lacking) else candidates
+        assign(unit, int(candidates[np.argmax(room[candidates])]))
     _complete_train(has, chosen)
     return chosen
 
@@ -231,7 +260,7 @@ def _quotas(
 
 
 def _complete_train(has: NDArray[np.float64], chosen: NDArray[np.intp]) -> None:
-    """Move one unit of each class that train lacks into train: nothing can be learnt without it."""
+    """Move one unit of each class that train lacks into train."""
     for k in np.flatnonzero(~(has[chosen == _TRAIN] > 0).any(axis=0) & (has > 0).any(axis=0)):
         if not (has[chosen == _TRAIN, k] > 0).any():
             chosen[np.flatnonzero(has[:, k] > 0)[0]] = _TRAIN

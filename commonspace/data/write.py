@@ -1,7 +1,7 @@
-"""Writing a data set of features as a feature file, wholly or not at all.
+"""Writing of feature files: completely or not at all.
 
 The file is written beside its place and renamed at the end, so that a full disk or a kill leaves
-nothing half done. What is written here, :func:`commonspace.load_dataset` reads back the same.
+no partial file. :func:`commonspace.load_dataset` reads back the same data set.
 """
 
 import json
@@ -16,11 +16,17 @@ from commonspace.atomic import replace_file
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.formats.hdf5 import write_hdf5
-from commonspace.data.formats.keys import PROVENANCE, canonical_key, kind_of
+from commonspace.data.formats.keys import (
+    MODALITIES,
+    MODALITY_LIST,
+    PROVENANCE,
+    RESERVED,
+    canonical_key,
+)
 from commonspace.data.formats.mat import write_mat
 from commonspace.data.formats.npz import write_npz
 from commonspace.data.formats.parquet import write_parquet
-from commonspace.data.labels import UNLABELLED
+from commonspace.data.vocabulary import UNLABELLED, spell
 from commonspace.errors import DataError, OutputError
 
 __all__ = ["WRITERS", "Writer", "write_arrays", "writer_of"]
@@ -37,13 +43,13 @@ WRITERS: dict[str, Writer] = {
 
 
 def write_arrays(dataset: Dataset, path: str | Path) -> None:
-    """Write features, labels, class names, splits, ids, groups, and where the features come from.
+    """Write features, labels, class names, splits, ids, groups and the provenance of the features.
 
-    Other fields are not written: a feature file holds arrays, and they are in the source.
+    Other fields are not written.
 
     Args:
         dataset: all its columns are features.
-        path: a new file; its suffix, one of ``WRITERS``, says the format.
+        path: a new file; its suffix, one of ``WRITERS``, determines the format.
 
     Raises:
         OutputError: the file exists, its suffix is unknown, its folder is missing, or the disk is
@@ -77,7 +83,7 @@ def write_arrays(dataset: Dataset, path: str | Path) -> None:
 
 
 def writer_of(target: Path) -> Writer:
-    """Return what writes a feature file of that name.
+    """Return the function that writes a feature file of this name.
 
     Raises:
         OutputError: its suffix is unknown, or its folder is missing.
@@ -93,7 +99,7 @@ def writer_of(target: Path) -> Writer:
     if not target.parent.is_dir():
         raise OutputError(
             f"no feature file can be written as {target}",
-            expected="a name in a folder that is there",
+            expected="a name in an existing folder",
             found=f"no folder {target.parent}",
             advice="make the folder first, or choose another",
         )
@@ -110,7 +116,7 @@ def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:
                 found=column.kind,
                 advice="embed it first, or leave the column out",
             )
-        if canonical_key(name) != (name, "") or kind_of(name, column.values) != "features":
+        if canonical_key(name) != (name, "") or name in RESERVED or name.endswith("_present"):
             raise DataError(
                 f"a modality called {name!r} would be read back as something else",
                 expected="a name that is no reserved key and names no split",
@@ -120,12 +126,14 @@ def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:
         arrays[name] = column.values
         if not column.present.all():
             arrays[f"{name}_present"] = column.present
+    if not MODALITIES.issuperset(dataset.columns):
+        arrays[MODALITY_LIST] = np.array(list(dataset.columns), dtype=str)
     arrays["label"] = _labels_of(dataset)
     arrays["class_names"] = np.array(dataset.class_names, dtype=str)
     arrays["split"] = np.array(dataset.splits, dtype=str)
     arrays["id"] = np.array(dataset.ids, dtype=str)
     if "group" in dataset.fields:
-        groups = ["" if group is None else str(group) for group in dataset.fields["group"]]
+        groups = [spell(group) for group in dataset.fields["group"]]
         arrays["group"] = np.array(groups, dtype=str)
     if "encoders" in dataset.provenance:
         arrays[PROVENANCE] = np.array([json.dumps(dict(dataset.provenance), ensure_ascii=False)])

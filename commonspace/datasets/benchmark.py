@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
-from commonspace.data.dataset import SPLITS
-from commonspace.data.problems import Problems
-from commonspace.data.splits import split_name
+from commonspace.data.reading import WarningLog
+from commonspace.data.vocabulary import SPLITS, split_name
 from commonspace.errors import DataError
 
 __all__ = [
@@ -39,16 +38,16 @@ class Benchmark:
 
     Args:
         pairs: how many pairs the papers have in train, validation and test.
-        read: (folder, problems, seed) -> table, split as the publisher splits it, or not at all.
+        read: (folder, warnings, seed) -> table, split as the publisher splits it, or not at all.
         divides_test: the publisher's test list is the papers' validation and test together.
     """
 
     pairs: tuple[int, int, int]
-    read: Callable[[Path, Problems, int], Table]
+    read: Callable[[Path, WarningLog, int], Table]
     divides_test: bool = False
 
 
-def paper_split(table: Table, benchmark: Benchmark, *, seed: int, problems: Problems) -> Table:
+def paper_split(table: Table, benchmark: Benchmark, *, seed: int, warnings: WarningLog) -> Table:
     """Give a table the splits of the papers, as far as it does not have them.
 
     Splits that the source gives are kept. Where it gives none, all three are drawn in the papers'
@@ -59,7 +58,7 @@ def paper_split(table: Table, benchmark: Benchmark, *, seed: int, problems: Prob
         table: from a reader.
         benchmark: what the papers have.
         seed: the same seed draws the same pairs.
-        problems: gets a note where the sizes differ from the papers'.
+        warnings: gets a note where the sizes differ from the papers'.
 
     Returns:
         The table with its splits, and with ``drawn`` where something was drawn.
@@ -76,7 +75,7 @@ def paper_split(table: Table, benchmark: Benchmark, *, seed: int, problems: Prob
     names = [split_name(spelling) for spelling in table.splits]
     counts = tuple(names.count(split) for split in SPLITS)
     if counts != benchmark.pairs:
-        problems.note(
+        warnings.add(
             f"{table.source} has {'/'.join(map(str, counts))} pairs (train/validation/test), the"
             f" paper {sizes}: figures on it do not compare with published ones"
         )
@@ -166,7 +165,7 @@ def report_missing(
     found: Sequence[object | None],
     *,
     advice: str,
-    problems: Problems,
+    warnings: WarningLog,
 ) -> None:
     """Report the files that a list names and the folder lacks, all in one message.
 
@@ -176,7 +175,7 @@ def report_missing(
         wanted: what each file should have been.
         found: what came of each; None where there is none.
         advice: where to get them and where to put them.
-        problems: raises or records.
+        warnings: raises or records.
 
     Raises:
         DataError: strict, and a file is missing.
@@ -185,7 +184,7 @@ def report_missing(
     if not missing:
         return
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    problems.meet(
+    warnings.report(
         DataError(
             f"{source}: {len(missing)} of {len(wanted)} {what} files are missing",
             expected=f"a file for each of the {len(wanted)} pairs",

@@ -1,24 +1,29 @@
-"""One door for every kind of data set: a name, a file or a folder in, a data set out.
+"""Loading of every kind of data set: built-in, benchmark, file, folder, or Hugging Face data set.
 
-Which reader reads what is two plain dicts: by the suffix of a file, by the layout of a folder. This
-module knows no format itself.
+Readers are chosen from two dicts: by the suffix of a file, and by the layout of a folder.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
 from commonspace.data.assemble import Table, assemble
 from commonspace.data.dataset import Dataset
 from commonspace.data.formats.arrays import table_from_arrays
+from commonspace.data.formats.class_folder import is_class_folder, read_class_folder
 from commonspace.data.formats.folder import find_metadata, read_folder
 from commonspace.data.formats.hdf5 import read_hdf5
+from commonspace.data.formats.keys import KeyRules
 from commonspace.data.formats.mat import read_mat
 from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.formats.npz import read_npz
-from commonspace.data.formats.parquet import read_parquet
-from commonspace.data.problems import Problems
+from commonspace.data.formats.parquet import has_file_names, read_parquet
+from commonspace.data.formats.webdataset import is_shard_folder, read_webdataset
+from commonspace.data.reading import WarningLog, reading
+from commonspace.data.vocabulary import expand_home
 from commonspace.datasets.benchmark import Benchmark, paper_split
 from commonspace.datasets.nuswide import read_nuswide
 from commonspace.datasets.pascal import read_pascal
@@ -33,70 +38,101 @@ from commonspace.errors import DataError, FileFormatError, SettingError
 
 __all__ = ["BENCHMARKS", "BUILT_IN", "FILES", "LAYOUTS", "Layout", "load_dataset"]
 
+HUGGING_FACE = "hf:"
 
-def load_dataset(path: str | Path, *, seed: int = 0, partial: bool = False) -> Dataset:
-    """Open a data set.
+
+def load_dataset(
+    path: str | Path,
+    *,
+    seed: int = 0,
+    partial: bool = False,
+    draw: bool = True,
+    modalities: Mapping[str, str] | None = None,
+    label: str | None = None,
+) -> Dataset:
+    """Load a data set.
 
     Args:
         path: one of
             the name of a built-in data set, such as "scenes" (a folder of that name: "./scenes");
-            a feature file: .npz, .mat, .h5, .hdf5 or .parquet;
+            a feature file: .npz, .mat, .h5, .hdf5, .h5py or .parquet; a .tar of samples;
             a folder in one of the ``LAYOUTS``, such as images with a metadata.jsonl;
             "layout:folder" where a folder could be read in several ways;
             "benchmark:folder" for one of the ``BENCHMARKS``, such as "pascal:folder", as its
-            publisher hands it out, with the split of the papers; a feature file in place of the
-            folder is split in the same way.
+            publisher distributes it, with the split of the papers; a feature file in place of the
+            folder is split in the same way;
+            "hf:name" for a data set of the Hugging Face Hub (the package ``datasets``), or
+            "hf:folder" for one that was saved with ``save_to_disk``;
+            any file or folder followed by "?image=KEY&label=KEY" maps keys as ``modalities`` does.
+            A leading ~ is the home folder.
         seed: for splits that are drawn where the source gives none (70 % train, 10 % validation,
             20 % test, stratified by class, groups undivided), and for the tenth of train that
             becomes validation where the source gives none; also the seed of built-in data.
-        partial: True loads what can be loaded, and writes a sentence into ``Dataset.warnings`` for
+        partial: True loads what can be loaded, and adds a sentence to ``Dataset.warnings`` for
             each thing left out. False raises at the first one.
+        draw: False draws and carves no splits: where the source gives none, all samples are train.
+        modalities: modality -> key or column of the file, in place of the usual names.
+        label: the key or column of the labels.
 
     Raises:
-        DataError: there is no such path, rows do not match, values are not finite, an image is
-            missing.
+        DataError: no such path, rows do not match, values are not finite, an image is missing.
         FileFormatError: a file is corrupt, cut short, or of an unknown kind.
         SplitError: a split is empty or holds a label that train lacks; a class cannot be divided.
-        SettingError: the seed is negative.
+        SettingError: the seed is negative, or a mapped key is missing.
+        MissingExtraError: "hf:" without the package ``datasets``.
 
     Example:
         >>> data = load_dataset("scenes")
         >>> data.modalities
         ('image', 'text')
     """
+    if not isinstance(path, str | Path):
+        raise DataError(
+            "`path` must be the path or name of a data set",
+            expected="a str or Path",
+            found=f"a {type(path).__name__}",
+            advice="for values in memory: Dataset.from_arrays(image=..., text=..., labels=...),"
+            " Dataset.from_pandas(frame) or Dataset.from_huggingface(dataset)",
+        )
     if seed < 0:
         raise SettingError(
-            "the seed of the splits cannot work",
+            f"the seed of the splits must be >= 0, got {seed!r}",
             expected="a whole number from 0",
             found=repr(seed),
-            advice="leave it out to take 0",
+            advice="leave it out for the default, 0",
         )
     if isinstance(path, str) and path in BUILT_IN:
         return BUILT_IN[path](seed)
+    path, rules = _key_rules(path, modalities, label)
+    if isinstance(path, str) and path.startswith(HUGGING_FACE):
+        return _hugging_face(path.removeprefix(HUGGING_FACE), rules, seed)
     layout, place = _named_layout(path)
     _check_exists(path, place)
-    problems = Problems(partial=partial)
-    if layout in BENCHMARKS:
-        benchmark, kind = BENCHMARKS[layout], layout
-        if place.is_dir():
-            table = benchmark.read(place, problems, seed)
+    warnings = WarningLog(partial=partial)
+    with reading(place, "a data set"):
+        if layout in BENCHMARKS:
+            benchmark, kind = BENCHMARKS[layout], layout
+            if place.is_dir():
+                table = benchmark.read(place, warnings, seed)
+            else:
+                table = _reader(place)(place, warnings, rules)
+            table = paper_split(table, benchmark, seed=seed, warnings=warnings)
+        elif place.is_dir():
+            layout = layout or _recognize(place)
+            table, kind = LAYOUTS[layout].read(place, warnings, rules), layout
         else:
-            table = _reader(place)(place, problems)
-        table = paper_split(table, benchmark, seed=seed, problems=problems)
-    elif place.is_dir():
-        layout = layout or _recognised(place)
-        table, kind = LAYOUTS[layout].read(place, problems), layout
-    else:
-        read, kind = _reader(place), place.suffix.lower().lstrip(".")
-        table = read(place, problems)
+            read, kind = _reader(place), place.suffix.lower().lstrip(".")
+            table = read(place, warnings, rules)
     resolved = place.resolve()
-    return assemble(
+    content = assemble(
         table,
         name=resolved.name if place.is_dir() else resolved.stem,
         provenance={"source": resolved.name, "format": kind},
         seed=seed,
-        problems=problems,
+        warnings=warnings,
+        draw=draw,
     )
+    return Dataset(**content)
 
 
 @dataclass(frozen=True)
@@ -104,70 +140,100 @@ class Layout:
     """A way in which a folder can hold a data set.
 
     Args:
-        means: what such a folder looks like, for messages.
-        recognises: folder -> whether it looks like that.
-        read: (folder, problems) -> table.
+        means: description of such a folder, for messages.
+        recognizes: folder -> whether it looks like that.
+        read: (folder, warnings, rules) -> table.
     """
 
     means: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path, Problems], Table]
+    recognizes: Callable[[Path], bool]
+    read: Callable[[Path, WarningLog, KeyRules], Table]
 
 
 def _scenes(seed: int) -> Dataset:
-    from commonspace.datasets.scenes.scenes import (
-        scenes,  # drawn with Pillow: only for who asks for it
-    )
+    from commonspace.datasets.scenes.scenes import scenes  # loads Pillow's drawing code
 
     return scenes(seed)
 
 
-def _npz(path: Path, problems: Problems) -> Table:
-    return table_from_arrays(read_npz(path), source=str(path), problems=problems)
+def _npz(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
+    return table_from_arrays(read_npz(path), source=str(path), warnings=warnings, rules=rules)
 
 
-def _hdf5(path: Path, problems: Problems) -> Table:
-    return table_from_arrays(read_hdf5(path), source=str(path), problems=problems)
+def _hdf5(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
+    return table_from_arrays(read_hdf5(path), source=str(path), warnings=warnings, rules=rules)
 
 
-def _parquet(path: Path, problems: Problems) -> Table:
-    return table_from_arrays(read_parquet(path, problems), source=str(path), problems=problems)
+def _parquet(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
+    if has_file_names(path):
+        return read_folder(path, warnings, rules)
+    arrays = read_parquet(path, warnings)
+    return table_from_arrays(arrays, source=str(path), warnings=warnings, rules=rules)
 
 
-def _mat(path: Path, problems: Problems) -> Table:
+def _mat(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
     arrays = read_mat(path)
     if has_wikipedia_keys(arrays):
-        return read_wikipedia(path, problems)
-    return table_from_arrays(arrays, source=str(path), problems=problems)
+        return read_wikipedia(path, warnings)
+    return table_from_arrays(arrays, source=str(path), warnings=warnings, rules=rules)
+
+
+def _without_rules(
+    read: Callable[[Path, WarningLog], Table],
+) -> Callable[[Path, WarningLog, KeyRules], Table]:
+    """Return a reader that refuses mapped keys: its keys are fixed."""
+
+    def read_fixed(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
+        if rules != KeyRules():
+            raise SettingError(
+                f"the keys of {path} cannot be mapped",
+                expected="--modality and --label with feature files and metadata files",
+                found="a layout whose names are fixed",
+                advice="leave the options out",
+            )
+        return read(path, warnings)
+
+    return read_fixed
 
 
 BUILT_IN: dict[str, Callable[[int], Dataset]] = {"scenes": _scenes}
 
-FILES: dict[str, Callable[[Path, Problems], Table]] = {
+FILES: dict[str, Callable[[Path, WarningLog, KeyRules], Table]] = {
     ".npz": _npz,
     ".mat": _mat,
     ".h5": _hdf5,
     ".hdf5": _hdf5,
+    ".h5py": _hdf5,
     ".parquet": _parquet,
+    ".tar": _without_rules(read_webdataset),
     ".jsonl": read_folder,
     ".csv": read_folder,
+    ".tsv": read_folder,
 }
 
 LAYOUTS: dict[str, Layout] = {
     "imagefolder": Layout(
-        "images with a metadata.jsonl or metadata.csv",
+        "images with a metadata.jsonl, metadata.csv, metadata.tsv or metadata.parquet",
         lambda folder: bool(find_metadata(folder)),
         read_folder,
     ),
     "six-files": Layout(
         "train_img.mat, train_txt.mat, train_img_lab.mat and the same of test",
         is_mat_folder,
-        read_mat_folder,
+        _without_rules(read_mat_folder),
     ),
     "wikipedia": Layout(
         "raw_features.mat with trainset_txt_img_cat.list and testset_txt_img_cat.list",
         is_wikipedia_folder,
-        read_wikipedia,
+        _without_rules(read_wikipedia),
+    ),
+    "classes": Layout(
+        "one folder of images for each class",
+        lambda folder: is_class_folder(folder) and not find_metadata(folder),
+        _without_rules(read_class_folder),
+    ),
+    "webdataset": Layout(
+        ".tar files of samples (WebDataset)", is_shard_folder, _without_rules(read_webdataset)
     ),
 }
 
@@ -179,13 +245,44 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 
 
+def _key_rules(
+    path: str | Path, modalities: Mapping[str, str] | None, label: str | None
+) -> tuple[str | Path, KeyRules]:
+    """Return the path without "?image=KEY&label=KEY", and the rules of both forms."""
+    named: dict[str, str] = {}
+    if isinstance(path, str) and "?" in path and not expand_home(path).exists():
+        path, _, query = path.partition("?")
+        try:
+            named = dict(parse_qsl(query, strict_parsing=True))
+        except ValueError as exc:
+            raise SettingError(
+                f"the keys after {path!r} cannot be read",
+                expected="image=KEY&text=KEY&label=KEY",
+                found=repr(query),
+                advice="give --modality image=KEY --label KEY",
+            ) from exc
+    label = label or named.pop("label", None)
+    return path, KeyRules(named | dict(modalities or {}), label)
+
+
 def _named_layout(path: str | Path) -> tuple[str, Path]:
-    """Divide "layout:folder"; a colon elsewhere belongs to the path."""
+    """Split "layout:folder"; a colon elsewhere belongs to the path."""
     if isinstance(path, str):
         layout, colon, rest = path.partition(":")
         if colon and layout in LAYOUTS | BENCHMARKS and rest:
-            return layout, Path(rest)
-    return "", Path(path)
+            return layout, expand_home(rest)
+    return "", expand_home(path)
+
+
+def _hugging_face(name: str, rules: KeyRules, seed: int) -> Dataset:
+    from commonspace.extras import optional
+
+    datasets: Any = optional("datasets", "a data set of Hugging Face", "huggingface")
+    place = expand_home(name)
+    loaded = datasets.load_from_disk(str(place)) if place.is_dir() else datasets.load_dataset(name)
+    return Dataset.from_huggingface(
+        loaded, modalities=rules.modalities or None, label=rules.label, seed=seed, name=place.name
+    )
 
 
 def _check_exists(path: str | Path, place: Path) -> None:
@@ -198,16 +295,16 @@ def _check_exists(path: str | Path, place: Path) -> None:
         f"there is no data set {str(path)!r}",
         expected=f"a file or folder, or a built-in name: {', '.join(BUILT_IN)}",
         found=f"no such path; {place.parent} "
-        + ("is there" if place.parent.is_dir() else "is not there either"),
+        + ("exists" if place.parent.is_dir() else "does not exist either"),
         advice=f"did you mean {' or '.join(near)}?" if near else "check the spelling of the path",
     )
 
 
-def _reader(file: Path) -> Callable[[Path, Problems], Table]:
+def _reader(file: Path) -> Callable[[Path, WarningLog, KeyRules], Table]:
     read = FILES.get(file.suffix.lower())
     if read is None:
         raise FileFormatError(
-            f"{file} is of a kind that nobody here reads",
+            f"{file} is of an unknown kind",
             expected=", ".join(FILES),
             found=file.suffix or "a name without suffix",
             advice="convert it, for example with numpy.savez(file, image=..., text=..., label=...)",
@@ -215,9 +312,9 @@ def _reader(file: Path) -> Callable[[Path, Problems], Table]:
     return read
 
 
-def _recognised(folder: Path) -> str:
+def _recognize(folder: Path) -> str:
     """Return the one layout that a folder has; else say what could be meant."""
-    found = [name for name, layout in LAYOUTS.items() if layout.recognises(folder)]
+    found = [name for name, layout in LAYOUTS.items() if layout.recognizes(folder)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -225,11 +322,11 @@ def _recognised(folder: Path) -> str:
             f"{folder} can be read in several ways",
             expected="a folder with one layout",
             found=", ".join(found),
-            advice="say which: " + " or ".join(f"{name}:{folder}" for name in found),
+            advice="choose one: " + " or ".join(f"{name}:{folder}" for name in found),
         )
     inside = [str(entry) for entry in sorted(folder.iterdir()) if _is_candidate(entry)]
     raise DataError(
-        f"{folder} has none of the layouts that a folder can have",
+        f"{folder} has none of the supported layouts",
         expected="; or ".join(layout.means for layout in LAYOUTS.values()),
         found=", ".join(Path(entry).name for entry in inside[:10]) or "none of these",
         advice=f"did you mean {' or '.join(inside[:5])}?"
@@ -241,5 +338,5 @@ def _recognised(folder: Path) -> str:
 
 def _is_candidate(entry: Path) -> bool:
     if entry.is_dir():
-        return any(layout.recognises(entry) for layout in LAYOUTS.values())
+        return any(layout.recognizes(entry) for layout in LAYOUTS.values())
     return entry.suffix.lower() in FILES

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Images, Texts
-from commonspace.data.files import reading
 from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog, reading
 from commonspace.datasets.benchmark import Paths, need_file, report_missing
 from commonspace.errors import DataError, FileFormatError
 
@@ -40,7 +39,7 @@ _WHERE = "unpack ImageList, Groundtruth and NUS_WID_Tags of the authors' NUS-WID
 _ZERO, _ONE = b"01"
 
 
-def read_nuswide(folder: Path, problems: Problems, seed: int) -> Table:
+def read_nuswide(folder: Path, warnings: WarningLog, seed: int) -> Table:
     """Read the folder for the benchmark: the published lists where they are there, else features.
 
     The ten classes are ``CLASSES``, those of the subset that papers use, where the ground truth has
@@ -52,7 +51,7 @@ def read_nuswide(folder: Path, problems: Problems, seed: int) -> Table:
     Args:
         folder: holds ImageList/, Groundtruth/, NUS_WID_Tags/ and Flickr/; or
             {train,val,test}_{img,txt,img_lab}.mat.
-        problems: raises or records images that are missing; gets a note of classes that are small.
+        warnings: raises or records images that are missing; gets a note of classes that are small.
         seed: draws the images.
 
     Returns:
@@ -63,7 +62,7 @@ def read_nuswide(folder: Path, problems: Problems, seed: int) -> Table:
         FileFormatError: a file is damaged.
     """
     if not (folder / _LIST).is_file() and is_mat_folder(folder):
-        return read_mat_folder(folder, problems)
+        return read_mat_folder(folder, warnings)
     need_file(
         folder / _LIST,
         "ImageList/, Groundtruth/, NUS_WID_Tags/ and Flickr/;"
@@ -80,12 +79,12 @@ def read_nuswide(folder: Path, problems: Problems, seed: int) -> Table:
     rows = _drawn(marks[chosen] & candidates, seed)
     for name, count in zip(classes, (marks[chosen] & candidates).sum(axis=1), strict=True):
         if count < PER_CLASS:
-            problems.note(f"{folder}: the class {name!r} has {count} images, not {PER_CLASS}")
+            warnings.add(f"{folder}: the class {name!r} has {count} images, not {PER_CLASS}")
     return Table(
         source=str(folder),
         ids=[names[row] for row in rows],
         columns={
-            "image": Images(_images(folder, [names[row] for row in rows], problems)),
+            "image": Images(_images(folder, [names[row] for row in rows], warnings)),
             "text": Texts([(tags[row],) for row in rows]),
         },
         labels=np.ascontiguousarray(marks[chosen][:, rows].T),
@@ -204,7 +203,7 @@ def _tags_from_matrix(folder: Path, count: int) -> Iterator[str]:
         )
 
 
-def _images(folder: Path, names: Sequence[str], problems: Problems) -> Paths:
+def _images(folder: Path, names: Sequence[str], warnings: WarningLog) -> Paths:
     """Find the images under their names, or all in one folder."""
     base = next((folder / name for name in _IMAGES if (folder / name).is_dir()), folder / "Flickr")
     images: Paths = []
@@ -212,5 +211,5 @@ def _images(folder: Path, names: Sequence[str], problems: Problems) -> Paths:
         candidates = (base / name, base / Path(name).name)
         images.append(next((file for file in candidates if file.is_file()), None))
     advice = f"get the images from the authors, or from Flickr by ImageList's urls, into {base}"
-    report_missing(str(base), "image", names, images, advice=advice, problems=problems)
+    report_missing(str(base), "image", names, images, advice=advice, warnings=warnings)
     return images

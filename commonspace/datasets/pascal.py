@@ -14,10 +14,9 @@ from pathlib import Path
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Images, Texts
-from commonspace.data.files import reading
 from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.labels import labels_from_names
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog, reading
 from commonspace.datasets.benchmark import files_by_stem
 from commonspace.errors import DataError
 
@@ -32,13 +31,13 @@ _WHERE = (
 )
 
 
-def read_pascal(folder: Path, problems: Problems, seed: int) -> Table:
+def read_pascal(folder: Path, warnings: WarningLog, seed: int) -> Table:
     """Read the folder for the benchmark: raw files where there are images, else features.
 
     Args:
         folder: holds class folders of images with the saved page or text files; or
             {train,val,test}_{img,txt,img_lab}.mat.
-        problems: raises or records files that are missing or damaged.
+        warnings: raises or records files that are missing or damaged.
         seed: not used: all published pairs are taken.
 
     Returns:
@@ -50,7 +49,7 @@ def read_pascal(folder: Path, problems: Problems, seed: int) -> Table:
     """
     images = _by_class(folder)
     if not images and is_mat_folder(folder):
-        return read_mat_folder(folder, problems)
+        return read_mat_folder(folder, warnings)
     if not images:
         raise DataError(
             f"{folder} does not hold the Pascal Sentence benchmark",
@@ -60,11 +59,11 @@ def read_pascal(folder: Path, problems: Problems, seed: int) -> Table:
             advice=_WHERE,
         )
     sentences = _sentences(folder)
-    _check_sentences(folder, images, sentences, problems)
-    _check_images(folder, images, sentences, problems)
+    _check_sentences(folder, images, sentences, warnings)
+    _check_images(folder, images, sentences, warnings)
     odd = Counter(len(sentences[name]) for name in images if sentences.get(name))
     for count in sorted(set(odd) - {_EACH}):
-        problems.note(f"{folder}: images with {count} sentences instead of {_EACH}: {odd[count]}")
+        warnings.add(f"{folder}: images with {count} sentences instead of {_EACH}: {odd[count]}")
     labels, class_names = labels_from_names(
         [(file.parent.name,) for file in images.values()], None, f"the class folders of {folder}"
     )
@@ -166,11 +165,11 @@ def _check_sentences(
     folder: Path,
     images: dict[str, Path],
     sentences: dict[str, tuple[str, ...]],
-    problems: Problems,
+    warnings: WarningLog,
 ) -> None:
     silent = [file.name for name, file in images.items() if not sentences.get(name)]
     if silent:
-        problems.meet(
+        warnings.report(
             DataError(
                 f"{folder}: {len(silent)} of {len(images)} images have no sentences",
                 expected=f"{_EACH} sentences for each, in index.html or a .txt file of its name",
@@ -185,12 +184,12 @@ def _check_images(
     folder: Path,
     images: dict[str, Path],
     sentences: dict[str, tuple[str, ...]],
-    problems: Problems,
+    warnings: WarningLog,
 ) -> None:
     """Report sentences whose image is not there: without its folder their class is not known."""
     lost = [name for name in sentences if name not in images and _NAME.fullmatch(name)]
     if lost:
-        problems.meet(
+        warnings.report(
             DataError(
                 f"{folder} lacks images of its sentences",
                 expected="an image in a class folder for each set of sentences",

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Images, Texts
-from commonspace.data.files import reading
 from commonspace.data.formats.arrays import table_from_arrays
 from commonspace.data.formats.mat import read_mat
 from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.labels import decode_labels
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog, reading
 from commonspace.datasets.benchmark import Paths, files_by_stem, need_file, report_missing
 from commonspace.errors import DataError, FileFormatError
 
@@ -57,12 +56,12 @@ def has_wikipedia_keys(arrays: Mapping[str, NDArray[Any]]) -> bool:
     return all(key in arrays for key in _KEYS.values())
 
 
-def read_wikipedia(path: Path, problems: Problems) -> Table:
+def read_wikipedia(path: Path, warnings: WarningLog) -> Table:
     """Read the features with the ids and classes of the lists beside them.
 
     Args:
         path: the folder, or the .mat file in it.
-        problems: raises or records a missing list, or one of another length.
+        warnings: raises or records a missing list, or one of another length.
 
     Returns:
         A table with "image" and "text"; the sample id is the text id; both ids are fields.
@@ -85,26 +84,26 @@ def read_wikipedia(path: Path, problems: Problems) -> Table:
         try:
             arrays |= _read_list(file.parent / _list_name(split), split)
         except DataError as error:
-            problems.meet(error, instead=f"the rows of {split} have no label")
-    names = _class_names(file.parent, problems)
+            warnings.report(error, instead=f"the rows of {split} have no label")
+    names = _class_names(file.parent, warnings)
     if names is not None:
         arrays["class_names"] = np.array(names, dtype=str)
     lists = {"label": "the class in ", "text_id": "the text id in ", "image_id": "the image id in "}
     return table_from_arrays(
         arrays,
         source=str(path),
-        problems=problems,
+        warnings=warnings,
         key_name=lambda base, split: f"{lists.get(base, base)}{_list_name(split)}",
     )
 
 
-def read_wikipedia_pairs(folder: Path, problems: Problems, seed: int) -> Table:
+def read_wikipedia_pairs(folder: Path, warnings: WarningLog, seed: int) -> Table:
     """Read the folder for the benchmark: raw files where they are there, else features.
 
     Args:
         folder: holds images/ and texts/ with the two lists; or raw_features.mat with the lists; or
             {train,val,test}_{img,txt,img_lab}.mat.
-        problems: raises or records files that are missing or damaged.
+        warnings: raises or records files that are missing or damaged.
         seed: not used: the publisher gives the pairs and the two lists.
 
     Raises:
@@ -112,11 +111,11 @@ def read_wikipedia_pairs(folder: Path, problems: Problems, seed: int) -> Table:
         FileFormatError: a line, a text or a feature file is damaged.
     """
     if (folder / "images").is_dir() or (folder / "texts").is_dir():
-        return _read_raw(folder, problems)
+        return _read_raw(folder, warnings)
     if (folder / FEATURES_NAME).is_file():
-        return read_wikipedia(folder, problems)
+        return read_wikipedia(folder, warnings)
     if is_mat_folder(folder):
-        return read_mat_folder(folder, problems)
+        return read_mat_folder(folder, warnings)
     raise DataError(
         f"{folder} does not hold the Wikipedia benchmark",
         expected=f"images/ and texts/ with {_list_name('train')} and {_list_name('test')}; or"
@@ -162,7 +161,7 @@ def _plain(inner: str) -> str:
     )
 
 
-def _read_raw(folder: Path, problems: Problems) -> Table:
+def _read_raw(folder: Path, warnings: WarningLog) -> Table:
     lists: dict[str, NDArray[Any]] = {}
     for split in ("train", "test"):
         file = folder / _list_name(split)
@@ -170,7 +169,7 @@ def _read_raw(folder: Path, problems: Problems) -> Table:
             need_file(file, "lines of text id, image id and class", advice=_WHERE)
             lists |= _read_list(file, split)
         except DataError as error:
-            problems.meet(error, instead=f"{split} has no pairs")
+            warnings.report(error, instead=f"{split} has no pairs")
     splits = [split for split in ("train", "test") if len(lists.get(f"label_{split}", ()))]
     if not splits:
         raise DataError(
@@ -183,18 +182,18 @@ def _read_raw(folder: Path, problems: Problems) -> Table:
         np.concatenate([lists[f"{what}_{split}"] for split in splits])
         for what in ("text_id", "image_id", "label")
     )
-    names = _class_names(folder, problems)
+    names = _class_names(folder, warnings)
     labels, class_names = decode_labels(
         numbers.astype(np.int64), names, f"the class in the lists of {folder}"
     )
     classes = [class_names[k] for k in labels.argmax(axis=1)]
-    images = _images(folder / "images", image_ids.tolist(), classes, problems)
+    images = _images(folder / "images", image_ids.tolist(), classes, warnings)
     return Table(
         source=str(folder),
         ids=text_ids.tolist(),
         columns={
             "image": Images(images),
-            "text": Texts(_texts(folder / "texts", text_ids.tolist(), problems)),
+            "text": Texts(_texts(folder / "texts", text_ids.tolist(), warnings)),
         },
         labels=labels,
         class_names=class_names,
@@ -206,7 +205,7 @@ def _read_raw(folder: Path, problems: Problems) -> Table:
 
 
 def _images(
-    folder: Path, image_ids: Sequence[str], classes: Sequence[str], problems: Problems
+    folder: Path, image_ids: Sequence[str], classes: Sequence[str], warnings: WarningLog
 ) -> Paths:
     """Find each image by its id; where several folders have it, in the folder of its class."""
     there = files_by_stem(folder)
@@ -218,32 +217,32 @@ def _images(
             images[-1] = found[0]
     wanted = [f"{name}/{one}.jpg" for one, name in zip(image_ids, classes, strict=True)]
     report_missing(
-        str(folder), "image", wanted, images, advice=f"{_WHERE}, images/ with it", problems=problems
+        str(folder), "image", wanted, images, advice=f"{_WHERE}, images/ with it", warnings=warnings
     )
     return images
 
 
-def _texts(folder: Path, text_ids: Sequence[str], problems: Problems) -> list[tuple[str, ...]]:
+def _texts(folder: Path, text_ids: Sequence[str], warnings: WarningLog) -> list[tuple[str, ...]]:
     files = [folder / f"{text_id}.xml" for text_id in text_ids]
     there = [file if file.is_file() else None for file in files]
     wanted = [file.name for file in files]
     report_missing(
-        str(folder), "text", wanted, there, advice=f"{_WHERE}, texts/ with it", problems=problems
+        str(folder), "text", wanted, there, advice=f"{_WHERE}, texts/ with it", warnings=warnings
     )
     texts: list[tuple[str, ...]] = []
     for file in there:
         try:
             texts.append((read_article_text(file),) if file else ())
         except DataError as error:
-            problems.meet(error, instead="this sample has no text")
+            warnings.report(error, instead="this sample has no text")
             texts.append(())
     return texts
 
 
-def _class_names(folder: Path, problems: Problems) -> list[str] | None:
+def _class_names(folder: Path, warnings: WarningLog) -> list[str] | None:
     categories = folder / _CATEGORIES
     if not categories.is_file():
-        problems.note(f"{categories} is missing: the classes go by their numbers, from 0")
+        warnings.add(f"{categories} is missing: the classes go by their numbers, from 0")
         return None
     with reading(categories, "a list of class names in UTF-8"):
         return categories.read_text(encoding="utf-8").split()

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Features, Images, Texts
-from commonspace.data.files import reading
 from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.labels import decode_labels
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog, reading
 from commonspace.datasets.benchmark import Paths, need_file, report_missing
 from commonspace.errors import DataError, FileFormatError
 
@@ -41,13 +40,13 @@ class _Lists:
     numbers: NDArray[np.int64]
 
 
-def read_xmedianet(folder: Path, problems: Problems, seed: int) -> Table:
+def read_xmedianet(folder: Path, warnings: WarningLog, seed: int) -> Table:
     """Read the folder for the benchmark: raw files where they are there, else features.
 
     Args:
         folder: holds the lists, with the files that they name or the files of features; or
             {train,val,test}_{img,txt,img_lab}.mat.
-        problems: raises or records files that are missing or damaged.
+        warnings: raises or records files that are missing or damaged.
         seed: not used: the publisher gives the pairs and the lists.
 
     Returns:
@@ -58,7 +57,7 @@ def read_xmedianet(folder: Path, problems: Problems, seed: int) -> Table:
         FileFormatError: a line or a file is damaged.
     """
     if not (folder / "img_train_list.txt").is_file() and is_mat_folder(folder):
-        return read_mat_folder(folder, problems)
+        return read_mat_folder(folder, warnings)
     lists = _read_lists(folder)
     source = f"the class in the lists of {folder}"
     labels, class_names = decode_labels(lists.numbers, None, source)
@@ -69,8 +68,8 @@ def read_xmedianet(folder: Path, problems: Problems, seed: int) -> Table:
         files = "features"
     else:
         columns = {
-            "image": _images(folder, lists.paths["image"], images, problems),
-            "text": _texts(folder, lists.paths["text"], problems),
+            "image": _images(folder, lists.paths["image"], images, warnings),
+            "text": _texts(folder, lists.paths["text"], warnings),
         }
         files = "images and texts"
     return Table(
@@ -158,14 +157,14 @@ def _find(folder: Path, modality: str, path: str) -> Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _images(folder: Path, paths: Sequence[str], found: Paths, problems: Problems) -> Images:
-    report_missing(str(folder), "image", paths, found, advice=_WHERE, problems=problems)
+def _images(folder: Path, paths: Sequence[str], found: Paths, warnings: WarningLog) -> Images:
+    report_missing(str(folder), "image", paths, found, advice=_WHERE, warnings=warnings)
     return Images(found)
 
 
-def _texts(folder: Path, paths: Sequence[str], problems: Problems) -> Texts:
+def _texts(folder: Path, paths: Sequence[str], warnings: WarningLog) -> Texts:
     files = [_find(folder, "text", path) for path in paths]
-    report_missing(str(folder), "text", paths, files, advice=_WHERE, problems=problems)
+    report_missing(str(folder), "text", paths, files, advice=_WHERE, warnings=warnings)
     texts: list[tuple[str, ...]] = []
     for file in files:
         text = ""
@@ -173,7 +172,7 @@ def _texts(folder: Path, paths: Sequence[str], problems: Problems) -> Texts:
             try:
                 text = _text(file)
             except DataError as error:
-                problems.meet(error, instead="this sample has no text")
+                warnings.report(error, instead="this sample has no text")
         texts.append((text,) if text else ())
     return Texts(texts)
 

@@ -18,9 +18,9 @@ def extracted() -> Dataset:
         name="few",
         ids=("a", "b", "c"),
         columns={"image": Features(np.eye(3)), "text": Features(np.ones((3, 2)))},
-        labels=np.ones((3, 1), bool),
-        class_names=("cat",),
-        splits=np.array(["train", "validation", "test"]),
+        labels=np.array([[1, 0], [1, 0], [1, 1]], bool),
+        class_names=("cat", "dog"),
+        splits=np.array(["test", "validation", "train"]),
         provenance={
             "source": "photos",
             "format": "imagefolder",
@@ -31,7 +31,7 @@ def extracted() -> Dataset:
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".mat", ".parquet"])
-def test_origin_round_trip(suffix: str, tmp_path: Path) -> None:
+def test_provenance_round_trip(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"features{suffix}"
     write_arrays(extracted(), path)
     read = load_dataset(path)
@@ -47,13 +47,13 @@ def test_origin_round_trip(suffix: str, tmp_path: Path) -> None:
     assert read.warnings == ()
 
 
-def test_origin_survives_a_second_writing(tmp_path: Path) -> None:
+def test_provenance_survives_a_second_writing(tmp_path: Path) -> None:
     write_arrays(extracted(), tmp_path / "first.npz")
     write_arrays(load_dataset(tmp_path / "first.npz"), tmp_path / "second.npz")
     assert load_dataset(tmp_path / "second.npz").provenance["encoders"] == ENCODERS
 
 
-def test_a_damaged_origin_is_named(tmp_path: Path) -> None:
+def test_a_damaged_provenance_is_named(tmp_path: Path) -> None:
     write_arrays(extracted(), tmp_path / "good.npz")
     arrays = read_npz(tmp_path / "good.npz")
     for broken in ("{", "[1]"):

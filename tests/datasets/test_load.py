@@ -8,7 +8,7 @@ import pytest
 from scipy.io import savemat
 
 from commonspace.data import Dataset, Features
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog
 from commonspace.datasets import load_dataset
 from commonspace.datasets.load import BUILT_IN
 from commonspace.datasets.wikipedia import read_wikipedia
@@ -136,7 +136,7 @@ def test_wikipedia_lists_that_lack_or_do_not_match(tmp_path: Path) -> None:
 def test_wikipedia_reader_wants_its_variables(tmp_path: Path) -> None:
     savemat(tmp_path / "raw_features.mat", {"I_tr": np.eye(2)})
     with pytest.raises(FileFormatError, match="I_tr, T_tr, I_te, T_te"):
-        read_wikipedia(tmp_path, Problems(partial=False))
+        read_wikipedia(tmp_path, WarningLog(partial=False))
 
 
 @pytest.mark.parametrize("path", ["scenes", "absent.npz"])
@@ -151,7 +151,7 @@ def test_a_path_that_is_not_there_suggests_what_is(tmp_path: Path) -> None:
         load_dataset(tmp_path / "feature.npz")
     with pytest.raises(DataError, match=r"did you mean scenes\?"):
         load_dataset("scene")
-    with pytest.raises(DataError, match="is not there either"):
+    with pytest.raises(DataError, match="does not exist either"):
         load_dataset(tmp_path / "no" / "where.npz")
 
 

@@ -1,39 +1,46 @@
-"""Named arrays -> a table: which key is a modality, which the labels, ids, splits, facts.
+"""Named arrays of any file format as a table: modalities, labels, ids, splits, fields.
 
-The conventions are those of feature files, whatever their format:
-
-    <modality>             (n, d) numbers: features; strings under "text": texts
+    <modality>             (n, d) numbers: features; strings: texts, or image files under "image"
     <modality>_present     (n,) bool: which rows have this modality (all, without the key)
     label, class_names     see :mod:`commonspace.data.labels`
     split, id, group       (n,)
     <anything>_id          (n,): a field, and the sample id where there is no key "id"
     anything else of (n,)  a field
 
-or the same with a split at either end of each key: image_train, label_val, test_img. Common short
-forms and plurals of keys are understood (``keys.KEY_ALIASES``). Numbers are never touched one row
-at a time in Python. Knows nothing of files.
+or the same with a split at either end of each key: image_train, label_val, test_img. Which names
+are modalities is defined in :mod:`commonspace.data.formats.keys`.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
-from commonspace.data.columns import Column, Features, Texts
+from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.formats.keys import (
+    LABEL_HINTS,
     NUMBERS,
     PROVENANCE,
+    KeyRules,
     Part,
     canonical_key,
     kind_of,
     parts_of,
 )
 from commonspace.data.labels import decode_labels, no_labels
-from commonspace.data.problems import Problems
-from commonspace.data.strings import as_strings, is_strings
+from commonspace.data.reading import WarningLog
+from commonspace.data.vocabulary import (
+    as_strings,
+    expand_home,
+    find_file,
+    is_missing,
+    is_strings,
+    spell,
+)
 from commonspace.errors import DataError
 
 __all__ = ["table_from_arrays"]
@@ -43,39 +50,48 @@ def table_from_arrays(
     arrays: Mapping[str, NDArray[Any]],
     *,
     source: str,
-    problems: Problems,
+    warnings: WarningLog,
+    rules: KeyRules | None = None,
     key_name: Callable[[str, str], str] = lambda base, split: f"key '{base}_{split}'",
 ) -> Table:
     """Read named arrays by the conventions above.
 
     Args:
-        arrays: key -> array, in the order in which modalities shall stand.
-        source: what to call the source in messages.
-        problems: raises or records what is wrong.
+        arrays: key -> array; modalities keep this order.
+        source: what to call the source in messages; image files lie beside it.
+        warnings: raises or records what is wrong.
+        rules: the caller's mapping of keys.
         key_name: (base, split) -> what to call an array that is missing.
 
     Raises:
         DataError: rows do not match, a split lacks an array that another has, values are not
-            finite, two keys mean the same, labels that cannot be read.
+            finite, two keys mean the same, labels that cannot be read, no key is a modality.
+        SettingError: a mapped key is missing.
     """
-    parts = parts_of(arrays, source, problems)
-    held = {base for part in parts for base in part.arrays}
-    bases = [
-        base for base in dict.fromkeys(canonical_key(key)[0] for key in arrays) if base in held
-    ]
-    kinds = {base: kind_of(base, _first(parts, base)) for base in bases}
+    parts, modalities, taken = parts_of(arrays, source, warnings, rules)
+    bases = [base for base in taken if any(base in part.arrays for part in parts)]
+    kinds = {base: kind_of(base, _first(parts, base), modalities) for base in bases}
     columns: dict[str, Column] = {}
-    for base in [base for base in bases if kinds[base] in ("features", "texts", "label")]:
+    for base in [base for base in bases if kinds[base] in ("features", "texts", "images", "label")]:
         for part in parts:
             if base not in part.arrays and part.count:
-                there = ", ".join(other.split for other in parts if base in other.arrays)
-                _report_lacking(base, part, there, source, problems, key_name)
+                others = ", ".join(other.split for other in parts if base in other.arrays)
+                _report_lacking(base, part, others, source, warnings, key_name)
         if kinds[base] == "features":
-            columns[base] = _features(base, parts, source, problems)
+            columns[base] = _features(base, parts, source, warnings)
         elif kinds[base] == "texts":
             columns[base] = _texts(base, parts)
+        elif kinds[base] == "images":
+            columns[base] = _images(base, parts, source, warnings)
+    if not columns:
+        _raise_no_modality(arrays, source)
     fields = {base: _field(base, parts) for base in bases if kinds[base] in ("field", "group")}
-    labels, names = _labels(parts, arrays, source)
+    if "label" not in bases:
+        _hint_at_labels(arrays, taken, source, warnings)
+    labels, names = _labels(parts, arrays, source, warnings)
+    used = {
+        base: ", ".join(taken[base]) for base in bases if kinds[base] not in ("field", "present")
+    }
     return Table(
         source=source,
         ids=_ids(parts, fields),
@@ -87,7 +103,37 @@ def table_from_arrays(
         fields=fields,
         declared=frozenset(part.split for part in parts if part.split),
         provenance=_provenance(arrays, source),
+        keys=used,
     )
+
+
+def _raise_no_modality(arrays: Mapping[str, NDArray[Any]], source: str) -> None:
+    tables = [key for key, v in arrays.items() if v.ndim == 2 and v.dtype.kind in NUMBERS]
+    raise DataError(
+        f"{source} has no key that is a modality",
+        expected="arrays named image, text or another modality (docs/data.md lists the names)",
+        found=", ".join(f"{key} {arrays[key].shape}" for key in list(arrays)[:10]) or "no array",
+        advice="rename them, or map them: "
+        + " ".join(f"--modality NAME={key}" for key in (tables or ["KEY"])[:2]),
+    )
+
+
+def _hint_at_labels(
+    arrays: Mapping[str, NDArray[Any]],
+    taken: Mapping[str, list[str]],
+    source: str,
+    warnings: WarningLog,
+) -> None:
+    """Name a key that is likely meant as the labels where there is no key of that name."""
+    likely = LABEL_HINTS | {"label", "labels"}
+    for key in arrays:
+        base = canonical_key(key)[0]
+        if base.casefold() in likely and arrays[key].ndim and base not in ("label", "split"):
+            warnings.add(
+                f"{source}: no key is named 'label', but {key!r}: rename it if meant so,"
+                f" or give --label {base if base in taken else key}"
+            )
+            return
 
 
 def _provenance(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, Any]:
@@ -104,7 +150,7 @@ def _provenance(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, An
         f"the key {PROVENANCE!r} of {source} cannot be read",
         expected="a JSON object, as this package writes it",
         found=found,
-        advice="remove the key: the features are whole without it",
+        advice="remove the key: the features are complete without it",
     )
 
 
@@ -117,11 +163,11 @@ def _report_lacking(
     part: Part,
     there: str,
     source: str,
-    problems: Problems,
+    warnings: WarningLog,
     key_name: Callable[[str, str], str],
 ) -> None:
     label = base == "label"
-    problems.meet(
+    warnings.report(
         DataError(
             f"{source}: {key_name(base, part.split)} is missing",
             expected=f"{base} in each split, as in {there}",
@@ -133,7 +179,7 @@ def _report_lacking(
     )
 
 
-def _features(base: str, parts: list[Part], source: str, problems: Problems) -> Features:
+def _features(base: str, parts: list[Part], source: str, warnings: WarningLog) -> Features:
     size = _first(parts, base).shape[1]
     total = sum(part.count for part in parts)
     values = np.zeros((total, size), dtype=np.float32)
@@ -156,7 +202,7 @@ def _features(base: str, parts: list[Part], source: str, problems: Problems) -> 
             present[start:stop] = True if mask is None else mask.astype(bool)
             finite = np.isfinite(values[start:stop]).all(axis=1) | ~present[start:stop]
             if not finite.all():
-                _report_not_finite(base, part, raw, finite, source, problems)
+                _report_not_finite(base, part, raw, finite, source, warnings)
                 present[start:stop] &= finite
         start = stop
     values[~present] = 0
@@ -169,14 +215,14 @@ def _report_not_finite(
     raw: NDArray[Any],
     finite: NDArray[np.bool_],
     source: str,
-    problems: Problems,
+    warnings: WarningLog,
 ) -> None:
     row = int(np.flatnonzero(~finite)[0])
     with np.errstate(over="ignore", invalid="ignore"):
         column = int(np.flatnonzero(~np.isfinite(raw[row].astype(np.float32)))[0])
     key = f"{base}_{part.split}" if part.split else base
     bad = int((~finite).sum())
-    problems.meet(
+    warnings.report(
         DataError(
             f"{source}: the features {key!r} hold values that are not finite",
             expected="finite float32 numbers",
@@ -199,10 +245,42 @@ def _texts(base: str, parts: list[Part]) -> Texts:
         rows = (
             raw.tolist() if _holds_tuples(raw) else as_strings(raw.reshape(len(raw), -1)).tolist()
         )
-        found = [tuple(text for text in row or () if text) for row in rows]
+        found = [tuple(text for text in row or () if text and text.strip()) for row in rows]
         shown = [True] * part.count if mask is None else mask.astype(bool).tolist()
         items += [texts if show else () for texts, show in zip(found, shown, strict=True)]
     return Texts(items)
+
+
+def _images(base: str, parts: list[Part], source: str, warnings: WarningLog) -> Images:
+    """Return images: paths beside the file, or pixels that the reader has decoded."""
+    items: list[Path | NDArray[np.uint8] | None] = []
+    missing: list[str] = []
+    folder = expand_home(source).parent
+    for part in parts:
+        raw = part.arrays.get(base)
+        mask = part.arrays.get(f"{base}_present")
+        for row in range(part.count):
+            value = None if raw is None or (mask is not None and not mask[row]) else raw[row]
+            if isinstance(value, np.ndarray):
+                items.append(value if value.ndim == 3 else None)
+                continue
+            name = "" if is_missing(value) else as_strings(np.array([value], object))[0]
+            path = find_file(folder, name) if name else None
+            if name and path is None:
+                missing.append(name)
+            items.append(path)
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        warnings.report(
+            DataError(
+                f"{source}: {len(missing)} image files are missing",
+                expected=f"files below {folder}",
+                found=f"no {', '.join(missing[:3])}{more}",
+                advice="put the files there, or correct the names",
+            ),
+            instead="these samples have no image",
+        )
+    return Images(items)
 
 
 def _holds_tuples(values: NDArray[Any]) -> bool:
@@ -210,7 +288,7 @@ def _holds_tuples(values: NDArray[Any]) -> bool:
 
 
 def _labels(
-    parts: list[Part], arrays: Mapping[str, NDArray[Any]], source: str
+    parts: list[Part], arrays: Mapping[str, NDArray[Any]], source: str, warnings: WarningLog
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     key = next((key for key in arrays if canonical_key(key)[0] == "class_names"), None)
     names = None if key is None else as_strings(arrays[key].reshape(-1)).tolist()
@@ -229,11 +307,11 @@ def _labels(
         part.arrays["label"] if "label" in part.arrays else no_labels(given[0], part.count)
         for part in parts
     ]
-    return decode_labels(np.concatenate(rows), names, f"the label of {source}")
+    return decode_labels(np.concatenate(rows), names, f"the label of {source}", warnings)
 
 
 def _ids(parts: list[Part], fields: Mapping[str, list[Any]]) -> list[str]:
-    """Take the key "id", else the first field "…_id" that tells all rows apart, else numbers."""
+    """Return the key "id", else the first field "…_id" of distinct values, else numbers."""
     if any("id" in part.arrays for part in parts):
         found = [
             as_strings(part.arrays["id"]).tolist() if "id" in part.arrays else _numbered(part)
@@ -242,7 +320,7 @@ def _ids(parts: list[Part], fields: Mapping[str, list[Any]]) -> list[str]:
         return [name for names in found for name in names]
     for base, values in fields.items():
         if base.endswith(("_id", "_ids")) and None not in values:
-            names = [str(value) for value in values]
+            names = [spell(value) for value in values]
             if len(set(names)) == len(names):
                 return names
     return [name for part in parts for name in _numbered(part)]

@@ -15,7 +15,7 @@ from commonspace.data.assemble import Table
 from commonspace.data.formats.arrays import table_from_arrays
 from commonspace.data.formats.keys import canonical_key
 from commonspace.data.formats.mat import read_mat
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog
 from commonspace.errors import FileFormatError
 
 __all__ = ["is_mat_folder", "read_mat_folder"]
@@ -29,12 +29,12 @@ def is_mat_folder(folder: Path) -> bool:
     return any(canonical_key(file.stem)[0] == "label" for file in _files(folder))
 
 
-def read_mat_folder(folder: Path, problems: Problems) -> Table:
+def read_mat_folder(folder: Path, warnings: WarningLog) -> Table:
     """Read all files of the layout as one table.
 
     Args:
         folder: holds {train,val,test}_{img,txt,…,img_lab}.mat.
-        problems: raises or records files that are missing or damaged.
+        warnings: raises or records files that are missing or damaged.
 
     Raises:
         DataError: a file is missing that another split has, or rows do not match.
@@ -49,12 +49,12 @@ def read_mat_folder(folder: Path, problems: Problems) -> Table:
         try:
             arrays[file.stem] = _matrix(file)
         except FileFormatError as error:
-            problems.meet(error, instead=f"{file.name} left out")
+            warnings.report(error, instead=f"{file.name} left out")
 
     def file_name(base: str, split: str) -> str:
         return f"{spellings.get(split, split)}_{_SHORT.get(base, base)}.mat"
 
-    return table_from_arrays(arrays, source=str(folder), problems=problems, key_name=file_name)
+    return table_from_arrays(arrays, source=str(folder), warnings=warnings, key_name=file_name)
 
 
 def _files(folder: Path) -> list[Path]:

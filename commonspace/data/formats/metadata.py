@@ -1,35 +1,39 @@
-"""metadata.jsonl and metadata.csv -> records with their line numbers. Knows no images or labels.
+"""Records of a metadata file with their line numbers: JSON lines, CSV, TSV and Parquet.
 
-A CSV file has only strings: empty cells become None, and a column whose cells are all plain numbers
-becomes numbers, other than those that name something (``file_name``, ``text``, ``id``).
+Table cells are strings: empty cells become None, and a column of plain numbers becomes numbers,
+except columns of names (``file_name``, ``text``, ``id``). The delimiter of a table is found from its
+header; known column names may be written in any case.
 """
 
 import csv
 import json
 import re
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from commonspace.data.files import reading
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog, reading
+from commonspace.data.vocabulary import MISSING, decode_bytes, parse_list, replace_surrogates
 from commonspace.errors import FileFormatError
 
-__all__ = ["METADATA_NAMES", "Record", "read_records"]
+__all__ = ["KNOWN_KEYS", "METADATA_NAMES", "Record", "read_records"]
 
-METADATA_NAMES = ("metadata.jsonl", "metadata.csv")
+METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.parquet")
+KNOWN_KEYS = ("file_name", "text", "label", "split", "id", "group")
 Record = dict[str, Any]
 _NAMES = frozenset({"file_name", "text", "id"})
+_DELIMITERS = (",", ";", "\t", "|")
 _INTEGER = re.compile(r"0|-?[1-9]\d*")
 _NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?|-?\.\d+([eE][+-]?\d+)?")
 
 
-def read_records(path: Path, problems: Problems) -> list[tuple[int, Record]]:
+def read_records(path: Path, warnings: WarningLog) -> list[tuple[int, Record]]:
     """Read every record of a metadata file.
 
     Args:
-        path: a .jsonl file (one JSON object a line) or a .csv file (with a header).
-        problems: raises or records a line that cannot be read; in a partial read it is left out.
+        path: .jsonl (one JSON object a line), .csv or .tsv (with a header), or .parquet.
+        warnings: raises or records a line that cannot be read; in a partial read it is left out.
 
     Returns:
         (line number from 1, record) in the order of the file; blank lines are skipped.
@@ -37,15 +41,19 @@ def read_records(path: Path, problems: Problems) -> list[tuple[int, Record]]:
     Raises:
         FileFormatError: the file is not UTF-8, or a line is damaged; the message has its number.
     """
+    suffix = path.suffix.lower()
     with reading(path, "a metadata file in UTF-8"):
-        if path.suffix == ".csv":
-            return _typed(list(_csv_records(path, problems)))
-        return list(_jsonl_records(path, problems))
+        if suffix == ".parquet":
+            return [(row, _fold(record)) for row, record in enumerate(_parquet_records(path), 1)]
+        text = decode_bytes(path.read_bytes(), path)
+        if suffix in (".csv", ".tsv"):
+            return _convert_numbers(list(_table_records(text, path, warnings)))
+        return [(row, _fold(record)) for row, record in _json_records(text, path, warnings)]
 
 
-def _jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
+def _json_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tuple[int, Record]]:
     # split at "\n" only: a JSON string may hold U+2028 and others that splitlines() would divide
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -53,40 +61,108 @@ def _jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Record
         except (ValueError, RecursionError) as exc:
             error = _line_error(path, number, "one whole JSON object", str(exc))
             error.__cause__ = exc
-            problems.meet(error, instead="line left out")
+            warnings.report(error, instead="line left out")
             continue
         if isinstance(record, dict):
-            yield number, record
+            yield number, _repair(record, line, path, number, warnings)
         else:
             found = f"a JSON {type(record).__name__}"
             error = _line_error(path, number, "one JSON object, {...}", found)
-            problems.meet(error, instead="line left out")
+            warnings.report(error, instead="line left out")
 
 
-def _csv_records(path: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, strict=True)
-        line, header = 1, None
-        while True:
-            line = rows.line_num + 1
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as exc:
-                error = _line_error(path, line, "comma-separated values", str(exc))
-                error.__cause__ = exc
-                problems.meet(error, instead="the rest of the file left out")
-                return
-            if header is None:
-                header = [name.strip() for name in row]
-            elif len(row) == len(header):
-                yield line, {name: cell or None for name, cell in zip(header, row, strict=True)}
-            elif row:
-                error = _line_error(
-                    path, line, f"{len(header)} values, as the header has", f"{len(row)}"
-                )
-                problems.meet(error, instead="line left out")
+def _repair(record: Record, line: str, path: Path, number: int, warnings: WarningLog) -> Record:
+    """Replace halves of surrogate pairs, which JSON can spell and no other file can hold."""
+    if "\\ud" not in line.lower():
+        return record
+    repaired = _replace(record)
+    assert isinstance(repaired, dict)
+    if repaired != record:
+        warnings.add(
+            f"{path}, line {number}: half of a surrogate pair is no character: it is replaced by"
+            " U+FFFD"
+        )
+    return repaired
+
+
+def _replace(value: object) -> object:
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, list):
+        return [_replace(entry) for entry in value]
+    if isinstance(value, dict):
+        return {replace_surrogates(key): _replace(entry) for key, entry in value.items()}
+    return value
+
+
+def _table_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tuple[int, Record]]:
+    delimiter = _delimiter_of(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+    rows = csv.reader(StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    header: list[str] | None = None
+    while True:
+        line = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            error = _line_error(path, line, "comma-separated values", str(exc))
+            error.__cause__ = exc
+            warnings.report(error, instead="the rest of the file left out")
+            return
+        if header is None:
+            header = [name.strip() for name in row]
+        elif len(row) == len(header):
+            yield line, _fold({name: cell or None for name, cell in zip(header, row, strict=True)})
+        elif row:
+            shown = ", ".join(header[:8])
+            error = _line_error(
+                path, line, f"{len(header)} values, as the header has ({shown})", f"{len(row)}"
+            )
+            warnings.report(error, instead="line left out")
+
+
+def _delimiter_of(text: str, usual: str) -> str:
+    """Return the delimiter by which the header has the most known names, then the most columns."""
+
+    def score(delimiter: str) -> tuple[int, int, bool]:
+        try:
+            header = next(csv.reader(StringIO(text, newline=""), delimiter=delimiter), [])
+        except csv.Error:
+            return 0, 0, False
+        known = sum(name.strip().casefold() in KNOWN_KEYS for name in header)
+        return known, len(header) if known else 0, delimiter == usual
+
+    return max(_DELIMITERS, key=score)
+
+
+def _parquet_records(path: Path) -> list[Record]:
+    import pyarrow.parquet as pq
+
+    return [
+        {key: _plain(value) for key, value in record.items()}
+        for record in pq.ParquetFile(path).read().to_pylist()
+    ]
+
+
+def _plain(value: object) -> object:
+    """Return a value that JSON can hold: dates and the like as strings."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def _fold(record: Record) -> Record:
+    """Rename known keys that are written in another case, such as File_Name or Label."""
+    folded = {key.strip().casefold(): key for key in record}
+    for name in KNOWN_KEYS:
+        if name not in record and name in folded:
+            record = {name if key == folded[name] else key: v for key, v in record.items()}
+    return record
 
 
 def _line_error(path: Path, number: int, expected: str, found: str) -> FileFormatError:
@@ -94,30 +170,40 @@ def _line_error(path: Path, number: int, expected: str, found: str) -> FileForma
         f"{path}, line {number}, cannot be read",
         expected=expected,
         found=found,
-        advice="correct this line, or write the file anew if it was cut short",
+        advice="correct this line, or write the file again if it was cut short",
     )
 
 
-def _typed(records: list[tuple[int, Record]]) -> list[tuple[int, Record]]:
-    """Turn the columns of plain numbers into numbers."""
+def _convert_numbers(records: list[tuple[int, Record]]) -> list[tuple[int, Record]]:
+    """Turn columns of plain numbers into numbers, lists of texts into lists, and NA into None."""
     for name in records[0][1] if records else ():
-        cells = [record[name] for _, record in records if record[name] is not None]
-        convert: Callable[[str], Any]
-        if name in _NAMES or not cells:
+        if name == "text":
+            for _, record in records:
+                texts = parse_list(record[name]) if record[name] else None
+                if texts and all(isinstance(text, str) for text in texts):
+                    record[name] = texts
             continue
-        if all(_INTEGER.fullmatch(cell) for cell in cells):
+        cells = [record[name] for _, record in records if record[name] not in (None, *MISSING)]
+        convert: Callable[[str], Any] = str
+        if name in _NAMES:
+            pass
+        elif cells and all(_INTEGER.fullmatch(cell) for cell in cells):
             convert = int
-        elif all(_NUMBER.fullmatch(cell) for cell in cells) and not any(map(_padded, cells)):
+        elif (
+            cells
+            and all(_NUMBER.fullmatch(cell) for cell in cells)
+            and not any(map(_is_padded, cells))
+        ):
             convert = float
-        else:
-            continue
         for _, record in records:
-            if record[name] is not None:
+            if record[name] in MISSING and name not in ("label", "file_name"):
+                record[name] = None
+            elif record[name] is not None and record[name] not in MISSING:
                 record[name] = convert(record[name])
     return records
 
 
-def _padded(cell: str) -> bool:
-    """Tell whether a number has leading zeros, as codes and postal codes do: 007, but not 0.7."""
+def _is_padded(cell: str) -> bool:
+    """Return whether a number has leading zeros, as codes do: 007, but not 0.7."""
     digits = cell.lstrip("-")
     return len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.format import write_array
 from numpy.typing import NDArray
 
-from commonspace.data.files import reading
+from commonspace.data.reading import reading
 from commonspace.errors import FileFormatError
 
 __all__ = ["read_npz", "write_npz"]

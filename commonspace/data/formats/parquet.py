@@ -1,4 +1,7 @@
-"""Parquet tables: list columns are features, null is missing, string columns are texts or facts."""
+"""Parquet tables: lists of numbers are features, strings texts or fields, null is missing.
+
+Images may be inside, as structs of bytes and path (the Hugging Face form) or as binary columns.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,23 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.files import reading
-from commonspace.data.formats.keys import PROVENANCE, canonical_key
-from commonspace.data.problems import Problems
+from commonspace.data.formats.keys import MODALITY_LIST, PROVENANCE, canonical_key
+from commonspace.data.images import EncodedImages
+from commonspace.data.reading import WarningLog, reading
 from commonspace.errors import DataError
 
-__all__ = ["read_parquet", "write_parquet"]
+__all__ = ["has_file_names", "read_parquet", "write_parquet"]
 
 _METADATA_KEY = b"commonspace"
-_WITHOUT_ROWS = ("class_names", PROVENANCE)  # kept in the metadata of the schema
+_WITHOUT_ROWS = ("class_names", PROVENANCE, MODALITY_LIST)  # kept in the metadata of the schema
 
 
-def read_parquet(path: Path, problems: Problems) -> dict[str, NDArray[Any]]:
+def has_file_names(path: Path) -> bool:
+    """Return whether a Parquet file is metadata of images: it has a column file_name."""
+    import pyarrow.parquet as pq
+
+    with reading(path, "a Parquet file"):
+        names = pq.ParquetFile(path).schema_arrow.names
+    return "file_name" in {name.strip().casefold() for name in names}
+
+
+def read_parquet(path: Path, warnings: WarningLog) -> dict[str, NDArray[Any]]:
     """Read the columns of a Parquet file as named arrays.
 
     Args:
         path: the file.
-        problems: notes a column that is neither numbers nor strings nor lists of them.
+        warnings: notes a column that is neither numbers nor strings nor lists of them.
 
     Returns:
         Lists of numbers as (n, d) float32, with ``<name>_present`` where some are null; lists of
@@ -35,16 +47,20 @@ def read_parquet(path: Path, problems: Problems) -> dict[str, NDArray[Any]]:
         FileFormatError: the file is damaged, or no Parquet file.
         DataError: the lists of a column differ in length.
     """
-    import pyarrow.parquet as pq  # a third of a second: only for who reads such a file
+    import pyarrow.parquet as pq  # slow to import
 
     arrays: dict[str, NDArray[Any]] = {}
     with reading(path, "a Parquet file"):
         table = pq.ParquetFile(path).read()
         for name in table.column_names:
-            found = _column(name, table.column(name), str(path))
+            column = table.column(name)
+            if _holds_images(column):
+                arrays[name] = _images(name, column, path, warnings)
+                continue
+            found = _column(name, column, str(path))
             if not found:
                 kind = table.schema.field(name).type
-                problems.note(f"{path}: column {name!r} of type {kind} is not used")
+                warnings.add(f"{path}: column {name!r} of type {kind} is not used")
             arrays |= found
         stored = (table.schema.metadata or {}).get(_METADATA_KEY)
         if stored is not None:
@@ -115,6 +131,26 @@ def _column(name: str, column: Any, source: str) -> dict[str, NDArray[Any]]:  # 
     return {}
 
 
+def _holds_images(column: Any) -> bool:  # noqa: ANN401
+    from pyarrow import types
+
+    kind = column.type
+    if types.is_struct(kind):
+        return "bytes" in {kind.field(number).name for number in range(kind.num_fields)}
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _images(name: str, column: Any, path: Path, warnings: WarningLog) -> NDArray[np.object_]:  # noqa: ANN401
+    """Return n images as arrays, paths as str where a row has no bytes, None for none."""
+    decoded = EncodedImages(path, warnings)
+    for row in range(len(column)):
+        value = column[row].as_py()
+        if isinstance(value, dict):
+            value = value.get("bytes") or value.get("path")
+        decoded.add(value, f"column {name!r}, row {row}")
+    return _objects(decoded.items)
+
+
 def _is_text(kind: Any, pa: Any) -> bool:  # noqa: ANN401
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
@@ -149,7 +185,7 @@ def _vectors(name: str, column: Any, source: str) -> dict[str, NDArray[Any]]:  #
 
 def _tuples(column: Any) -> NDArray[np.object_]:  # noqa: ANN401
     return _objects(
-        [tuple(str(one) for one in row if one is not None) for row in _lists(column.to_pylist())]
+        [tuple(str(v) for v in row if v is not None) for row in _lists(column.to_pylist())]
     )
 
 

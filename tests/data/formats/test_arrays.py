@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Features, Texts
 from commonspace.data.formats.arrays import table_from_arrays
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog
 from commonspace.errors import DataError
 
 IMAGE = np.arange(12, dtype=np.float64).reshape(4, 3)
@@ -18,13 +18,13 @@ LABEL = np.array([0, 1, 1, 0])
 
 
 def read(**arrays: NDArray[Any]) -> tuple[Table, list[str]]:
-    problems = Problems(partial=False)
-    return table_from_arrays(arrays, source="x.npz", problems=problems), problems.sentences
+    warnings = WarningLog(partial=False)
+    return table_from_arrays(arrays, source="x.npz", warnings=warnings), warnings.sentences
 
 
 def read_partly(**arrays: NDArray[Any]) -> tuple[Table, list[str]]:
-    problems = Problems(partial=True)
-    return table_from_arrays(arrays, source="x.npz", problems=problems), problems.sentences
+    warnings = WarningLog(partial=True)
+    return table_from_arrays(arrays, source="x.npz", warnings=warnings), warnings.sentences
 
 
 def values(table: Table, name: str) -> list[list[float]]:
@@ -95,8 +95,18 @@ def test_a_file_of_splits_is_the_same_as_one_with_a_split_key() -> None:
 
 
 def test_any_number_of_modalities_in_the_order_of_the_file() -> None:
-    table, _ = read(zebra=IMAGE, audio=TEXT, image=IMAGE)
-    assert list(table.columns) == ["zebra", "audio", "image"]
+    table, _ = read(zebra=IMAGE, giraffe=TEXT, lion=IMAGE)
+    assert list(table.columns) == ["zebra", "giraffe", "lion"]
+    table, notes = read(audio=IMAGE, giraffe=TEXT, image=IMAGE)
+    assert list(table.columns) == ["audio", "image"]
+    assert "'giraffe'" in notes[0]
+    assert "--modality NAME=KEY" in notes[0]
+    table, notes = read(giraffe=TEXT, image=IMAGE)
+    assert list(table.columns) == ["giraffe", "image"]
+    assert notes == [
+        "x.npz: 'giraffe' taken as a modality, because 'image' is the only key of a usual name"
+    ]
+    table, _ = read(zebra=IMAGE, giraffe=TEXT, lion=IMAGE)
     assert table.splits is None
     assert table.labels.shape == (4, 0)
 

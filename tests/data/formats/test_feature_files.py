@@ -18,6 +18,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.io import savemat
 
 from commonspace.data import Dataset, Features, Images, Texts
+from commonspace.data.checks import check_columns, check_labels
+from commonspace.data.reading import WarningLog
 from commonspace.data.write import WRITERS, write_arrays
 from commonspace.datasets import load_dataset
 from commonspace.errors import CommonspaceError, DataError, FileFormatError, OutputError
@@ -90,7 +92,10 @@ def test_what_is_written_is_read_back(
     assert read.ids == dataset.ids
     assert read.class_names == dataset.class_names
     assert read.modalities == dataset.modalities
-    assert read.warnings == ()
+    expected = WarningLog(partial=False)
+    check_columns(dataset.columns, dataset.ids, str(path), expected)
+    check_labels(dataset.columns, dataset.labels, dataset.class_names, str(path), expected)
+    assert list(read.warnings) == expected.sentences
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
@@ -103,6 +108,7 @@ def test_groups_are_kept_and_origin_says_the_format(suffix: str, tmp_path: Path)
     assert dict(read.provenance) == {
         "source": path.name,
         "format": suffix[1:],
+        "keys": {name: name for name in ("image", "text", "label", "split", "id", "group")},
         "split": "as given",
     }
 
@@ -120,8 +126,7 @@ def test_a_file_cut_short_anywhere_is_named(suffix: str, tmp_path: Path) -> None
             load_dataset(cut)
 
 
-# HDF5 has no checksums, and its library is known to crash on damage: nothing to promise there
-@pytest.mark.parametrize("suffix", [".npz", ".mat", ".parquet"])
+@pytest.mark.parametrize("suffix", [".npz", ".mat", ".parquet", ".h5"])
 def test_damaged_bytes_never_crash(suffix: str, tmp_path: Path) -> None:
     whole = tmp_path / f"whole{suffix}"
     write_arrays(example(), whole)

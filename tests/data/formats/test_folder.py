@@ -14,7 +14,7 @@ from PIL import Image
 
 from commonspace.data import Images, Texts, check_images, drop_unreadable_images
 from commonspace.data.formats.metadata import read_records
-from commonspace.data.problems import Problems
+from commonspace.data.reading import WarningLog
 from commonspace.datasets import load_dataset
 from commonspace.errors import DataError, FileFormatError, SplitError
 
@@ -61,7 +61,12 @@ def test_every_column_of_the_convention(tmp_path: Path) -> None:
     assert data.labels.astype(int).tolist() == [[1, 0], [0, 1], [0, 1], [1, 1], [0, 0]]
     assert data.splits.tolist() == ["train", "train", "validation", "test", "test"]
     assert dict(data.fields) == {"price": [1.5, None, 3, None, None]}
-    assert dict(data.provenance) == {"source": "pets", "format": "imagefolder", "split": "as given"}
+    assert dict(data.provenance) == {
+        "source": "pets",
+        "format": "imagefolder",
+        "keys": {"image": "file_name", "text": "text", "label": "label", "split": "split"},
+        "split": "as given",
+    }
     assert data.warnings == ()
 
 
@@ -76,9 +81,11 @@ def test_lines_of_one_image_are_one_sample(tmp_path: Path) -> None:
     assert isinstance(text, Texts)
     assert text.items == (("one", "three"), ("two",))
     assert data.ids == ("a.png", "k")
-    assert data.warnings == (
+    assert data.warnings[:1] == (
         "the field 'n' differs between lines of one image: the first was kept",
     )
+    assert "have the one class 'cat'" in data.warnings[1]
+    assert len(data.warnings) == 2
 
 
 @pytest.mark.parametrize(
@@ -300,7 +307,7 @@ def test_any_json_comes_back_or_is_refused_politely(
 ) -> None:
     path = tmp_path_factory.mktemp("json") / "metadata.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in drawn), encoding="utf-8")
-    read = read_records(path, Problems(partial=False))
+    read = read_records(path, WarningLog(partial=False))
     assert [number for number, _ in read] == list(range(1, len(drawn) + 1))
     assert repr([record for _, record in read]) == repr(drawn)
     for partial in (False, True):
@@ -319,7 +326,7 @@ def test_csv_cells_come_back(
     path = tmp_path_factory.mktemp("csv") / "metadata.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["file_name", "text", "x"], *rows])
-    read = read_records(path, Problems(partial=False))
+    read = read_records(path, WarningLog(partial=False))
     cells = [[record[name] or "" for name in ("file_name", "text", "x")] for _, record in read]
     assert cells == rows
 
@@ -362,11 +369,16 @@ def test_unreadable_images_are_dropped_and_named(tmp_path: Path) -> None:
 
 def test_a_key_of_another_name_is_noted(tmp_path: Path) -> None:
     lines = [
-        {"file_name": f"{n}.png", "caption": "a cat", "label": "cat", "image": "x"}
+        {"file_name": f"{n}.png", "caption": "a cat", "label": "ab"[n % 2], "image": "x"}
         for n in range(6)
     ]
     folder = make(tmp_path / "set", lines)
     (note,) = load_dataset(folder).warnings
-    assert note == f"{folder}: no line has 'text', but 'caption': rename it if meant so"
+    assert note == (
+        f"{folder}: no line has 'text', but 'caption': rename it if meant so,"
+        " or give --modality text=caption"
+    )
+    assert load_dataset(folder, modalities={"text": "caption"}).columns["text"].present.all()
+    assert load_dataset(f"{folder}?text=caption").columns["text"].present.all()
     lines[0]["text"] = "a cat"
     assert load_dataset(make(folder, lines)).warnings == ()

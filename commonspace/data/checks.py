@@ -1,0 +1,91 @@
+"""Checks of a whole data set for what is legal but likely wrong: outliers, leaking labels."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.columns import Column, Features
+from commonspace.data.reading import WarningLog
+
+__all__ = ["OUTLIER_RATIO", "check_columns", "check_labels"]
+
+OUTLIER_RATIO = 1000.0
+"""A row of features whose norm is this many times the median norm is an outlier."""
+
+
+def check_columns(
+    columns: Mapping[str, Column], ids: Sequence[str], source: str, warnings: WarningLog
+) -> None:
+    """Warn of rows of features that are so large that they dominate every mean and variance.
+
+    Args:
+        columns: modality -> column of n entries.
+        ids: n ids.
+        source: what to call the source.
+        warnings: gets one sentence for each modality with outliers.
+    """
+    for name, column in columns.items():
+        if not isinstance(column, Features):
+            continue
+        norms = np.abs(column.values).max(axis=1, initial=0).astype(float)
+        usual = norms[column.present & (norms > 0)]
+        if len(usual) < 3:
+            continue
+        rows = np.flatnonzero(column.present & (norms > OUTLIER_RATIO * np.median(usual)))
+        if len(rows):
+            first = int(rows[0])
+            warnings.add(
+                f"{source}: {_count(len(rows), 'row')} of {name!r} with values more than"
+                f" {OUTLIER_RATIO:g} times the usual: sample {ids[first]!r} (row {first}) holds"
+                f" {norms[first]:.3g}, the median row {np.median(usual):.3g}: repair or drop it"
+            )
+
+
+def check_labels(
+    columns: Mapping[str, Column],
+    labels: NDArray[np.bool_],
+    class_names: Sequence[str],
+    source: str,
+    warnings: WarningLog,
+) -> None:
+    """Warn of a single class, and of features that are the labels in another form.
+
+    Args:
+        columns: modality -> column of n entries.
+        labels: (n, c) bool.
+        class_names: c names.
+        source: what to call the source.
+        warnings: gets one sentence for each finding.
+    """
+    used = np.flatnonzero(labels.any(axis=0))
+    if len(used) == 1 and len(labels) > 1:
+        warnings.add(
+            f"{source}: all labelled samples have the one class {class_names[int(used[0])]!r}:"
+            " every item is relevant to every query, and mAP is 1 for any model"
+        )
+    for name, column in columns.items():
+        if isinstance(column, Features) and len(used) > 1 and _marks_classes(column, labels):
+            warnings.add(
+                f"{source}: {name!r} is a table of 0 and 1 that marks the classes of the label:"
+                " drop it, or the labels are used as features"
+            )
+
+
+def _marks_classes(column: Features, labels: NDArray[np.bool_]) -> bool:
+    """Return whether features mark one value a row, which determines the label and is by it."""
+    values = column.values
+    if values.shape[1] < 2 or values.shape[1] > 4 * labels.shape[1] + 4:
+        return False
+    rows = column.present & labels.any(axis=1)
+    marks = values[rows] == 1
+    if not len(marks) or ((values[rows] != 0) != marks).any():
+        return False
+    _, by_value = np.unique(marks, axis=0, return_inverse=True)
+    _, by_label = np.unique(labels[rows], axis=0, return_inverse=True)
+    pairs = np.unique(np.column_stack([by_value.reshape(-1), by_label.reshape(-1)]), axis=0)
+    return bool(len(pairs) == by_value.max() + 1 == by_label.max() + 1)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
