@@ -126,7 +126,9 @@ def find_near_duplicates(dataset: Dataset) -> list[Overlap]:
         train = np.flatnonzero((dataset.splits == "train") & known)
         for split in ("validation", "test"):
             rows = np.flatnonzero((dataset.splits == split) & known)
-            near = [(row, match) for row in rows if (match := _nearest(hashes, int(row), train)) >= 0]
+            near = [
+                (row, match) for row in rows if (match := _nearest(hashes, int(row), train)) >= 0
+            ]
             if near:
                 example = (dataset.ids[int(near[0][0])], dataset.ids[int(near[0][1])])
                 count = int((dataset.splits == split).sum())
