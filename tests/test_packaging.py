@@ -1,5 +1,7 @@
 """Wheel, source archive and metadata: complete; files for hosting services: valid."""
 
+import ast
+import re
 import subprocess
 import sys
 import tarfile
@@ -76,6 +78,21 @@ def test_every_dependency_is_pinned() -> None:
         for wish in wanted
     }
     assert names - pinned - {"commonspace"} == set()
+
+
+def test_every_extra_named_in_the_code_exists() -> None:
+    project = pyproject()["project"]
+    assert isinstance(project, dict)
+    named = set()
+    for path in (ROOT / "commonspace").rglob("*.py"):
+        text = path.read_text("utf-8")
+        named |= set(re.findall(r"commonspace\[([a-z]+)\]", text))
+        for call in ast.walk(ast.parse(text)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "optional":
+                values = [*call.args[2:], *(k.value for k in call.keywords if k.arg == "extra")]
+                named |= {value.value for value in values if isinstance(value, ast.Constant)}
+    assert {"encoders", "index", "plots"} <= named
+    assert named - set(project["optional-dependencies"]) == set()
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
