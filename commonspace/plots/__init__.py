@@ -13,7 +13,7 @@ from commonspace.plots.embedding_scatter import (
 )
 from commonspace.plots.learning_curves import Steps, draw_learning_curves
 from commonspace.plots.page import Fact, Page, PageFigure, Table, render
-from commonspace.plots.projection import stratified_sample, tsne
+from commonspace.plots.projection import TSNEMap, fit_tsne, stratified_sample, tsne
 from commonspace.plots.ranked_lists import Card, RankedList, draw_ranked_lists
 from commonspace.plots.sensitivity import draw_sensitivity
 from commonspace.plots.style import (
@@ -38,6 +38,7 @@ __all__ = [
     "PlacedPoints",
     "RankedList",
     "Steps",
+    "TSNEMap",
     "Table",
     "check_formats",
     "class_colors",
@@ -49,6 +50,7 @@ __all__ = [
     "draw_ranked_lists",
     "draw_sensitivity",
     "figure_to_svg",
+    "fit_tsne",
     "modality_markers",
     "most_confused",
     "project_panels",

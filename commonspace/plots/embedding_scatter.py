@@ -85,7 +85,7 @@ def project_panels(
 
     Raises:
         DataError: there are fewer than five points in all.
-        MissingExtraError: scikit-learn is not installed.
+        MissingExtraError: openTSNE is not installed.
     """
     with_features = [
         one for one in modalities if one.features is not None and len(one.features) >= FEWEST

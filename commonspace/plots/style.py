@@ -119,7 +119,7 @@ def require_plots() -> None:
     Raises:
         MissingExtraError: a package is not installed.
     """
-    for package in ("matplotlib", "sklearn", "jinja2"):
+    for package in ("matplotlib", "openTSNE", "sklearn", "jinja2"):
         optional(package, "a report", "plots")
 
 

@@ -1,4 +1,4 @@
-"""t-SNE is the same each time and tells of its progress; samples keep the shares of the classes."""
+"""t-SNE is reproducible and reports its progress; samples keep the shares of the classes."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from commonspace.errors import DataError
-from commonspace.plots import stratified_sample, tsne
+from commonspace.plots import fit_tsne, stratified_sample, tsne
 
 
 def groups(n: int = 60) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -31,27 +31,41 @@ def test_groups_stay_groups() -> None:
     assert (classes[distance.argmin(axis=1)] == classes).mean() > 0.95
 
 
-def test_progress_comes_and_ends_whole_and_nothing_is_printed(
+def test_progress_is_reported_to_the_end_and_nothing_is_printed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     x, _ = groups()
-    heard: list[float] = []
-    place = tsne(x, 0, heard.append)
-    assert heard[-1] == 1
-    assert len(heard) > 10
-    assert heard == sorted(heard)
-    np.testing.assert_array_equal(place, tsne(x, 0))  # listening changes nothing
+    shares: list[float] = []
+    place = tsne(x, 0, shares.append)
+    assert shares[-1] == 1
+    assert len(shares) > 10
+    assert shares == sorted(shares)
+    np.testing.assert_array_equal(place, tsne(x, 0))  # the callback changes nothing
     assert capsys.readouterr().out == ""
 
 
+def test_further_vectors_are_placed_among_their_neighbors() -> None:
+    x, classes = groups(90)
+    fitted = fit_tsne(x[:60])
+    before = fitted.points
+    placed = fitted.place(x[60:])
+    np.testing.assert_array_equal(fitted.points, before)
+    distance = np.linalg.norm(placed[:, None] - before, axis=-1)
+    assert (classes[:60][distance.argmin(axis=1)] == classes[60:]).mean() > 0.9
+    np.testing.assert_array_equal(fit_tsne(x[:60]).place(x[60:]), placed)
+    assert fitted.place(np.empty((0, 5))).shape == (0, 2)
+    with pytest.raises(DataError, match="cannot place these vectors"):
+        fitted.place([[np.nan] * 5])
+
+
 @pytest.mark.parametrize("x", [np.zeros((6, 3)), np.ones((7, 1)), np.arange(5.0)[:, None]])
-def test_what_is_all_alike_or_flat_gets_finite_places(x: NDArray[np.float64]) -> None:
+def test_equal_or_one_dimensional_vectors_get_finite_positions(x: NDArray[np.float64]) -> None:
     assert np.isfinite(tsne(x)).all()
 
 
 @pytest.mark.parametrize("x", [np.zeros((4, 3)), np.zeros(9), np.full((9, 2), np.nan)])
-def test_what_cannot_be_laid_out_is_refused(x: NDArray[np.float64]) -> None:
-    with pytest.raises(DataError, match="cannot be laid out"):
+def test_invalid_vectors_are_refused(x: NDArray[np.float64]) -> None:
+    with pytest.raises(DataError, match="cannot place these vectors"):
         tsne(x)
 
 
