@@ -90,7 +90,7 @@ def test_every_extra_named_in_the_code_exists() -> None:
         for call in ast.walk(ast.parse(text)):
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "optional":
                 values = [*call.args[2:], *(k.value for k in call.keywords if k.arg == "extra")]
-                named |= {value.value for value in values if isinstance(value, ast.Constant)}
+                named |= {str(value.value) for value in values if isinstance(value, ast.Constant)}
     assert {"index", "plots"} <= named
     assert named - set(project["optional-dependencies"]) == set()
 
