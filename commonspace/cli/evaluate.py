@@ -1,6 +1,7 @@
 """Command ``evaluate``: the mAP of each direction of retrieval."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,7 @@ from commonspace.cli.options import (
 from commonspace.cli.runs import data_of
 
 if TYPE_CHECKING:
-    from commonspace.data import Dataset
+    from commonspace.data import Dataset, Overlap
     from commonspace.space import CommonSpace
 
 __all__ = ["evaluate", "trained_on"]
@@ -60,12 +61,16 @@ def evaluate(
         _warn_if_changed(space, dataset)
     part = dataset.split(split)
     report = measure(space, part, k=k, split="all")
+    overlaps = [] if data is None else _overlaps(space, run, part, split)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        found = {"overlap": [vars(overlap) for overlap in overlaps]} if overlaps else {}
+        typer.echo(json.dumps({**report, **found}, indent=2))
         return
     from commonspace.cli.tables import print_report
 
     print_report(f"{run}: {split} split of {dataset.name}", report)
+    for overlap in overlaps:
+        typer.echo(f"note: {overlap}")
 
 
 def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:
@@ -78,6 +83,27 @@ def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:
     facts = space.provenance.get("data", {})
     fingerprint = facts.get("given_fingerprint", facts.get("fingerprint"))
     return bool(dataset.take(dataset.splits == "train").fingerprint == fingerprint)
+
+
+def _overlaps(space: "CommonSpace", run: Path, part: "Dataset", split: str) -> "list[Overlap]":
+    """Return which samples of another data set have the content of training samples."""
+    from commonspace.cli.runs import RunRecord
+    from commonspace.data import find_overlap
+    from commonspace.datasets import load_dataset
+    from commonspace.errors import CommonspaceError
+
+    record = RunRecord.read(run)
+    reason = "the run does not name its data"
+    if record is not None:
+        try:
+            original = load_dataset(record.data, seed=record.split_seed, partial=True)
+            if trained_on(space, original) or record.partial:
+                return find_overlap(original.split("train"), part, split)
+            reason = f"the samples in {record.data} have changed since training"
+        except CommonspaceError as error:
+            reason = error.problem
+    typer.echo(f"note: not checked for training samples: {reason}", err=True)
+    return []
 
 
 def _warn_if_changed(space: "CommonSpace", dataset: "Dataset") -> None:

@@ -3,8 +3,13 @@
 Commands import torch when they need it, so that the help appears at once.
 """
 
+import codecs
+import json
 import os
+import sys
 from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -183,7 +188,31 @@ def main() -> None:
     # Read when torch is imported. Threads that wait in a busy loop take the cores from the threads
     # that they wait for: beside other programs, training takes ten times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _allow_any_character("--json" in sys.argv)
+    sys.argv[1:] = [_expand_home(argument) for argument in sys.argv[1:]]
     build()()
+
+
+def _allow_any_character(as_json: bool) -> None:
+    """Replace characters that the terminal cannot show: by "?", in JSON by their escapes."""
+    codecs.register_error("json", lambda error: (_escape(error), error.end))  # type: ignore[attr-defined]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="json" if as_json else "replace")
+
+
+def _escape(error: UnicodeError) -> str:
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1]
+
+
+def _expand_home(argument: str) -> str:
+    """Return an argument in which a leading ~, also of --option=~, is the home folder."""
+    option, equals, value = (
+        argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    )
+    path = str(Path(value).expanduser()) if value == "~" or value.startswith("~/") else value
+    return f"{option}{equals}{path}"
 
 
 def _show(error: CommonspaceError) -> None:

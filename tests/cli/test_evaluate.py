@@ -88,6 +88,25 @@ def test_data_that_changed_since_the_training_is_noted(
     assert "have changed since training" in changed.stderr
 
 
+def test_training_samples_in_another_data_set_are_counted(
+    call: Call, run_folder: Path, points_file: Path, tmp_path: Path
+) -> None:
+    arrays = dict(np.load(points_file))
+    arrays["split"] = np.repeat(["test", "train", "validation"], [96, 14, 10])
+    np.savez(tmp_path / "more.npz", **arrays)
+    shown = call("evaluate", run_folder, "--data", tmp_path / "more.npz")
+    assert (
+        "note: 72 of the 96 test samples have the 'image' features and 'text' features of a"
+        " training sample, for example '0' of '0'"
+    ) in shown.stdout
+    facts = json.loads(
+        call("evaluate", run_folder, "--data", tmp_path / "more.npz", "--json").stdout
+    )
+    assert [(found["count"], found["samples"]) for found in facts["overlap"]] == [(72, 96)]
+    clean = json.loads(call("evaluate", run_folder, "--data", points_file, "--json").stdout)
+    assert "overlap" not in clean
+
+
 def test_a_space_saved_from_python_needs_data(
     call: Call, run_folder: Path, points_file: Path, tmp_path: Path
 ) -> None:
