@@ -230,6 +230,15 @@ def _lacks_memory(exc: Exception) -> bool:
 
 
 def _options(
+    context: typer.Context,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network",
+            metavar="FILE.py:CLASS",
+            help="Class of a user-defined network that saved models name; repeatable.",
+        ),
+    ] = None,
     show_version: Annotated[
         bool,
         typer.Option(
@@ -241,6 +250,12 @@ def _options(
     ] = False,
 ) -> None:
     """Accept options before the command; --version is handled by its callback."""
+    if network:
+        from commonspace.encoders.torch_module import load_class
+        from commonspace.networks import use_networks
+
+        classes = {spec.rpartition(":")[2]: load_class(spec) for spec in network}
+        context.with_resource(use_networks(classes))
 
 
 def _print_version(show: bool) -> None:

@@ -12,7 +12,7 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
 from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
 from commonspace.networks.multi_branch import MultiBranchNetwork
-from commonspace.networks.network import Network
+from commonspace.networks.network import Network, use_networks
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "PretrainedTexts",
     "TextCNN",
     "backbone_from_config",
+    "use_networks",
 ]

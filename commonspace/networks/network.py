@@ -1,7 +1,8 @@
 """Interface of the networks of a common space, and the registry of the built-in ones."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Protocol, Self
@@ -10,7 +11,14 @@ from torch import Tensor, nn
 
 from commonspace.errors import SettingError, SpaceError
 
-__all__ = ["BUILT_IN", "Network", "build_network", "check_network", "describe_network"]
+__all__ = [
+    "BUILT_IN",
+    "Network",
+    "build_network",
+    "check_network",
+    "describe_network",
+    "use_networks",
+]
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
@@ -24,6 +32,10 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
 
 CUSTOM = "custom"
 """Kind of a user-defined network: its class is passed to ``load``, never imported."""
+
+
+_PROVIDED: dict[str, type[nn.Module]] = {}
+"""Classes of ``use_networks``, for all threads, since a service loads models in one of its own."""
 
 
 class Network(Protocol):
@@ -129,13 +141,41 @@ def describe_network(network: nn.Module) -> dict[str, Any]:
     return {"kind": CUSTOM, "class": cls.__name__, "module": cls.__module__, "config": config}
 
 
+@contextmanager
+def use_networks(networks: Mapping[str, type[nn.Module]]) -> Iterator[None]:
+    """Provide classes of user-defined networks for all models that are loaded in the block.
+
+    ``load`` takes them directly; an index and a service load the model themselves.
+
+    Args:
+        networks: Class name -> class.
+
+    Example:
+        >>> class Mine(nn.Identity):
+        ...     modalities, dimension, embed = (), 1, None
+        ...     @classmethod
+        ...     def from_config(cls, config):
+        ...         return cls()
+        >>> with use_networks({"Mine": Mine}):
+        ...     build_network({"kind": "custom", "class": "Mine", "module": "m", "config": {}})
+        Mine()
+    """
+    before = dict(_PROVIDED)
+    _PROVIDED.update(networks)
+    try:
+        yield
+    finally:
+        _PROVIDED.clear()
+        _PROVIDED.update(before)
+
+
 def build_network(
     description: Mapping[str, Any], networks: Mapping[str, type[nn.Module]] | None = None
 ) -> nn.Module:
     """Build a network with fresh weights from what ``describe_network`` returned.
 
     Code is never imported because a description names it: the class of a user-defined network
-    comes from ``networks``.
+    comes from ``networks``, or from ``use_networks``.
 
     Args:
         description: Kind and config.
@@ -167,14 +207,15 @@ def build_network(
         str(description.get("class")),
         f"{description.get('module')}:{description.get('class')}",
     )
-    known = dict(networks or {})
+    known = {**_PROVIDED, **(networks or {})}
     cls = known.get(name, known.get(path))
     if cls is None:
         raise SpaceError(
             f"the network is user-defined, of class {path}",
             expected=f'its class in `networks`, as in load(path, networks={{"{name}": {name}}})',
             found=", ".join(known) if known else "no `networks`",
-            advice="pass the class: no code is imported because a file names it",
+            advice="pass the class; on the command line: commonspace --network FILE.py:"
+            f"{name} COMMAND (no code is imported because a file names it)",
         )
     if not hasattr(cls, "from_config"):
         raise SettingError(
