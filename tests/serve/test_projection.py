@@ -73,6 +73,6 @@ def test_a_map_is_the_same_for_the_same_seed_and_of_five_points_at_least(
     assert read_map(place) is None
     with (
         cs.Index.create(tmp_path / "few", shop_space, shop.take(np.arange(2))) as few,
-        pytest.raises(DataError, match="cannot be laid out"),
+        pytest.raises(DataError, match="cannot place these vectors"),
     ):
         make_map(few)
