@@ -15,6 +15,7 @@ from commonspace.evaluation.curves import (
 from commonspace.evaluation.intervals import Interval, bootstrap_interval, crossed_interval
 from commonspace.evaluation.means import mean_by_class, mean_over_queries
 from commonspace.evaluation.modality_gap import modality_gap
+from commonspace.evaluation.oracle import LinearProbe, OracleAnalysis, analyze_oracle
 from commonspace.evaluation.protocol import average_precisions, embed_for_evaluation, evaluate
 from commonspace.evaluation.ranked_metrics import (
     PairRetrieval,
@@ -38,11 +39,14 @@ __all__ = [
     "EvaluationReport",
     "Figures",
     "Interval",
+    "LinearProbe",
+    "OracleAnalysis",
     "PairRetrieval",
     "PrecisionRecall",
     "PrecisionScope",
     "RankedBlock",
     "Ranking",
+    "analyze_oracle",
     "average_precision",
     "average_precisions",
     "bootstrap_interval",

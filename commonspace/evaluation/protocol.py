@@ -17,12 +17,19 @@ from commonspace.data.dataset import Dataset
 from commonspace.data.texts import one_row_per_text
 from commonspace.errors import DataError, SettingError
 from commonspace.evaluation.average_precision import average_precision
+from commonspace.evaluation.oracle import (
+    LinearProbe,
+    OracleAnalysis,
+    analyze_oracle,
+    model_posteriors,
+)
 from commonspace.evaluation.report import EvaluationReport, evaluate_retrieval
 
 __all__ = [
     "EmbeddedColumn",
     "EmbeddedData",
     "EmbeddingSpace",
+    "analyze",
     "average_precisions",
     "choose_split",
     "embed_for_evaluation",
@@ -80,6 +87,7 @@ def evaluate(
     *,
     k: int | Sequence[int] | None = None,
     split: str | None = None,
+    oracle: bool = False,
 ) -> EvaluationReport:
     """Measure cross-modal retrieval: the mAP of every modality against every other.
 
@@ -89,6 +97,9 @@ def evaluate(
         k: additional cut-offs, one or several, such as 50 for mAP@50.
         split: "train", "validation", "test", or "all" for every sample. Default: the test split
             if ``data`` has test samples, otherwise all samples.
+        oracle: also measure the class accuracy of each modality, and the mAP that would result if
+            its classes were known perfectly; see ``analyze``. It needs the training samples in
+            ``data``, unless the model gives class posteriors.
 
     Returns:
         For each direction, such as "image->text", and for their "average", the figures by name. It
@@ -105,7 +116,49 @@ def evaluate(
     report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k)
     names = set(part.splits.tolist())
     report.title = f"{names.pop()} split of {data.name}" if len(names) == 1 else data.name
+    if oracle:
+        train = data.splits == "train"
+        report.oracle = analyze(space, embedded, data.take(train) if train.any() else None)
     return report
+
+
+def analyze(
+    space: EmbeddingSpace, embedded: EmbeddedData, train: Dataset | None, *, max_samples: int = 2000
+) -> OracleAnalysis | None:
+    """Measure class accuracy, and retrieval with the classes of one modality known.
+
+    Class posteriors are those of the model where its embeddings consist of them (posterior
+    matching); otherwise those of a linear probe on its embeddings of training samples.
+
+    Args:
+        space: the trained model.
+        embedded: the samples to evaluate.
+        train: training samples for the probe.
+        max_samples: maximum number of raw training samples to embed for the probe.
+
+    Returns:
+        None where there are no posteriors: the model has none, and there are no training samples of
+        the same classes; or where a modality has no labeled sample.
+    """
+    if not all(marks.any() for marks in embedded.labels.values()):
+        return None
+    names = embedded.data.class_names
+    posteriors = model_posteriors(space, embedded.vectors, names)
+    if posteriors is not None:
+        return analyze_oracle(posteriors, embedded.labels, "model")
+    if train is None or train.class_names != names or not train.labels.any():
+        return None
+    rows = np.flatnonzero(train.labels.any(axis=1))
+    if any(column.kind != "features" for column in train.columns.values()):
+        rows = np.random.default_rng(0).permutation(rows)[:max_samples]
+    known = embed_for_evaluation(space, train.take(np.sort(rows)))
+    if set(known.vectors) < set(embedded.vectors) or not all(map(len, known.vectors.values())):
+        return None
+    probes = {
+        name: LinearProbe(known.vectors[name], known.labels[name]) for name in embedded.vectors
+    }
+    posteriors = {name: probes[name](vectors) for name, vectors in embedded.vectors.items()}
+    return analyze_oracle(posteriors, embedded.labels, "probe")
 
 
 def average_precisions(space: EmbeddingSpace, data: Dataset) -> dict[str, NDArray[np.float64]]:

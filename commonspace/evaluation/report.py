@@ -15,6 +15,7 @@ from commonspace.evaluation.average_precision import (
     block_average_precision,
     check_denominator,
 )
+from commonspace.evaluation.oracle import OracleAnalysis
 from commonspace.evaluation.ranking import Ranking
 from commonspace.tables import Table, to_frame
 
@@ -57,6 +58,8 @@ class EvaluationReport(dict[str, Figures]):
     """What was evaluated."""
     warnings: tuple[str, ...] = ()
     """What limits the meaning of the figures."""
+    oracle: OracleAnalysis | None = None
+    """Class accuracy, and mAP with the classes of one modality known; if it was measured."""
 
     @property
     def map(self) -> float:
@@ -81,17 +84,47 @@ class EvaluationReport(dict[str, Figures]):
         """Return the figures as a formatted table."""
         figures = [name for name in self[AVERAGE] if name != "chance"]
         counts = ("queries", "gallery")
+        known = self._known()
         rows = [
             [
                 direction,
-                *(f"{values[name]:.3f}" for name in (*figures, "chance")),
+                *(f"{values[name]:.3f}" for name in figures),
+                *(f"{value:.3f}" for value in known.get(direction, {}).values()),
+                f"{values['chance']:.3f}",
                 *(str(values.get(count, "")) for count in counts),
             ]
             for direction, values in self.items()
         ]
         names = [name.replace("map", "mAP") for name in figures]
-        notes = [f"warning: {text}" for text in self.warnings]
+        names += [f"{name} known" for name in known.get(AVERAGE, {})]
+        notes = [*self.oracle_notes(), *(f"warning: {text}" for text in self.warnings)]
         return Table(self.title, ["direction", *names, "chance", *counts], rows, notes)
+
+    def oracle_notes(self) -> list[str]:
+        """Return the lines that explain the oracle analysis; empty without one."""
+        if self.oracle is None:
+            return []
+        by = "by the model" if self.oracle.source == "model" else "by a linear probe"
+        accuracy = ", ".join(f"{name} {value:.3f}" for name, value in self.oracle.accuracy.items())
+        lines = [f"class accuracy {by}: {accuracy}"]
+        if len(self.oracle.accuracy) == 2:
+            lines.append("known: mAP if the classes of this modality were known perfectly")
+        return lines
+
+    def _known(self) -> dict[str, dict[str, float]]:
+        """Return direction -> modality -> mAP if its classes were known; for two modalities."""
+        if self.oracle is None or len(self.oracle.accuracy) != 2:
+            return {}
+        names = list(self.oracle.accuracy)
+        known = {
+            direction: {name: values[name] for name in names}
+            for direction, values in self.oracle.known.items()
+        }
+        known[AVERAGE] = {
+            name: math.fsum(values[name] for values in known.values()) / len(known)
+            for name in names
+        }
+        return known
 
     def __repr__(self) -> str:
         """Return the table."""
