@@ -25,9 +25,9 @@ def from_arrays(
     *,
     labels: Any = None,  # noqa: ANN401, any spelling of labels
     class_names: Sequence[str] | None = None,
-    ids: Sequence[Any] | None = None,
-    splits: Sequence[Any] | None = None,
-    groups: Sequence[Any] | None = None,
+    ids: Sequence[Any] | NDArray[Any] | None = None,
+    splits: Sequence[Any] | NDArray[Any] | None = None,
+    groups: Sequence[Any] | NDArray[Any] | None = None,
     fields: Mapping[str, Sequence[Any]] | None = None,
     seed: int = 0,
     name: str = "arrays",

@@ -1,0 +1,195 @@
+"""Keys of feature files: usual names, names of published files, labels that look like features."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.io import savemat
+
+from commonspace.data import Features
+from commonspace.data.formats.keys import canonical_key
+from commonspace.data.formats.npz import write_npz
+from commonspace.datasets import load_dataset
+from commonspace.errors import DataError, SettingError
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("image", ("image", "")),
+        ("img_train", ("image", "train")),
+        ("train_imgs_deep", ("image", "train")),
+        ("train_texts_doc", ("text", "train")),
+        ("valid_imgs_labels", ("label", "validation")),
+        ("tr_img", ("image", "train")),
+        ("te_txt", ("text", "test")),
+        ("te_img_lab", ("label", "test")),
+        ("I_tr", ("image", "train")),
+        ("T_te", ("text", "test")),
+        ("I_tr_CNN", ("image", "train")),
+        ("L_te", ("label", "test")),
+        ("LAll", ("label", "")),
+        ("XAll", ("image", "")),
+        ("YAll", ("text", "")),
+        ("ImgTrain", ("image", "train")),
+        ("LabVal", ("label", "validation")),
+        ("image_present", ("image_present", "")),
+        ("image_id", ("image_id", "")),
+        ("text_length", ("text_length", "")),
+        ("bbox", ("bbox", "")),
+        ("I", ("I", "")),
+        ("label_names", ("class_names", "")),
+    ],
+)
+def test_canonical_keys(key: str, expected: tuple[str, str]) -> None:
+    assert canonical_key(key) == expected
+
+
+def test_an_hdf5_file_of_mrl(tmp_path: Path) -> None:
+    """Keys of the published files of MRL (Hu et al., CVPR 2021): wiki_deep_doc2vec_data_corr_ae."""
+    path = tmp_path / "wiki.h5py"
+    with h5py.File(path, "w") as file:
+        for split, count in (("train", 40), ("test", 20)):
+            labels = np.arange(count) % 4 + 1
+            file[f"{split}_imgs_deep"] = RNG.normal(size=(count, 8))
+            file[f"{split}_text"] = RNG.normal(size=(count, 5))
+            file[f"{split}_imgs_labels"] = labels
+            file[f"{split}_texts_labels"] = labels
+    data = load_dataset(path)
+    assert data.modalities == ("image", "text")
+    assert data.class_names == ("1", "2", "3", "4")
+    assert (data.splits == "test").sum() == 20
+    assert data.provenance["keys"]["label"] == (
+        "test_imgs_labels, test_texts_labels, train_imgs_labels, train_texts_labels"
+    )
+    assert data.warnings == ()
+
+
+def test_a_mat_file_of_inria(tmp_path: Path) -> None:
+    """Keys of INRIA-Websearch.mat as published with the same method."""
+    content: dict[str, Any] = {}
+    for split, count in (("tr", 30), ("val", 12), ("te", 12)):
+        labels = np.arange(count)[:, None] % 3 + 1
+        content |= {f"{split}_img": RNG.normal(size=(count, 8)), f"{split}_img_lab": labels}
+        content |= {f"{split}_txt": RNG.normal(size=(count, 5)), f"{split}_txt_lab": labels}
+    savemat(tmp_path / "inria.mat", content)
+    data = load_dataset(tmp_path / "inria.mat")
+    assert data.modalities == ("image", "text")
+    assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [30, 12, 12]
+    assert len(data.class_names) == 3
+
+
+@pytest.mark.parametrize(
+    "keys", [("XAll", "YAll", "LAll"), ("I_tr", "T_tr", "L_tr"), ("images", "tags", "labels")]
+)
+def test_published_names_with_one_hot_labels(keys: tuple[str, str, str], tmp_path: Path) -> None:
+    marks = np.eye(3)[np.arange(30) % 3]
+    image, text, label = keys
+    arrays = {image: RNG.normal(size=(30, 8)), text: RNG.normal(size=(30, 5)), label: marks}
+    if image == "I_tr":
+        arrays |= {key.replace("tr", "te"): values for key, values in arrays.items()}
+    write_npz(tmp_path / "a.npz", arrays)
+    data = load_dataset(tmp_path / "a.npz")
+    assert data.modalities == ("image", "tags" if text == "tags" else "text")
+    assert (data.labels[:30] == marks.astype(bool)).all()
+
+
+@pytest.mark.parametrize("label", ["list", "row", "marks"])
+def test_transposed_arrays_are_turned(label: str, tmp_path: Path) -> None:
+    image, text, classes = RNG.normal(size=(90, 8)), RNG.normal(size=(90, 7)), np.arange(90) % 3
+    labels = {"list": classes, "row": classes[None], "marks": np.eye(3)[classes].T}[label]
+    np.savez(tmp_path / "a.npz", image=image.T, text=text.T, label=labels)
+    data = load_dataset(tmp_path / "a.npz")
+    column = data.columns["image"]
+    assert isinstance(column, Features)
+    assert np.allclose(column.values, image)
+    assert (data.labels.argmax(axis=1) == classes).all()
+    assert "'image' of shape (8, 90) has one column a sample: it is transposed" in data.warnings[0]
+    np.savez(tmp_path / "b.npz", image=image, text=text.T, label=classes)
+    assert load_dataset(tmp_path / "b.npz").fingerprint == data.fingerprint
+
+
+def test_rows_that_do_not_match_are_not_turned(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", image=RNG.normal(size=(4, 3)), text=RNG.normal(size=(3, 2)))
+    with pytest.raises(DataError, match="do not match"):
+        load_dataset(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("key", ["category", "class", "targets", "Label", "y", "Y", "onehot"])
+def test_likely_names_of_labels_get_a_hint(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    arrays = {
+        "image": RNG.normal(size=(60, 8)),
+        "text": RNG.normal(size=(60, 5)),
+        key: np.arange(60) % 3,
+    }
+    write_npz(path, arrays)
+    data = load_dataset(path)
+    assert data.class_names == ()
+    assert f"no key is named 'label', but '{key}': rename it if meant so" in data.warnings[0]
+    assert load_dataset(path, label=key).class_names == ("0", "1", "2")
+    assert load_dataset(f"{path}?label={key}").warnings == ()
+
+
+def test_keys_can_be_mapped_and_split(tmp_path: Path) -> None:
+    arrays = {
+        f"{name}_{split}": RNG.normal(size=(count, 4))
+        for split, count in (("train", 30), ("test", 12))
+        for name in ("view1", "view2", "view3")
+    } | {"kind_train": np.arange(30) % 3, "kind_test": np.arange(12) % 3}
+    write_npz(tmp_path / "a.npz", arrays)
+    data = load_dataset(
+        tmp_path / "a.npz", modalities={"image": "view1", "text": "view3"}, label="kind"
+    )
+    assert data.modalities == ("image", "text")
+    assert data.class_names == ("0", "1", "2")
+    with pytest.raises(SettingError, match="no key 'view4' for 'image'"):
+        load_dataset(tmp_path / "a.npz", modalities={"image": "view4"})
+
+
+def test_a_file_without_modality_names_its_arrays(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", bbox=np.zeros((5, 4)), label=np.arange(5))
+    with pytest.raises(
+        DataError, match=r"no key that is a modality\n(.*\n)*.*--modality NAME=bbox"
+    ):
+        load_dataset(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_sparse_matrices_become_dense(version: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    image, text = RNG.normal(size=(90, 8)), np.maximum(RNG.normal(size=(90, 7)), 0)
+    matrix, label = sparse.csc_matrix(text), np.arange(90) % 3
+    if version == "5":
+        savemat(path, {"image": image, "text": matrix, "label": label})
+    else:
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["image"], file["label"] = image.T, label[:, None]
+            group = file.create_group("text")
+            group.attrs["MATLAB_sparse"] = 90
+            group["data"], group["ir"], group["jc"] = matrix.data, matrix.indices, matrix.indptr
+    column = load_dataset(path).columns["text"]
+    assert isinstance(column, Features)
+    assert np.allclose(column.values, text)
+
+
+def test_a_sparse_matrix_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"text": sparse.csc_matrix((200_000, 200_000)), "image": np.eye(3)})
+    with pytest.raises(DataError, match="the sparse matrix 'text' is too large"):
+        load_dataset(path)
+
+
+def test_ids_of_matlab_are_whole_numbers(tmp_path: Path) -> None:
+    content = {"image": RNG.normal(size=(30, 8)), "text": RNG.normal(size=(30, 5))}
+    savemat(
+        tmp_path / "a.mat", content | {"label": np.arange(30) % 3, "id": 1001.0 + np.arange(30)}
+    )
+    assert load_dataset(tmp_path / "a.mat").ids[:2] == ("1001", "1002")
+    write_npz(tmp_path / "a.npz", content | {"image_id": 1001.0 + np.arange(30)})
+    assert load_dataset(tmp_path / "a.npz").ids[:2] == ("1001", "1002")

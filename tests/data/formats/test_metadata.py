@@ -1,0 +1,197 @@
+"""Metadata files: delimiters, encodings, missing values and lists are read alike in all of them."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from commonspace.data import Dataset, Texts
+from commonspace.datasets import load_dataset
+from commonspace.errors import DataError, FileFormatError
+
+Row = dict[str, Any]
+KINDS = ("kite", "dog", "boat")
+
+
+def rows(count: int = 30) -> list[Row]:
+    return [
+        {
+            "file_name": f"images/{row:03}.png",
+            "text": f"a {KINDS[row % 3]} {row}",
+            "label": KINDS[row % 3],
+        }
+        for row in range(count)
+    ]
+
+
+def folder(path: Path, content: list[Row], count: int = 30) -> Path:
+    """Write the images and a metadata.jsonl."""
+    (path / "images").mkdir(parents=True)
+    for row in range(count):
+        Image.new("RGB", (4, 4), (row * 8, 0, 0)).save(path / f"images/{row:03}.png")
+    lines = "\n".join(json.dumps(row) for row in content)
+    (path / "metadata.jsonl").write_text(lines + "\n", "utf-8")
+    return path
+
+
+def as_table(path: Path, content: list[Row], name: str = "metadata.csv", delimiter: str = ",",
+             encoding: str = "utf-8", header: str = "") -> Path:  # fmt: skip
+    """Write the images and a table in place of the metadata.jsonl."""
+    folder(path, content)
+    (path / "metadata.jsonl").unlink()
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(content[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(content)
+    text = stream.getvalue().replace(
+        delimiter.join(content[0]), header or delimiter.join(content[0]), 1
+    )
+    (path / name).write_bytes(text.encode(encoding))
+    return path
+
+
+def same(data: Dataset, other: Dataset) -> bool:
+    text, another = data.columns["text"], other.columns["text"]
+    assert isinstance(text, Texts)
+    assert isinstance(another, Texts)
+    return (
+        text.items == another.items
+        and data.class_names == other.class_names
+        and (data.labels == other.labels).all()
+    )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"delimiter": ";"},
+        {"delimiter": "\t"},
+        {"delimiter": "|"},
+        {"delimiter": "\t", "name": "metadata.tsv"},
+        {"header": "File_Name,Text,Label"},
+        {"header": " FILE_NAME , TEXT , LABEL "},
+        {"encoding": "utf-8-sig"},
+        {"encoding": "utf-16"},
+    ],
+    ids=str,
+)
+def test_tables_of_every_form(form: dict[str, str], tmp_path: Path) -> None:
+    expected = load_dataset(folder(tmp_path / "lines", rows()))
+    assert same(load_dataset(as_table(tmp_path / "table", rows(), **form)), expected)
+
+
+def test_a_table_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
+    content = [row | {"text": "une fête"} for row in rows()]
+    path = as_table(tmp_path / "table", content, encoding="latin-1")
+    with pytest.raises(FileFormatError, match=r"(?s)line 2, is not UTF-8.*save the file as UTF-8"):
+        load_dataset(path)
+
+
+def test_metadata_in_parquet(tmp_path: Path) -> None:
+    expected = load_dataset(folder(tmp_path / "a", rows()))
+    path = folder(tmp_path / "b", rows())
+    (path / "metadata.jsonl").unlink()
+    pq.write_table(pa.Table.from_pylist(rows()), path / "metadata.parquet")
+    for place in (path, path / "metadata.parquet"):
+        data = load_dataset(place)
+        assert same(data, expected)
+        assert data.columns["image"].present.all()
+        assert data.warnings == ()
+
+
+def change(content: list[Row], labels: Mapping[int, object]) -> list[Row]:
+    return [row | {"label": labels.get(number, row["label"])} for number, row in enumerate(content)]
+
+
+SPELLINGS = {0: " kite", 3: "kite ", 6: "NA", 9: "nan", 12: "None", 15: "null", 18: "N/A"}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_labels_are_spelled_alike_in_every_format(kind: str, tmp_path: Path) -> None:
+    content = change(rows(), SPELLINGS)
+    path = folder(tmp_path / "a", content) if kind != "csv" else as_table(tmp_path / "a", content)
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(content), path / "metadata.parquet")
+        (path / "metadata.jsonl").unlink()
+    data = load_dataset(path)
+    assert data.class_names == ("boat", "dog", "kite")
+    assert data.labels.any(axis=1).sum() == 25
+    assert "'N/A', 'NA', 'None', 'nan', 'null' mean no label here: 5 samples" in data.warnings[0]
+
+
+def test_names_that_differ_in_case_are_named(tmp_path: Path) -> None:
+    data = load_dataset(folder(tmp_path / "a", change(rows(), {0: "Kite", 3: "Kite"})))
+    assert len(data.class_names) == 4
+    assert "differ only in case: 'Kite' (2), 'kite' (8)" in data.warnings[0]
+
+
+@pytest.mark.parametrize("cell", ['["kite", "dog"]', "['kite', 'dog']"])
+def test_lists_in_cells_are_several_classes(cell: str, tmp_path: Path) -> None:
+    data = load_dataset(as_table(tmp_path / "a", change(rows(), {0: cell, 5: cell})))
+    assert data.class_names == ("boat", "dog", "kite")
+    assert data.labels[0].tolist() == [False, True, True]
+    captions = [row | {"text": json.dumps(["one", "two"])} for row in rows()]
+    text = load_dataset(as_table(tmp_path / "b", captions)).columns["text"]
+    assert isinstance(text, Texts)
+    assert text.items[0] == ("one", "two")
+
+
+def test_a_cell_of_several_classes_without_brackets_is_named(tmp_path: Path) -> None:
+    data = load_dataset(as_table(tmp_path / "a", change(rows(), {0: "kite|dog", 1: "kite|dog"})))
+    assert (
+        "'kite|dog' is read as one class, although 'kite' and 'dog' are classes" in data.warnings[0]
+    )
+
+
+def test_half_a_surrogate_pair_is_replaced_and_named(tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", rows())
+    file = path / "metadata.jsonl"
+    file.write_text(file.read_text().replace("a kite 3", "a kite 3 \\ud83d"))
+    data = load_dataset(path)
+    text = data.columns["text"]
+    assert isinstance(text, Texts)
+    assert text.items[3] == ("a kite 3 \ufffd",)
+    assert f"{file}, line 4" in data.warnings[0]
+
+
+def test_images_that_no_line_names_are_counted(tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", rows(20))
+    assert load_dataset(path).warnings == (
+        f"10 image files of {path} are named by no line and not used, for example images/020.png",
+    )
+
+
+def test_file_names_in_another_spelling_are_found(tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", rows())
+    (path / "images/003.png").rename(path / "images/003.PNG")
+    data = load_dataset(path)
+    assert data.columns["image"].present.all()
+    assert "images/003.png" in data.warnings[0]
+    assert str(path / "images/003.PNG") in data.warnings[0]
+    windows = [row | {"file_name": row["file_name"].replace("/", "\\")} for row in rows()]
+    assert load_dataset(folder(tmp_path / "b", windows)).columns["image"].present.all()
+
+
+def test_a_missing_file_with_a_near_name_is_asked_about(tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", rows())
+    (path / "images/003.png").rename(path / "images/003.jpeg")
+    with pytest.raises(DataError, match=r"images/003.png, did you mean images/003.jpeg\?"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_the_reason_why_nothing_is_left_is_given(partial: bool, tmp_path: Path) -> None:
+    path = folder(tmp_path / "array", [])
+    (path / "metadata.jsonl").write_text(json.dumps(rows(), indent=1))
+    with pytest.raises(FileFormatError, match="line 1, cannot be read"):
+        load_dataset(path, partial=partial)
+    numbers = folder(tmp_path / "numbers", [row | {"text": 3} for row in rows()])
+    with pytest.raises(FileFormatError, match="line 1: 'text' has a wrong type"):
+        load_dataset(numbers, partial=partial)

@@ -1,0 +1,73 @@
+"""Checks of a whole data set: outliers, one class, labels among the features."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from commonspace.data import Dataset
+from commonspace.data.formats.npz import write_npz
+from commonspace.datasets import load_dataset
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(90) % 3
+IMAGE, TEXT = RNG.normal(size=(90, 12)), RNG.normal(size=(90, 7))
+
+
+def test_an_outlier_is_named(tmp_path: Path) -> None:
+    image = IMAGE.copy()
+    image[3] = 1e25
+    np.savez(tmp_path / "a.npz", image=image, text=TEXT, label=LABELS)
+    (warning,) = load_dataset(tmp_path / "a.npz").warnings
+    assert "1 row of 'image'" in warning
+    assert "sample '3' (row 3) holds 1e+25" in warning
+    assert Dataset.from_arrays(image=image, text=TEXT, labels=LABELS).warnings
+
+
+def test_large_but_usual_values_are_no_outliers() -> None:
+    counts = RNG.poisson(0.1, size=(90, 50))
+    assert Dataset.from_arrays(image=1e6 * IMAGE, text=counts, labels=LABELS).warnings == ()
+
+
+def test_one_class_is_named() -> None:
+    (warning,) = Dataset.from_arrays(image=IMAGE, text=TEXT, labels=["kite"] * 90).warnings
+    assert "have the one class 'kite'" in warning
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_a_modality_that_marks_the_classes_is_named(order: list[int]) -> None:
+    marks = np.eye(3)[np.array(order)[LABELS]]
+    (warning,) = Dataset.from_arrays(image=IMAGE, text=marks, labels=LABELS).warnings
+    assert "'text' is a table of 0 and 1 that marks the classes" in warning
+    assert (
+        Dataset.from_arrays(
+            image=IMAGE, text=np.eye(3)[RNG.permutation(LABELS)], labels=LABELS
+        ).warnings
+        == ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("onehot", np.eye(3)[LABELS]),
+        ("label_onehot", np.eye(3)[LABELS]),
+        ("targets_1", np.eye(3)[LABELS]),
+        ("bbox", RNG.random((90, 4))),
+        ("genes", RNG.random((90, 40))),
+    ],
+)
+def test_a_key_is_a_modality_only_by_a_rule(key: str, values: NDArray[Any], tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    write_npz(path, {"image": IMAGE, "text": TEXT, "label": LABELS, key: values})
+    data = load_dataset(path)
+    assert data.modalities == ("image", "text")
+    (warning,) = data.warnings
+    assert f"'{key}'" in warning
+    assert "is not used" in warning
+    mapped = load_dataset(path, modalities={"image": "image", "other": key})
+    assert mapped.modalities == ("image", "other")
+    assert mapped.provenance["keys"]["other"] == key
+    assert load_dataset(f"{path}?image=image&other={key}").fingerprint == mapped.fingerprint
