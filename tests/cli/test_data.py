@@ -1,6 +1,9 @@
 """data: the counts are those of the data, and each problem is listed."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +105,81 @@ def test_what_cannot_be_opened_at_all_is_an_error(call: Call, tmp_path: Path) ->
     assert result.exit_code == 2
     assert "broken.npz" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_keys_are_shown_and_mapped(call: Call, points_file: Path, tmp_path: Path) -> None:
+    assert (
+        "keys: image from image, text from text, label from label"
+        in call("data", points_file).stdout
+    )
+    arrays = dict(np.load(points_file))
+    renamed = {"feats": arrays["image"], "words": arrays["text"], "kind": arrays["label"]}
+    np.savez(tmp_path / "own.npz", **renamed)
+    mapped = call(
+        "data", tmp_path / "own.npz", "--modality", "image=feats", "--modality", "text=words",
+        "--label", "kind", "--json",
+    )  # fmt: skip
+    facts = json.loads(mapped.stdout)
+    assert facts["keys"] == {"image": "feats", "text": "words", "label": "kind"}
+    assert list(facts["classes"]) == ["0", "1", "2"]
+    refused = call("data", tmp_path / "own.npz", "--modality", "feats")
+    assert refused.exit_code == 2
+    assert "NAME=KEY" in refused.stderr
+    missing = call("data", tmp_path / "own.npz", "--label", "kin")
+    assert missing.exit_code == 2
+    assert "no key 'kin'" in missing.stderr
+
+
+def test_content_in_two_splits_is_a_problem(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    lines = []
+    for number in range(30):
+        shown = number - 20 if number >= 20 else number
+        Image.new("RGB", (8, 8), (8 * shown, 0, 0)).save(folder / f"{number}.png")
+        split = "train" if number < 16 else "validation" if number < 20 else "test"
+        line = {"file_name": f"{number}.png", "text": f"picture {shown}", "split": split}
+        lines.append(json.dumps(line | {"label": "ab"[shown % 2]}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    shown_text = call("data", folder).stdout
+    assert "problems: 1\n" in shown_text
+    assert (
+        "10 of the 10 test samples have the photo and text of a training sample, for example"
+        " '20.png' of '0.png'"
+    ) in shown_text
+    (leak,) = json.loads(call("data", folder, "--json").stdout)["leakage"]
+    assert (leak["split"], leak["count"], leak["modalities"]) == ("test", 10, ["image", "text"])
+    near = call("data", folder, "--near-duplicates", "--json")
+    assert near.exit_code == 0, near.stderr
+
+
+def test_many_classes_are_not_all_listed(call: Call, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 100
+    np.savez(
+        tmp_path / "many.npz", image=rng.random((200, 3)), text=rng.random((200, 2)), label=labels
+    )
+    shown = call("data", tmp_path / "many.npz").stdout
+    assert "61 more classes: see --json" in shown
+    assert len(shown.splitlines()) < 70
+    assert len(json.loads(call("data", tmp_path / "many.npz", "--json").stdout)["classes"]) == 100
+
+
+def test_the_home_folder_and_any_terminal(points_file: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(points_file))
+    arrays["class_names"] = np.array(["chien à poil", "风筝", "boat"])
+    np.savez(tmp_path / "names.npz", **arrays)
+    environment = os.environ | {
+        "HOME": str(tmp_path),
+        "PYTHONIOENCODING": "latin-1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    for extra in ((), ("--json",)):
+        result = subprocess.run(
+            [sys.executable, "-m", "commonspace", "data", "~/names.npz", *extra],
+            capture_output=True,
+            env=environment,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+    assert list(json.loads(result.stdout.decode("latin-1"))["classes"])[1] == "风筝"
