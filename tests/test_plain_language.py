@@ -48,7 +48,6 @@ REFUSED = {
 """Regular expressions of words, each with what to write."""
 
 STILL_EXCLUDED: tuple[str, ...] = (
-    "CHANGELOG.md",
     "commonspace/cli/",
     "commonspace/compact.py",
     "commonspace/datasets/",
@@ -142,7 +141,10 @@ def all_refused() -> dict[str, list[tuple[int, str]]]:
     """Return the refused words of every file that has some."""
     result = {}
     for path in project_files():
-        matches = refused_words(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        if path.name == "CHANGELOG.md":  # it names what was renamed
+            text = re.sub(r"`[^`\n]*`", "", text)
+        matches = refused_words(text)
         if matches:
             result[path.relative_to(ROOT).as_posix()] = matches
     return result
