@@ -6,6 +6,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -146,11 +147,12 @@ def choose_form(
     Raises:
         DataError: If an image cannot be read.
     """
-    parts = _part(train, modality, TRAIN_PART), _part(validation, modality, VALIDATION_PART)
-    classes = parts[0].labels.any(0) & parts[1].labels.any(0)
-    if classes.sum() < 2 or min(map(len, parts)) < 2 * classes.sum():
+    rows = _rows(train, modality, TRAIN_PART), _rows(validation, modality, VALIDATION_PART)
+    classes = int((train.labels[rows[0]].any(0) & validation.labels[rows[1]].any(0)).sum())
+    if classes < 2 or min(map(len, rows)) < 2 * classes:
         chosen, reason = InputForm("pad"), "too few labeled samples to compare: the whole photo"
         return _finish(model, chosen, reason, callback)
+    parts = train.take(rows[0]), validation.take(rows[1])
     losses: dict[InputForm, float] = {}
 
     def measure(form: InputForm) -> None:
@@ -191,12 +193,12 @@ def _finish(model: ImageModel, form: InputForm, reason: str, callback: Callback 
     return replace(encoder, provenance={**encoder.provenance, "input_reason": reason})
 
 
-def _part(data: Dataset, modality: str, most: int) -> Dataset:
-    """Return labeled samples with an image, at most ``most``, drawn with a fixed seed."""
+def _rows(data: Dataset, modality: str, most: int) -> NDArray[np.intp]:
+    """Return the rows of labeled samples with an image, at most ``most``, drawn with a fixed seed."""
     rows = np.flatnonzero(data.columns[modality].present & data.labels.any(axis=1))
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
-    return data.take(rows)
+    return rows
 
 
 def _losses(

