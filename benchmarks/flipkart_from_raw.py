@@ -63,7 +63,7 @@ def _ways(shared: Path) -> dict[str, dict[str, str]]:
 
 
 def _measure(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str, Any]:
-    method = cs.DSCMR(seed=seed, encoders=cs.EncoderConfig(specs=encoders))
+    method = cs.DSCMR(seed=seed, encoders=cs.EncoderConfig(encoders, input_form="crop"))
     space = method.fit(data.split("train"), data.split("validation"))
     report = cs.evaluate(space, data.split("test"))
     chosen = space.provenance["chosen"]
@@ -78,7 +78,7 @@ def _measure(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str,
 def _baselines(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str, list[float]]:
     train, validation = data.split("train"), data.split("validation")
     built = {
-        name: encoder_from_spec(spec, Source(train, validation, name, seed=seed))
+        name: encoder_from_spec(spec, Source(train, validation, name, seed=seed, input_form="crop"))
         for name, spec in encoders.items()
     }
     features = extract(data, built, Extraction(cache=default_cache()))

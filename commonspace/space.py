@@ -571,7 +571,7 @@ def load(
     folder, place = Path(path), choose_device(device)
     config, weights = read_space_files(folder)
     try:
-        modules = modules_of(config["network"], encoders or {})
+        modules = modules_of((encoders or {}).values(), config["network"])
         with torch.random.fork_rng(devices=[]), use_modules(modules):  # fresh weights are replaced
             network = build_network(config["network"], networks)
         network.load_state_dict(weights)

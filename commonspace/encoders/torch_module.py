@@ -105,7 +105,7 @@ def torch_model(spec: str) -> ImageModel:
             "pooling": form.pooling,
             "views": form.views,
         }
-        with use_modules({name: lambda: network}):  # type: ignore[dict-item]
+        with use_modules({name: lambda: network}):
             backbone = TorchModuleBackbone(**config).eval()
         try:
             with torch.inference_mode():

@@ -29,6 +29,7 @@ from commonspace.encoders.cache import default_cache
 from commonspace.errors import SettingError, check_settings
 from commonspace.machine import choose_device
 from commonspace.networks.backbones.base import FINE_TUNING, FineTuning, PretrainedBackbone
+from commonspace.networks.backbones.torch_module import modules_in, use_modules
 from commonspace.networks.multi_branch import MultiBranchNetwork
 from commonspace.space import CommonSpace
 from commonspace.training import Run
@@ -156,10 +157,11 @@ def learn_through(
     """
     rows, held = config.rows(train), config.rows(validation)
     encoders = config.build(rows, held, seed, run.extraction)
-    if not encoders or config.fine_tune != "none":
-        return _recorded(learn(rows, held, run, encoders), train)
-    rows, held = (_features_of(one, encoders, device, run.extraction) for one in (rows, held))
-    return _recorded(_joined(learn(rows, held, run, {}), encoders), train)
+    with use_modules(modules_in(encoder.backbone for encoder in encoders.values())):
+        if not encoders or config.fine_tune != "none":
+            return _recorded(learn(rows, held, run, encoders), train)
+        rows, held = (_features_of(one, encoders, device, run.extraction) for one in (rows, held))
+        return _recorded(_joined(learn(rows, held, run, {}), encoders), train)
 
 
 def tuned(network: T, encoders: Mapping[str, Encoder], config: EncoderConfig) -> T:

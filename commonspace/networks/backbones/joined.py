@@ -97,10 +97,10 @@ def unpack(packed: Tensor, count: int) -> list[Tensor]:
     start = 0
     for _ in range(count):
         end = start + 8 * _HEADER
-        header = packed[0, start:end].cpu().contiguous().view(torch.int64).tolist()
+        header = packed[0, start:end].cpu().clone().view(torch.int64).tolist()
         dtype, shape = _DTYPES[header[0]], header[2 : 2 + header[1]]
         start, end = end, end + dtype.itemsize * int(np.prod(shape))
-        values = packed[:, start:end].contiguous()
+        values = packed[:, start:end].clone(memory_format=torch.contiguous_format)
         parts.append(values.view(dtype).reshape(len(packed), *shape))
         start = end
     return parts

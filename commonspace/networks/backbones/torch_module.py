@@ -1,6 +1,6 @@
 """User-defined torch modules as image backbones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -11,19 +11,20 @@ from torch import Tensor, nn
 from commonspace.errors import DataError, SpaceError
 from commonspace.networks.backbones.base import PretrainedBackbone, mean_of_views, standardize
 
-__all__ = ["TorchModuleBackbone", "modules_of", "use_modules"]
+__all__ = ["TorchModuleBackbone", "modules_in", "modules_of", "use_modules"]
 
-_MODULES: ContextVar[Mapping[str, type[nn.Module]]] = ContextVar("modules", default={})  # noqa: B039
+_MODULES: ContextVar[Mapping[str, Callable[[], nn.Module]]] = ContextVar("modules", default={})  # noqa: B039
 
 
 @contextmanager
-def use_modules(modules: Mapping[str, type[nn.Module]]) -> Iterator[None]:
+def use_modules(modules: Mapping[str, Callable[[], nn.Module]]) -> Iterator[None]:
     """Provide the classes of user-defined modules for the models that are loaded in the block.
 
     A saved model names the class of its encoder and never runs its file, so the caller passes it.
 
     Args:
-        modules: "FILE.py:Class", without the folder of the file, -> the class.
+        modules: "FILE.py:Class", without the folder of the file, -> the class, or a function that
+            returns an instance.
 
     Example:
         >>> with use_modules({"mine.py:Net": nn.Flatten}):
@@ -38,35 +39,45 @@ def use_modules(modules: Mapping[str, type[nn.Module]]) -> Iterator[None]:
         _MODULES.reset(token)
 
 
-def modules_of(
-    network: Mapping[str, Any], classes: Mapping[str, type[nn.Module]]
-) -> dict[str, type[nn.Module]]:
-    """Return the modules that the config of a network names, with the classes of their modalities.
+def modules_of(classes: Iterable[type[nn.Module]], config: object) -> dict[str, type[nn.Module]]:
+    """Return the modules that a config names, found by the names of their classes.
 
     Args:
-        network: the config of a network, with "backbones" anywhere in it.
-        classes: modality -> class.
+        classes: the classes that the caller provides.
+        config: JSON with descriptions of backbones anywhere in it.
 
     Returns:
         "FILE.py:Class" -> class, for ``use_modules``.
+
+    Example:
+        >>> config = {"backbones": {"image": {"kind": "torch_module", "module": "a.py:Flatten"}}}
+        >>> sorted(modules_of([nn.Flatten], config))
+        ['a.py:Flatten']
     """
+    by_name = {module.__name__: module for module in classes}
+    modules: dict[str, type[nn.Module]] = {}
+    parts = [config]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Mapping):
+            name = part.get("module")
+            if part.get("kind") == "torch_module" and isinstance(name, str):
+                module = by_name.get(name.rpartition(":")[2])
+                modules |= {name: module} if module else {}
+            parts += part.values()
+        elif isinstance(part, list | tuple):
+            parts += part
+    return modules
 
-    def names(config: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
-        if isinstance(config, Mapping):
-            if config.get("kind") == "torch_module":
-                yield str(config.get("module"))
-            config = list(config.values())
-        if isinstance(config, list):
-            for part in config:
-                yield from names(part)
 
-    found: dict[str, type[nn.Module]] = {}
-    for part in (network, network.get("config")):
-        backbones = part.get("backbones") if isinstance(part, Mapping) else None
-        for modality, module in classes.items():
-            if isinstance(backbones, Mapping):
-                found |= dict.fromkeys(names(backbones.get(modality)), module)
-    return found
+def modules_in(networks: Iterable[nn.Module]) -> dict[str, Callable[[], nn.Module]]:
+    """Return the user-defined modules in networks, for ``use_modules``: each gives its instance."""
+    return {
+        part.module: lambda part=part: part.model  # type: ignore[misc]
+        for network in networks
+        for part in network.modules()
+        if isinstance(part, TorchModuleBackbone)
+    }
 
 
 class TorchModuleBackbone(PretrainedBackbone):
@@ -107,6 +118,7 @@ class TorchModuleBackbone(PretrainedBackbone):
                 found=", ".join(_MODULES.get()) or "none",
                 advice="name the file and class that the model was trained with",
             )
+        self.module = module
         self.size = size
         with torch.device("cpu"):  # a constructor may load weights, which the meta device drops
             self.model = build()

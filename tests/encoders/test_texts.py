@@ -1,4 +1,4 @@
-"""Texts to words in several scripts, and words to numbers by the vocabulary of train."""
+"""Texts to numbers: words by a vocabulary from train, and several texts of a sample."""
 
 import json
 from collections import Counter
