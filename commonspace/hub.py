@@ -2,15 +2,73 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 from commonspace.errors import OutputError, SpaceError
 from commonspace.extras import optional
 from commonspace.space_files import CONFIG, WEIGHTS
 
-__all__ = ["download_space", "model_card", "upload_folder"]
+__all__ = ["HubMixin", "download_space", "model_card"]
 
 CARD = "README.md"
+
+
+class _Model(Protocol):
+    """The attributes of a model that ``HubMixin`` uses."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def modalities(self) -> tuple[str, ...]: ...
+
+    def summary(self) -> dict[str, str]: ...
+
+    def write(self, folder: Path) -> None: ...
+
+    def model_card(self, repo_id: str = ...) -> str: ...
+
+
+class HubMixin:
+    """Upload of a model to the Hugging Face Hub."""
+
+    def push_to_hub(
+        self: _Model,
+        repo_id: str,
+        *,
+        private: bool = False,
+        token: str | None = None,
+        message: str = "Upload model",
+    ) -> str:
+        """Upload the model, with a model card, to the Hugging Face Hub.
+
+        Args:
+            repo_id: Repository, as ``user/name``; it is created if needed.
+            private: Whether a new repository is private.
+            token: Access token; None: the one of ``huggingface-cli login``.
+            message: Commit message.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            MissingExtraError: If huggingface_hub is not installed.
+            OutputError: If the upload fails.
+        """
+        with TemporaryDirectory() as folder:
+            self.write(Path(folder))
+            (Path(folder) / CARD).write_text(self.model_card(repo_id) + "\n", "utf-8")
+            return _upload(Path(folder), repo_id, private=private, token=token, message=message)
+
+    def model_card(self: _Model, repo_id: str = "user/name") -> str:
+        """Return the model card that ``push_to_hub`` uploads, in Markdown.
+
+        Args:
+            repo_id: Repository, as ``user/name``.
+        """
+        title = " ".join([self.method or "model", "for", " and ".join(self.modalities)])
+        return model_card(title, self.summary(), repo_id)
 
 
 def model_card(title: str, rows: Mapping[str, str], repo_id: str) -> str:
@@ -71,40 +129,6 @@ space = cs.CommonSpace.from_pretrained("{repo_id}")
 ```"""
 
 
-def upload_folder(
-    folder: Path, repo_id: str, *, private: bool, token: str | None, message: str
-) -> str:
-    """Upload the files of a folder to a model repository, which is created if needed.
-
-    Args:
-        folder: Local folder.
-        repo_id: Repository, as ``user/name``.
-        private: Whether a new repository is private.
-        token: Access token; None: the one of ``huggingface-cli login``.
-        message: Commit message.
-
-    Returns:
-        The address of the commit.
-
-    Raises:
-        MissingExtraError: If huggingface_hub is not installed.
-        OutputError: If the upload fails.
-    """
-    hub = optional("huggingface_hub", "uploading a model", "hub")
-    try:
-        api = hub.HfApi(token=token)
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        commit = api.upload_folder(folder_path=folder, repo_id=repo_id, commit_message=message)
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as exc:
-        raise OutputError(
-            f"{repo_id!r} could not be uploaded",
-            expected="write access to a model repository of the Hugging Face Hub",
-            found=_first_line(exc),
-            advice="log in with huggingface-cli login, or pass `token`",
-        ) from exc
-    return str(getattr(commit, "commit_url", commit))
-
-
 def download_space(
     name: str | Path, *, revision: str | None, token: str | None, cache_dir: str | Path | None
 ) -> Path:
@@ -141,6 +165,38 @@ def download_space(
             advice="check the name, the connection and your access rights",
         ) from exc
     return Path(folder)
+
+
+def _upload(folder: Path, repo_id: str, *, private: bool, token: str | None, message: str) -> str:
+    """Upload the files of a folder to a model repository, which is created if needed.
+
+    Args:
+        folder: Local folder.
+        repo_id: Repository, as ``user/name``.
+        private: Whether a new repository is private.
+        token: Access token; None: the one of ``huggingface-cli login``.
+        message: Commit message.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        MissingExtraError: If huggingface_hub is not installed.
+        OutputError: If the upload fails.
+    """
+    hub = optional("huggingface_hub", "uploading a model", "hub")
+    try:
+        api = hub.HfApi(token=token)
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        commit = api.upload_folder(folder_path=folder, repo_id=repo_id, commit_message=message)
+    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as exc:
+        raise OutputError(
+            f"{repo_id!r} could not be uploaded",
+            expected="write access to a model repository of the Hugging Face Hub",
+            found=_first_line(exc),
+            advice="log in with huggingface-cli login, or pass `token`",
+        ) from exc
+    return str(getattr(commit, "commit_url", commit))
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the provenance

@@ -13,12 +13,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from commonspace.atomic import replace_file
-from commonspace.errors import OutputError, SpaceError
+from commonspace.errors import OutputError, SettingError, SpaceError
 
-__all__ = ["CONFIG", "WEIGHTS", "fingerprint_of", "read_space_files", "write_space_files"]
+__all__ = [
+    "CONFIG",
+    "WEIGHTS",
+    "fingerprint_of",
+    "network_weights",
+    "read_space_files",
+    "write_space_files",
+]
 
 _FORMAT = 2
 CONFIG = "config.json"
@@ -63,6 +70,30 @@ def write_space_files(
     content["config_sha256"] = _config_sha256(content)
     with replace_file(folder / CONFIG) as draft:
         draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def network_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a network for safetensors: on the CPU, none of them sharing memory.
+
+    Raises:
+        SettingError: If its ``state_dict`` holds anything but tensors.
+    """
+    weights: dict[str, Tensor] = {}
+    addresses: set[int] = set()
+    for name, tensor in network.state_dict().items():
+        if not isinstance(tensor, Tensor):
+            raise SettingError(
+                f"a network of class {type(network).__name__} cannot be saved",
+                expected="tensors in its state_dict",
+                found=f"{name!r} of type {type(tensor).__name__}",
+                advice="put settings into to_config() instead",
+            )
+        stored = tensor.detach().cpu().contiguous()
+        if stored.untyped_storage().data_ptr() in addresses:
+            stored = stored.clone()
+        addresses.add(stored.untyped_storage().data_ptr())
+        weights[name] = stored
+    return weights
 
 
 def fingerprint_of(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:

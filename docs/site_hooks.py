@@ -51,7 +51,10 @@ def page_text(title: str, modules: tuple[str, ...]) -> str:
             if (name, id(value)) not in listed:
                 listed.add((name, id(value)))
                 public = getattr(commonspace, name, None) is value
-                lines += [f"::: {'commonspace' if public else home}.{name}", ""]
+                lines += [f"::: {'commonspace' if public else home}.{name}"]
+                inherited = name == "CommonSpace"  # its bases are parts of it
+                lines += ["    options:", "      inherited_members: true"] if inherited else []
+                lines += [""]
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ NOT_IN_THE_REFERENCE = {
     "atomic",
     "cli",
     "compact",
+    "embedding_model",
     "extras",
     "hub",
     "serve",
