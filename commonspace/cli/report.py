@@ -90,6 +90,7 @@ def report(
         space=space,
         data=dataset.split(split),
         split=split,
+        train=dataset.split("train") if (dataset.splits == "train").any() else None,
         run=run,
         source=Path(named) if named and Path(named).is_file() else None,
         items=items,

@@ -21,6 +21,8 @@ def print_report(title: str, report: EvaluationReport) -> None:
     """
     table = report.to_table()
     print_table(title, ["", *table.head[1:]], table.rows)
+    for note in report.oracle_notes():
+        Console(soft_wrap=True, highlight=False).print(Text(note))
     for warning in report.warnings:
         Console(stderr=True, soft_wrap=True, highlight=False).print(Text(f"warning: {warning}"))
 

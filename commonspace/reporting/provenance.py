@@ -1,8 +1,10 @@
 """Provenance and metrics as the sentences and tables of a report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from commonspace.evaluation import OracleAnalysis
 from commonspace.plots import Fact, Table
 from commonspace.reporting.measurements import DirectionMetrics
 
@@ -11,13 +13,17 @@ __all__ = ["describe_provenance", "format_settings", "metric_tables"]
 _UNKNOWN = "–"
 
 
-def metric_tables(directions: Sequence[DirectionMetrics]) -> list[Table]:
+def metric_tables(
+    directions: Sequence[DirectionMetrics], oracle: OracleAnalysis | None = None
+) -> list[Table]:
     """Return the tables of metrics: class-level and instance-level retrieval.
 
     Args:
         directions: the metrics.
+        oracle: class accuracy, and mAP with the classes of one modality known.
     """
-    return [_by_class(directions), _by_pair([one for one in directions if not one.problem])]
+    tables = [_by_class(directions), _by_pair([one for one in directions if not one.problem])]
+    return [*tables, _by_modality(oracle)] if oracle else tables
 
 
 def describe_provenance(space: Mapping[str, Any], dimension: int) -> list[Fact]:
@@ -123,6 +129,34 @@ def _by_pair(judged: Sequence[DirectionMetrics]) -> Table:
         " the distance between the centroids of the two modalities on the unit sphere, in [0, 2]."
     )
     return Table("Instance-level retrieval", head, rows, caption)
+
+
+def _by_modality(oracle: OracleAnalysis) -> Table:
+    directions = list(oracle.known)
+    rows = [
+        [
+            name,
+            "–" if math.isnan(accuracy) else f"{accuracy:.3f}",
+            *(
+                f"{oracle.known[direction][name]:.3f}" if name in oracle.known[direction] else ""
+                for direction in directions
+            ),
+        ]
+        for name, accuracy in oracle.accuracy.items()
+    ]
+    posteriors = (
+        "the class posteriors of the model"
+        if oracle.source == "model"
+        else "the class posteriors of a linear probe on the embeddings of training samples"
+    )
+    return Table(
+        "What limits the mAP",
+        ("modality", "class accuracy", *(f"{name} if known" for name in directions)),
+        rows,
+        "Each row: the mAP if the classes of all samples of this modality were known perfectly,"
+        f" and the other modality were ranked by {posteriors}. Where it is far above the mAP, a"
+        " better encoder of this modality can help.",
+    )
 
 
 def _part(part: Mapping[str, Any]) -> str:

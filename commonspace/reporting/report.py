@@ -11,7 +11,8 @@ from commonspace.atomic import write_folder
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
-from commonspace.evaluation.protocol import EmbeddedData, embed_for_evaluation
+from commonspace.evaluation import OracleAnalysis
+from commonspace.evaluation.protocol import EmbeddedData, analyze, embed_for_evaluation
 from commonspace.plots import (
     FORMATS,
     Page,
@@ -78,6 +79,7 @@ class Subject:
         space: the common space.
         data: the samples of the split.
         split: its name.
+        train: training samples, for the class accuracy of models without class posteriors.
         run: the folder with history.jsonl and sensitivity.json, if there is one.
         source: path of the feature file that ``data`` was read from, if there is one; photos and
             texts are looked for beside it.
@@ -89,6 +91,7 @@ class Subject:
     space: CommonSpace
     data: Dataset
     split: str = "test"
+    train: Dataset | None = None
     run: Path | None = None
     source: Path | None = None
     items: str | None = None
@@ -137,6 +140,7 @@ class _Report:
         self._notes = [*subject.notes, *subject.data.warnings]
         self._figures: list[PageFigure] = []
         self._missing_glyphs: dict[str, None] = {}
+        self._oracle: OracleAnalysis | None = None
         self._done, self._total, self._steps = 0.0, 1.0, 0
 
     def write(self) -> list[str]:
@@ -152,6 +156,7 @@ class _Report:
         points = sum(drawn for drawn, _ in sample.counts.values())
         self._estimate(embedded, points)
         directions = self._measure(embedded)
+        self._oracle = analyze(space, embedded, subject.train)
         self._notes += [note] if note else []
         if points >= FEWEST:
             share = self._layout_cost / self._total
@@ -217,7 +222,7 @@ class _Report:
             title=f"{subject.name}: {method} on {embedded.data.name}",
             subtitle=f"{subject.split} split: {len(embedded.data):,} samples,"
             f" {' and '.join(embedded.vectors)}",
-            tables=metric_tables(directions),
+            tables=metric_tables(directions, self._oracle),
             facts=describe_provenance(subject.space.provenance, subject.space.dimension),
             notes=self._notes,
             figures=self._figures,
@@ -239,6 +244,7 @@ class _Report:
                 | {"classes": {names[number]: value for number, value in one.by_class.items()}}
                 for one in directions
             },
+            "oracle": asdict(self._oracle) if self._oracle else None,
             "notes": self._notes,
             "provenance": self._subject.space.provenance,
         }
