@@ -249,7 +249,7 @@ def _opened(path: Path, device: str) -> "Index":
 
 
 def _opened_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
-    dataset = open_data(data, split_seed, partial=partial)
+    dataset = open_data(data, split_seed, partial=partial, need_splits=False)
     for problem in dataset.warnings:
         typer.echo(f"note: {problem}", err=True)
     return dataset

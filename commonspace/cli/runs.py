@@ -112,13 +112,14 @@ def data_of(folder: Path, data: str | None, split_seed: int | None, *, partial: 
     )
 
 
-def open_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
+def open_data(data: str, split_seed: int, *, partial: bool, need_splits: bool = True) -> "Dataset":
     """Open a data set; with ``partial`` also without the images that cannot be opened.
 
     Args:
         data: as it was given on the command line.
         split_seed: for splits that are drawn.
         partial: whether to load what can be loaded.
+        need_splits: whether classes of one sample and empty splits are errors.
 
     Raises:
         DataError: the data cannot be opened.
@@ -126,7 +127,7 @@ def open_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
     from commonspace.data import drop_unreadable_images
     from commonspace.datasets import load_dataset
 
-    dataset = load_dataset(data, seed=split_seed, partial=partial)
+    dataset = load_dataset(data, seed=split_seed, partial=partial, need_splits=need_splits)
     return drop_unreadable_images(dataset) if partial else dataset
 
 

@@ -74,7 +74,7 @@ def assemble(
     provenance: Mapping[str, Any],
     seed: int,
     warnings: WarningLog,
-    draw: bool = True,
+    need_splits: bool = True,
 ) -> dict[str, Any]:
     """Give every row its split, check the whole table, and return the fields of a ``Dataset``.
 
@@ -84,7 +84,8 @@ def assemble(
         provenance: where it came from; "split" and "keys" are added to it.
         seed: for splits that are drawn or carved.
         warnings: raises or records what is wrong.
-        draw: False leaves all samples in train where the source gives no splits, and carves none.
+        need_splits: False accepts what only training and evaluation need: a class of one sample, an
+            empty split, a class that train lacks.
 
     Raises:
         SplitError: a split is empty, a class cannot be divided, or validation or test hold a class
@@ -92,21 +93,20 @@ def assemble(
         DataError: rows without any modality, repeated ids, values that ``Dataset`` refuses.
     """
     table = _with_content(table, warnings)
-    if table.splits is None and not draw:
-        split = np.full(len(table.ids), "train", dtype="<U10")
-        how = "none: all samples in train"
-    elif table.splits is None:
-        _check_drawable(table, warnings)
+    if table.splits is None:
+        if need_splits:
+            _check_drawable(table, warnings)
         split = draw_splits(table.labels, table.groups, seed=seed)
         grouped = "" if table.groups is None else ", grouped"
         how = f"drawn: stratified{grouped}, seed {seed}"
     else:
-        table, split = _as_given(table, warnings)
+        table, split = _as_given(table, warnings, need_splits)
         how = table.drawn or "as given"
-        if draw and not (split == "validation").any() and (split == "train").sum() > 1:
+        if not (split == "validation").any() and (split == "train").sum() > 1:
             split = carve_validation(table.labels, table.groups, split, seed=seed)
             how += f"; validation carved from train, seed {seed}"
-        _check_seen(table, split, warnings)
+        if need_splits:
+            _check_seen(table, split, warnings)
         _note_divided_groups(table, split, warnings)
     check_columns(table.columns, table.ids, table.source, warnings)
     check_labels(table.columns, table.labels, table.class_names, table.source, warnings)
@@ -179,7 +179,9 @@ def _check_drawable(table: Table, warnings: WarningLog) -> None:
         )
 
 
-def _as_given(table: Table, warnings: WarningLog) -> tuple[Table, NDArray[np.str_]]:
+def _as_given(
+    table: Table, warnings: WarningLog, need_splits: bool
+) -> tuple[Table, NDArray[np.str_]]:
     assert table.splits is not None
     known = {spelling: split_name(spelling) for spelling in set(table.splits)}
     unknown = sorted(spelling for spelling, name in known.items() if name is None)
@@ -195,7 +197,7 @@ def _as_given(table: Table, warnings: WarningLog) -> tuple[Table, NDArray[np.str
             instead=f"{_count(len(rows), 'row')} left out",
         )
         keep = np.setdiff1d(np.arange(len(table.ids)), rows)
-        return _as_given(_with_content(table.take(keep), warnings), warnings)
+        return _as_given(_with_content(table.take(keep), warnings), warnings, need_splits)
     split = np.array([known[spelling] for spelling in table.splits], dtype="<U10")
     counts = {name: int((split == name).sum()) for name in SPLITS}
     declared = {split_name(spelling) for spelling in table.declared}
@@ -204,7 +206,7 @@ def _as_given(table: Table, warnings: WarningLog) -> tuple[Table, NDArray[np.str
         empty.insert(0, "train")
     if not counts["test"] and not counts["validation"] and "test" not in empty:
         empty.append("test")
-    for name in empty:
+    for name in empty if need_splits else ():
         warnings.report(
             SplitError(
                 f"the split {name!r} of {table.source} is empty",

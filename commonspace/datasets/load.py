@@ -46,7 +46,7 @@ def load_dataset(
     *,
     seed: int = 0,
     partial: bool = False,
-    draw: bool = True,
+    need_splits: bool = True,
     modalities: Mapping[str, str] | None = None,
     label: str | None = None,
 ) -> Dataset:
@@ -70,7 +70,8 @@ def load_dataset(
             becomes validation where the source gives none; also the seed of built-in data.
         partial: True loads what can be loaded, and adds a sentence to ``Dataset.warnings`` for
             each thing left out. False raises at the first one.
-        draw: False draws and carves no splits: where the source gives none, all samples are train.
+        need_splits: False accepts what only training and evaluation need: a class of one sample, an
+            empty split, a class that train lacks. For an index.
         modalities: modality -> key or column of the file, in place of the usual names.
         label: the key or column of the labels.
 
@@ -130,7 +131,7 @@ def load_dataset(
         provenance={"source": resolved.name, "format": kind},
         seed=seed,
         warnings=warnings,
-        draw=draw,
+        need_splits=need_splits,
     )
     return Dataset(**content)
 

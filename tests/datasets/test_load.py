@@ -204,3 +204,23 @@ def test_the_same_file_in_another_place_is_the_same_data(tmp_path: Path) -> None
     image = first.columns["image"]
     assert isinstance(image, Features)
     assert (image.values == np.eye(20)).all()
+
+
+def test_an_index_needs_no_splits(tmp_path: Path) -> None:
+    (tmp_path / "metadata.jsonl").write_text('{"text": "a red kite", "label": "kite"}\n')
+    with pytest.raises(SplitError, match="cannot be divided"):
+        load_dataset(tmp_path)
+    data = load_dataset(tmp_path, need_splits=False)
+    assert data.splits.tolist() == ["train"]
+    (tmp_path / "metadata.jsonl").write_text('{"text": "a red kite", "split": "test"}\n')
+    with pytest.raises(SplitError, match=r"'train' of .* is empty"):
+        load_dataset(tmp_path)
+    assert load_dataset(tmp_path, need_splits=False).splits.tolist() == ["test"]
+
+
+def test_the_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_six(tmp_path / "six")
+    expected = load_dataset(tmp_path / "six").fingerprint
+    for place in ("~/six", Path("~/six"), "six-files:~/six"):
+        assert load_dataset(place).fingerprint == expected
