@@ -26,14 +26,15 @@ from pathlib import Path
 import numpy as np
 
 from commonspace import CommonSpace, Dataset, Features
+from commonspace.callbacks import Callback
 from commonspace.methods import CCA, RawFeatures
-from commonspace.retrieval import Index, migrate, shelves, writing
+from commonspace.retrieval import Index, migrate, vector_index, writing
 
 SIZE = 16
 ITEMS = 400
-PORTION = 40
+BATCH = 40
 """Items in one transaction, instead of 10,000."""
-SMALLEST = 60
+MIN_CHANGES = 60
 """Changes after which FAISS files are written, instead of 2,000."""
 
 Tell = Callable[[str], None]
@@ -59,6 +60,19 @@ def spaces() -> tuple[CommonSpace, CommonSpace]:
     data = articles(range(64), 0)
     one = RawFeatures().fit(data.split("train"), data.split("validation"))
     return one, CCA(dimension=SIZE // 2).fit(data.split("train"), data.split("validation"))
+
+
+class _Tell(Callback):
+    """Reports the number of acknowledged items."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._done = 0
+
+    def on_advance(self, steps: int = 1) -> None:
+        """Report the number."""
+        self._done += steps
+        self._tell(str(self._done))
 
 
 @dataclass
@@ -132,12 +146,9 @@ class Harness:
 
     def _work(self, work: str, numbers: list[int], version: int, tell: Tell) -> None:
         """Do the work, in the process to be killed."""
-
-        def progress(done: int, _: int) -> None:
-            tell(str(done))
-
+        callbacks = [_Tell(tell)]
         if work == "index":
-            Index.create(self.path, self.spaces[0], articles(numbers, version), progress=progress)
+            Index.create(self.path, self.spaces[0], articles(numbers, version), callbacks=callbacks)
             return
         with Index.open(self.path) as index:
             if work == "migrate":
@@ -148,7 +159,7 @@ class Harness:
             elif numbers:
                 data = articles(numbers, version)
                 change = index.add if work == "add" else index.update
-                change(data, progress=progress)
+                change(data, callbacks=callbacks)
         tell("end")
 
     def _killed(self, work: Callable[[Tell], None], limit: float) -> tuple[list[str], bool]:
@@ -159,8 +170,8 @@ class Harness:
             code = 1
             try:
                 os.close(read_end)
-                writing.LARGEST_PORTION = migrate.PORTION = PORTION
-                shelves.SMALLEST = SMALLEST
+                writing.MAX_BATCH = migrate.BATCH = BATCH
+                vector_index.MIN_CHANGES = MIN_CHANGES
                 with os.fdopen(write_end, "w") as pipe:
                     work(lambda word: print(word, file=pipe, flush=True))
                 code = 0

@@ -1,4 +1,4 @@
-"""``commonspace audit``: an index in, a CSV of what is likely wrong in the catalogue out."""
+"""``commonspace audit``: a CSV file of probable errors in a catalog."""
 
 import csv
 from collections import Counter
@@ -17,29 +17,31 @@ __all__ = ["audit"]
 
 def audit(
     index: IndexArgument,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A new CSV file.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="New CSV file.")],
     duplicate: Annotated[
-        float, typer.Option(help="The least cosine of the features of two items.")
+        float, typer.Option(help="Minimum cosine similarity of the features of duplicates.")
     ] = 0.995,
-    conflict: Annotated[
+    cross_modal_mismatch: Annotated[
         float,
-        typer.Option(help="The highest probability that an item's modalities share a class."),
+        typer.Option(help="Maximum probability that two modalities of an item share a class."),
     ] = 0.05,
-    neighbours: Annotated[int, typer.Option(help="How many of the nearest items count.")] = 20,
-    agreement: Annotated[
-        float, typer.Option(help="The least share of them that carries another class.")
+    neighbors: Annotated[
+        int, typer.Option(help="Number of nearest items whose labels are compared.")
+    ] = 20,
+    label_disagreement: Annotated[
+        float, typer.Option(help="Minimum fraction of neighbors with another class.")
     ] = 0.8,
-    reach: Annotated[
-        int, typer.Option(help="Among how many of the nearest an item must be of some item.")
+    hubness: Annotated[
+        int, typer.Option(help="Flag items that are in the top N of no other item (hubness).")
     ] = 100,
     device: DeviceOption = "auto",
 ) -> None:
-    """List what is likely wrong in a catalogue.
+    """List probable errors in a catalog.
 
-    Items of equal or nearly equal content; items whose modalities hardly fit
-    each other; items whose neighbours nearly all carry another class; items
-    that no item finds. Each line of the file is a suspicion with the figure
-    that told it, the strongest of each kind first; nothing is changed.
+    Items of equal or nearly equal content; items whose modalities do not match
+    each other; items whose neighbors nearly all have another class; items that
+    are no item's neighbor. Each line of the file is a suspicion with its
+    figure, the strongest of each kind first; nothing is changed.
 
     [bold]Example[/bold]
 
@@ -48,13 +50,15 @@ def audit(
     from commonspace.retrieval import AuditSettings, Finding, Index
 
     check_absent(out)
-    settings = AuditSettings(duplicate, conflict, neighbours, agreement, reach)
+    settings = AuditSettings(
+        duplicate, cross_modal_mismatch, neighbors, label_disagreement, hubness
+    )
     with Index.open(index, device=device) as opened:
-        found = opened.audit(settings)
+        findings = opened.audit(settings)
     with replace_file(out) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([field.name for field in fields(Finding)])
-        writer.writerows(astuple(one) for one in found)
-    counts = Counter(one.kind for one in found)
-    said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    typer.echo(f"{out}: {said or 'nothing suspicious'}")
+        writer.writerows(astuple(finding) for finding in findings)
+    counts = Counter(finding.kind for finding in findings)
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    typer.echo(f"{out}: {summary or 'nothing suspicious'}")

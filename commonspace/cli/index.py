@@ -1,8 +1,4 @@
-"""The commands that make and change an index: a run and a data set in, a folder out.
-
-``commonspace search`` asks it (:mod:`commonspace.cli.search`); what looks at it is in
-:mod:`commonspace.cli.index_state`.
-"""
+"""Commands that create and change an index: ``index``, ``add``, ``update``, ``remove``, ``migrate``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from commonspace.cli.encoders import EncoderOption, ImageOption, TextOption, encoders_named
-from commonspace.cli.index_bar import index_bar
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
     DataArgument,
@@ -22,37 +17,70 @@ from commonspace.cli.options import (
     SplitSeedOption,
 )
 from commonspace.cli.runs import open_data
+from commonspace.errors import SettingError
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
     from commonspace.retrieval import Change, Index
 
-__all__ = ["IndexArgument", "add", "index", "migrate", "remove", "update"]
+__all__ = ["IndexArgument", "PhotosOption", "add", "index", "migrate", "remove", "update"]
 
 IndexArgument = Annotated[
-    Path, typer.Argument(metavar="INDEX", help="The folder that index wrote.")
+    Path, typer.Argument(metavar="INDEX", help="Folder that index has written.")
+]
+PhotosOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder that all photos must be in (default: the folder of DATA).",
+        show_default=False,
+    ),
+]
+CopyPhotosOption = Annotated[
+    bool, typer.Option("--copy-photos", help="Copy the photos into the index.")
 ]
 
 
 def index(
     run: RunArgument,
     data: DataArgument,
-    out: Annotated[Path, typer.Option(metavar="INDEX", help="A new folder.")],
+    out: Annotated[Path, typer.Option(metavar="INDEX", help="New folder of the index.")],
     kind: Annotated[
         Literal["exact", "auto", "hnsw", "ivf"],
         typer.Option(
-            help="exact compares with every item; hnsw and ivf are faster and may miss some (verify"
-            " measures how many); auto is exact up to a million vectors."
+            help="Kind of search: exact compares with every item; hnsw and ivf are faster and"
+            " approximate (verify measures the recall); auto is exact up to a million vectors."
         ),
     ] = "exact",
+    compress: Annotated[
+        int | None,
+        typer.Option(
+            min=4,
+            metavar="BYTES",
+            help="Maximum number of bytes of a searched vector, such as 64; the best candidates are"
+            " ranked again by exact vectors (default: uncompressed).",
+            show_default=False,
+        ),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(
             metavar="milvus:URI",
-            help="Let Milvus search: a server (milvus:http://HOST:19530) or a file of Milvus Lite.",
+            help="Search in Milvus: a server (milvus:http://HOST:19530) or a file of Milvus Lite.",
             show_default=False,
         ),
     ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TYPE",
+            help="Type of a field: number, string, boolean or mixed (default: the type of its"
+            " values); can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    photos: PhotosOption = None,
+    copy_photos: CopyPhotosOption = False,
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
@@ -60,111 +88,143 @@ def index(
     partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Make an index of a data set, to search in.
+    """Create a search index of a data set.
 
-    The folder holds the items with their ids, labels and fields, their
-    vectors, what they were made from, and a copy of the space: it needs
-    neither RUN nor the feature file any more (photos stay where they are).
-    A space of features reads words and photos when it is told the encoders
-    that made the features, as they were given to extract.
+    The folder contains the items with their ids, labels and fields, their
+    vectors, the content that they were embedded from, and a copy of the space:
+    RUN and feature files are no longer needed (photos stay where they are,
+    unless --copy-photos is given). If the space was trained on features, name
+    the encoders that extracted them, as for extract, to search by words and
+    photos.
 
     [bold]Examples[/bold]
 
       commonspace index runs/photos photos --out shop
       commonspace index runs/vgg f.npz --image vgg19 --out shop
-      commonspace index runs/photos photos --kind auto --out shop
+      commonspace index runs/photos photos --kind auto --compress 64 --out shop
 
     Next: commonspace search INDEX "a red kite"
     """
+    from commonspace.progress import ProgressBar
     from commonspace.retrieval import Index
     from commonspace.space import load
 
     encoders = encoders_named(image, text, encoder)
+    types = _field_types(field or [])
     space = load(run, device=device)
-    dataset = _opened_data(data, split_seed, partial=partial)
-    with _tidy_end(out, data), index_bar("items") as progress:
+    dataset = _load_data(data, split_seed, partial=partial)
+    with _resumable(out, data):
         made = Index.create(
-            out, space, dataset, kind=_choice(kind, store), encoders=encoders, progress=progress
+            out,
+            space,
+            dataset,
+            kind=_kind(kind, store),
+            compress=compress,
+            encoders=encoders,
+            field_types=types,
+            photos=photos or _data_folder(data),
+            copy_photos=copy_photos,
+            callbacks=[ProgressBar()],
         )
     with made:
         for note in made.notes:
             typer.echo(f"note: {note}", err=True)
-        typer.echo(f"{out}: {len(made)} items\nnext: {_next(out, made)}")
+        typer.echo(f"{out}: {len(made)} items\nnext: {_next_command(out, made)}")
 
 
 def add(
     index: IndexArgument,
     data: DataArgument,
+    photos: PhotosOption = None,
+    copy_photos: CopyPhotosOption = False,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Put new items into an index.
+    """Add new items to an index.
 
-    They are found at once, also by whoever has the index open. Ids that are
-    there already are refused, before anything is written.
+    Processes that have the index open find them at once. Existing ids are an
+    error, and nothing is written.
 
     [bold]Example[/bold]
 
       commonspace add shop new-photos
     """
-    dataset = _opened_data(data, split_seed, partial=partial)
-    with _opened(index, device) as opened:
-        with _tidy_end(index, data), index_bar("items") as progress:
-            change = opened.add(dataset, progress=progress)
-        _tell(change, opened)
-        typer.echo(f"{index}: {change.added} added, {len(opened)} items in all")
+    from commonspace.progress import ProgressBar
+
+    dataset = _load_data(data, split_seed, partial=partial)
+    with _open(index, device) as opened:
+        with _resumable(index, data):
+            change = opened.add(
+                dataset,
+                photos=photos or _data_folder(data),
+                copy_photos=copy_photos,
+                callbacks=[ProgressBar()],
+            )
+        _print_notes(change, opened)
+        typer.echo(f"{index}: {change.added} added, {len(opened)} items in total")
 
 
 def update(
     index: IndexArgument,
     data: DataArgument,
+    photos: PhotosOption = None,
+    copy_photos: CopyPhotosOption = False,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Put items into an index: new ones are added, changed ones replaced.
+    """Insert new items into an index, and replace changed ones.
 
-    Items that are there and equal are left as they are, so that the same
-    command goes on after a kill. Items that the data lacks stay.
+    Unchanged items are skipped, so the same command continues after a kill;
+    new paths of moved photos are stored. Items that DATA lacks stay.
 
     [bold]Example[/bold]
 
       commonspace update shop photos
     """
-    dataset = _opened_data(data, split_seed, partial=partial)
-    with _opened(index, device) as opened:
-        with _tidy_end(index, data), index_bar("items") as progress:
-            change = opened.update(dataset, progress=progress)
-        _tell(change, opened)
+    from commonspace.progress import ProgressBar
+
+    dataset = _load_data(data, split_seed, partial=partial)
+    with _open(index, device) as opened:
+        with _resumable(index, data):
+            change = opened.update(
+                dataset,
+                photos=photos or _data_folder(data),
+                copy_photos=copy_photos,
+                callbacks=[ProgressBar()],
+            )
+        _print_notes(change, opened)
         typer.echo(
             f"{index}: {change.added} added, {change.replaced} replaced, {change.described} with"
-            f" new fields, {change.unchanged} unchanged; {len(opened)} items in all"
+            f" new fields, {change.unchanged} unchanged, {change.moved} moved;"
+            f" {len(opened)} items in total"
         )
 
 
 def remove(
     index: IndexArgument,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="The items.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Items to remove.", show_default=False),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="A text file with an id a line."),
+        typer.Option(
+            "--from", metavar="FILE", help="Text file with one id a line.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Take items out of an index.
+    """Remove items from an index.
 
-    All of those named are removed or, where one of them is not there, none.
+    If one of the ids is unknown, nothing is removed.
 
     [bold]Examples[/bold]
 
       commonspace remove shop 1163 images/17.jpg
       commonspace remove shop --from sold-out.txt
     """
-    from commonspace.errors import SettingError
-
-    named = [*(ids or []), *(_lines(file) if file is not None else [])]
+    named = [*(ids or []), *(_read_lines(file) if file is not None else [])]
     if not named:
         raise SettingError(
             "no item is named",
@@ -172,15 +232,15 @@ def remove(
             found="neither",
             advice='find ids with: commonspace search INDEX "WORDS"',
         )
-    with _opened(index, "cpu") as opened:
+    with _open(index, "cpu") as opened:
         change = opened.remove(named)
-        _tell(change, opened)
-        typer.echo(f"{index}: {change.removed} removed, {len(opened)} items in all")
+        _print_notes(change, opened)
+        typer.echo(f"{index}: {change.removed} removed, {len(opened)} items in total")
 
 
 def migrate(
     index: IndexArgument,
-    to: Annotated[Path, typer.Option(metavar="RUN", help="The run whose space shall answer.")],
+    to: Annotated[Path, typer.Option(metavar="RUN", help="Run with the new space.")],
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
@@ -188,41 +248,42 @@ def migrate(
 ) -> None:
     """Move an index to another space.
 
-    Every item is embedded anew from what the index kept of it. The old space
-    answers until all is there; after a stop, the same command goes on.
+    Every item is embedded again from its stored content. Searches use the
+    former space until this is complete; after a stop, the same command
+    continues.
 
     [bold]Example[/bold]
 
       commonspace migrate shop --to runs/better
     """
+    from commonspace.progress import ProgressBar
     from commonspace.space import load
 
     space = load(to, device=device)
     encoders = encoders_named(image, text, encoder) or None
-    with _opened(index, device) as opened, sigterm_interrupts():
+    with _open(index, device) as opened, sigterm_interrupts():
         try:
-            with index_bar("vectors") as progress:
-                count = opened.migrate(space, encoders=encoders, progress=progress)
+            count = opened.migrate(space, encoders=encoders, callbacks=[ProgressBar()])
         except KeyboardInterrupt as exc:
-            typer.echo("stopped; the former space answers; the same command goes on", err=True)
+            typer.echo(
+                "stopped; the index uses the former space; the same command continues", err=True
+            )
             raise typer.Exit(INTERRUPTED) from exc
-        what = f"{count} vectors made anew" if count else "it was there already"
-        typer.echo(f"{index}: bound to the space of {to}; {what}")
+        result = f"{count} new vectors" if count else "it was already"
+        typer.echo(f"{index}: uses the space of {to}; {result}")
 
 
-def _choice(kind: str, store: str | None) -> str:
-    from commonspace.errors import SettingError
-
+def _kind(kind: str, store: str | None) -> str:
     if store is not None and not store.startswith("milvus:"):
         raise SettingError(
-            "there is no such store",
+            "the store is unknown",
             expected="milvus:URI, such as milvus:http://localhost:19530 or milvus:shop.db",
             found=repr(store),
             advice="leave it out to search without a server",
         )
     if store is not None and kind != "exact":
         raise SettingError(
-            "it is not clear what shall search",
+            "`--kind` and `--store` exclude each other",
             expected="--store milvus:URI without --kind, or --kind alone",
             found=f"--kind {kind} --store {store}",
             advice="leave one of them out",
@@ -230,52 +291,76 @@ def _choice(kind: str, store: str | None) -> str:
     return store or kind
 
 
-def _next(out: Path, made: "Index") -> str:
+def _field_types(options: list[str]) -> dict[str, str]:
+    types = {}
+    for option in options:
+        name, equals, kind = option.rpartition("=")
+        if not equals or not name:
+            raise SettingError(
+                "`--field` must be NAME=TYPE",
+                expected="--field price=number",
+                found=repr(option),
+                advice="name the field and its type: number, string, boolean or mixed",
+            )
+        types[name] = kind
+    return types
+
+
+def _next_command(out: Path, made: "Index") -> str:
     """Return a command that works on the new index."""
     if made.reads("texts"):
         return f'commonspace search {out} "WORDS"'
     if made.reads("images"):
         return f"commonspace search {out} --image FILE"
     return (
-        f"commonspace verify {out} (it reads features alone; words and photos need the encoders"
-        " that made them: --image ENCODER --text ENCODER)"
+        f"commonspace search {out} --id ID (words and photos need the encoders of the features:"
+        " --image ENCODER --text ENCODER)"
     )
 
 
-def _opened(path: Path, device: str) -> "Index":
+def _open(path: Path, device: str) -> "Index":
     from commonspace.retrieval import Index
 
     return Index.open(path, device=device)
 
 
-def _opened_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
+def _load_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
     dataset = open_data(data, split_seed, partial=partial, need_splits=False)
-    for problem in dataset.warnings:
-        typer.echo(f"note: {problem}", err=True)
+    for warning in dataset.warnings:
+        typer.echo(f"note: {warning}", err=True)
     return dataset
 
 
+def _data_folder(data: str) -> Path | None:
+    """Return the folder that the photos of a data set must be in."""
+    for text in (data, data.partition("?")[0], data.partition(":")[2].partition("?")[0]):
+        path = Path(text).expanduser()
+        if text and path.exists():
+            return path if path.is_dir() else path.parent
+    return None
+
+
 @contextmanager
-def _tidy_end(index: Path, data: str) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
+def _resumable(index: Path, data: str) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, print what is stored and how to continue."""
     with sigterm_interrupts():
         try:
             yield
         except KeyboardInterrupt as exc:
             typer.echo(
-                "stopped; what the bar showed is in the index\n"
+                "stopped; the items that the bar counted are in the index\n"
                 f"continue with: commonspace update {index} {data}",
                 err=True,
             )
             raise typer.Exit(INTERRUPTED) from exc
 
 
-def _tell(change: "Change", index: "Index") -> None:
+def _print_notes(change: "Change", index: "Index") -> None:
     for note in (*change.notes, *index.notes):
         typer.echo(f"note: {note}", err=True)
 
 
-def _lines(file: Path) -> list[str]:
+def _read_lines(file: Path) -> list[str]:
     from commonspace.data.reading import reading
 
     with reading(file, "a text file with an id a line"):

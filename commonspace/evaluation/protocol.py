@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from commonspace.data.columns import Texts
 from commonspace.data.dataset import Dataset
+from commonspace.data.encoder_check import check_encoder
 from commonspace.data.texts import one_row_per_text
-from commonspace.errors import DataError, SettingError
+from commonspace.errors import SettingError
 from commonspace.evaluation.average_precision import average_precision
 from commonspace.evaluation.oracle import (
     LinearProbe,
@@ -209,7 +210,8 @@ def embed_for_evaluation(space: EmbeddingSpace, data: Dataset) -> EmbeddedData:
             advice="rename the columns of the data, or use the data it was trained on",
         )
     for name in shared:
-        _check_encoder(space, data, name)
+        reads_features = space.inputs[name].kind == "vectors"
+        check_encoder(space.provenance, data, name, reads_features=reads_features)
     if _multi_caption(space) == "expand":
         data = _expand_texts(data)
     embedded = space.embed_dataset(data)
@@ -245,42 +247,6 @@ def choose_split(data: Dataset, split: str | None) -> Dataset:
             advice="leave `split` out to evaluate the test split",
         )
     return data.split(split)
-
-
-def _check_encoder(space: EmbeddingSpace, data: Dataset, modality: str) -> None:
-    """Raise a DataError for features of another encoder than in training, where both are known."""
-    column = data.columns[modality]
-    trained = space.provenance.get("encoders", {}).get(modality, {})
-    actual = data.provenance.get("encoders", {}).get(modality, {})
-    reads_features = space.inputs[modality].kind == "vectors"
-    if reads_features != (column.kind == "features"):
-        raise DataError(
-            f"the space reads {modality!r} in another form",
-            expected=f"features of {_describe_encoder(trained)}"
-            if reads_features
-            else "raw items, as in training",
-            found=f"{column!r} in {data.name!r}",
-            advice="extract them first: commonspace extract DATA --out FILE"
-            if reads_features
-            else "use the data set that the features were extracted from",
-        )
-    if reads_features and trained and actual and trained.get("sha256") != actual.get("sha256"):
-        raise DataError(
-            f"the features {modality!r} of {data.name!r} come from another encoder",
-            expected=_describe_encoder(trained),
-            found=_describe_encoder(actual),
-            advice="extract them with the encoder that the space was trained with",
-        )
-
-
-def _describe_encoder(encoder: Mapping[str, Any]) -> str:
-    if not encoder:
-        return "the same origin as in training"
-    captions = f", captions: {encoder['multi_caption']}" if "multi_caption" in encoder else ""
-    return (
-        f"{encoder['name']} ({encoder['spec']}; {encoder['preprocessing']}{captions}; weights"
-        f" {encoder['weights_sha256'][:12]}, all {encoder['sha256'][:12]})"
-    )
 
 
 def _multi_caption(space: EmbeddingSpace) -> str:

@@ -1,134 +1,194 @@
-"""Changing a store: items put and taken away, spaces begun and left. Each is for one transaction.
-
-Every function takes the connection that ``Store.changing`` lends. It knows no files and no search.
-"""
+"""SQL statements that change a store; each function runs inside one transaction."""
 
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from commonspace.retrieval.records import NewItem
-from commonspace.retrieval.schema import vectors_table
+from commonspace.retrieval.schema import (
+    item_checksum,
+    source_checksum,
+    vector_checksum,
+    vectors_table,
+)
+from commonspace.retrieval.sources import NewItem
 
 __all__ = [
-    "begin_space",
-    "describe_items",
+    "add_space",
+    "delete_items",
+    "drop_features",
     "drop_space",
-    "put_items",
-    "put_vectors",
-    "remove_items",
-    "set_fact",
+    "insert_items",
+    "insert_vectors",
+    "set_field_types",
+    "set_meta",
+    "update_items",
+    "update_photo_paths",
 ]
 
 
-def put_items(connection: sqlite3.Connection, space: int, items: Sequence[NewItem]) -> None:
-    """Put items, with their sources and their vectors, in place of those with the same id.
+def insert_items(connection: sqlite3.Connection, space: int, items: Sequence[NewItem]) -> None:
+    """Insert items with their sources and vectors; items with the same ids are replaced.
 
     Args:
         connection: inside a transaction.
-        space: the space that the vectors belong to.
+        space: the space of the vectors.
         items: with distinct ids.
     """
-    fields = _numbered(connection, "fields", "field", [key for one in items for key in one.fields])
-    named = [name for one in items for name in one.entries]
-    modalities = _numbered(connection, "modalities", "modality", named)
+    fields = _number_names(connection, "fields", [key for item in items for key in item.fields])
+    names = [name for item in items for name in item.entries]
+    modalities = _number_names(connection, "modalities", names)
     for modality in modalities.values():
-        _make_table(connection, space, modality)
-    asked = json.dumps([one.id for one in items])
+        _create_vectors_table(connection, space, modality)
+    ids = json.dumps([item.id for item in items])
     sql = "SELECT item FROM items WHERE id IN (SELECT value FROM json_each(?))"
-    remove_items(connection, [row[0] for row in connection.execute(sql, (asked,))])
-    item = _next(connection, "next_item", len(items))
-    entry = _next(connection, "next_entry", len(named))
+    delete_items(connection, [row[0] for row in connection.execute(sql, (ids,))])
+    number = _reserve(connection, "next_item", len(items))
+    entry = _reserve(connection, "next_entry", len(names))
     item_rows, entry_rows, source_rows = [], [], []
     vector_rows: dict[int, list[tuple[int, int, bytes]]] = {}
-    for one in items:
-        item_rows.append((item, one.id, *_described(one, fields)))
-        for name, kept in one.entries.items():
-            modality, source = modalities[name], kept.source
-            entry_rows.append((entry, item, modality, source.digest))
-            source_rows.append((entry, source.form, source.raw, source.features))
-            vector_rows.setdefault(modality, []).append((entry, item, kept.vector))
+    for item in items:
+        row = (number, item.id, *_describe(item, fields))
+        item_rows.append((*row, item_checksum(*row)))
+        for name, (source, vector) in item.entries.items():
+            modality = modalities[name]
+            content = (source.format, source.raw, source.features)
+            entry_rows.append((entry, number, modality, source.digest))
+            checksum = source_checksum(entry, number, modality, source.digest, *content)
+            source_rows.append((entry, *content, checksum))
+            vector_rows.setdefault(modality, []).append((entry, number, vector))
             entry += 1
-        item += 1
-    connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", item_rows)
+        number += 1
+    connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", item_rows)
     connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", entry_rows)
-    connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?)", source_rows)
+    connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", source_rows)
     for modality, rows in vector_rows.items():
-        put_vectors(connection, space, modality, rows)
+        insert_vectors(connection, space, modality, rows)
 
 
-def describe_items(connection: sqlite3.Connection, items: Mapping[int, NewItem]) -> None:
-    """Give items other splits, labels and fields; their entries stay.
+def update_items(connection: sqlite3.Connection, items: Mapping[int, NewItem]) -> None:
+    """Change splits, labels and fields of items; their entries stay.
 
     Args:
         connection: inside a transaction.
         items: number -> the new description.
     """
-    names = [key for one in items.values() for key in one.fields]
-    fields = _numbered(connection, "fields", "field", names)
+    names = [key for item in items.values() for key in item.fields]
+    fields = _number_names(connection, "fields", names)
+    rows = []
+    for number, item in items.items():
+        described = _describe(item, fields)
+        rows.append((*described, item_checksum(number, item.id, *described), number))
     connection.executemany(
-        "UPDATE items SET split = ?, labels = ?, fields = ? WHERE item = ?",
-        [(*_described(one, fields), number) for number, one in items.items()],
+        "UPDATE items SET split = ?, labels = ?, fields = ?, checksum = ? WHERE item = ?", rows
     )
 
 
-def remove_items(connection: sqlite3.Connection, items: Iterable[int]) -> None:
-    """Take items away, with all that belongs to them."""
-    asked = (json.dumps(list(items)),)
-    some = "item IN (SELECT value FROM json_each(?))"
+def update_photo_paths(connection: sqlite3.Connection, paths: Mapping[int, str]) -> None:
+    """Change the stored photo paths of items.
+
+    Args:
+        connection: inside a transaction.
+        paths: number of the item -> stored path of its photo.
+    """
+    sql = (
+        "SELECT item, entry, modality, digest, features FROM entries JOIN sources USING (entry)"
+        " WHERE format = 'photo' AND item IN (SELECT value FROM json_each(?))"
+    )
+    rows = [
+        (
+            paths[item],
+            source_checksum(entry, item, modality, digest, "photo", paths[item], features),
+            entry,
+        )
+        for item, entry, modality, digest, features in connection.execute(
+            sql, (json.dumps(list(paths)),)
+        )
+    ]
+    connection.executemany("UPDATE sources SET raw = ?, checksum = ? WHERE entry = ?", rows)
+
+
+def delete_items(connection: sqlite3.Connection, items: Iterable[int]) -> None:
+    """Delete items, with everything that belongs to them."""
+    numbers = (json.dumps(list(items)),)
+    condition = "item IN (SELECT value FROM json_each(?))"
     connection.execute(
         "INSERT INTO removed (entry, modality)"
-        f" SELECT entry, modality FROM entries WHERE {some} ORDER BY entry",
-        asked,
+        f" SELECT entry, modality FROM entries WHERE {condition} ORDER BY entry",
+        numbers,
     )
-    connection.execute(f"DELETE FROM items WHERE {some}", asked)
+    connection.execute(f"DELETE FROM items WHERE {condition}", numbers)
 
 
-def begin_space(connection: sqlite3.Connection, fingerprint: str, dimension: int) -> int:
-    """Return the number of the space with this fingerprint, a new one where it has none."""
+def add_space(connection: sqlite3.Connection, fingerprint: str, dimension: int) -> int:
+    """Return the number of the space with a fingerprint, a new one if it has none."""
     sql = "SELECT space FROM spaces WHERE fingerprint = ?"
-    found = connection.execute(sql, (fingerprint,)).fetchone()
-    space = found or connection.execute("SELECT max(space) + 1 FROM spaces").fetchone()
-    if not found:
-        facts = (*space, fingerprint, dimension)
-        connection.execute("INSERT INTO spaces VALUES (?, ?, ?, 'float32')", facts)
+    known = connection.execute(sql, (fingerprint,)).fetchone()
+    (space,) = known or connection.execute("SELECT max(space) + 1 FROM spaces").fetchone()
+    if not known:
+        connection.execute(
+            "INSERT INTO spaces VALUES (?, ?, ?, 'float32')", (space, fingerprint, dimension)
+        )
     for (modality,) in connection.execute("SELECT modality FROM modalities").fetchall():
-        _make_table(connection, space[0], modality)
-    return int(space[0])
+        _create_vectors_table(connection, space, modality)
+    return int(space)
 
 
 def drop_space(connection: sqlite3.Connection, space: int) -> None:
-    """Forget a space and its vectors."""
+    """Delete a space and its vectors."""
     for (modality,) in connection.execute("SELECT modality FROM modalities").fetchall():
         connection.execute(f"DROP TABLE IF EXISTS {vectors_table(space, modality)}")
     connection.execute("DELETE FROM spaces WHERE space = ?", (space,))
-    connection.execute("DELETE FROM shelves WHERE space = ?", (space,))
+    connection.execute("DELETE FROM segments WHERE space = ?", (space,))
 
 
-def put_vectors(
+def insert_vectors(
     connection: sqlite3.Connection,
     space: int,
     modality: int,
     rows: Sequence[tuple[int, int, bytes]],
 ) -> None:
-    """Put vectors of entries that have none in this space.
+    """Insert vectors of entries that have none in a space.
 
     Args:
         connection: inside a transaction.
-        space: its number.
-        modality: its number.
+        space: number of the space.
+        modality: number of the modality.
         rows: (entry, item, (d,) float32 little endian) of each.
     """
     table = vectors_table(space, modality)
-    connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+    connection.executemany(
+        f"INSERT INTO {table} VALUES (?, ?, ?, ?)",
+        [(*row, vector_checksum(*row)) for row in rows],
+    )
 
 
-def set_fact(connection: sqlite3.Connection, key: str, value: str | int) -> None:
-    """Set a fact about the store."""
+def drop_features(connection: sqlite3.Connection, modality: int) -> None:
+    """Delete the features of the raw items of a modality: another encoder made them."""
+    sql = (
+        "SELECT entry, item, modality, digest, format, raw FROM entries JOIN sources USING (entry)"
+        " WHERE modality = ? AND format <> '' AND features IS NOT NULL"
+    )
+    rows = [
+        (source_checksum(entry, item, number, digest, format, raw, None), entry)
+        for entry, item, number, digest, format, raw in connection.execute(sql, (modality,))
+    ]
+    connection.executemany("UPDATE sources SET features = NULL, checksum = ? WHERE entry = ?", rows)
+
+
+def set_meta(connection: sqlite3.Connection, key: str, value: str | int) -> None:
+    """Set a value of the table meta."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
-def _described(item: NewItem, fields: Mapping[str, int]) -> tuple[str, str, str]:
+def set_field_types(connection: sqlite3.Connection, types: Mapping[str, str]) -> None:
+    """Set the types of fields, which may be new."""
+    _number_names(connection, "fields", types)
+    connection.executemany(
+        "UPDATE fields SET type = ? WHERE name = ?", [(kind, name) for name, kind in types.items()]
+    )
+
+
+def _describe(item: NewItem, fields: Mapping[str, int]) -> tuple[str, str, str]:
     values = [None] * (1 + max((fields[name] for name in item.fields), default=-1))
     for name, value in item.fields.items():
         values[fields[name]] = value
@@ -139,28 +199,29 @@ def _described(item: NewItem, fields: Mapping[str, int]) -> tuple[str, str, str]
     )
 
 
-def _numbered(
-    connection: sqlite3.Connection, table: str, column: str, names: Iterable[str]
+def _number_names(
+    connection: sqlite3.Connection, table: str, names: Iterable[str]
 ) -> dict[str, int]:
-    """Return name -> number of all names in a table, with those that are new."""
+    """Return name -> number of all names in a table, after adding the new ones."""
+    column, values = {"fields": ("field", "?, ?, ''"), "modalities": ("modality", "?, ?")}[table]
     known: dict[str, int] = dict(connection.execute(f"SELECT name, {column} FROM {table}"))
     new = [name for name in dict.fromkeys(names) if name not in known]
     known |= {name: len(known) + place for place, name in enumerate(new)}
     connection.executemany(
-        f"INSERT INTO {table} ({column}, name) VALUES (?, ?)", [(known[name], name) for name in new]
+        f"INSERT INTO {table} VALUES ({values})", [(known[name], name) for name in new]
     )
     return known
 
 
-def _next(connection: sqlite3.Connection, counter: str, count: int) -> int:
-    """Return the first of ``count`` numbers that were never given out before."""
+def _reserve(connection: sqlite3.Connection, counter: str, count: int) -> int:
+    """Return the first of ``count`` numbers that were never used before."""
     sql = "UPDATE meta SET value = value + ? WHERE key = ? RETURNING value"
     return int(connection.execute(sql, (count, counter)).fetchall()[0][0]) - count
 
 
-def _make_table(connection: sqlite3.Connection, space: int, modality: int) -> None:
+def _create_vectors_table(connection: sqlite3.Connection, space: int, modality: int) -> None:
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {vectors_table(space, modality)} ("
         "entry INTEGER PRIMARY KEY REFERENCES entries ON DELETE CASCADE,"
-        " item INTEGER NOT NULL, vector BLOB NOT NULL) STRICT"
+        " item INTEGER NOT NULL, vector BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT"
     )

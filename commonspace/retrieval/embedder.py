@@ -1,18 +1,17 @@
-"""A space with the encoders of its features: raw items or features in, vectors out.
+"""Embedder: a space with the encoders of its features, which turns raw items into vectors.
 
-A space that was fitted on features reads words and pictures only through the very encoder that
-made those features; it says so by its hash. It knows no store and no search.
+A space that was trained on features reads words and photos only through the same encoder, which is
+recognized by its hash.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data import Column, Dataset, Features, Images, Texts
+from commonspace.data.encoder_check import check_encoder
 from commonspace.encoders import (
     Encoder,
     Extraction,
@@ -27,124 +26,107 @@ from commonspace.encoders.cache import default_cache
 from commonspace.errors import DataError, SettingError
 from commonspace.space import CommonSpace
 
-__all__ = ["Embedder", "Prepared"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A column as the space reads it, beside what it was made from."""
-
-    raw: Column
-    """n entries, as they were given."""
-    read: Column
-    """n entries, as the space reads them: ``raw`` itself, or features of it."""
+__all__ = ["Embedder"]
 
 
 class Embedder:
-    """Embeds whatever a space, or the encoders before it, can read.
+    """Embeds what a space, or the encoders of its features, can read.
 
     Args:
         space: the common space.
-        encoders: modality -> text form of the encoder that made its features, as ``extract`` has
-            it: "st:FOLDER". Each is built when it is first needed.
+        encoders: modality -> name of the encoder of its features, as for ``commonspace extract``:
+            "st:FOLDER". Each is built when it is first needed.
+
+    Raises:
+        SettingError: If an encoder is named for a modality that needs none.
     """
 
     def __init__(self, space: CommonSpace, encoders: Mapping[str, str]) -> None:
-        """Keep the parts."""
+        self.space = space
         for modality in encoders:
-            if modality not in space.modalities or not self._reads_features(space, modality):
+            if modality not in space.modalities or not self.reads_features(modality):
                 raise SettingError(
                     f"an encoder is named for {modality!r}, which needs none",
                     expected="a modality that the space reads as features",
                     found=", ".join(map(repr, space.modalities)),
                     advice="leave it out",
                 )
-        self.space = space
         self.encoders = dict(encoders)
         self._built: dict[str, tuple[str, Encoder]] = {}
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """That of the space."""
-        return self.space.fingerprint
-
     def reads_features(self, modality: str) -> bool:
-        """Tell whether the space reads a modality as features."""
-        return self._reads_features(self.space, modality)
+        """Return whether the space reads a modality as features."""
+        return isinstance(self.space.inputs[modality], Vectors)
 
-    def prepared(self, data: Dataset, modality: str, rows: NDArray[np.intp]) -> Prepared:
-        """Return some entries of a column in the form that the space reads.
+    def prepare(
+        self, data: Dataset, modality: str, rows: NDArray[np.intp]
+    ) -> tuple[Column, Column]:
+        """Return entries of a column, and the same in the form that the space reads.
 
         Args:
             data: the data set.
             modality: one of its columns.
-            rows: which entries; all of them are present.
+            rows: entries that are present.
 
         Raises:
-            DataError: the column is of another kind or size, or made by another encoder.
+            DataError: If the column has another kind or size, or comes from another encoder.
         """
         raw = data.columns[modality].take(rows)
         if isinstance(raw, Features):
-            self._check_origin(data, modality)
-        return Prepared(raw, self.readable(modality, raw))
+            features = self.reads_features(modality)
+            check_encoder(self.space.provenance, data, modality, reads_features=features)
+        return raw, self.extract(modality, raw)
 
-    def readable(self, modality: str, column: Column) -> Column:
+    def extract(self, modality: str, column: Column) -> Column:
         """Return a column in the form that the space reads: itself, or its features.
 
         Raises:
-            DataError: the space reads raw items and these are features; an item cannot be read.
-            SettingError: the encoder of the features is not known.
+            DataError: If an item cannot be read.
+            SettingError: If the encoder of the features is not known.
         """
-        if isinstance(column, Features) == self.reads_features(modality):
+        if isinstance(column, Features) or not self.reads_features(modality):
             return column
-        if isinstance(column, Features):
-            raise DataError(
-                f"the space reads {modality!r} in another form",
-                expected="raw items, as it was fitted on",
-                found=repr(column),
-                advice="give the data set that the features were extracted from",
-            )
         _, encoder = self.encoder(modality)
         settings = Extraction(cache=default_cache())
         made = extract(_data_of(modality, column), {modality: encoder}, settings)
         return made.columns[modality]
 
     def embed(self, modality: str, column: Column) -> NDArray[np.float32]:
-        """Return (n, d) float32 of a column in the form that the space reads.
+        """Return (n, d) float32 vectors of a column in the form that the space reads.
 
         Raises:
-            DataError: the vectors are not finite.
+            DataError: If a vector is not finite.
         """
         vectors = self.space.embed_column(modality, column)
         if not np.isfinite(vectors).all():
             row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
             raise DataError(
-                f"the space gives a vector that is not finite for {modality!r}",
+                f"the space returns a vector that is not finite for {modality!r}",
                 expected="finite numbers",
                 found=f"entry {row} of {len(vectors)}",
-                advice="check this item's values: they may be far from all that it was fitted on",
+                advice="check the values of this item: they may be very different from the training data",
             )
         return vectors
 
     def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (n, d) for n texts, in one pass.
+        """Return (n, d) float32 vectors of n texts, in one pass.
 
         Raises:
-            SettingError: no modality of the space reads text, or its encoder is not named.
+            SettingError: If no modality of the space reads text, or its encoder is not named.
         """
         return self._all("texts", Texts([(text,) for text in texts]))
 
     def images(self, images: Sequence[Any]) -> NDArray[np.float32]:
-        """Return (n, d) for n image files, or (h, w, 3) uint8 arrays, in one pass.
+        """Return (n, d) float32 vectors of n image files, or (h, w, 3) uint8 arrays, in one pass.
 
         Raises:
-            SettingError: no modality of the space reads images, or its encoder is not named.
+            SettingError: If no modality of the space reads images, or its encoder is not named.
             DataError: a file is missing or damaged.
         """
         return self._all("images", Images(list(images)))
 
     def reads(self, kind: str) -> bool:
-        """Tell whether queries may be "texts", or "images"."""
+        """Return whether queries can be "texts", or "images"."""
         try:
             self._modality_reading(kind)
         except SettingError:
@@ -155,8 +137,8 @@ class Embedder:
         """Return what the encoder of a modality reads ("texts" or "images"), and the encoder.
 
         Raises:
-            SettingError: none is named.
-            DataError: the one that is named did not make the features that the space was fitted on.
+            SettingError: If none is named.
+            DataError: If it is not the one that extracted the training features.
         """
         if modality not in self._built:
             self._built[modality] = self._new_encoder(modality)
@@ -169,7 +151,7 @@ class Embedder:
         return self.embed(modality, column)
 
     def _modality_reading(self, kind: str) -> str:
-        """Return the modality that reads texts or images; that called "text" or "image" first."""
+        """Return the modality that reads texts or images; "text" or "image" if several do."""
         usual = {"texts": "text", "images": "image"}[kind]
         raw = [name for name, input_ in self.space.inputs.items() if input_reads(input_) == kind]
         encoded = [name for name in self.encoders if self.encoder(name)[0] == kind]
@@ -180,14 +162,14 @@ class Embedder:
         option = f"--encoder {usual if usual in features else 'MODALITY'}=ENCODER"
         raise SettingError(
             f"the space reads no {kind}",
-            expected=f"a space fitted on raw {kind}, or the encoder that made its features",
+            expected=f"a space trained on raw {kind}, or the encoder of its features",
             found=", ".join(
                 f"{name}: {'features' if name in features else 'raw items'}"
                 for name in self.space.modalities
             ),
             advice=f"name the encoder: {option}, as it was given to extract"
             if features
-            else "ask in another way",
+            else "search in another way",
         )
 
     def _new_encoder(self, modality: str) -> tuple[str, Encoder]:
@@ -201,7 +183,7 @@ class Embedder:
                 found="none is named" if spec is None else f"{spec}, which cannot be compared",
                 advice=f"name it as it was given to extract: --encoder {modality}=ENCODER"
                 if known
-                else "ask with vectors of your own, or extract the features and train again",
+                else "search by vector, or extract the features and train again",
             )
         found, unread = [], []
         for kind, column in _SAMPLES.items():
@@ -209,7 +191,7 @@ class Embedder:
                 continue
             try:
                 encoder = encoder_from_spec(spec, _source(modality, column(), facts))
-            except DataError as exc:  # a model of transformers reads one of them alone
+            except DataError as exc:  # a model of transformers reads only one of them
                 unread.append(exc)
                 continue
             if encoder.provenance["sha256"] == facts["sha256"]:
@@ -224,22 +206,6 @@ class Embedder:
             advice="name the same model, from the same files, as it was given to extract",
         )
 
-    def _check_origin(self, data: Dataset, modality: str) -> None:
-        """Refuse features of another encoder, as far as both are known."""
-        fitted = self.space.provenance.get("encoders", {}).get(modality, {}).get("sha256")
-        given = data.provenance.get("encoders", {}).get(modality, {}).get("sha256")
-        if fitted and given and fitted != given:
-            raise DataError(
-                f"the features {modality!r} of {data.name!r} come from another encoder",
-                expected=f"the one that the space was fitted with, {fitted[:12]}…",
-                found=f"{given[:12]}…",
-                advice="extract them with the encoder that the space was fitted on",
-            )
-
-    @staticmethod
-    def _reads_features(space: CommonSpace, modality: str) -> bool:
-        return isinstance(space.inputs[modality], Vectors)
-
 
 _SAMPLES: dict[str, Callable[[], Column]] = {
     "texts": lambda: Texts([("a word",)]),
@@ -248,7 +214,7 @@ _SAMPLES: dict[str, Callable[[], Column]] = {
 
 
 def _may_read(spec: str, kind: str) -> bool:
-    """Tell whether an encoder may read texts or images; an unknown one may: it is refused later."""
+    """Return whether an encoder may read texts or images; unknown ones are refused later."""
     reads, fitted = read_kinds(spec)
     if fitted:
         raise SettingError(
@@ -274,7 +240,7 @@ def _source(modality: str, column: Column, provenance: Mapping[str, Any]) -> Sou
 
 
 def _data_of(modality: str, column: Column) -> Dataset:
-    """Return a data set of one column, for those who want one."""
+    """Return a data set of one column."""
     count = len(column)
     return Dataset(
         name=f"some {modality}",

@@ -1,44 +1,37 @@
-"""The folder of an index: made whole under another name and then renamed, with a copy of the space.
+"""Folder of an index: creation, and the copy of the space."""
 
-A kill while it is made leaves nothing under the name that was asked for. It knows no items.
-"""
-
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from commonspace.atomic import sync, umask, write_error
 from commonspace.errors import OutputError, SettingError, SpaceError, StoreError
-from commonspace.retrieval.changes import set_fact
-from commonspace.retrieval.lock import writing
-from commonspace.retrieval.milvus import PREFIX, check_reachable, resolved
+from commonspace.retrieval.backends.milvus import PREFIX, check_reachable, resolve_uri
+from commonspace.retrieval.changes import set_field_types, set_meta
+from commonspace.retrieval.lock import write_lock
 from commonspace.retrieval.store import Store
-
-if TYPE_CHECKING:
-    from commonspace.space import CommonSpace
+from commonspace.space import CommonSpace, load
 
 __all__ = [
     "LOCK",
     "STORE",
-    "checked_choice",
     "copy_space",
-    "load_copy",
+    "load_space",
     "new_index",
     "other_space",
+    "resolve_kind",
     "space_folder",
 ]
 
 STORE = "store.sqlite"
 LOCK = "lock"
-CHOICES = ("exact", "auto", "hnsw", "ivf")
+KINDS = ("exact", "auto", "hnsw", "ivf")
 
 
 def space_folder(folder: Path, space: int) -> Path:
-    """Return where the copy of a space lies.
+    """Return the folder of the copy of a space.
 
     Example:
         >>> str(space_folder(Path("shop"), 1))
@@ -47,60 +40,77 @@ def space_folder(folder: Path, space: int) -> Path:
     return folder / "spaces" / str(space)
 
 
-def checked_choice(choice: str) -> str:
-    """Return a kind of index, with the whole path of a file that it names.
+def resolve_kind(kind: str, compress: int | None) -> str:
+    """Return a kind of index, with the absolute path of a file that it names.
 
     Raises:
-        SettingError: it is none.
-        StoreError: it is Milvus, which cannot be reached.
+        SettingError: If it is unknown, or does not support compression.
+        StoreError: If it is Milvus, and cannot be reached.
     """
-    if choice.startswith(PREFIX):
-        whole = resolved(choice)
+    if compress is not None and (type(compress) is not int or compress < 4):
+        raise SettingError(
+            "`compress` must be a whole number of bytes >= 4",
+            expected="a number such as 64, or None for float32",
+            found=repr(compress),
+            advice="leave it out to search uncompressed vectors",
+        )
+    if isinstance(kind, str) and kind.startswith(PREFIX):
+        if compress is not None:
+            raise SettingError(
+                "`compress` is not supported by Milvus",
+                expected="a kind of index of FAISS: exact, auto, hnsw or ivf",
+                found=f"{kind} with compress={compress}",
+                advice="leave compress out, or choose another index of Milvus on its server",
+            )
+        whole = resolve_uri(kind)
         check_reachable(whole.removeprefix(PREFIX))
         return whole
-    if choice not in CHOICES:
+    if kind not in KINDS:
         raise SettingError(
-            "there is no such kind of index",
-            expected=" or ".join(map(repr, CHOICES)) + f", or {PREFIX}URI",
-            found=repr(choice),
-            advice="leave it out to search exactly",
+            "the kind of index is unknown",
+            expected=" or ".join(map(repr, KINDS)) + f", or {PREFIX}URI",
+            found=repr(kind),
+            advice="leave it out for exact search",
         )
-    return choice
+    return kind
 
 
 @contextmanager
 def new_index(
-    path: Path, space: "CommonSpace", *, choice: str, encoders: Mapping[str, str]
+    path: Path, space: CommonSpace, meta: Mapping[str, str | int], field_types: Mapping[str, str]
 ) -> Iterator[Store]:
-    """Make the folder of an empty index, and hold its lock for the block.
+    """Create the folder of an empty index, and hold its lock in the block.
+
+    It is created under another name and renamed, so that a kill leaves nothing under ``path``.
 
     Args:
-        path: where to; nothing, or an empty folder.
-        space: what its vectors belong to; it is copied.
-        choice: the kind of index.
-        encoders: modality -> text form of the encoder of its features.
+        path: a new or empty folder.
+        space: the space of its vectors; it is copied.
+        meta: values of the table meta.
+        field_types: declared types of fields.
 
     Raises:
-        OutputError: the place is taken, or cannot be written.
+        OutputError: If the folder is not empty, or cannot be written.
     """
     _check_free(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        _delete_leftovers(path)
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
     except OSError as exc:
         raise write_error(path, exc) from exc
     try:
         draft.chmod(0o777 & ~umask())  # mkdtemp makes it private; an index is an ordinary folder
-        with writing(draft / LOCK, str(path), wait=0):
+        with write_lock(draft / LOCK, str(path), wait=0):
             space.save(space_folder(draft, 1))
             store = Store.create(
                 draft / STORE, fingerprint=space.fingerprint, dimension=space.dimension
             )
-            with store.changing() as connection:
-                set_fact(connection, "kind", choice)
-                set_fact(connection, "encoders", json.dumps(dict(encoders)))
-            store.close()  # its files move; the lock moves along
+            with store.transaction() as connection:
+                for key, value in meta.items():
+                    set_meta(connection, key, value)
+                set_field_types(connection, field_types)
+            store.close()  # its files move; the lock moves with them
             try:
                 draft.rename(path)
                 sync(path.parent)
@@ -111,28 +121,26 @@ def new_index(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def copy_space(folder: Path, number: int, space: "CommonSpace") -> None:
-    """Put the copy of another space into the folder, unless it is there whole.
+def copy_space(folder: Path, number: int, space: CommonSpace) -> None:
+    """Copy another space into the folder, unless a complete copy exists.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: If it cannot be written.
     """
     target = space_folder(folder, number)
     with suppress(StoreError):
-        load_copy(folder, number, space.fingerprint, "cpu")
+        load_space(folder, number, space.fingerprint, "cpu")
         return
     shutil.rmtree(target, ignore_errors=True)
     space.save(target)
 
 
-def load_copy(folder: Path, number: int, fingerprint: str, device: str) -> "CommonSpace":
+def load_space(folder: Path, number: int, fingerprint: str, device: str) -> CommonSpace:
     """Load the copy of a space.
 
     Raises:
-        StoreError: it is missing, damaged, or another space than the vectors belong to.
+        StoreError: If it is missing, damaged, or not the space of the vectors.
     """
-    from commonspace.space import load
-
     place = space_folder(folder, number)
     try:
         space = load(place, device=device)
@@ -143,7 +151,7 @@ def load_copy(folder: Path, number: int, fingerprint: str, device: str) -> "Comm
             found=exc.found,
             advice="load its run with `networks` and pass it: Index.open(path, space=space)"
             if "user-defined" in exc.problem
-            else f"put a copy of the run that the index was made with into {place}",
+            else f"copy the run that the index was created with to {place}",
         ) from exc
     if space.fingerprint != fingerprint:
         raise other_space(str(place), fingerprint, space.fingerprint)
@@ -151,9 +159,9 @@ def load_copy(folder: Path, number: int, fingerprint: str, device: str) -> "Comm
 
 
 def other_space(what: str, expected: str, found: str) -> StoreError:
-    """Return the error that says that a space is not the one that an index is bound to."""
+    """Return the error of a space that is not the one of the vectors."""
     return StoreError(
-        f"{what} is another space than the vectors of the index belong to",
+        f"{what} is another space than that of the vectors of the index",
         expected=f"fingerprint {expected[:12]}…",
         found=f"{found[:12]}…",
         advice="open the index with its own space, or move it to the other one:"
@@ -166,16 +174,16 @@ def _check_free(path: Path) -> None:
         index = (path / STORE).exists() if path.is_dir() else False
         raise OutputError(
             f"{path} already exists",
-            expected="a place that is still free",
+            expected="a new or empty folder",
             found="an index" if index else "something else",
-            advice="put more into it with add or update, or choose another place"
+            advice="add to it with add or update, or choose another folder"
             if index
-            else "choose another place; nothing was changed",
+            else "choose another folder; nothing was changed",
         )
 
 
-def _sweep(path: Path) -> None:
-    """Take away what kills left of earlier attempts to make this very folder."""
-    for left in path.parent.glob(f".{path.name}.*.new"):
-        with suppress(StoreError, OutputError), writing(left / LOCK, str(left), wait=0):
-            shutil.rmtree(left, ignore_errors=True)
+def _delete_leftovers(path: Path) -> None:
+    """Delete what kills left of earlier attempts to create the same folder."""
+    for leftover in path.parent.glob(f".{path.name}.*.new"):
+        with suppress(StoreError, OutputError), write_lock(leftover / LOCK, str(leftover), wait=0):
+            shutil.rmtree(leftover, ignore_errors=True)

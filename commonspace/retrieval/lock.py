@@ -1,6 +1,6 @@
-"""One writer at a time: a lock on a file, given back by the system when its holder ends or dies.
+"""Lock of writers: a lock on a file, released by the operating system when its holder exits.
 
-It knows nothing of what is written. Readers never take it.
+Readers never take it.
 """
 
 import fcntl
@@ -12,32 +12,32 @@ from pathlib import Path
 
 from commonspace.errors import OutputError, StoreError
 
-__all__ = ["WAIT", "writing"]
+__all__ = ["WAIT", "write_lock"]
 
 WAIT = 10.0
-"""Seconds that a writer waits for another one to end."""
+"""Seconds that a writer waits for another one to finish."""
 
 _PAUSE = 0.05
 
 
 @contextmanager
-def writing(path: Path, what: str, *, wait: float = WAIT) -> Iterator[None]:
+def write_lock(path: Path, what: str, *, wait: float = WAIT) -> Iterator[None]:
     """Hold the lock of a file until the block, or this process, ends.
 
     Args:
-        path: the file that carries the lock; it is made where it is missing.
+        path: the file to lock; it is created if it is missing.
         what: what is locked, for messages.
-        wait: how many seconds to wait for another holder to end.
+        wait: seconds to wait for another holder to finish.
 
     Raises:
-        StoreError: another holder did not end in time.
-        OutputError: the file cannot be made.
+        StoreError: If another holder did not finish in time.
+        OutputError: If the file cannot be created.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with writing(Path(folder) / "lock", "the index"):
-        ...         with writing(Path(folder) / "lock", "the index", wait=0):
+        ...     with write_lock(Path(folder) / "lock", "the index"):
+        ...         with write_lock(Path(folder) / "lock", "the index", wait=0):
         ...             pass
         Traceback (most recent call last):
             ...
@@ -55,7 +55,7 @@ def writing(path: Path, what: str, *, wait: float = WAIT) -> Iterator[None]:
         ) from exc
     try:
         _take(handle, what, time.monotonic() + wait)
-        with suppress(OSError):  # the name of the holder serves messages alone
+        with suppress(OSError):  # the process id is only used in messages
             os.ftruncate(handle, 0)
             os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
@@ -75,8 +75,8 @@ def _take(handle: int, what: str, until: float) -> None:
                     f"another writer is at work on {what}",
                     expected="one writer at a time; any number of readers",
                     found=f"process {holder or 'unknown'}",
-                    advice="wait for its end and try again; nothing was changed",
+                    advice="wait until it has finished and try again; nothing was changed",
                 ) from exc
             time.sleep(_PAUSE)
-        except OSError:  # some network drives know no locks: SQLite's own remains
+        except OSError:  # some network drives do not support locks: SQLite has its own
             return

@@ -152,7 +152,7 @@ def _embed(space: CommonSpace, data: Dataset, embedder: Embedder) -> dict[str, E
         for name in shared:
             rows = np.flatnonzero(data.columns[name].present)
             if len(rows):
-                column = embedder.prepared(data, name, rows).read
+                _, column = embedder.prepare(data, name, rows)
                 embeddings[name] = Embeddings(embedder.embed(name, column), rows)
         cache[data] = embeddings
     return cache[data]

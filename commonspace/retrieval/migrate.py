@@ -1,8 +1,7 @@
-"""Moving an index to another space: everything is embedded anew from what was kept of it.
+"""Migration of an index to another space: every item is embedded again from its stored source.
 
-The vectors of the new space come to lie beside the old ones, which answer until all are there;
-then one transaction makes the new space the one that answers. A kill leaves what was made so far,
-and the same call goes on from it. It knows no queries.
+The vectors of the new space are written beside the old ones, which are searched until all exist;
+then one transaction switches to the new space. After a kill, the same call continues.
 """
 
 import json
@@ -11,53 +10,61 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from commonspace.encoders import Vectors
+from commonspace.callbacks import Callbacks
 from commonspace.errors import CommonspaceError, SettingError
-from commonspace.retrieval.changes import begin_space, drop_space, put_vectors, set_fact
+from commonspace.retrieval import vector_index
+from commonspace.retrieval.changes import (
+    add_space,
+    drop_features,
+    drop_space,
+    insert_vectors,
+    set_meta,
+)
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import copy_space, space_folder
-from commonspace.retrieval.opened import Opened
-from commonspace.retrieval.records import FLOAT32, Source
-from commonspace.retrieval.schema import vectors_table
-from commonspace.retrieval.shelf_files import built, kept, recorded, sweep
-from commonspace.retrieval.shelves import SMALLEST
-from commonspace.retrieval.sources import column_of
+from commonspace.retrieval.schema import FLOAT32, vectors_table
+from commonspace.retrieval.sources import PhotoFolders, Source, to_column
 from commonspace.retrieval.store import Store
-from commonspace.retrieval.writing import Progress
+from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.space import CommonSpace
 
 __all__ = ["migrate"]
 
-PORTION = 512
-"""Entries that are embedded and kept at a time."""
+BATCH = 512
+"""Entries that are embedded and written at a time."""
 
 
 def migrate(
-    opened: Opened,
+    vectors: VectorIndex,
+    embedder: Embedder,
     space: CommonSpace,
     encoders: Mapping[str, str] | None,
-    progress: Progress | None,
-) -> int:
-    """Move an index to another space, while holding the lock of writers.
+    photos: PhotoFolders,
+    callbacks: Callbacks,
+) -> tuple[Embedder | None, int]:
+    """Move an index to another space, under the lock of writers.
 
     Args:
-        opened: the index.
-        space: the space to move to.
-        encoders: modality -> encoder of its features; None: those that the index has.
-        progress: hears (entries that are embedded, entries in all).
+        vectors: the vector index.
+        embedder: the current space with its encoders.
+        space: the new space.
+        encoders: modality -> encoder of its features; None: those of the current space.
+        photos: the photo folders.
+        callbacks: receive the progress: entries that are embedded.
 
     Returns:
-        How many entries this call embedded; 0 where the index is bound to this space already.
+        The new space with its encoders, and the number of entries that were embedded; None and 0
+        if the index uses this space already.
 
     Raises:
-        SettingError: the space lacks a modality that items have.
-        StoreError: what the space reads was not kept.
-        DataError: a picture is gone or cannot be read.
+        SettingError: If the space lacks a modality of the items.
+        StoreError: If what the space reads is not stored.
+        DataError: If a photo is missing or cannot be read.
     """
-    store, fingerprint = opened.store, space.fingerprint
-    if fingerprint == opened.fingerprint:  # what a move away from it, or to it, left goes
-        _leave(opened, [other for other in store.spaces if other != store.space])
-        return 0
+    store, fingerprint = vectors.store, space.fingerprint
+    if fingerprint == store.describe_space(store.space)[0]:
+        _drop(vectors, [other for other in store.spaces if other != store.space])
+        return None, 0
     modalities = {
         name: number
         for name, number in store.modalities.items()
@@ -66,66 +73,57 @@ def migrate(
     lacking = [name for name in modalities if name not in space.modalities]
     if lacking:
         raise SettingError(
-            f"the other space does not know {lacking[0]!r}",
+            f"the new space has no modality {lacking[0]!r}",
             expected=" and ".join(map(repr, modalities)),
             found=", ".join(map(repr, space.modalities)),
             advice="train it on data with these modalities; nothing was changed",
         )
-    embedder = Embedder(space, _encoders(opened, space) if encoders is None else encoders)
-    anew = [name for name in modalities if _encoder_changed(opened, space, name)]
-    with store.changing() as connection:
-        number = begin_space(connection, fingerprint, space.dimension)
-    copy_space(opened.path, number, space)
+    if encoders is None:
+        encoders = {
+            name: spec
+            for name, spec in embedder.encoders.items()
+            if name in space.inputs and space.inputs[name].kind == "vectors"
+        }
+    new = Embedder(space, encoders)
+    changed = [name for name in modalities if _has_other_encoder(embedder.space, space, name)]
+    with store.transaction() as connection:
+        number = add_space(connection, fingerprint, space.dimension)
+    copy_space(vectors.folder, number, space)
     try:
-        count = _embed_all(store, embedder, number, modalities, anew, progress)
+        count = _embed_all(store, new, number, modalities, changed, photos, callbacks)
     except CommonspaceError:
         if not any(store.count_vectors(number, one) for one in modalities.values()):
-            _leave(opened, [number])  # it failed at once: nothing is to be gone on with
+            _drop(vectors, [number])  # it failed at once: there is nothing to continue
         raise
     for modality in modalities.values():
-        _make_shelf(opened, number, modality)
-    with store.changing() as connection:
-        set_fact(connection, "space", number)
-        set_fact(connection, "encoders", json.dumps(embedder.encoders))
-        for name in anew:  # they were made by the former encoder; what they came from is kept
-            connection.execute(
-                "UPDATE sources SET features = NULL WHERE form != '' AND entry IN"
-                " (SELECT entry FROM entries WHERE modality = ?)",
-                (modalities[name],),
-            )
-    opened.adopt(embedder)
-    others = [other for other in store.spaces if other != number]
-    _leave(opened, others)  # the one before, and those that a move was broken off to
-    return count
+        _build_segment(vectors, number, modality)
+    with store.transaction() as connection:
+        set_meta(connection, "space", number)
+        set_meta(connection, "encoders", json.dumps(new.encoders))
+        for name in changed:  # the former encoder made these features
+            drop_features(connection, modalities[name])
+    _drop(vectors, [other for other in store.spaces if other != number])
+    return new, count
 
 
-def _leave(opened: Opened, spaces: list[int]) -> None:
-    """Forget spaces with all that belongs to them."""
-    with opened.store.changing() as connection:
-        for space in spaces:
-            drop_space(connection, space)
+def _drop(vectors: VectorIndex, spaces: list[int]) -> None:
+    """Delete spaces with everything that belongs to them."""
+    if spaces:
+        with vectors.store.transaction() as connection:
+            for space in spaces:
+                drop_space(connection, space)
     for space in spaces:
-        shutil.rmtree(space_folder(opened.path, space), ignore_errors=True)
-    sweep(opened.store, opened.path)
+        shutil.rmtree(space_folder(vectors.folder, space), ignore_errors=True)
+    vectors.delete_unused()
 
 
-def _encoders(opened: Opened, space: CommonSpace) -> dict[str, str]:
-    """Return the encoders of the index that the other space has a use for."""
-    known = opened.encoders
-    return {
-        name: known[name]
-        for name, input_ in space.inputs.items()
-        if name in known and isinstance(input_, Vectors)
-    }
-
-
-def _encoder_changed(opened: Opened, space: CommonSpace, modality: str) -> bool:
-    """Tell whether the space was fitted on features of another encoder than those at hand."""
-    before, after = (
-        one.provenance.get("encoders", {}).get(modality, {}).get("sha256")
-        for one in (opened.embedder().space, space)
+def _has_other_encoder(before: CommonSpace, after: CommonSpace, modality: str) -> bool:
+    """Return whether two spaces were trained on features of different encoders."""
+    first, second = (
+        space.provenance.get("encoders", {}).get(modality, {}).get("sha256")
+        for space in (before, after)
     )
-    return bool(before and after and before != after)
+    return bool(first and second and first != second)
 
 
 def _embed_all(
@@ -133,55 +131,62 @@ def _embed_all(
     embedder: Embedder,
     space: int,
     modalities: Mapping[str, int],
-    anew: list[str],
-    progress: Progress | None,
+    changed: list[str],
+    photos: PhotoFolders,
+    callbacks: Callbacks,
 ) -> int:
     total = sum(store.count_vectors(store.space, number) for number in modalities.values())
     done = sum(store.count_vectors(space, number) for number in modalities.values())
-    made = 0
-    for name, number in modalities.items():
-        sql = (
-            "SELECT entry, entries.item, form, raw, features, digest"
-            " FROM entries JOIN sources USING (entry)"
-            f" LEFT JOIN {vectors_table(space, number)} AS there USING (entry)"
-            " WHERE modality = ? AND there.vector IS NULL AND entry > ? ORDER BY entry LIMIT ?"
-        )
-        last = 0
-        while rows := store.rows(sql, (number, last, PORTION)):
-            last = rows[-1][0]
-            vectors = _embedded(embedder, name, rows, features=name not in anew)
-            with store.changing() as connection:
-                put_vectors(connection, space, number, vectors)
-            made += len(rows)
-            if progress is not None:
-                progress(done + made, total)
-    return made
+    count = 0
+    with callbacks.task("embedding items", total=total, done=done):
+        for name, number in modalities.items():
+            sql = (
+                "SELECT entry, entries.item, format, raw, features, digest"
+                " FROM entries JOIN sources USING (entry)"
+                f" LEFT JOIN {vectors_table(space, number)} AS existing USING (entry)"
+                " WHERE modality = ? AND existing.vector IS NULL AND entry > ?"
+                " ORDER BY entry LIMIT ?"
+            )
+            last = 0
+            while rows := store.rows(sql, (number, last, BATCH)):
+                last = rows[-1][0]
+                vectors = _embed(embedder, name, rows, photos, features=name not in changed)
+                with store.transaction() as connection:
+                    insert_vectors(connection, space, number, vectors)
+                count += len(rows)
+                callbacks.on_advance(len(rows))
+    return count
 
 
-def _embedded(
-    embedder: Embedder, modality: str, rows: list[tuple[Any, ...]], *, features: bool
+def _embed(
+    embedder: Embedder,
+    modality: str,
+    rows: list[tuple[Any, ...]],
+    photos: PhotoFolders,
+    *,
+    features: bool,
 ) -> list[tuple[int, int, bytes]]:
-    """Return (entry, item, vector) of each row of ``_embed_all``."""
-    found = []
-    for form, group in groupby(rows, key=lambda row: str(row[2])):
-        some = list(group)
-        kept = [Source(form, raw, blob, digest) for _, _, _, raw, blob, digest in some]
-        ready = embedder.reads_features(modality) and features
-        ready = ready and (not form or all(source.features is not None for source in kept))
-        column = embedder.readable(modality, column_of(form, kept, features=ready))
+    """Return (entry, item, vector) of rows of ``_embed_all``."""
+    embedded = []
+    for format, group in groupby(rows, key=lambda row: str(row[2])):
+        batch = list(group)
+        sources = [Source(format, raw, blob, digest) for _, _, _, raw, blob, digest in batch]
+        stored = embedder.reads_features(modality) and features
+        stored = stored and (not format or all(source.features is not None for source in sources))
+        column = to_column(format, sources, photos=None if stored else photos)
+        column = embedder.extract(modality, column)
         vectors = embedder.embed(modality, column).astype(FLOAT32, copy=False)
-        found += [(row[0], row[1], vectors[place].tobytes()) for place, row in enumerate(some)]
-    return found
+        embedded += [(row[0], row[1], vectors[at].tobytes()) for at, row in enumerate(batch)]
+    return embedded
 
 
-def _make_shelf(opened: Opened, space: int, modality: int) -> None:
-    """Make the base of a modality in the new space, where it is large enough to be worth it."""
-    store = opened.store
-    record = recorded(store, space, modality)
-    fresh = record is not None and (record.upto, record.removed) == (
+def _build_segment(vectors: VectorIndex, space: int, modality: int) -> None:
+    """Build the main segment of a modality in the new space, unless there are few vectors."""
+    store = vectors.store
+    record = vectors.record(space, modality)
+    current = record is not None and (record.last_entry, record.last_removal) == (
         store.last_entry,
         store.last_removal,
     )
-    if not fresh and store.count_vectors(space, modality) > SMALLEST:
-        base = built(store, space, modality, opened.shelves.choice)
-        kept(store, opened.path, base, space, modality)
+    if not current and store.count_vectors(space, modality) > vector_index.MIN_CHANGES:
+        vectors.write(vectors.build(space, modality), space, modality)

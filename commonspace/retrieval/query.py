@@ -32,7 +32,7 @@ class Query:
         modality: search only the vectors of this modality (default: all; an item is ranked by its
             best vector).
         query_modality: with ``id``, use only this modality of the item (default: the mean of all).
-        where: a filter on the fields, such as 'price < 50'; see ``commonspace.retrieval.where``.
+        where: a filter on the fields, such as 'price < 50'; see ``commonspace.retrieval.filter``.
         instance_weight: 0 ranks by class, 1 by exact item; only for spaces with an instance block
             (default: the weight that the space was trained with).
         min_relevance: drop results, of the k, whose relevance is lower.

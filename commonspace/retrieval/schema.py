@@ -1,35 +1,52 @@
-"""The tables of an index in SQLite, and how a connection to them is opened.
+"""SQLite schema of an index, connections to it, and its errors.
 
-    meta        one fact a row: format, generation, space, ...
-    spaces      the spaces that vectors belong to: one, and a second while migrating
+    meta        key -> value: format, generation, current space, photo folders, checksum, ...
+    spaces      the spaces that vectors belong to: one, and a second one during a migration
     modalities  name -> number
-    fields      name -> place in the list of values that each item carries
-    items       the user's ids, with split, labels and fields
-    entries     one modality of one item; an entry never changes: what is new gets a new number
-    sources     what an entry was embedded from, kept to embed it again: features, texts, a picture
-    removed     the entries that are gone, in order, so that open readers can follow
-    shelves     which derived file belongs to a modality in a space, with its checksum
+    fields      name -> position in the list of values of each item, and type
+    items       ids of the user, with split, labels and field values
+    entries     one modality of one item; entries are immutable: new content gets a new number
+    sources     what an entry was embedded from: features, texts, a photo
+    removed     removed entries, in order, so that open readers can follow
+    segments    the file of the main segment of each modality and space, with its SHA-256
     vectors_S_M the vectors of modality M in space S
 
-It opens, and turns what SQLite says into errors of this package. It knows no item.
+Every row of items, sources, removed and vectors has a CRC-32; the small tables share one in meta.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import struct
+import zlib
 from pathlib import Path
+
+import numpy as np
 
 from commonspace.errors import OutputError, StoreError
 
-__all__ = ["FORMAT", "connect", "create_tables", "saying", "vectors_table"]
+__all__ = [
+    "FLOAT32",
+    "FORMAT",
+    "connect",
+    "create_tables",
+    "describe_error",
+    "item_checksum",
+    "source_checksum",
+    "table_checksum",
+    "vector_checksum",
+    "vectors_table",
+]
 
-FORMAT = 1
+FORMAT = 2
 
-_PAGE = 16384
-"""Bytes of a page: three vectors of 1024 float32 to a page, where pages of 4096 would hold none."""
+FLOAT32 = np.dtype("<f4")
+"""Number format of the stored vectors."""
 
-_BUSY = 30.0
-"""Seconds to wait for SQLite's own lock; writers have waited for each other before that."""
+_PAGE_SIZE = 16384
+"""Bytes of a database page: holds three vectors of 1024 float32."""
+
+_TIMEOUT = 30.0
+"""Seconds to wait for the lock of SQLite itself; writers queue for the lock file before."""
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
@@ -37,16 +54,21 @@ CREATE TABLE spaces (
     space INTEGER PRIMARY KEY,
     fingerprint TEXT NOT NULL UNIQUE,
     dimension INTEGER NOT NULL,
-    form TEXT NOT NULL
+    format TEXT NOT NULL
 ) STRICT;
 CREATE TABLE modalities (modality INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE fields (field INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE fields (
+    field INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL
+) STRICT;
 CREATE TABLE items (
     item INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     split TEXT NOT NULL,
     labels TEXT NOT NULL,
-    fields TEXT NOT NULL
+    fields TEXT NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE entries (
     entry INTEGER PRIMARY KEY,
@@ -57,72 +79,100 @@ CREATE TABLE entries (
 ) STRICT;
 CREATE TABLE sources (
     entry INTEGER PRIMARY KEY REFERENCES entries ON DELETE CASCADE,
-    form TEXT NOT NULL,
+    format TEXT NOT NULL,
     raw ANY,
-    features BLOB
+    features BLOB,
+    checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE removed (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     entry INTEGER NOT NULL,
     modality INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE shelves (
+CREATE TABLE segments (
     space INTEGER NOT NULL,
     modality INTEGER NOT NULL REFERENCES modalities,
     file TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     keys_sha256 TEXT NOT NULL,
     kind TEXT NOT NULL,
-    upto INTEGER NOT NULL,
-    removed INTEGER NOT NULL,
+    last_entry INTEGER NOT NULL,
+    last_removal INTEGER NOT NULL,
     settings TEXT NOT NULL,
     PRIMARY KEY (space, modality)
 ) STRICT;
 """
 
+_SMALL_TABLES = (
+    "SELECT key, value FROM meta WHERE key <> 'checksum' ORDER BY key",
+    "SELECT * FROM spaces ORDER BY space",
+    "SELECT * FROM modalities ORDER BY modality",
+    "SELECT * FROM fields ORDER BY field",
+    "SELECT * FROM segments ORDER BY space, modality",
+    "SELECT count(*), total(number), total(entry), total(modality) FROM removed",
+)
 
-def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Open the database of an index.
+
+def connect(path: Path, *, create: bool = False) -> tuple[sqlite3.Connection, bool]:
+    """Open the database of an index; read-only if the folder cannot be written to.
 
     Args:
         path: the file.
-        create: make a new one; the file must not be there.
+        create: make a new database; the file must not exist.
+
+    Returns:
+        The connection, and whether it is read-only.
 
     Raises:
-        StoreError: there is none, or it is damaged.
-        OutputError: it cannot be made.
+        StoreError: If the database is missing or damaged.
+        OutputError: If it cannot be created.
     """
-    with saying(path):
-        mode = "rwc" if create else "rw"
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=_BUSY,
-            isolation_level=None,
-            check_same_thread=False,  # whoever shares it between threads locks around it
-        )
-        try:
-            if create:
-                connection.execute(f"PRAGMA page_size = {_PAGE}")
+    try:
+        return _connect(path, "mode=rwc" if create else "mode=rw", create=create), False
+    except sqlite3.Error as exc:
+        log = path.with_name(f"{path.name}-wal")
+        pending = log.exists() and log.stat().st_size > 0
+        if create or not path.exists() or pending:
+            raise describe_error(path, exc) from exc
+        try:  # a folder that cannot be written to: nothing else can change it
+            return _connect(path, "mode=ro&immutable=1", create=False), True
+        except sqlite3.Error:
+            raise describe_error(path, exc) from exc
+
+
+def _connect(path: Path, mode: str, *, create: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}",
+        uri=True,
+        timeout=_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,  # the store locks around every use
+    )
+    try:
+        if create:
+            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        if "immutable" not in mode:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA trusted_schema = OFF")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            connection.execute("PRAGMA synchronous = FULL")  # commits survive a power failure
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if not create:
+            connection.execute("SELECT value FROM meta").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables of an empty index, inside the transaction of the caller."""
+    """Create the tables of an empty index, inside a transaction of the caller."""
     for statement in _TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
 
 
 def vectors_table(space: int, modality: int) -> str:
-    """Return the name of the table that holds the vectors of a modality in a space.
+    """Return the name of the table with the vectors of a modality in a space.
 
     Example:
         >>> vectors_table(1, 2)
@@ -131,21 +181,42 @@ def vectors_table(space: int, modality: int) -> str:
     return f"vectors_{int(space)}_{int(modality)}"
 
 
-@contextmanager
-def saying(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises inside the block into an error that names the file.
-
-    Raises:
-        OutputError: the disk is full, or the file may not be written.
-        StoreError: the file is missing, damaged, locked, or no index.
-    """
-    try:
-        yield
-    except sqlite3.Error as exc:
-        raise _meant(path, exc) from exc
+def table_checksum(connection: sqlite3.Connection) -> int:
+    """Return the CRC-32 of the small tables."""
+    rows = [connection.execute(statement).fetchall() for statement in _SMALL_TABLES]
+    return zlib.crc32(json.dumps(rows).encode("ascii"))
 
 
-def _meant(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:
+def item_checksum(item: int, id: str, split: str, labels: str, fields: str) -> int:
+    """Return the CRC-32 of a row of items."""
+    return zlib.crc32(json.dumps([item, id, split, labels, fields]).encode("ascii"))
+
+
+def source_checksum(
+    entry: int,
+    item: int,
+    modality: int,
+    digest: bytes,
+    format: str,
+    raw: str | bytes | None,
+    features: bytes | None,
+) -> int:
+    """Return the CRC-32 of an entry and its source."""
+    crc = zlib.crc32(struct.pack("<qqq", entry, item, modality))
+    for part in (digest, format, raw, features):
+        blob = part.encode("utf-8") if isinstance(part, str) else part
+        kind = b"-" if blob is None else b"%d:" % len(blob)
+        crc = zlib.crc32(blob or b"", zlib.crc32(kind, crc))
+    return crc
+
+
+def vector_checksum(entry: int, item: int, vector: bytes) -> int:
+    """Return the CRC-32 of a row of vectors."""
+    return zlib.crc32(vector, zlib.crc32(struct.pack("<qq", entry, item)))
+
+
+def describe_error(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:
+    """Return the error of this package for an error of SQLite."""
     name = getattr(exc, "sqlite_errorname", "") or ""
     if isinstance(exc, sqlite3.ProgrammingError) and "closed" in str(exc):
         return StoreError(
@@ -157,28 +228,29 @@ def _meant(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_PERM")):
         return OutputError(
             f"{path} could not be written",
-            expected="a disk with enough room, and permission to write",
+            expected="a disk with enough space, and permission to write",
             found=f"{exc} ({name})",
-            advice="free some room, then go on: with update where index or add stopped midway, else"
-            " with the same command; what was acknowledged is kept",
+            advice="free disk space and continue: with update where index or add stopped, otherwise"
+            " with the same command; acknowledged changes are kept",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(
-            f"another program holds {path}",
+            f"{path} is locked by another program",
             expected="one writer at a time",
             found=f"{exc} ({name})",
-            advice="wait for its end and try again; nothing was changed",
+            advice="wait until it has finished and try again; nothing was changed",
         )
     if name.startswith("SQLITE_CANTOPEN"):
         return StoreError(
             f"{path} cannot be opened",
-            expected="the database of an index, in a folder that can be written to",
+            expected="the database of an index, closed properly if the folder is read-only",
             found="no such file" if not path.exists() else str(exc),
-            advice="check the path; make an index with: commonspace index RUN DATA --out INDEX",
+            advice="check the path and the permissions; create an index with: commonspace index RUN"
+            " DATA --out INDEX",
         )
     return StoreError(
-        f"{path} is damaged, or no index of this version",
+        f"{path} is damaged, or not an index of this version",
         expected="the database that commonspace index wrote",
         found=f"{exc} ({name or type(exc).__name__})",
-        advice="restore the folder from a copy, or make the index again",
+        advice="restore the folder from a backup, or build the index again",
     )

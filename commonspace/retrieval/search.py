@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from commonspace.errors import DataError, SettingError, StoreError
-from commonspace.retrieval.catalogue import items_where, numbers_of, read_items
 from commonspace.retrieval.embedder import Embedder
+from commonspace.retrieval.filter import compile_filter
 from commonspace.retrieval.items import Item, SearchResult, SearchResults
 from commonspace.retrieval.query import Query
-from commonspace.retrieval.shelf import Hits, best, each_once
-from commonspace.retrieval.shelves import Shelves, State
+from commonspace.retrieval.segments import Hits, merge, unique_items
+from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
-from commonspace.retrieval.where import condition
+from commonspace.retrieval.vector_index import VectorIndex, VectorState
 from commonspace.space import CommonSpace
 
-__all__ = ["Searcher"]
+__all__ = ["Searcher", "check_vectors", "mean_vector"]
 
 _TRIES = 20
 """Attempts of a search whose results are replaced or removed by other processes meanwhile."""
@@ -32,7 +32,7 @@ _CACHED = 100
 class _Moment:
     """The segments, and what a filter leaves of them, at one generation."""
 
-    state: State
+    state: VectorState
     allowed: NDArray[np.int64] | None
     """Numbers of the items that the filter accepts; None without a filter."""
     total: int
@@ -44,16 +44,22 @@ class Searcher:
 
     Args:
         store: the store.
-        segments: the vector index.
-        bound: returns the number of the current space, and the space with its encoders.
+        vectors: the vector index.
+        embedder: returns the number of the current space, and the space with its encoders.
+        photos: returns the photo folders.
     """
 
     def __init__(
-        self, store: Store, segments: Shelves, bound: Callable[[], tuple[int, Embedder]]
+        self,
+        store: Store,
+        vectors: VectorIndex,
+        embedder: Callable[[], tuple[int, Embedder]],
+        photos: Callable[[], PhotoFolders],
     ) -> None:
         self._store = store
-        self._segments = segments
-        self._bound = bound
+        self._vectors = vectors
+        self._embedder = embedder
+        self._photos = photos
         self._filters: dict[tuple[int, str], NDArray[np.int64]] = {}
         self._totals: dict[tuple[int, str | None, str | None], int] = {}
 
@@ -66,7 +72,7 @@ class Searcher:
             DataError: If an image or a vector cannot be used.
         """
         while True:
-            number, embedder = self._bound()
+            number, embedder = self._embedder()
             vectors, excluded = self._query_vectors(queries, number, embedder)
             groups: dict[tuple[object, ...], list[int]] = {}
             for row, query in enumerate(queries):
@@ -88,7 +94,7 @@ class Searcher:
 
     def embed(self, query: Query) -> NDArray[np.float32]:
         """Return the (d,) vector of a query."""
-        number, embedder = self._bound()
+        number, embedder = self._embedder()
         vectors, _ = self._query_vectors([query], number, embedder)
         return np.asarray(vectors[0])
 
@@ -136,9 +142,9 @@ class Searcher:
         self, id: str, modality: str | None, number: int
     ) -> tuple[tuple[int, tuple[str, ...]], list[NDArray[np.float32]]]:
         with self._store.reading():
-            item = numbers_of(self._store, [id]).get(id)
+            item = self._store.item_numbers([id]).get(id)
             if item is None:
-                raise unknown_item(id)
+                raise _unknown_item(id)
             vectors = self._store.item_vectors(number, item)
         if modality is not None and modality not in vectors:
             raise SettingError(
@@ -179,7 +185,7 @@ class Searcher:
             with self._store.reading():
                 if self._store.space != number:
                     return None
-                items = read_items(self._store, numbers, moment.state.fields)
+                items = self._store.items(numbers, self._photos().resolve)
                 if len(items) < len(numbers):
                     if self._store.generation == moment.state.generation:
                         raise self._inconsistent(len(numbers) - len(items))
@@ -200,7 +206,7 @@ class Searcher:
     def _moment(self, where: str | None, modality: str | None) -> _Moment:
         """Return the segments and what a filter leaves, of one generation; filters are cached."""
         while True:
-            state = self._segments.fresh()
+            state = self._vectors.state()
             if modality is not None and modality not in state.modalities:
                 raise SettingError(
                     f"the index has no modality {modality[:80]!r}",
@@ -216,14 +222,14 @@ class Searcher:
                     continue
                 if where is not None:
                     if key[:2] not in self._filters:
-                        items = items_where(self._store, condition(where, state.fields))
+                        items = self._matching_items(where, state)
                         self._filters = _recent(self._filters, state.generation, 8)
                         self._filters[state.generation, where] = items
                     allowed = self._filters[state.generation, where]
                 if key not in self._totals:
                     self._totals = _recent(self._totals, state.generation, _CACHED)
                     if modality is not None:
-                        segment = state.shelves[state.modalities[modality]]
+                        segment = state.segments[state.modalities[modality]]
                         self._totals[key] = segment.count(allowed)
                     else:
                         self._totals[key] = len(self._store) if allowed is None else len(allowed)
@@ -232,17 +238,20 @@ class Searcher:
     def _hits(
         self, moment: _Moment, queries: NDArray[np.float32], modality: str | None, depth: int
     ) -> Hits:
-        segments = moment.state.shelves
+        segments = moment.state.segments
         if modality is not None:
             number = moment.state.modalities[modality]
             segments = {number: segments[number]}
-        found = [segment.search(queries, depth, moment.allowed) for segment in segments.values()]
+        found = [
+            segment.search(queries, depth, moment.allowed, self._store)
+            for segment in segments.values()
+        ]
         if len(found) == 1:
             return found[0]
-        return each_once(best(found, len(queries), depth * len(found))).first(depth)
+        return unique_items(merge(found, len(queries), depth * len(found))).between(0, depth)
 
     def _relevance(
-        self, space: CommonSpace, state: State, vectors: NDArray[np.float32], hits: Hits
+        self, space: CommonSpace, state: VectorState, vectors: NDArray[np.float32], hits: Hits
     ) -> NDArray[np.float64] | None:
         """Return (q, k) probabilities, from the scores at instance weight 0; None if uncalibrated."""
         if not space.calibrated:
@@ -259,6 +268,13 @@ class Searcher:
             rows = np.stack([values[entry] for entry in entries.tolist()])
             scores[at] = np.einsum("nd,nd->n", queries[at[0]], rows)
         return space.relevance(scores)
+
+    def _matching_items(self, where: str, state: VectorState) -> NDArray[np.int64]:
+        """Return the numbers of the items that a filter accepts, ascending."""
+        compiled = compile_filter(where, state.fields)
+        sql = f"SELECT item FROM items WHERE {compiled.sql} ORDER BY item"
+        rows = self._store.rows(sql, compiled.parameters)
+        return np.array([row[0] for row in rows], dtype=np.int64)
 
     def _inconsistent(self, count: int) -> StoreError:
         return StoreError(
@@ -318,7 +334,7 @@ def mean_vector(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return mean
 
 
-def unknown_item(id: str) -> SettingError:
+def _unknown_item(id: str) -> SettingError:
     """Return the error of an id that the index does not contain."""
     return SettingError(
         f"the index has no item {id[:80]!r}",
@@ -358,18 +374,12 @@ def _drop_items(hits: Hits, own: NDArray[np.int64]) -> Hits:
     """Return hits without the item of each row's own id query; the others move up."""
     if not (own >= 0).any():
         return hits
-    mine = (hits.items == own[:, None]) & (own >= 0)[:, None]
-    order = np.argsort(mine, axis=1, kind="stable")
-    scores = np.where(mine, -np.inf, hits.scores).astype(np.float32)
-    entries, items = (np.where(mine, -1, table) for table in (hits.entries, hits.items))
-    return Hits(scores, entries, items, hits.modalities).at(order)
+    return hits.drop((hits.items == own[:, None]) & (own >= 0)[:, None])
 
 
 def _keep_items(hits: Hits, items: dict[int, Item]) -> Hits:
     """Return hits without the items that are gone."""
-    gone = ~np.isin(hits.items, list(items))
-    numbers, entries = (np.where(gone, -1, table) for table in (hits.items, hits.entries))
-    return Hits(hits.scores, entries, numbers, hits.modalities)
+    return hits.drop(~np.isin(hits.items, list(items)))
 
 
 def _counts(own: tuple[int, tuple[str, ...]], moment: _Moment, modality: str | None) -> bool:

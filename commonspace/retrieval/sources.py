@@ -1,121 +1,271 @@
-"""Columns of a data set to what the store keeps of them, and back, to embed them anew.
+"""Sources: what the vectors of an index were embedded from, stored to embed it again.
 
-Features are kept as they are, texts as they are, a picture by its path (or its pixels where it has
-none). Knows nothing of spaces.
+Features and texts are stored themselves; a photo by its path, or its pixels where it has no file.
 """
 
 import json
+import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data import Column, Features, Images, Texts
-from commonspace.errors import DataError, StoreError
-from commonspace.retrieval.records import FLOAT32, Source
+from commonspace.errors import DataError, SettingError, StoreError
+from commonspace.retrieval.schema import FLOAT32
 
-__all__ = ["column_of", "sources_of"]
+__all__ = ["NewItem", "PhotoFolders", "Source", "to_column", "to_pixels", "to_sources"]
 
-_SIDES = struct.Struct("<II")
+_SIZE = struct.Struct("<II")
+
+COPIES = "photos"
+"""Folder of an index for copied photos."""
 
 
-def sources_of(raw: Column, features: Features | None) -> list[Source]:
-    """Return what to keep of a column in which no entry is missing.
+@dataclass(frozen=True)
+class Source:
+    """The content of one modality of an item."""
+
+    format: str
+    """What ``raw`` holds: "texts", "photo" or "pixels"; "" if there are only features."""
+    raw: str | bytes | None
+    """Texts as a JSON list; the path of a photo; or pixels, compressed."""
+    features: bytes | None
+    """(d,) float32, little endian, if the space reads features."""
+    digest: bytes
+    """32 bytes; equal for equal content."""
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item to write."""
+
+    id: str
+    split: str
+    labels: tuple[str, ...]
+    fields: Mapping[str, Any]
+    """JSON values; None for a missing value."""
+    entries: Mapping[str, tuple[Source, bytes]] = field(default_factory=dict)
+    """Modality -> source, and (d,) float32 vector, little endian."""
+
+
+@dataclass(frozen=True)
+class PhotoFolders:
+    """The folders that photos of an index are in.
+
+    A photo is stored as "NUMBER:PATH", relative to one of them. Files outside of them are refused,
+    because a service sends photos to its clients.
 
     Args:
-        raw: n entries, as the data set has them.
-        features: of the same n, where they were extracted from ``raw``; else None.
+        index: the folder of the index.
+        folders: paths, each absolute, or relative to the index.
+    """
+
+    index: Path
+    folders: tuple[str, ...] = ()
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """Return the folders: relative to the index if they are there, else where they were."""
+        paths = []
+        for text in self.folders:
+            absolute, _, relative = text.partition("\0")
+            beside = self.index / relative
+            paths.append(
+                beside if relative and not Path(absolute).exists() else Path(absolute or beside)
+            )
+        return paths
+
+    def resolve(self, stored: str) -> Path:
+        """Return the file of a stored photo path."""
+        number, _, path = stored.partition(":")
+        return self.paths[int(number)] / path
+
+    def check_inside(self, stored: str) -> Path:
+        """Return the file of a stored photo path, with its links resolved.
+
+        Raises:
+            StoreError: If it is outside the photo folder, as a symbolic link may be.
+        """
+        file = self.resolve(stored).resolve()
+        folder = self.paths[int(stored.partition(":")[0])].resolve()
+        if not file.is_relative_to(folder):
+            raise StoreError(
+                f"the photo {stored.partition(':')[2]!r} is outside the photo folder",
+                expected=f"a file in {folder}",
+                found=str(file),
+                advice="replace the link by the file, or allow a larger folder with --photos",
+            )
+        return file
+
+    def shorten(self, file: Path) -> str | None:
+        """Return the stored form of a photo path; None if it is outside all folders."""
+        real = file.resolve()
+        for number, folder in enumerate(self.paths):
+            if real.is_relative_to(folder.resolve()):
+                return f"{number}:{real.relative_to(folder.resolve()).as_posix()}"
+        return None
+
+    def include(self, files: Sequence[Path], folder: Path | None) -> "PhotoFolders":
+        """Return the folders, with one more if files are outside of them.
+
+        Args:
+            files: photos to add.
+            folder: the folder that they must be in; None: their common parent folder.
+
+        Raises:
+            DataError: If a file is outside.
+        """
+        outside = [file for file in files if self.shorten(file) is None]
+        if not outside:
+            return self
+        if folder is None:
+            folder = Path(os.path.commonpath([file.absolute().parent for file in outside]))
+            if len(folder.parts) < 2 or any(".." in file.parts for file in outside):
+                raise DataError(
+                    "the photos are not in one folder",
+                    expected="photos in one folder, with paths without ..",
+                    found=", ".join(map(str, outside[:2])),
+                    advice="name the folder that all of them are in: photos=FOLDER",
+                )
+        real = folder.resolve()
+        strange = next((file for file in outside if not file.resolve().is_relative_to(real)), None)
+        if strange is not None:
+            raise DataError(
+                f"the photo {strange} is outside the folder of the data",
+                expected=f"a file in {real}",
+                found=str(strange.resolve()),
+                advice="move it there, or allow a larger folder: --photos DIR",
+            )
+        return self.extend(real)
+
+    def extend(self, folder: Path) -> "PhotoFolders":
+        """Return the folders with one more."""
+        return PhotoFolders(self.index, (*self.folders, self._text(folder)))
+
+    def replace(self, folder: Path, used: Collection[int]) -> "PhotoFolders":
+        """Return the folders with a new path for the only one, or for the only missing one.
+
+        Args:
+            folder: the new path.
+            used: numbers of the folders that contain photos of items.
+
+        Raises:
+            SettingError: If it is not clear which folder has moved.
+        """
+        paths = {number: self.paths[number] for number in sorted(used)}
+        missing = [number for number, path in paths.items() if not path.is_dir()]
+        candidates = [*paths] if len(paths) == 1 else missing
+        if not paths:
+            return self.extend(folder.resolve())
+        if len(candidates) != 1:
+            raise SettingError(
+                "it is not clear which photo folder has moved",
+                expected="an index with one photo folder, or with one that is missing",
+                found=", ".join(map(str, paths.values())),
+                advice="update the index with the data in its new place: commonspace update",
+            )
+        text = self._text(folder.resolve())
+        changed = [text if at == candidates[0] else old for at, old in enumerate(self.folders)]
+        return PhotoFolders(self.index, tuple(changed))
+
+    def _text(self, folder: Path) -> str:
+        index = self.index.resolve()
+        inside = folder.is_relative_to(index)
+        return ("" if inside else str(folder)) + "\0" + os.path.relpath(folder, index)
+
+
+def to_sources(raw: Column, photos: PhotoFolders) -> list[Source]:
+    """Return the sources of a column in which no entry is missing.
+
+    Args:
+        raw: n entries of the data set.
+        photos: folders that contain every photo file.
 
     Raises:
-        DataError: a picture cannot be read.
+        DataError: If a photo cannot be read.
 
     Example:
-        >>> (kept,) = sources_of(Texts([("a cat", "some cat")]), None)
-        >>> kept.form, kept.raw
+        >>> (source,) = to_sources(Texts([("a cat", "some cat")]), PhotoFolders(Path("shop")))
+        >>> source.format, source.raw
         ('texts', '["a cat", "some cat"]')
     """
     if isinstance(raw, Features):
-        return [_of_features(values) for values in raw.values]
-    parts = [_of_raw(raw, row) for row in range(len(raw))]
-    if features is None:
-        return parts
-    return [
-        Source(part.form, part.raw, _bytes(values), part.digest)
-        for part, values in zip(parts, features.values, strict=True)
-    ]
+        blobs = [row.astype(FLOAT32, copy=False).tobytes() for row in raw.values]
+        return [Source("", None, blob, sha256(blob).digest()) for blob in blobs]
+    if isinstance(raw, Texts):
+        texts = [json.dumps(item, ensure_ascii=False) for item in raw.items]
+        digests = [sha256(text.encode(errors="surrogatepass")).digest() for text in texts]
+        return [
+            Source("texts", text, None, digest) for text, digest in zip(texts, digests, strict=True)
+        ]
+    assert isinstance(raw, Images)
+    return [_image_source(item, photos) for item in raw.items if item is not None]
 
 
-def column_of(form: str, kept: Sequence[Source], *, features: bool) -> Column:
-    """Return a column of what was kept.
+def to_column(format: str, sources: Sequence[Source], *, photos: PhotoFolders | None) -> Column:
+    """Return a column of sources, to embed it again.
 
     Args:
-        form: of all of them.
-        kept: n sources.
-        features: whether their features are wanted; else what they were extracted from.
+        format: of all of them.
+        sources: n sources.
+        photos: the folders of photos; None: return the features of the sources.
 
     Raises:
-        StoreError: what is wanted was not kept.
+        StoreError: If the features, or the raw items, are not stored.
     """
-    if features:
-        blobs = [source.features for source in kept]
+    if photos is None:
+        blobs = [source.features for source in sources]
         if None in blobs:
-            raise _lacking("features", form)
+            raise _missing("features", format)
         return Features(np.stack([np.frombuffer(blob or b"", FLOAT32) for blob in blobs]))
-    if form == "texts":
-        return Texts([tuple(json.loads(source.raw or "[]")) for source in kept])
-    if form == "photo":
-        return Images([Path(str(source.raw)) for source in kept])
-    if form == "pixels":
-        return Images([_pixels(source.raw) for source in kept])
-    raise _lacking("texts or pictures", "features alone")
+    if format == "texts":
+        return Texts([tuple(json.loads(source.raw or "[]")) for source in sources])
+    if format == "photo":
+        return Images([photos.resolve(str(source.raw)) for source in sources])
+    if format == "pixels":
+        return Images([to_pixels(source.raw) for source in sources])
+    raise _missing("texts or images", "only features")
 
 
-def _of_features(values: NDArray[np.float32]) -> Source:
-    blob = _bytes(values)
-    return Source("", None, blob, sha256(blob).digest())
+def to_pixels(raw: str | bytes | None) -> NDArray[np.uint8]:
+    """Return the (h, w, 3) pixels of a stored source."""
+    assert isinstance(raw, bytes)
+    pixels = zlib.decompress(raw)
+    height, width = _SIZE.unpack_from(pixels)
+    return np.frombuffer(pixels, np.uint8, offset=_SIZE.size).reshape(height, width, 3).copy()
 
 
-def _of_raw(column: Column, row: int) -> Source:
-    if isinstance(column, Texts):
-        text = json.dumps(column.items[row], ensure_ascii=False)
-        return Source("texts", text, None, sha256(text.encode(errors="surrogatepass")).digest())
-    assert isinstance(column, Images)
-    item = column.items[row]
+def _image_source(item: Path | NDArray[np.uint8], photos: PhotoFolders) -> Source:
     if isinstance(item, np.ndarray):
         height, width = item.shape[:2]
-        pixels = _SIDES.pack(height, width) + item.tobytes()
+        pixels = _SIZE.pack(height, width) + item.tobytes()
         return Source("pixels", zlib.compress(pixels), None, sha256(pixels).digest())
-    assert item is not None
     try:
-        return Source("photo", str(item.resolve()), None, sha256(item.read_bytes()).digest())
+        digest = sha256(item.read_bytes()).digest()
     except OSError as exc:
         raise DataError(
             f"{item} cannot be read",
             expected="an image file",
             found=exc.strerror or str(exc),
-            advice="put it back, or leave the item out",
+            advice="restore the file, or leave the item out",
         ) from exc
+    path = photos.shorten(item)
+    assert path is not None  # `PhotoFolders.include` was called before
+    return Source("photo", path, None, digest)
 
 
-def _pixels(raw: str | bytes | None) -> NDArray[np.uint8]:
-    assert isinstance(raw, bytes)
-    pixels = zlib.decompress(raw)
-    height, width = _SIDES.unpack_from(pixels)
-    return np.frombuffer(pixels, np.uint8, offset=_SIDES.size).reshape(height, width, 3).copy()
-
-
-def _bytes(values: NDArray[np.float32]) -> bytes:
-    return values.astype(FLOAT32, copy=False).tobytes()
-
-
-def _lacking(wanted: str, found: str) -> StoreError:
+def _missing(wanted: str, found: str) -> StoreError:
     return StoreError(
-        "the index did not keep what this space reads",
+        "the index does not store what this space reads",
         expected=wanted,
-        found=found,
-        advice="make a new index from the data: commonspace index RUN DATA --out INDEX",
+        found=found or "raw items without features",
+        advice="build a new index from the data: commonspace index RUN DATA --out INDEX",
     )

@@ -1,15 +1,14 @@
-"""The store: items, fields, sources and vectors in SQLite. It is the truth; the rest follows it.
+"""Store: items, fields, sources and vectors in SQLite; all other files are derived from it.
 
-Every change is one transaction that raises the generation by one, so that whoever has the store
-open can tell whether what he knows still holds. It knows nothing of spaces beyond their
-fingerprint, and nothing of how vectors are searched.
+Every change is one transaction that raises the generation by one, so that readers notice it.
 """
 
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -18,40 +17,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.errors import DataError, StoreError
-from commonspace.retrieval.records import FLOAT32, Vectors
+from commonspace.retrieval.items import Item
 from commonspace.retrieval.schema import (
+    FLOAT32,
     FORMAT,
     connect,
     create_tables,
-    saying,
+    describe_error,
+    item_checksum,
+    source_checksum,
+    table_checksum,
+    vector_checksum,
     vectors_table,
 )
 
-__all__ = ["Store"]
+__all__ = ["Store", "Vectors"]
 
-_PORTION = 2**23
+_BATCH = 2**23
 """Bytes of vectors that are read at a time."""
 
 
-class Store:
-    """An open store.
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of one modality, in the order of their entries."""
 
-    It may be shared between threads: each method holds a lock while it speaks to SQLite.
+    entries: NDArray[np.int64]
+    """(n,), ascending."""
+    items: NDArray[np.int64]
+    """(n,), the number of the item of each."""
+    values: NDArray[np.float32]
+    """(n, d)."""
+
+
+class Store:
+    """The open database of an index.
+
+    It can be shared between threads: each method holds a lock while it uses SQLite.
 
     Args:
         path: the database.
         connection: to it.
+        read_only: whether the folder cannot be written to.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        """Keep the connection."""
+    def __init__(self, path: Path, connection: sqlite3.Connection, read_only: bool) -> None:
         self.path = path
+        self.read_only = read_only
         self._connection = connection
         self._lock = RLock()
 
     @classmethod
     def create(cls, path: Path, *, fingerprint: str, dimension: int) -> "Store":
-        """Make an empty store for the vectors of a space.
+        """Create an empty store for the vectors of a space.
 
         Args:
             path: a new file.
@@ -59,26 +76,24 @@ class Store:
             dimension: d, the length of its vectors.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: If it cannot be written.
         """
-        store = cls(path, connect(path, create=True))
+        store = cls(path, *connect(path, create=True))
+        meta = {
+            "format": FORMAT,
+            "store": uuid.uuid4().hex,
+            "generation": 0,
+            "next_item": 1,
+            "next_entry": 1,
+            "space": 1,
+        }
         try:
-            with saying(path):
-                store._connection.execute("BEGIN IMMEDIATE")
-                create_tables(store._connection)
-                facts = {
-                    "format": FORMAT,
-                    "store": uuid.uuid4().hex,
-                    "generation": 0,
-                    "next_item": 1,
-                    "next_entry": 1,
-                    "space": 1,
-                }
-                store._connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
-                store._connection.execute(
+            with store.transaction() as connection:
+                create_tables(connection)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+                connection.execute(
                     "INSERT INTO spaces VALUES (1, ?, ?, 'float32')", (fingerprint, dimension)
                 )
-                store._connection.execute("COMMIT")
         except BaseException:
             store.close()
             raise
@@ -89,97 +104,127 @@ class Store:
         """Open a store.
 
         Raises:
-            StoreError: there is none, it is damaged, or it is of a newer version.
+            StoreError: If it is missing, damaged, or of another version.
         """
-        store = cls(path, connect(path))
+        store = cls(path, *connect(path))
         try:
-            found = store.fact("format")
+            version = store.meta("format")
+            if version != FORMAT:
+                raise StoreError(
+                    f"{path} has another version",
+                    expected=f"format {FORMAT}",
+                    found=f"format {version!r}",
+                    advice="open it with the version of commonspace that wrote it, or build the"
+                    " index again",
+                )
+            store.check_tables()
         except BaseException:
             store.close()
             raise
-        if found != FORMAT:
-            store.close()
-            raise StoreError(
-                f"{path} is of another version",
-                expected=f"format {FORMAT}",
-                found=f"format {found}",
-                advice="open it with the version of commonspace that wrote it",
-            )
         return store
 
     def close(self) -> None:
-        """Close the connection; closing twice does nothing."""
+        """Close the connection; closing twice has no effect."""
         with self._lock:
             self._connection.close()
 
     @contextmanager
-    def changing(self) -> Iterator[sqlite3.Connection]:
-        """Make all changes of the block one transaction, of a generation of its own.
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run the changes of the block as one transaction, with its own generation.
 
-        Whatever ends the block with an error leaves the store as it was.
+        An error rolls everything back.
         """
-        with self._lock, saying(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._lock:
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute(
                     "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
                 )
+                checksum = table_checksum(self._connection)
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES ('checksum', ?)", (checksum,)
+                )
                 self._connection.execute("COMMIT")
             except BaseException as exc:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                self._roll_back()
+                if isinstance(exc, sqlite3.Error):
+                    raise describe_error(self.path, exc) from exc
                 if isinstance(exc, UnicodeEncodeError):
                     raise DataError(
                         "a text cannot be stored",
-                        expected="text that UTF-8 can hold",
+                        expected="text that can be encoded as UTF-8",
                         found=ascii(exc.object)[:60],
-                        advice="repair the text; nothing of this portion was stored",
+                        advice="repair the text; nothing of this batch was stored",
                     ) from exc
                 raise
 
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.ProgrammingError:
+            pass  # it has been closed
+
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Let all that is read in the block be of one moment, whatever others write meanwhile."""
-        with self._lock, saying(self.path):
-            if self._connection.in_transaction:  # inside a change, which sees one moment anyway
+        """Read a consistent snapshot in the block, whatever other processes write meanwhile."""
+        with self._lock:
+            if self._connection.in_transaction:  # inside a change, which is consistent anyway
                 yield
                 return
-            self._connection.execute("BEGIN")
+            self.rows("BEGIN")
             try:
                 yield
             finally:
-                self._connection.execute("COMMIT")
+                self.rows("COMMIT")
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
-        with self._lock, saying(self.path):
-            return self._connection.execute(sql, parameters).fetchall()
+        with self._lock:
+            try:
+                return self._connection.execute(sql, parameters).fetchall()
+            except sqlite3.Error as exc:
+                raise describe_error(self.path, exc) from exc
 
-    def fact(self, key: str) -> Any:  # noqa: ANN401 - a number or a text
-        """Return a fact about the store, None where there is no such fact."""
-        found = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return found[0][0] if found else None
+    def meta(self, key: str) -> Any:  # noqa: ANN401 - a number or a text
+        """Return a value of the table meta; None if the key is missing."""
+        rows = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
+
+    def check_tables(self) -> None:
+        """Check the checksum of the small tables.
+
+        Raises:
+            StoreError: If they are damaged.
+        """
+        with self.reading():
+            try:
+                actual = table_checksum(self._connection)
+            except (sqlite3.Error, ValueError, TypeError) as exc:
+                raise self._damaged("its tables", str(exc)) from exc
+            if actual != self.meta("checksum"):
+                raise self._damaged("its tables", "another checksum")
 
     @property
     def generation(self) -> int:
-        """How many changes there have been."""
-        return int(self.fact("generation"))
+        """Number of changes so far."""
+        return int(self.meta("generation"))
 
     @property
     def space(self) -> int:
-        """The number of the space that answers."""
-        return int(self.fact("space"))
+        """Number of the current space."""
+        return int(self.meta("space"))
 
     @property
     def spaces(self) -> list[int]:
-        """The numbers of all spaces: the one that answers, and those that a move has begun to."""
+        """Numbers of all spaces: the current one, and those of unfinished migrations."""
         return [row[0] for row in self.rows("SELECT space FROM spaces ORDER BY space")]
 
-    def space_facts(self, space: int) -> tuple[str, int]:
+    def describe_space(self, space: int) -> tuple[str, int]:
         """Return fingerprint and dimension of a space."""
-        found = self.rows("SELECT fingerprint, dimension FROM spaces WHERE space = ?", (space,))
-        return str(found[0][0]), int(found[0][1])
+        rows = self.rows("SELECT fingerprint, dimension FROM spaces WHERE space = ?", (space,))
+        return str(rows[0][0]), int(rows[0][1])
 
     @property
     def modalities(self) -> dict[str, int]:
@@ -188,63 +233,150 @@ class Store:
 
     @property
     def fields(self) -> dict[str, int]:
-        """Name -> place of each field that an item ever had."""
+        """Name -> position of each field that an item ever had."""
         return dict(self.rows("SELECT name, field FROM fields ORDER BY field"))
+
+    @property
+    def field_types(self) -> dict[str, str]:
+        """Name -> "number", "string", "boolean" or "mixed" of each field; "" if still unknown."""
+        return dict(self.rows("SELECT name, type FROM fields ORDER BY field"))
+
+    @property
+    def last_entry(self) -> int:
+        """Highest number that an entry ever had."""
+        return int(self.meta("next_entry")) - 1
+
+    @property
+    def last_removal(self) -> int:
+        """Highest number that a removal ever had."""
+        rows = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'removed'")
+        return int(rows[0][0]) if rows else 0
+
+    def removed_entries(self, modality: int, *, after: int) -> NDArray[np.int64]:
+        """Return the entries of a modality whose removal has a higher number than ``after``."""
+        sql = "SELECT entry FROM removed WHERE number > ? AND modality = ? ORDER BY entry"
+        return np.array([row[0] for row in self.rows(sql, (after, modality))], dtype=np.int64)
 
     def __len__(self) -> int:
         """Return the number of items."""
         return int(self.rows("SELECT count(*) FROM items")[0][0])
 
-    def vectors(self, space: int, modality: int, *, after: int = 0, upto: int = 0) -> Vectors:
-        """Return the vectors of a modality; see ``portions``."""
-        portions = list(self.portions(space, modality, after=after, upto=upto))
-        if len(portions) == 1:
-            return portions[0]
-        none = np.empty(0, dtype=np.int64)
-        rows = np.empty((0, self.space_facts(space)[1]), dtype=np.float32)
-        return Vectors(
-            np.concatenate([none, *(portion.entries for portion in portions)]),
-            np.concatenate([none, *(portion.items for portion in portions)]),
-            np.concatenate([rows, *(portion.values for portion in portions)]),
-        )
+    def item_numbers(self, ids: Iterable[str]) -> dict[str, int]:
+        """Return id -> number, of the ids that exist."""
+        sql = "SELECT * FROM items WHERE id IN (SELECT value FROM json_each(?))"
+        numbers = {}
+        for item, id, *rest, checksum in self.rows(sql, (json.dumps(list(ids)),)):
+            if checksum != item_checksum(item, id, *rest):
+                raise self._damaged(f"the item {item}", "another checksum")
+            numbers[id] = item
+        return numbers
 
-    def portions(
-        self, space: int, modality: int, *, after: int = 0, upto: int = 0
-    ) -> Iterator[Vectors]:
-        """Read the vectors of a modality, some thousands at a time, in the order of their entries.
+    def items(
+        self, numbers: Iterable[int], photo_path: Callable[[str], Path] = Path
+    ) -> dict[int, Item]:
+        """Return number -> item, of the items that exist.
 
         Args:
-            space: in which space.
-            modality: its number.
-            after: only entries above this number.
-            upto: only entries up to this number; 0 for all.
+            numbers: of the items.
+            photo_path: returns the file of a stored photo path.
 
         Raises:
-            StoreError: a vector is not of the length that the space has.
+            StoreError: If a row is damaged.
+        """
+        parameters = (json.dumps(list(numbers)),)
+        names = list(self.fields)
+        sources: dict[int, dict[str, Any]] = {}
+        modalities: dict[int, list[str]] = {}
+        sql = (
+            "SELECT item, name, entry, modality, digest, format,"
+            " CASE format WHEN 'pixels' THEN NULL ELSE raw END,"
+            " CASE format WHEN '' THEN NULL ELSE features END, checksum"
+            " FROM entries JOIN modalities USING (modality) JOIN sources USING (entry)"
+            " WHERE item IN (SELECT value FROM json_each(?)) ORDER BY modality"
+        )
+        for item, name, entry, modality, digest, format, raw, blob, checksum in self.rows(
+            sql, parameters
+        ):
+            shown = format in ("texts", "photo")
+            if shown and checksum != source_checksum(
+                entry, item, modality, digest, format, raw, blob
+            ):
+                raise self._damaged(f"the source of entry {entry}", "another checksum")
+            modalities.setdefault(item, []).append(name)
+            sources.setdefault(item, {})[format] = raw
+        sql = "SELECT * FROM items WHERE item IN (SELECT value FROM json_each(?))"
+        items = {}
+        for item, id, split, labels, fields, checksum in self.rows(sql, parameters):
+            if checksum != item_checksum(item, id, split, labels, fields):
+                raise self._damaged(f"the item {item}", "another checksum")
+            own = sources.get(item, {})
+            photo = photo_path(own["photo"]) if "photo" in own else None
+            values = zip(names, json.loads(fields), strict=False)
+            items[item] = Item(
+                id=id,
+                split=split,
+                labels=tuple(json.loads(labels)),
+                fields={name: value for name, value in values if value is not None},
+                texts=tuple(json.loads(own.get("texts", "[]"))),
+                photo=None if photo is None else str(photo),
+                has_picture="pixels" in own or (photo is not None and photo.is_file()),
+                modalities=tuple(modalities.get(item, ())),
+            )
+        return items
+
+    def vectors(self, space: int, modality: int, *, after: int = 0, last: int = 0) -> Vectors:
+        """Return the vectors of a modality; see ``vector_batches``."""
+        batches = list(self.vector_batches(space, modality, after=after, last=last))
+        if len(batches) == 1:
+            return batches[0]
+        none = np.empty(0, dtype=np.int64)
+        rows = np.empty((0, self.describe_space(space)[1]), dtype=np.float32)
+        return Vectors(
+            np.concatenate([none, *(batch.entries for batch in batches)]),
+            np.concatenate([none, *(batch.items for batch in batches)]),
+            np.concatenate([rows, *(batch.values for batch in batches)]),
+        )
+
+    def vector_batches(
+        self, space: int, modality: int, *, after: int = 0, last: int = 0
+    ) -> Iterator[Vectors]:
+        """Read the vectors of a modality in batches, in the order of their entries.
+
+        Args:
+            space: number of the space.
+            modality: number of the modality.
+            after: only entries above this number.
+            last: only entries up to this number; 0 for all.
+
+        Raises:
+            StoreError: If a vector is damaged.
         """
         if not self.has_vectors(space, modality):
             return
-        dimension = self.space_facts(space)[1]
+        dimension = self.describe_space(space)[1]
         sql = (
-            f"SELECT entry, item, vector FROM {vectors_table(space, modality)}"
+            f"SELECT * FROM {vectors_table(space, modality)}"
             " WHERE entry > ? AND entry <= ? ORDER BY entry LIMIT ?"
         )
-        size = max(1, _PORTION // (dimension * FLOAT32.itemsize))
-        last = upto or 2**62
+        size = max(1, _BATCH // (dimension * FLOAT32.itemsize))
+        last = last or 2**62
         while rows := self.rows(sql, (after, last, size)):
-            yield Vectors.of_rows(rows, dimension, self.path)
+            yield self._checked_vectors(rows, dimension)
             after = rows[-1][0]
 
     def vectors_of(
         self, space: int, modality: int, entries: Iterable[int]
     ) -> dict[int, NDArray[np.float32]]:
-        """Return the vectors of some entries, of those that are still there."""
+        """Return entry -> (d,) vector, of the entries that exist."""
         sql = (
-            f"SELECT entry, vector FROM {vectors_table(space, modality)}"
+            f"SELECT * FROM {vectors_table(space, modality)}"
             " WHERE entry IN (SELECT value FROM json_each(?))"
         )
-        found = self.rows(sql, (json.dumps(list(entries)),))
-        return {entry: np.frombuffer(vector, FLOAT32) for entry, vector in found}
+        rows = self.rows(sql, (json.dumps(list(entries)),))
+        if not rows:
+            return {}
+        vectors = self._checked_vectors(rows, self.describe_space(space)[1])
+        return dict(zip(vectors.entries.tolist(), vectors.values, strict=True))
 
     def item_vectors(self, space: int, item: int) -> dict[str, NDArray[np.float32]]:
         """Return modality -> (d,) vector of an item."""
@@ -252,40 +384,47 @@ class Store:
             "SELECT name, modality, entry FROM entries JOIN modalities USING (modality)"
             " WHERE item = ? ORDER BY modality"
         )
-        return {
-            name: vector
-            for name, modality, entry in self.rows(sql, (item,))
-            for vector in self.vectors_of(space, modality, [entry]).values()
-        }
+        vectors = {}
+        for name, modality, entry in self.rows(sql, (item,)):
+            rows = self.rows(
+                f"SELECT * FROM {vectors_table(space, modality)} WHERE entry = ?", (entry,)
+            )
+            found = self._checked_vectors(rows, self.describe_space(space)[1]) if rows else None
+            if found is None or found.items[0] != item:
+                raise self._damaged(f"the vectors of item {item}", "none, or those of another item")
+            vectors[name] = found.values[0]
+        return vectors
 
     def has_vectors(self, space: int, modality: int) -> bool:
-        """Tell whether the table of a modality in a space has been made."""
+        """Return whether the table of a modality in a space exists."""
         name = vectors_table(space, modality)
         return bool(self.rows("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)))
 
     def count_vectors(self, space: int, modality: int) -> int:
-        """Return how many vectors a modality has in a space."""
+        """Return the number of vectors of a modality in a space."""
         if not self.has_vectors(space, modality):
             return 0
         return int(self.rows(f"SELECT count(*) FROM {vectors_table(space, modality)}")[0][0])
 
-    @property
-    def last_entry(self) -> int:
-        """The highest number that an entry ever had."""
-        return int(self.fact("next_entry")) - 1
+    def _checked_vectors(
+        self, rows: Sequence[tuple[int, int, bytes, int]], dimension: int
+    ) -> Vectors:
+        entries, items, blobs, _ = zip(*rows, strict=True)
+        length = dimension * FLOAT32.itemsize
+        for entry, item, blob, checksum in rows:
+            if len(blob) != length or vector_checksum(entry, item, blob) != checksum:
+                raise self._damaged(f"the vector of entry {entry}", "another checksum")
+        values = np.frombuffer(b"".join(blobs), FLOAT32).reshape(len(blobs), dimension)
+        return Vectors(
+            np.array(entries, dtype=np.int64),
+            np.array(items, dtype=np.int64),
+            values.astype(np.float32, copy=False),
+        )
 
-    @property
-    def last_removal(self) -> int:
-        """The highest number that a removal ever had."""
-        found = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'removed'")
-        return int(found[0][0]) if found else 0
-
-    def removed(self, modality: int, *, after: int) -> NDArray[np.int64]:
-        """Return the entries of a modality that were removed.
-
-        Args:
-            modality: its number.
-            after: only removals above this number.
-        """
-        sql = "SELECT entry FROM removed WHERE number > ? AND modality = ? ORDER BY entry"
-        return np.array([row[0] for row in self.rows(sql, (after, modality))], dtype=np.int64)
+    def _damaged(self, what: str, found: str) -> StoreError:
+        return StoreError(
+            f"{self.path} is damaged: {what}",
+            expected="content with the stored checksum",
+            found=found,
+            advice="restore the folder from a backup, or repair it: commonspace update INDEX DATA",
+        )

@@ -1,24 +1,25 @@
-"""Looking an index over: is the store whole, do derived files agree with it, what do they cost.
+"""Verification of an index: checksums, photos, segments, and the recall of approximate search.
 
-Derived files that do not agree are made anew. What an approximate index costs is measured on the
-user's own labels, against comparing with every vector. It changes no item.
+Damaged segments are rebuilt. Recall and mAP are measured against exact search, with items of the
+index as queries. No item is changed.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.errors import OutputError, StoreError
-from commonspace.retrieval.ann import nearest_among
-from commonspace.retrieval.catalogue import labels_of
-from commonspace.retrieval.folder import load_copy
-from commonspace.retrieval.opened import Opened
-from commonspace.retrieval.schema import vectors_table
-from commonspace.retrieval.shelf import Shelf
-from commonspace.retrieval.shelf_files import read, recorded
+from commonspace.retrieval.backends.faiss import knn
+from commonspace.retrieval.browse import item_labels
+from commonspace.retrieval.folder import load_space
+from commonspace.retrieval.schema import item_checksum, source_checksum, vectors_table
+from commonspace.retrieval.segments import Segment
+from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
+from commonspace.retrieval.vector_index import VectorIndex
 
 __all__ = ["Cost", "Verification", "verify"]
 
@@ -26,104 +27,118 @@ DEPTH = 100
 RECALL_AT = 10
 QUERIES = 500
 SEED = 0
-LOW = 0.9
-"""Recall below which an approximate index deserves a word."""
+LOW_RECALL = 0.9
+"""Recall of an approximate index below which there is a note."""
 
 ROUNDING = 1e-6
-"""By which the same score may differ between two ways to compute it, for unit vectors."""
+"""Difference of two computations of the same score, for unit vectors."""
 
-_UNFINISHED = "a move to another space was broken off: give migrate the same run again to end it"
+BATCH = 10_000
+
+_UNFINISHED = "a migration is unfinished: run migrate with the same run again to complete it"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What searching one modality by an index costs, beside comparing with every vector.
+    """Quality of searching one modality, compared with exact search.
 
-    The queries are labelled items of the index, by another modality where there is one; an item
-    is relevant when it shares a class with the query.
+    The queries are labeled items of the index, by another modality if there is one; an item is
+    relevant if it shares a class with the query.
     """
 
     queries: int
     effort: int
-    """Candidates that hnsw keeps (efSearch), or lists that ivf looks into (nprobe), for a query; 0
-    where every vector is compared."""
+    """hnsw: candidates of a search (efSearch); ivf: lists that are searched (nprobe); else 0."""
     recall: float
-    """The share of the 10 found that are as good as the 10th best: equal scores are equal."""
+    """Fraction of the 10 best results that are found; equal scores count as equal."""
     map_exact: float | None
-    """mAP@100 of comparing with every vector; None without labels."""
+    """mAP@100 of exact search; None without labels."""
     map_index: float | None
     """mAP@100 of the index; None without labels."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What there is, and what is wrong with it."""
+    """Contents of an index, and what is wrong with it."""
 
     items: int
     vectors: dict[str, int]
     """Modality -> number of vectors."""
     kinds: dict[str, str]
-    """Modality -> kind of index over them; "exact" where they are compared one by one."""
+    """Modality -> kind of its main segment; "exact" if it has none."""
     problems: tuple[str, ...]
-    """What is wrong with the store or the copy of the space; empty where all is well."""
-    mended: tuple[str, ...]
-    """Derived files that did not agree with the store, and what was done."""
+    """Damage of the store or of the space, and missing photos; empty if there is none."""
+    repaired: tuple[str, ...]
+    """Segments that were damaged and have been rebuilt."""
+    missing_photos: tuple[str, ...] = ()
+    """Ids of the items whose photo is missing."""
     notes: tuple[str, ...] = ()
-    """What is not wrong and yet worth knowing."""
+    """Remarks that are no problems."""
     costs: dict[str, Cost] = field(default_factory=dict)
-    """Modality -> what searching it costs in quality."""
+    """Modality -> quality of its search."""
 
 
-def verify(opened: Opened) -> Verification:
-    """Look an index over, while holding the lock of writers.
+def verify(vectors: VectorIndex, photos: PhotoFolders) -> Verification:
+    """Check an index, under the lock of writers.
 
     Args:
-        opened: the index.
+        vectors: the vector index.
+        photos: the photo folders.
 
     Raises:
-        StoreError: the store cannot even be read.
+        StoreError: If the store cannot be read.
     """
-    store = opened.store
-    state = opened.shelves.fresh()
-    mended = list(opened.shelves.notes)
-    problems = [*_store_problems(store), *_space_problems(opened)]
+    store = vectors.store
+    store.check_tables()
+    state = vectors.state()
+    repaired = list(vectors.notes)
+    damage = [*_store_problems(store), *_space_problems(vectors)]
     for name, number in state.modalities.items():
-        shelf = state.shelves[number]
-        difference = _difference(store, shelf) or _damage(opened, shelf)
+        segment = state.segments[number]
+        difference = _compare(store, segment) or _file_damage(vectors, segment)
         if difference:
-            opened.shelves.remake(number)
-            mended.append(f"{name}: {difference}; made anew from the store")
-    state = opened.shelves.fresh()
-    costs = {} if problems else _costs(store, state.shelves, state.modalities)
+            if not store.read_only:
+                vectors.rebuild(number)
+            repaired.append(f"{name}: {difference}; rebuilt from the store")
+    state = vectors.state()
+    costs = {} if damage else _costs(store, state.segments, state.modalities)
+    missing = _missing_photos(store, photos)
+    if missing:
+        listed = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
+        damage.append(
+            f"{len(missing)} photos are missing, of {listed}: restore them, or give their new folder"
+            " with --photos"
+        )
     return Verification(
         items=len(store),
-        vectors={name: len(state.shelves[number]) for name, number in state.modalities.items()},
+        vectors={name: len(state.segments[number]) for name, number in state.modalities.items()},
         kinds={
-            name: base.nearest.kind if (base := state.shelves[number].base).nearest else "exact"
+            name: main.backend.kind if (main := state.segments[number].main).backend else "exact"
             for name, number in state.modalities.items()
         },
-        problems=tuple(problems),
-        mended=tuple(mended),
-        notes=((_UNFINISHED,) if len(store.spaces) > 1 else ()) + tuple(_missed(costs)),
+        problems=tuple(damage),
+        repaired=tuple(repaired),
+        missing_photos=tuple(missing),
+        notes=((_UNFINISHED,) if len(store.spaces) > 1 else ()) + tuple(_low_recall(costs)),
         costs=costs,
     )
 
 
-def _missed(costs: Mapping[str, Cost]) -> Iterator[str]:
+def _low_recall(costs: Mapping[str, Cost]) -> Iterator[str]:
     for name, cost in costs.items():
-        if cost.effort and cost.recall < LOW:
+        if cost.recall < LOW_RECALL:
             yield (
-                f"{name}: {cost.recall:.0%} of the 10 best are found:"
-                " an index of --kind exact finds all of them"
+                f"{name}: {cost.recall:.0%} of the 10 best results are found:"
+                " an index of --kind exact, without --compress, finds all of them"
             )
 
 
 def _store_problems(store: Store) -> Iterator[str]:
-    for (said,) in store.rows("PRAGMA integrity_check"):
-        if said != "ok":
-            yield f"the database is damaged: {said}"
+    for (message,) in store.rows("PRAGMA integrity_check"):
+        if message != "ok":
+            yield f"the database is damaged: {message}"
     for table, row, *_ in store.rows("PRAGMA foreign_key_check"):
-        yield f"row {row} of {table} belongs to nothing"
+        yield f"row {row} of {table} refers to a missing row"
     bare = store.rows(
         "SELECT id FROM items WHERE item NOT IN (SELECT item FROM entries) ORDER BY item"
     )
@@ -131,9 +146,29 @@ def _store_problems(store: Store) -> Iterator[str]:
         yield f"{len(bare)} items have no modality, such as {bare[0][0]!r}"
     lost = store.rows("SELECT count(*) FROM entries WHERE entry NOT IN (SELECT entry FROM sources)")
     if lost[0][0]:
-        yield f"{lost[0][0]} entries lack what they were embedded from"
+        yield f"{lost[0][0]} entries have no source"
+    damaged = [row[1] for row in _all_rows(store, "items") if row[-1] != item_checksum(*row[:-1])]
+    if damaged:
+        yield f"{len(damaged)} items are damaged, such as {damaged[0]!r}"
+    count = sum(
+        checksum != source_checksum(*row)
+        for *row, checksum in _all_rows(store, "entries JOIN sources USING (entry)")
+    )
+    if count:
+        yield f"{count} sources are damaged"
     for name, number in store.modalities.items():
         yield from _vector_problems(store, name, number)
+
+
+def _all_rows(store: Store, tables: str) -> Iterator[tuple[Any, ...]]:
+    """Yield all rows of tables whose first column is their key, in batches."""
+    key = "item" if tables == "items" else "entry"
+    last = 0
+    while rows := store.rows(
+        f"SELECT * FROM {tables} WHERE {key} > ? ORDER BY {key} LIMIT {BATCH}", (last,)
+    ):
+        yield from rows
+        last = rows[-1][0]
 
 
 def _vector_problems(store: Store, name: str, modality: int) -> Iterator[str]:
@@ -154,97 +189,120 @@ def _vector_problems(store: Store, name: str, modality: int) -> Iterator[str]:
         (modality,),
     )
     if strange[0][0]:
-        yield f"{strange[0][0]} vectors of {name!r} belong to no such entry"
+        yield f"{strange[0][0]} vectors of {name!r} belong to no entry"
     try:
-        for portion in store.portions(store.space, modality):
-            finite = np.isfinite(portion.values).all(axis=1)
+        for batch in store.vector_batches(store.space, modality):
+            finite = np.isfinite(batch.values).all(axis=1)
             if not finite.all():
                 yield f"{int((~finite).sum())} vectors of {name!r} are not finite"
     except StoreError as exc:
         yield f"{exc.problem}: {exc.found}"
 
 
-def _space_problems(opened: Opened) -> Iterator[str]:
+def _space_problems(vectors: VectorIndex) -> Iterator[str]:
+    store = vectors.store
     try:
-        load_copy(opened.path, opened.store.space, opened.fingerprint, "cpu")
+        load_space(vectors.folder, store.space, store.describe_space(store.space)[0], "cpu")
     except StoreError as exc:
         yield f"{exc.problem} ({exc.found})"
 
 
-def _difference(store: Store, shelf: Shelf) -> str:
-    """Return how a shelf differs from the store, "" where it does not."""
-    base, place = shelf.base, 0
-    if base.nearest is None:
+def _missing_photos(store: Store, photos: PhotoFolders) -> list[str]:
+    """Return the ids of the items whose photo is missing."""
+    sql = (
+        "SELECT id, raw FROM items JOIN entries USING (item) JOIN sources USING (entry)"
+        " WHERE format = 'photo' ORDER BY item"
+    )
+    known = range(len(photos.folders))
+    return [
+        str(id)
+        for id, raw in store.rows(sql)
+        if not str(raw).partition(":")[0].isdecimal()
+        or int(str(raw).partition(":")[0]) not in known
+        or not photos.resolve(str(raw)).is_file()
+    ]
+
+
+def _compare(store: Store, segment: Segment) -> str:
+    """Return how a segment differs from the store; "" if it does not."""
+    main, place = segment.main, 0
+    if main.backend is None:
         return ""
-    stays = np.ones(len(base.entries), bool) if shelf.gone is None else ~shelf.gone
-    values = base.nearest.values
-    kept = np.flatnonzero(stays)
-    for portion in store.portions(shelf.space, shelf.modality, upto=base.upto):
-        rows = kept[place : place + len(portion.entries)]
-        place += len(portion.entries)
-        same = (
-            np.array_equal(base.entries[rows], portion.entries)
-            and np.array_equal(base.items[rows], portion.items)
-            and (values is None or np.array_equal(values[rows], portion.values))
-        )
-        if not same:
-            return f"{base.file} does not hold what the store holds"
-    return "" if place == len(kept) else f"{base.file} holds what the store lacks"
+    stays = np.ones(len(main.entries), bool) if segment.removed is None else ~segment.removed
+    values = main.backend.values
+    present = np.flatnonzero(stays)
+    try:
+        for batch in store.vector_batches(segment.space, segment.modality, last=main.last_entry):
+            rows = present[place : place + len(batch.entries)]
+            place += len(batch.entries)
+            same = (
+                np.array_equal(main.entries[rows], batch.entries)
+                and np.array_equal(main.items[rows], batch.items)
+                and (values is None or np.array_equal(values[rows], batch.values))
+            )
+            if not same:
+                return f"{main.file} differs from the store"
+    except StoreError:
+        return ""  # the store is damaged, not the segment
+    return "" if place == len(present) else f"{main.file} has vectors that the store lacks"
 
 
-def _damage(opened: Opened, shelf: Shelf) -> str:
-    """Return what is wrong with the file of a shelf by now, "" where it is well."""
-    record = recorded(opened.store, shelf.space, shelf.modality)
+def _file_damage(vectors: VectorIndex, segment: Segment) -> str:
+    """Return what is wrong with the file of a segment now; "" if nothing is."""
+    record = vectors.record(segment.space, segment.modality)
     if record is None:
         return ""
     try:
-        read(opened.path, record)
+        vectors.read(record)
     except (StoreError, OutputError) as exc:
         return exc.problem
     return ""
 
 
-def _costs(store: Store, shelves: dict[int, Shelf], modalities: dict[str, int]) -> dict[str, Cost]:
-    """Measure each modality with queries of another one, of its own where there is no other."""
+def _costs(
+    store: Store, segments: dict[int, Segment], modalities: dict[str, int]
+) -> dict[str, Cost]:
+    """Measure each modality with queries of another one, or of its own if it is the only one."""
     every = {number: store.vectors(store.space, number) for number in modalities.values()}
-    marks = labels_of(store)
+    labels = item_labels(store)
     costs = {}
     for name, number in modalities.items():
-        asking = next((other for other in modalities.values() if other != number), number)
-        if not len(every[number].entries) or not len(every[asking].entries):
+        source = next((other for other in modalities.values() if other != number), number)
+        if not len(every[number].entries) or not len(every[source].entries):
             continue
         draw = np.random.default_rng(SEED)
-        count = min(QUERIES, len(every[asking].entries))
-        rows = np.sort(draw.choice(len(every[asking].entries), count, replace=False))
-        queries, asked = every[asking].values[rows], every[asking].items[rows]
+        count = min(QUERIES, len(every[source].entries))
+        rows = np.sort(draw.choice(len(every[source].entries), count, replace=False))
+        queries, items = every[source].values[rows], every[source].items[rows]
         depth = min(DEPTH, len(every[number].entries))
-        scores, places = nearest_among(queries, every[number].values, depth)
+        scores, places = knn(queries, every[number].values, depth)
         exact = every[number].items[places]
-        found = shelves[number].search(queries, depth).items
+        segment = segments[number]
+        found = segment.search(queries, depth, store=store).items
         best = min(RECALL_AT, depth)
-        first = shelves[number].search(queries, best).scores  # a search for few looks less far
+        first = segment.search(queries, best, store=store).scores  # fewer results: less effort
         hits = first >= scores[:, best - 1 : best] - ROUNDING
-        base = shelves[number].base.nearest
+        backend = segment.main.backend
         costs[name] = Cost(
             count,
-            0 if base is None else base.effort,
+            0 if backend is None else backend.effort,
             float(np.mean(hits)),
-            _mean_average_precision(asked, exact, marks),
-            _mean_average_precision(asked, found, marks),
+            _mean_average_precision(items, exact, labels),
+            _mean_average_precision(items, found, labels),
         )
     return costs
 
 
 def _mean_average_precision(
-    asked: NDArray[np.int64], found: NDArray[np.int64], marks: dict[int, frozenset[str]]
+    queries: NDArray[np.int64], found: NDArray[np.int64], labels: dict[int, frozenset[str]]
 ) -> float | None:
-    """Return mAP over what was found, divided by the relevant ones found (as in ``evaluate``)."""
+    """Return the mAP of ranked lists, divided by the relevant items in them (as in ``evaluate``)."""
     none: frozenset[str] = frozenset()
     values = []
-    for item, row in zip(asked.tolist(), found.tolist(), strict=True):
-        if item not in marks:
+    for item, row in zip(queries.tolist(), found.tolist(), strict=True):
+        if item not in labels:
             continue
-        relevant = np.array([bool(marks[item] & marks.get(one, none)) for one in row])
+        relevant = np.array([bool(labels[item] & labels.get(one, none)) for one in row])
         ranks = np.flatnonzero(relevant) + 1
         values.append(float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else 0.0)
     return float(np.mean(values)) if values else None

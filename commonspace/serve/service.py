@@ -159,7 +159,7 @@ class Service:
             with self._lock:
                 if self._about[:2] == key:
                     return self._about[2]  # type: ignore[no-any-return]
-            facts, space = index.facts(), index.space
+            facts, space = index.summary(), index.space
             response = AboutResponse(
                 name=self.name,
                 items=len(index),

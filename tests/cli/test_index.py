@@ -118,7 +118,7 @@ def test_items_come_change_and_go(call: Call, shop: Path, photos: Path, tmp_path
     assert refused.exit_code == 2
     assert "33 of the 36 samples" in refused.stderr
     updated = call("update", shop, photos).stdout
-    assert "3 added, 0 replaced, 0 with new fields, 33 unchanged; 36 items" in updated
+    assert "3 added, 0 replaced, 0 with new fields, 33 unchanged, 0 moved; 36 items" in updated
     facts = json.loads(call("info", shop, "--json").stdout)
     assert facts["vectors"] == {"image": 36, "text": 36}
     assert facts["fields"] == ["price"]
@@ -143,8 +143,8 @@ def test_migrate_moves_to_another_run(call: Call, shop: Path, photos: Path, tmp_
     sizes = ("--hidden-dim", "12", "--embedding-dim", "6", "--device", "cpu", "--seed", "5")
     assert call("train", photos, "--out", tmp_path / "new", "--epochs", 1, *sizes).exit_code == 0
     moved = call("migrate", shop, "--to", tmp_path / "new")
-    assert "72 vectors made anew" in moved.stdout
-    assert "there already" in call("migrate", shop, "--to", tmp_path / "new").stdout
+    assert "72 new vectors" in moved.stdout
+    assert "it was already" in call("migrate", shop, "--to", tmp_path / "new").stdout
     assert json.loads(call("info", shop, "--json").stdout)["dimension"] == 6
     assert len(found(call, shop, "a red rose")[0]) == 10
 
@@ -212,7 +212,7 @@ def test_an_index_of_features_alone_says_what_can_be_asked(call: Call, tmp_path:
     sizes = ("--hidden-dim", "8", "--embedding-dim", "4", "--device", "cpu", "--epochs", 1)
     assert call("train", tmp_path / "f.npz", "--out", tmp_path / "run", *sizes).exit_code == 0
     made = call("index", tmp_path / "run", tmp_path / "f.npz", "--out", tmp_path / "shop")
-    assert f"next: commonspace verify {tmp_path / 'shop'}" in made.stdout
+    assert f"next: commonspace search {tmp_path / 'shop'} --id ID" in made.stdout
     refused = call("search", tmp_path / "shop", "red")
     assert refused.exit_code == 2
     assert "--encoder text=ENCODER" in refused.stderr
@@ -240,4 +240,4 @@ def test_a_place_that_is_taken_or_no_index(
     assert "expected: milvus:URI" in " ".join(other.stderr.split())
     none = call("search", tmp_path / "absent", "red")
     assert none.exit_code == 2
-    assert "holds no index" in none.stderr
+    assert "is not an index" in none.stderr

@@ -59,21 +59,21 @@ def found(
 ) -> dict[str, list[Finding]]:
     with Index.create(folder, space, data) as index:
         findings = index.audit(settings)
-    kinds = ("duplicate", "conflict", "label", "unfindable")
+    kinds = ("duplicate", "mismatch", "label", "unfindable")
     assert [one.kind for one in findings] == sorted((one.kind for one in findings), key=kinds.index)
     return {kind: [one for one in findings if one.kind == kind] for kind in kinds}
 
 
 def test_planted_mistakes_are_found(space: CommonSpace, clean: Dataset, tmp_path: Path) -> None:
-    settings = AuditSettings(duplicate=0.9999, conflict=0.1, reach=30)
+    settings = AuditSettings(duplicate=0.9999, cross_modal_mismatch=0.1, hubness=30)
     before = found(space, clean, tmp_path / "clean", settings)
-    assert before["duplicate"] == before["label"] == before["conflict"] == []
+    assert before["duplicate"] == before["label"] == before["mismatch"] == []
     after = found(space, planted(clean), tmp_path / "planted", settings)
     first, second = after["duplicate"]
     assert first == Finding("duplicate", "item 0", "item 3", "image", 1.0)
     assert (second.id, second.other, second.modality) == ("item 4", "item 7", "text")
     assert 0.9999 <= second.figure < 1
-    assert {one.id for one in after["conflict"]} == {"item 10", "item 44"}
+    assert {one.id for one in after["mismatch"]} == {"item 10", "item 44"}
     assert {(one.id, one.other) for one in after["label"]} >= {("item 30", "hats")}
     assert {one.id for one in after["label"]} <= {"item 30", "item 10", "item 44"}
     assert before["unfindable"] == []
@@ -84,7 +84,9 @@ def test_an_index_without_labels_or_neighbours_has_no_findings_of_theirs(
     space: CommonSpace, clean: Dataset, tmp_path: Path
 ) -> None:
     bare = replace(clean.take(np.arange(2)), labels=np.zeros((2, 0), dtype=bool), class_names=())
-    kinds = found(space, bare, tmp_path / "index", AuditSettings(duplicate=1.0, conflict=0))
+    kinds = found(
+        space, bare, tmp_path / "index", AuditSettings(duplicate=1.0, cross_modal_mismatch=0)
+    )
     assert kinds["label"] == kinds["unfindable"] == []
     with Index.create(tmp_path / "empty", space) as index:
         assert index.audit() == []
@@ -92,7 +94,13 @@ def test_an_index_without_labels_or_neighbours_has_no_findings_of_theirs(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"duplicate": 0.0}, {"conflict": 2.0}, {"neighbours": 0}, {"agreement": 0.5}, {"reach": 0}],
+    [
+        {"duplicate": 0.0},
+        {"cross_modal_mismatch": 2.0},
+        {"neighbors": 0},
+        {"label_disagreement": 0.5},
+        {"hubness": 0},
+    ],
 )
 def test_settings_that_cannot_work(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingError, match=f"`{next(iter(wrong))}` must be "):

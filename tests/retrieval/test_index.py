@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from commonspace import CommonSpace, Dataset, Features
 from commonspace.errors import DataError, OutputError, SettingError, StoreError
-from commonspace.retrieval import Change, Index, Query, shelves
+from commonspace.retrieval import Change, Index, Query, vector_index
 
 Make = Callable[..., Dataset]
 Naive = Callable[..., list[tuple[str, str, float]]]
@@ -173,7 +173,9 @@ def test_whatever_happened_it_finds_what_is_in_it(
     kind: str,
 ) -> None:
     """Compare with a dict, from the writer's own side and from that of an open reader."""
-    monkeypatch.setattr(shelves, "SMALLEST", 4)  # so that bases are made, followed and made anew
+    monkeypatch.setattr(
+        vector_index, "MIN_CHANGES", 4
+    )  # so that bases are made, followed and made anew
     path = tmp_path_factory.mktemp("index") / "shop"
     writer = Index.create(path, space, kind=kind)
     reader = Index.open(path, space=space)
@@ -201,9 +203,9 @@ def test_whatever_happened_it_finds_what_is_in_it(
             writer.close()
             writer = Index.open(path, space=space)
         else:
-            with writer._opened.alone():
-                for number in writer._opened.store.modalities.values():
-                    writer._opened.shelves.remake(number)
+            with writer._writing():
+                for number in writer._store.modalities.values():
+                    writer._vectors.rebuild(number)
         for handle in (writer, reader):
             _check(handle, model, space, make, naive, told)
     assert writer.notes == reader.notes == ()
@@ -318,13 +320,13 @@ def test_values_of_fields(index: Index, make: Make, value: object, kept: object)
 
 @pytest.mark.parametrize("value", [float("inf"), {"a": 1}, b"bytes", 1j])
 def test_values_that_no_index_keeps(index: Index, make: Make, value: object) -> None:
-    with pytest.raises(DataError, match="cannot keep"):
+    with pytest.raises(DataError, match="cannot store"):
         index.add(replace(make([50]), fields={"extra": [value]}))
     assert len(index) == 40
 
 
 def test_a_field_with_a_name_that_is_taken(index: Index, make: Make) -> None:
-    with pytest.raises(DataError, match="every item has already"):
+    with pytest.raises(DataError, match="built-in field"):
         index.add(replace(make([50]), fields={"label": ["x"]}))
 
 
@@ -335,7 +337,7 @@ def test_ids_that_are_no_text_are_refused(index: Index, make: Make) -> None:
         index.add(replace(make([50]), ids=("a\0b",)))
     with pytest.raises(DataError, match="UTF-8"):
         index.add(replace(make([50]), fields={"\ud800": [1]}))
-    with pytest.raises(SettingError, match="no text"):
+    with pytest.raises(SettingError, match="not text"):
         index.search(vector=QUERIES[0], where="brand = '\ud800'")
     assert len(index) == 40
 
@@ -344,7 +346,7 @@ def test_ids_that_are_no_text_are_refused(index: Index, make: Make) -> None:
     ("options", "said"),
     [
         ({}, "the query is empty"),
-        ({"vector": np.zeros(6)}, "zeros"),
+        ({"vector": np.zeros(6)}, "zero"),
         ({"vector": np.full(6, np.nan)}, "not finite"),
         ({"vector": np.full(6, 1e39)}, "not finite"),
         ({"vector": np.ones(5)}, "6 real numbers"),
@@ -363,7 +365,7 @@ def test_ids_that_are_no_text_are_refused(index: Index, make: Make) -> None:
         ({"vector": np.ones(6), "where": " "}, "nothing"),
         ({"vector": np.ones(6), "modality": "sound"}, "'image' or 'text'"),
         ({"vector": np.ones(6), "where": "prise = 1"}, "did you mean price?"),
-        ({"vector": np.ones(6), "where": "price = 1; DROP TABLE items"}, "cannot be understood"),
+        ({"vector": np.ones(6), "where": "price = 1; DROP TABLE items"}, "is invalid"),
         ({"vector": np.ones(6), "instance_weight": 0.5}, "an instance block"),
         ({"vector": np.ones(6), "instance_weight": "a"}, "from 0 to 1"),
         ({"vector": np.ones(6), "min_relevance": 1.5}, "from 0 to 1"),
@@ -425,10 +427,10 @@ def test_data_that_cannot_be_kept_leaves_no_folder(
 
 
 def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="holds no index"):
+    with pytest.raises(StoreError, match="is not an index"):
         Index.open(tmp_path / "absent")
     (tmp_path / "store.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(StoreError, match="damaged, or no index"):
+    with pytest.raises(StoreError, match="damaged, or not an index"):
         Index.open(tmp_path)
 
 

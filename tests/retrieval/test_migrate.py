@@ -1,7 +1,7 @@
 """Moving to another space: as if indexed with it, resumable, the former one answering meanwhile."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import pytest
 
 import commonspace as cs
 from commonspace import CommonSpace, Dataset, Features
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.errors import SettingError, StoreError
 from commonspace.methods import CCA, LinearProbe
-from commonspace.retrieval import Index, migrate, shelves
+from commonspace.retrieval import Index, migrate, vector_index
 
 Make = Callable[..., Dataset]
 
@@ -29,10 +30,32 @@ def other(make: Make) -> CommonSpace:
 
 @pytest.fixture
 def index(tmp_path: Path, space: CommonSpace, make: Make, monkeypatch: pytest.MonkeyPatch) -> Index:
-    monkeypatch.setattr(shelves, "SMALLEST", 10)
-    monkeypatch.setattr(migrate, "SMALLEST", 10)
-    monkeypatch.setattr(migrate, "PORTION", 7)
+    monkeypatch.setattr(vector_index, "MIN_CHANGES", 10)
+    monkeypatch.setattr(migrate, "BATCH", 7)
     return Index.create(tmp_path / "shop", space, make(range(40)))
+
+
+class Progress(Callback):
+    """Counts the steps, and interrupts the work at one of them."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        self.stop = stop
+        self.done = 0
+        self.total: int | None = None
+
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        self.total, self.done = total, done
+
+    def on_advance(self, steps: int = 1) -> None:
+        self.done += steps
+        if self.stop is not None and self.done >= self.stop:
+            raise KeyboardInterrupt
 
 
 def answers(index: Index, size: int) -> list[tuple[str, str, object]]:
@@ -44,19 +67,18 @@ def test_it_is_as_if_indexed_with_the_other_space(
     index: Index, space: CommonSpace, other: CommonSpace, make: Make, tmp_path: Path
 ) -> None:
     before = answers(index, 6)
-    heard: list[tuple[int, int]] = []
+    progress = Progress()
     with Index.open(index.path, space=space) as reader:
         assert answers(reader, 6) == before
-        assert index.migrate(other, progress=lambda *counts: heard.append(counts)) == 72
+        assert index.migrate(other, callbacks=[progress]) == 72
         with Index.create(tmp_path / "new", other, make(range(40))) as new:
             expected = answers(new, 3)
         for handle in (index, reader):  # the open reader follows, space and all
             assert answers(handle, 3) == expected
             assert handle.fingerprint == other.fingerprint
-    assert heard[-1] == (72, 72)
-    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert (progress.done, progress.total) == (72, 72)
     found = index.verify()
-    assert (found.problems, found.mended, found.notes) == ((), (), ())
+    assert (found.problems, found.repaired, found.notes) == ((), (), ())
     assert [place.name for place in (index.path / "spaces").iterdir()] == ["2"]
     assert index.migrate(other) == 0
     assert index.migrate(space) == 72  # and back
@@ -66,15 +88,11 @@ def test_it_is_as_if_indexed_with_the_other_space(
 def test_broken_off_it_answers_as_before_and_goes_on(
     index: Index, other: CommonSpace, make: Make, space: CommonSpace, tmp_path: Path
 ) -> None:
-    def stop(done: int, total: int) -> None:
-        if done >= 28:
-            raise KeyboardInterrupt
-
     before = answers(index, 6)
     with pytest.raises(KeyboardInterrupt):
-        index.migrate(other, progress=stop)
+        index.migrate(other, callbacks=[Progress(stop=28)])
     assert answers(index, 6) == before
-    assert "broken off" in index.verify().notes[0]
+    assert "unfinished" in index.verify().notes[0]
     index.update(make(range(35, 45), version=3))  # meanwhile some change, some are new
     index.remove(["article 0"])
     index.close()
@@ -92,11 +110,8 @@ def test_broken_off_it_answers_as_before_and_goes_on(
 def test_broken_off_it_may_go_elsewhere(
     index: Index, other: CommonSpace, make: Make, space: CommonSpace
 ) -> None:
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        index.migrate(other, progress=stop)
+        index.migrate(other, callbacks=[Progress(stop=1)])
     data = make(range(300, 360))
     data = replace(data, splits=np.array(["train", "validation"] * 30))
     third = LinearProbe().fit(data.split("train"), data.split("validation"))
@@ -108,12 +123,9 @@ def test_broken_off_it_may_go_elsewhere(
 def test_broken_off_it_may_be_given_up(
     index: Index, space: CommonSpace, other: CommonSpace
 ) -> None:
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
     before = answers(index, 6)
     with pytest.raises(KeyboardInterrupt):
-        index.migrate(other, progress=stop)
+        index.migrate(other, callbacks=[Progress(stop=1)])
     assert index.migrate(space) == 0
     assert index.verify().notes == ()
     assert answers(index, 6) == before
@@ -125,7 +137,7 @@ def test_a_space_without_a_modality_of_the_items_is_refused(
     lacking = LinearProbe().fit(
         three_modalities.split("train"), three_modalities.split("validation")
     )
-    with pytest.raises(SettingError, match="does not know 'text'"):
+    with pytest.raises(SettingError, match="has no modality 'text'"):
         index.migrate(lacking)
     assert answers(index, 6)
 
@@ -185,7 +197,7 @@ def test_raw_items_are_embedded_anew(
         with pytest.raises(SettingError, match="encoder of 'image' is not known"):
             index.migrate(features)
         with Index.create(tmp_path / "features", features, strange) as bare:
-            with pytest.raises(StoreError, match="did not keep what this space reads"):
+            with pytest.raises(StoreError, match="does not store what this space reads"):
                 bare.migrate(other)
             assert bare.verify().notes == ()  # it failed at once: nothing was begun
             assert [place.name for place in (bare.path / "spaces").iterdir()] == ["1"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from commonspace import CommonSpace, Dataset, mean_average_precision
-from commonspace.retrieval import Index, Query, shelves
+from commonspace.retrieval import Index, Query, vector_index
 
 Make = Callable[..., Dataset]
 
@@ -17,14 +17,14 @@ Make = Callable[..., Dataset]
 def test_costs(
     kind: str, tmp_path: Path, space: CommonSpace, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelves, "SMALLEST", 50)
+    monkeypatch.setattr(vector_index, "MIN_CHANGES", 50)
     data = make(range(400))
     vectors = space.embed_dataset(data)
     image, text = vectors["image"], vectors["text"]
     with Index.create(tmp_path / "index", space, data, kind=kind) as index:
-        base = index._opened.shelves.fresh().shelves[0].base
-        assert base.nearest is not None
-        base.nearest.effort = int(kind != "exact")  # as little as there is, so that some are missed
+        base = index._vectors.state().segments[0].main
+        assert base.backend is not None
+        base.backend.effort = int(kind != "exact")  # as little as there is, so that some are missed
         found = index.verify()
         assert found.kinds == {"image": kind, "text": kind}
         cost = found.costs["image"]
@@ -54,7 +54,7 @@ def test_costs(
         values.append(sum(n / at for n, at in enumerate(hits, 1)) / max(1, len(hits)))
     assert cost.map_index == pytest.approx(np.mean(values))
     assert (cost.recall == 1) == (kind == "exact")
-    assert cost.effort == base.nearest.effort == (0 if kind == "exact" else 1)
+    assert cost.effort == base.backend.effort == (0 if kind == "exact" else 1)
     told = [note for note in found.notes if note.startswith("image: ")]
     assert len(told) == (cost.recall < 0.9)
     assert all(f"{cost.recall:.0%} of the 10 best" in note for note in told)

@@ -1,4 +1,4 @@
-"""The language of ``--where``, from text to a tree of tests.
+"""Grammar and parser of filters: the conditions of ``--where``.
 
     condition  = all { "or" all }
     all        = one { "and" one }
@@ -9,9 +9,9 @@
                | "is" ["not"] "null"
     value      = number | string | "true" | "false"
 
-Strings stand in single or double quotes, a doubled quote inside is one; a name that is no word
-stands in backquotes. Words such as ``and`` may be written in capitals. What a tree means is told
-in :mod:`commonspace.retrieval.where`. This module knows no field and no SQL.
+Strings are in single or double quotes, a doubled quote inside stands for one; a name with spaces
+or signs is in backquotes. Keywords such as ``and`` can be in upper case. The meaning is defined in
+:mod:`commonspace.retrieval.filter`.
 """
 
 import re
@@ -20,7 +20,7 @@ from typing import Literal, NoReturn
 
 from commonspace.errors import SettingError
 
-__all__ = ["Check", "Joined", "Not", "Tree", "Value", "parsed", "short"]
+__all__ = ["Check", "Joined", "Not", "Tree", "Value", "parse", "shorten"]
 
 Value = str | float | int
 Sign = Literal["=", "<", "<=", ">", ">=", "in", "like", "present"]
@@ -46,25 +46,25 @@ _COMPARED: dict[str, Sign] = {"=": "=", "==": "=", "<": "<", "<=": "<=", ">": ">
 
 @dataclass(frozen=True)
 class Check:
-    """A field and what one of its values must pass."""
+    """A test of the values of a field."""
 
     name: str
-    """Of the field, as the user wrote it."""
+    """Name of the field."""
     sign: Sign
     values: tuple[Value, ...]
-    """One for a comparison or a pattern, some for "in", none for "present"."""
+    """One for a comparison or a pattern, several for "in", none for "present"."""
 
 
 @dataclass(frozen=True)
 class Not:
-    """What holds where something else does not."""
+    """Negation."""
 
     inner: "Tree"
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Several conditions of which all must hold, or one."""
+    """Several conditions joined by "and" or "or"."""
 
     word: Literal["and", "or"]
     parts: "tuple[Tree, ...]"
@@ -80,17 +80,17 @@ class _Token:
     at: int
 
 
-def parsed(text: str) -> Tree:
-    """Return the tree of a condition.
+def parse(text: str) -> Tree:
+    """Return the syntax tree of a condition.
 
     Args:
-        text: what the user wrote.
+        text: the condition.
 
     Raises:
-        SettingError: it is no condition.
+        SettingError: If it is invalid.
 
     Example:
-        >>> parsed("not price < 50")
+        >>> parse("not price < 50")
         Not(inner=Check(name='price', sign='<', values=(50,)))
     """
     if len(text) > _LONGEST:
@@ -98,27 +98,27 @@ def parsed(text: str) -> Tree:
             "a condition is too long",
             expected=f"at most {_LONGEST:,} characters",
             found=f"{len(text):,}",
-            advice="divide it, or choose among the found ones in your program",
+            advice="split it, or filter the results in your program",
         )
     try:
         text.encode()
     except UnicodeEncodeError as exc:
         raise SettingError(
-            "a condition is no text",
-            expected="text that UTF-8 can hold",
+            "a condition is not text",
+            expected="text that can be encoded as UTF-8",
             found=ascii(text)[:80],
             advice="write it in UTF-8",
         ) from exc
     return _Parser(text).tree()
 
 
-def short(text: str) -> str:
+def shorten(text: str) -> str:
     """Return at most 80 characters of a text, for a message."""
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 class _Parser:
-    """A descent through the grammar, one method a rule."""
+    """Recursive descent parser, one method a rule."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -253,9 +253,9 @@ class _Parser:
     def _wrong(self, expected: str) -> NoReturn:
         token = self.tokens[self.place]
         raise SettingError(
-            "a condition cannot be understood",
+            "a condition is invalid",
             expected=expected,
-            found=f"{short(token.text)} at character {token.at + 1} of: {short(self.text)}"
+            found=f"{shorten(token.text)} at character {token.at + 1} of: {shorten(self.text)}"
             if self.text.strip()
             else "nothing",
             advice='write it like: label = "Watches" and price < 50',
@@ -264,17 +264,17 @@ class _Parser:
     def _broken(self, at: int) -> NoReturn:
         quote = self.text[at] in "'\"`"
         raise SettingError(
-            "a condition cannot be understood",
+            "a condition is invalid",
             expected="names, numbers, strings in quotes, signs and parentheses",
-            found=f"{self.text[at : at + 10]} at character {at + 1} of: {short(self.text)}",
-            advice="close the quote that begins there; one inside of a string is doubled"
+            found=f"{self.text[at : at + 10]} at character {at + 1} of: {shorten(self.text)}",
+            advice="close the quote that starts there; write a quote inside of a string twice"
             if quote
             else 'write it like: label = "Watches" and price < 50',
         )
 
 
 def _number(text: str) -> float | int:
-    """Return an integer that SQLite can hold, else a float."""
+    """Return an integer if SQLite can store it, else a float."""
     try:
         whole = int(text)
     except ValueError:

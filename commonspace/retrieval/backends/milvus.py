@@ -1,8 +1,7 @@
-"""Milvus in place of FAISS: a collection for each base, on a server or in a file of Milvus Lite.
+"""Milvus backend: a collection for each main segment, in a server or in a file of Milvus Lite.
 
-A collection holds position and vector, and is compared exactly (FLAT, inner product) or by
-whatever index an administrator puts on it; shards and replicas are the server's own affair. It
-knows nothing of items; the store remains the truth.
+A collection holds positions and vectors, with an exact index (FLAT, inner product) or another one
+that an administrator configures, as shards and replicas. Items stay in the store.
 """
 
 import json
@@ -17,39 +16,40 @@ from numpy.typing import NDArray
 
 from commonspace.errors import SettingError, StoreError
 from commonspace.extras import optional
+from commonspace.retrieval.backends import VectorBatches
 
-__all__ = ["PREFIX", "MilvusNearest", "check_reachable", "resolved", "sweep_collections"]
+__all__ = ["PREFIX", "MilvusBackend", "check_reachable", "drop_collections", "resolve_uri"]
 
 PREFIX = "milvus:"
-"""What begins the name of a kind of index that Milvus searches; its URI follows."""
+"""Prefix of a kind of index that Milvus searches; its URI follows."""
 
 TOKEN = "MILVUS_TOKEN"
-"""The environment variable with the token of a server; it is never written anywhere."""
+"""Environment variable with the token of the server; it is never stored."""
 
 MOST = 16_384
-"""What Milvus finds at a time, at most."""
+"""Maximum number of results of a search in Milvus."""
 
 LISTED = 10_000
-"""Positions that are named in one filter."""
+"""Maximum number of positions in one filter."""
 
 _POSITION, _VECTOR = "position", "vector"
 
 
-class MilvusNearest:
-    """Vectors in a collection of Milvus, searched like those of ``ann.Nearest``.
+class MilvusBackend:
+    """Vectors in a collection of Milvus.
 
     Args:
-        uri: of the server, or the path of a file of Milvus Lite.
-        name: of the collection.
-        count: n, how many vectors it holds.
+        uri: address of the server, or path of a file of Milvus Lite.
+        name: name of the collection.
+        count: n, its number of vectors.
     """
 
     kind = "milvus"
     effort = 0
+    lossy = False
     values = None
 
     def __init__(self, uri: str, name: str, count: int) -> None:
-        """Keep the names; ``client`` connects when first needed."""
         self.uri = uri
         self.name = name
         self.count = count
@@ -59,22 +59,20 @@ class MilvusNearest:
         return self.count
 
     @classmethod
-    def create(
-        cls, uri: str, name: str, portions: Iterator[NDArray[np.float32]], dimension: int
-    ) -> "MilvusNearest":
-        """Make a collection of vectors.
+    def build(cls, batches: VectorBatches, dimension: int, uri: str, name: str) -> "MilvusBackend":
+        """Create a collection of vectors.
 
         Args:
-            uri: of the server, or the path of a file of Milvus Lite.
-            name: of the collection, which is new.
-            portions: of (m, d) vectors each, which together are the n vectors.
+            batches: the n vectors.
             dimension: d.
+            uri: address of the server, or path of a file of Milvus Lite.
+            name: name of the new collection.
 
         Raises:
-            StoreError: Milvus cannot be reached, or refuses.
+            StoreError: If Milvus cannot be reached, or returns an error.
         """
         milvus = _pymilvus()
-        with _asking(uri):
+        with _translate_errors(uri):
             client = _client(uri)
             schema = milvus.MilvusClient.create_schema(auto_id=False)
             schema.add_field(_POSITION, milvus.DataType.INT64, is_primary=True)
@@ -83,9 +81,9 @@ class MilvusNearest:
             index.add_index(_VECTOR, index_type="FLAT", metric_type="IP")
             client.create_collection(name, schema=schema, index_params=index)
             count = 0
-            for portion in portions:
-                for start in range(0, len(portion), LISTED):
-                    rows = portion[start : start + LISTED]
+            for batch in batches:
+                for start in range(0, len(batch), LISTED):
+                    rows = batch[start : start + LISTED]
                     client.insert(
                         name,
                         [
@@ -98,21 +96,21 @@ class MilvusNearest:
         return cls(uri, name, count)
 
     def write(self, path: Path) -> None:
-        """Write a file that says where the vectors are."""
-        said = {"uri": self.uri, "collection": self.name, "count": self.count}
-        path.write_text(json.dumps(said), "utf-8")
+        """Write a file with the address and the name of the collection."""
+        described = {"uri": self.uri, "collection": self.name, "count": self.count}
+        path.write_text(json.dumps(described), "utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> "MilvusNearest":
+    def read(cls, path: Path) -> "MilvusBackend":
         """Return the collection that a file names.
 
         Raises:
-            StoreError: Milvus cannot be reached, or the collection is missing or not whole.
+            StoreError: If Milvus cannot be reached, or the collection is missing or incomplete.
         """
-        said = json.loads(path.read_text("utf-8"))
-        uri, name, count = said["uri"], said["collection"], said["count"]
+        described = json.loads(path.read_text("utf-8"))
+        uri, name, count = (described[key] for key in ("uri", "collection", "count"))
         found = "no such collection"
-        with _asking(uri):
+        with _translate_errors(uri):
             client = _client(uri)
             if client.has_collection(name):
                 client.load_collection(name)
@@ -120,44 +118,46 @@ class MilvusNearest:
                 found = f"{counted['count(*)']}"
         if found != f"{count}":
             raise StoreError(
-                f"the collection {name} in {uri} is not whole",
-                expected=f"{count} vectors, as the store says",
+                f"the collection {name} in {uri} is incomplete",
+                expected=f"{count} vectors, as in the store",
                 found=found,
-                advice="commonspace verify INDEX makes it anew from the store",
+                advice="commonspace verify INDEX builds it again from the store",
             )
         return cls(uri, name, count)
 
     def search(
         self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the vectors with the largest inner products, as ``ann.Nearest.search`` does.
+        """Return the vectors with the largest inner products; see ``VectorBackend``.
 
         Args:
             queries: (q, d).
-            k: how many for each, from 1 to n.
-            allowed: (n,), which positions may be found; None for all. They are named in filters
-                of 10,000 each, so that a condition that leaves many is slow.
+            k: results for each query, from 1 to n.
+            allowed: (n,), the positions that may be returned; None for all. They are listed in
+                filters of 10,000 each, so that a filter that accepts many is slow.
 
         Raises:
-            SettingError: k is more than Milvus finds at a time.
-            StoreError: Milvus cannot be reached, or refuses.
+            SettingError: If k is larger than Milvus supports.
+            StoreError: If Milvus cannot be reached, or returns an error.
         """
         if k > MOST:
             raise SettingError(
-                "Milvus finds no more items at a time",
+                "Milvus does not return as many results",
                 expected=f"at most {MOST}",
                 found=str(k),
-                advice="ask for fewer",
+                advice="request fewer results",
             )
         filters = [""]
         if allowed is not None:
-            named = np.flatnonzero(allowed)
-            lists = [named[start : start + LISTED] for start in range(0, len(named), LISTED)]
+            positions_ = np.flatnonzero(allowed)
+            lists = [
+                positions_[start : start + LISTED] for start in range(0, len(positions_), LISTED)
+            ]
             filters = [f"{_POSITION} in {some.tolist()}" for some in lists]
         scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
         positions = np.full((len(queries), k), -1, dtype=np.int64)
-        for one in filters:
-            found = self._searched(queries, k, one)
+        for condition in filters:
+            found = self._search(queries, k, condition)
             for row, hits in enumerate(found):
                 if hits:
                     some = np.array([score for score, _ in hits], dtype=np.float32)
@@ -168,10 +168,10 @@ class MilvusNearest:
                     scores[row] = merged[order]
         return scores, positions
 
-    def _searched(
+    def _search(
         self, queries: NDArray[np.float32], k: int, condition: str
     ) -> list[list[tuple[float, int]]]:
-        with _asking(self.uri):
+        with _translate_errors(self.uri):
             found = _client(self.uri).search(
                 self.name,
                 data=list(queries),
@@ -183,69 +183,69 @@ class MilvusNearest:
         return [[(float(hit["distance"]), int(hit[_POSITION])) for hit in row] for row in found]
 
 
-def resolved(choice: str) -> str:
-    """Return a kind of index with the whole path of its file, where it names one.
+def resolve_uri(kind: str) -> str:
+    """Return a kind of index with the absolute path of its file, if it names one.
 
     Raises:
-        SettingError: no URI is named.
+        SettingError: If no URI is given.
 
     Example:
-        >>> resolved("milvus:http://localhost:19530")
+        >>> resolve_uri("milvus:http://localhost:19530")
         'milvus:http://localhost:19530'
     """
-    uri = choice.removeprefix(PREFIX)
+    uri = kind.removeprefix(PREFIX)
     if not uri:
         raise SettingError(
-            "no Milvus is named",
+            "the address of Milvus is missing",
             expected="milvus:URI, such as milvus:http://localhost:19530 or milvus:shop.db",
-            found=repr(choice),
+            found=repr(kind),
             advice="write the URI behind the colon",
         )
-    return choice if "://" in uri else f"{PREFIX}{Path(uri).resolve()}"
+    return kind if "://" in uri else f"{PREFIX}{Path(uri).resolve()}"
 
 
 def check_reachable(uri: str) -> None:
-    """Ask Milvus for something small, before work is begun that would need it at its end.
+    """Check the connection to Milvus, before long work that needs it at its end.
 
     Raises:
-        StoreError: Milvus cannot be reached, or refuses.
-        MissingExtraError: pymilvus is not installed.
+        StoreError: If Milvus cannot be reached, or returns an error.
+        MissingExtraError: If pymilvus is not installed.
     """
-    with _asking(uri):
+    with _translate_errors(uri):
         _client(uri).list_collections()
 
 
-def sweep_collections(uri: str, beginning: str, wanted: Container[str]) -> None:
-    """Take away the collections whose names begin so, other than those wanted.
+def drop_collections(uri: str, prefix: str, used: Container[str]) -> None:
+    """Drop the collections with a prefix, other than those used.
 
     Raises:
-        StoreError: Milvus cannot be reached, or refuses.
+        StoreError: If Milvus cannot be reached, or returns an error.
     """
-    with _asking(uri):
+    with _translate_errors(uri):
         client = _client(uri)
         for name in client.list_collections():
-            if name.startswith(beginning) and name not in wanted:
+            if name.startswith(prefix) and name not in used:
                 client.drop_collection(name)
 
 
 def _client(uri: str) -> Any:  # noqa: ANN401 - untyped
-    """Return a connection; pymilvus shares it between those who ask for the same one."""
+    """Return a connection; pymilvus shares it between callers with equal arguments."""
     return _pymilvus().MilvusClient(uri, token=os.environ.get(TOKEN, ""))
 
 
 @contextmanager
-def _asking(uri: str) -> Iterator[None]:
-    """Turn what pymilvus raises inside the block into an error that names the place."""
+def _translate_errors(uri: str) -> Iterator[None]:
+    """Raise errors of pymilvus in the block as errors that name the server."""
     milvus = _pymilvus()
     try:
         yield
     except milvus.MilvusException as exc:
         raise StoreError(
-            f"Milvus at {uri} does not do what it is asked",
+            f"Milvus at {uri} cannot be used",
             expected="a server that can be reached, or a file of Milvus Lite that no other"
             " process has open",
             found=(str(exc).splitlines() or [type(exc).__name__])[0][:200],
-            advice=f"check the address, and the token in {TOKEN}; the store is whole",
+            advice=f"check the address, and the token in {TOKEN}; the stored items are complete",
         ) from exc
 
 

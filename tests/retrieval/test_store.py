@@ -17,8 +17,9 @@ import pytest
 
 from commonspace import CommonSpace, Dataset
 from commonspace.errors import OutputError, StoreError
-from commonspace.retrieval import Index, folder, lock, search, shelf, shelf_files, shelves
-from commonspace.retrieval.lock import writing
+from commonspace.retrieval import Index, folder, lock, search, segments, vector_index
+from commonspace.retrieval.lock import write_lock
+from commonspace.retrieval.schema import vector_checksum
 from commonspace.retrieval.store import Store
 
 Make = Callable[..., Dataset]
@@ -29,7 +30,7 @@ QUERY = np.arange(1, 7, dtype=np.float32)
 @pytest.fixture
 def index(tmp_path: Path, space: CommonSpace, make: Make, monkeypatch: pytest.MonkeyPatch) -> Index:
     """Return an index of 40 articles, large enough here to have files of FAISS."""
-    monkeypatch.setattr(shelves, "SMALLEST", 10)
+    monkeypatch.setattr(vector_index, "MIN_CHANGES", 10)
     return Index.create(tmp_path / "shop", space, make(range(40)))
 
 
@@ -38,7 +39,7 @@ def ids(index: Index, **options: Any) -> list[str]:  # noqa: ANN401
 
 
 def derived(index: Index, ending: str) -> list[Path]:
-    return sorted((index.path / shelf_files.FOLDER).glob(f"*{ending}"))
+    return sorted((index.path / vector_index.FOLDER).glob(f"*{ending}"))
 
 
 def cut(path: Path) -> None:
@@ -62,7 +63,7 @@ def test_derived_files_that_are_damaged_are_made_anew(
     with Index.open(index.path, space=space) as again:
         assert ids(again) == before
         (note,) = again.notes
-        assert note.endswith("made anew from the store")
+        assert note.endswith("rebuilt from the store")
     with Index.open(index.path, space=space) as again:
         assert again.notes == ()
         assert ids(again) == before
@@ -73,17 +74,17 @@ def test_a_reader_beside_a_writer_mends_in_memory_alone(index: Index, space: Com
     before = ids(index)
     flip(derived(index, ".faiss")[0])
     with (
-        writing(index.path / folder.LOCK, "the index"),
+        write_lock(index.path / folder.LOCK, "the index"),
         Index.open(index.path, space=space) as reader,
     ):
         assert ids(reader) == before
-        assert "in memory alone" in reader.notes[0]
+        assert "in memory only" in reader.notes[0]
     found = index.verify()
     assert found.problems == ()
-    assert len(found.mended) == 1
-    assert index.verify().mended == ()
+    assert len(found.repaired) == 1
+    assert index.verify().repaired == ()
     with Index.open(index.path, space=space) as again:
-        assert again.verify().mended == ()
+        assert again.verify().repaired == ()
 
 
 def test_a_file_of_another_time_is_not_taken(index: Index, space: CommonSpace, make: Make) -> None:
@@ -103,7 +104,7 @@ def test_two_writers_wait_for_each_other_or_say_so(
     index: Index, space: CommonSpace, make: Make
 ) -> None:
     with Index.open(index.path, space=space, wait=0.1) as other:
-        with index._opened.alone():
+        with index._writing():
             with pytest.raises(StoreError) as caught:
                 other.add(make([50]))
             assert f"process {os.getpid()}" in str(caught.value)
@@ -180,7 +181,7 @@ def test_derived_files_that_cannot_be_written_are_done_without(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("commonspace.retrieval.ann.Nearest.write", full)
+    monkeypatch.setattr("commonspace.retrieval.backends.faiss.FaissBackend.write", full)
     assert index.add(make(range(100, 160))).added == 60
     assert "No space left on device" in index.notes[0]
     monkeypatch.undo()
@@ -208,17 +209,20 @@ def test_verify_finds_what_is_wrong_with_the_store(index: Index, space: CommonSp
     index.close()
     with sqlite3.connect(index.path / folder.STORE) as connection:
         connection.execute("DELETE FROM vectors_1_1 WHERE entry = 2")
-        connection.execute("UPDATE vectors_1_0 SET item = 3 WHERE entry = 1")
+        (vector,) = connection.execute("SELECT vector FROM vectors_1_0 WHERE entry = 1").fetchone()
+        sql = "UPDATE vectors_1_0 SET item = ?, vector = ?, checksum = ? WHERE entry = ?"
+        connection.execute(sql, (3, vector, vector_checksum(1, 3, vector), 1))
         connection.execute("DELETE FROM sources WHERE entry = 5")
         nan = np.full(6, np.nan, dtype="<f4").tobytes()
-        connection.execute("UPDATE vectors_1_0 SET vector = ? WHERE entry = 3", (nan,))
+        (item,) = connection.execute("SELECT item FROM vectors_1_0 WHERE entry = 3").fetchone()
+        connection.execute(sql, (item, nan, vector_checksum(3, item, nan), 3))
     connection.close()
     with Index.open(index.path, space=space) as opened:
         problems = "; ".join(opened.verify().problems)
     for said in (
         "1 entries of 'text' have no vector",
-        "1 vectors of 'image' belong to no such entry",
-        "1 entries lack what they were embedded from",
+        "1 vectors of 'image' belong to no entry",
+        "1 entries have no source",
         "1 vectors of 'image' are not finite",
     ):
         assert said in problems
@@ -243,7 +247,7 @@ def test_a_search_that_is_always_overtaken_gives_what_is_still_there(
 ) -> None:
     """Each time something was found, another writer takes the best item away."""
     best = iter(ids(index, k=40))
-    found = shelf.best
+    found = segments.merge
     with Index.open(index.path, space=space) as other:
 
         def overtaken(*given: Any) -> Any:  # noqa: ANN401
@@ -251,7 +255,7 @@ def test_a_search_that_is_always_overtaken_gives_what_is_still_there(
             other.remove([next(best)])
             return hits
 
-        monkeypatch.setattr("commonspace.retrieval.search.best", overtaken)
+        monkeypatch.setattr("commonspace.retrieval.search.merge", overtaken)
         monkeypatch.setattr(search, "_TRIES", 3)
         before = len(index)
         left = ids(index, k=40)
@@ -267,7 +271,7 @@ def test_what_kills_left_of_a_creation_is_swept(
     for place in (left, busy):
         place.mkdir()
         (place / "store.sqlite").write_bytes(b"half")
-    with writing(busy / folder.LOCK, "another creation"):
+    with write_lock(busy / folder.LOCK, "another creation"):
         Index.create(tmp_path / "shop", space, make(range(3))).close()
         assert sorted(path.name for path in tmp_path.iterdir()) == [busy.name, "shop"]
 
@@ -288,8 +292,8 @@ def test_the_lock_is_given_back_by_a_killed_process(index: Index, make: Make) ->
     script = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from commonspace.retrieval.lock import writing\n"
-        "with writing(Path(sys.argv[1]), 'the index'):\n"
+        "from commonspace.retrieval.lock import write_lock\n"
+        "with write_lock(Path(sys.argv[1]), 'the index'):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -299,7 +303,7 @@ def test_the_lock_is_given_back_by_a_killed_process(index: Index, make: Make) ->
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(StoreError, match="another writer"), index._opened.alone(wait=0):
+        with pytest.raises(StoreError, match="another writer"), index._writing(wait=0):
             pass
     finally:
         holder.kill()
@@ -315,4 +319,4 @@ def test_facts_are_fit_for_json(index: Index) -> None:
     assert facts["items"] == 40
     assert facts["vectors"] == {"image": 40, "text": 32}
     assert facts["fields"] == ["price", "brand"]
-    assert facts["bytes"]["shelves"] > 40 * 6 * 4
+    assert facts["bytes"]["segments"] > 40 * 6 * 4

@@ -41,11 +41,11 @@ def test_nothing_is_lost_when_work_is_killed(
 def test_the_harness_notices_a_loss(
     crash: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = changes.put_items
+    insert = changes.insert_items
 
     def careless(connection: Any, space: int, items: Any) -> None:  # noqa: ANN401
-        put(connection, space, items[:-1])
+        insert(connection, space, items[:-1])
 
-    monkeypatch.setattr("commonspace.retrieval.writing.put_items", careless)
+    monkeypatch.setattr("commonspace.retrieval.writing.insert_items", careless)
     with pytest.raises(AssertionError, match="acknowledged"):
         crash.run(200, tmp_path, seed=2)  # it ends with the first loss

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonspace.errors import SettingError
-from commonspace.retrieval.where import condition
+from commonspace.retrieval.filter import compile_filter
 
 FIELDS = {"price": 0, "brand": 1, "sale": 2, "tags": 3, "a name": 4, "x.y-z": 5}
 
@@ -37,7 +37,7 @@ def database(items: list[dict[str, Any]]) -> sqlite3.Connection:
 
 def found(text: str, items: list[dict[str, Any]] = ITEMS) -> str:
     """Return the ids of the items that a condition holds for, one after the other."""
-    made = condition(text, FIELDS)
+    made = compile_filter(text, FIELDS)
     connection = database(items)
     rows = connection.execute(f"SELECT id FROM items WHERE {made.sql}", made.parameters).fetchall()
     connection.close()
@@ -181,7 +181,7 @@ def test_any_condition_holds_where_its_plain_reading_does(
 def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
     """Whatever is written, SQLite gets names of columns and question marks."""
     try:
-        made = condition(text, FIELDS)
+        made = compile_filter(text, FIELDS)
     except SettingError:
         return
     assert made.sql.count("?") == len(made.parameters)
@@ -215,7 +215,7 @@ def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
 )
 def test_attempts_at_injection_are_refused(attempt: str) -> None:
     with pytest.raises(SettingError):
-        condition(attempt, FIELDS)
+        compile_filter(attempt, FIELDS)
 
 
 def test_strings_that_look_like_sql_are_strings() -> None:
@@ -250,7 +250,7 @@ def test_what_is_no_condition_is_refused_with_its_place(
     text: str, expected: str, said: str
 ) -> None:
     with pytest.raises(SettingError) as caught:
-        condition(text, FIELDS)
+        compile_filter(text, FIELDS)
     assert expected in str(caught.value)
     assert said in str(caught.value)
     assert len(str(caught.value)) < 1000

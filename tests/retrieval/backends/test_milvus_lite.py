@@ -11,7 +11,8 @@ import pytest
 from commonspace import CommonSpace, Dataset
 from commonspace.errors import SettingError, StoreError
 from commonspace.methods import CCA
-from commonspace.retrieval import Index, Query, milvus, shelves
+from commonspace.retrieval import Index, Query, vector_index
+from commonspace.retrieval.backends import milvus
 
 pytest.importorskip("milvus_lite")
 
@@ -25,7 +26,7 @@ def pair(
     tmp_path: Path, space: CommonSpace, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Index, Index]]:
     """Return two indexes of the same articles: one asks Milvus, one compares by itself."""
-    monkeypatch.setattr(shelves, "SMALLEST", 30)
+    monkeypatch.setattr(vector_index, "MIN_CHANGES", 30)
     monkeypatch.setattr(milvus, "LISTED", 7)  # so that filters are divided
     with (
         Index.create(
@@ -81,7 +82,7 @@ def test_it_finds_the_same_whatever_was_changed(
     check(served, exact)
     assert len(collections(served)) == 2
     found = served.verify()
-    assert (found.problems, found.mended) == ((), ())
+    assert (found.problems, found.repaired) == ((), ())
     assert found.kinds == {"image": "milvus", "text": "milvus"}
     assert found.costs["image"].recall == 1
     assert found.costs["image"].map_index == pytest.approx(found.costs["image"].map_exact)
@@ -114,12 +115,12 @@ def test_moving_away_leaves_no_collections_behind(pair: tuple[Index, Index], mak
 def test_what_cannot_work_is_said(
     pair: tuple[Index, Index], space: CommonSpace, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingError, match="no Milvus is named"):
+    with pytest.raises(SettingError, match="address of Milvus is missing"):
         Index.create(tmp_path / "other", space, kind="milvus:")
-    with pytest.raises(StoreError, match="does not do what it is asked"):
+    with pytest.raises(StoreError, match="cannot be used"):
         Index.create(tmp_path / "other", space, kind=f"milvus:{tmp_path / 'absent' / 'm.db'}")
     assert not (tmp_path / "other").exists()
-    with pytest.raises(SettingError, match="finds no more items"):
-        milvus.MilvusNearest("", "", 10**6).search(QUERIES, 20_000)
-    with pytest.raises(StoreError, match="does not do what it is asked"):
-        milvus.MilvusNearest(str(tmp_path / "m.db"), "absent", 3).search(QUERIES, 2)
+    with pytest.raises(SettingError, match="does not return as many"):
+        milvus.MilvusBackend("", "", 10**6).search(QUERIES, 20_000)
+    with pytest.raises(StoreError, match="cannot be used"):
+        milvus.MilvusBackend(str(tmp_path / "m.db"), "absent", 3).search(QUERIES, 2)
