@@ -11,7 +11,7 @@ from torch import nn
 
 from commonspace.calibration import Calibration
 from commonspace.data.columns import Column
-from commonspace.data.dataset import Dataset
+from commonspace.data.dataset import Dataset, check_dataset
 from commonspace.embedding import embed_column, embed_items, weight_queries
 from commonspace.encoders import Input
 from commonspace.errors import SettingError
@@ -198,8 +198,10 @@ class EmbeddingModel:
 
         Raises:
             SettingError: If the data set has none of the modalities.
-            DataError: If a column is of another kind or size than in training.
+            DataError: If `data` is not a Dataset, or a column is of another kind or size than in
+                training.
         """
+        check_dataset(data, "embed_dataset")
         shared = [name for name in self.modalities if name in data.columns]
         if not shared:
             raise SettingError(

@@ -542,3 +542,17 @@ def test_a_network_that_cannot_be_saved_leaves_no_folder(tmp_path: Path) -> None
     assert not (tmp_path / "run").exists()
     with pytest.raises(SettingError, match="cannot be saved"):
         _ = space.fingerprint
+
+
+def test_arrays_in_place_of_a_dataset_are_rejected(space: cs.CommonSpace) -> None:
+    values: Any = {"image": np.ones((2, 6))}
+    for use in (
+        space.evaluate,
+        space.embed_dataset,
+        space.plot,
+        lambda data: space.search(data, id="a"),
+    ):
+        for value in (values, values["image"]):
+            with pytest.raises(DataError, match="needs a Dataset, got") as caught:
+                use(value)
+            assert "Dataset.from_arrays" in caught.value.advice

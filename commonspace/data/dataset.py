@@ -22,7 +22,7 @@ from commonspace.data.vocabulary import SPLITS
 from commonspace.errors import DataError, SplitError
 from commonspace.extras import optional
 
-__all__ = ["SPLITS", "Dataset"]
+__all__ = ["SPLITS", "Dataset", "check_dataset"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -361,6 +361,26 @@ class Dataset:
             digest.update(name.encode())
             column.digest(digest)
         return digest.hexdigest()
+
+
+def check_dataset(value: object, purpose: str) -> None:
+    """Check the type of an argument that must be a data set.
+
+    Args:
+        value: the argument.
+        purpose: what it is needed for, such as "evaluate".
+
+    Raises:
+        DataError: If it is not a ``Dataset``.
+    """
+    if not isinstance(value, Dataset):
+        raise DataError(
+            f"`{purpose}` needs a Dataset, got {type(value).__name__}",
+            expected="a Dataset, with features, images or texts",
+            found=type(value).__name__,
+            advice="make one with Dataset.from_arrays(image=X, text=Y, labels=y), or"
+            " load_dataset(path)",
+        )
 
 
 def _check_types(data: Dataset) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.columns import Texts
-from commonspace.data.dataset import Dataset
+from commonspace.data.dataset import Dataset, check_dataset
 from commonspace.data.encoder_check import check_encoder
 from commonspace.data.texts import one_row_per_text
 from commonspace.errors import SettingError
@@ -234,6 +234,7 @@ def choose_split(data: Dataset, split: str | None) -> Dataset:
     Raises:
         SettingError: the data set has no such split.
     """
+    check_dataset(data, "evaluate")
     names = set(data.splits.tolist())
     if split is None:
         split = "test" if "test" in names else "all"

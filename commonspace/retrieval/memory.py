@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from commonspace.data import Dataset, Images, Texts
+from commonspace.data.dataset import check_dataset
 from commonspace.errors import SettingError
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.items import SearchResult, SearchResults
@@ -99,6 +100,7 @@ def search_dataset(
         SettingError: If a modality or id is unknown, or an option is not supported.
         DataError: If the query or a sample cannot be embedded.
     """
+    check_dataset(data, "search")
     if query.where is not None:
         raise SettingError(
             "`where` is not supported in memory",
