@@ -35,9 +35,11 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) 
         head: the name of each column.
         rows: the cells, as many in each row as there are columns.
     """
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number else "left")
+        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

@@ -189,7 +189,7 @@ def table_with_published(
         published: the figures to show beside them.
     """
     measured = {summary.name: summary for summary in summaries}
-    head = ["method", "ours", "95 % interval", "best on test", "published", "ours - published"]
+    head = ["method", "ours", "95% interval", "best on test", "published", "ours - published"]
     rows = [_row(one.method, measured.get(one.experiment or ""), one) for one in published]
     names = {one.experiment for one in published}
     return head, rows + [_row(one.name, one, None) for one in summaries if one.name not in names]

@@ -17,7 +17,7 @@ LEVEL = 0.05
 """Significance level."""
 
 NOTE = (
-    "mAP over the whole ranking on the test split, the mean over the seeds. Interval: 95 %,"
+    "mAP over the whole ranking on the test split, the mean over the seeds. Interval: 95%,"
     " bootstrap over seeds and test samples together. Settings and epochs are chosen on validation."
     " p: the largest of a paired randomization test over the test samples, Welch's t test over the"
     " seeds and a t test over both, after Holm's correction for the number of methods; * marks"
@@ -45,7 +45,7 @@ def columns(
         "method",
         *directions,
         "average",
-        "95 % interval",
+        "95% interval",
         *([f"vs {baseline}", "p"] if baseline else []),
         *(["best on test", "excess"] if as_published else []),
         "CPU s",

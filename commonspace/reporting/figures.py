@@ -215,11 +215,11 @@ def _confusion(name: str, one: DirectionMetrics, embedded: EmbeddedData) -> Repo
     caption = (
         f"Each row: for queries of its class, the share of each class among the first {depth}"
         " results (an item of several classes counts in parts). The color scale is a square root,"
-        " so that small shares are visible. Below: the largest shares of a wrong class."
+        " so that small shares are visible."
     )
     fewest = int(embedded.labels[one.target][:, there].sum(axis=0).min())
     if fewest < depth:
-        caption += f" The smallest class has {fewest} items in the gallery: its diagonal cannot reach 100 %."
+        caption += f" The smallest class has {fewest} items in the gallery: its diagonal cannot reach 100%."
     if not np.any(embedded.labels[one.source][:, there], axis=0).all():
         caption += " A gray row is a class without queries."
     return ReportFigure(name, f"Class confusion, {one.name}", caption, figure)

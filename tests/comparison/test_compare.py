@@ -38,7 +38,7 @@ def test_names_instances_and_files_are_compared(feature_dataset: Dataset) -> Non
     assert 0 < difference.p <= 1
     text = str(result)
     assert "vs linear-probe" in text
-    assert "95 % interval" in text
+    assert "95% interval" in text
     assert "picky: nothing is good enough" in text
     assert result._repr_html_().count("<tr>") == 5
     frame = result.to_frame()

@@ -72,7 +72,7 @@ def test_what_was_measured_stands_beside_what_was_published() -> None:
     assert shown["DSCMR"]["best on test"] == "0.720"
     assert shown["DSCMR without J1"]["ours - published"] == "-0.007"
     assert shown["CMDN"] == {
-        "method": "CMDN", "ours": "-", "95 % interval": "-", "best on test": "-",
+        "method": "CMDN", "ours": "-", "95% interval": "-", "best on test": "-",
         "published": "0.535", "ours - published": "-",
     }  # fmt: skip
     assert shown["mine"]["published"] == "-"
