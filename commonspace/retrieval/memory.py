@@ -176,11 +176,20 @@ def _query_vector(
 ) -> NDArray[np.float32]:
     """Return the (1, d) query vector, the mean of all parts of the query."""
     parts = []
-    if query.text is not None:
-        parts.append(embedder.texts([query.text])[0])
-    if query.image is not None:
-        image = Path(query.image) if isinstance(query.image, str) else query.image
-        parts.append(embedder.images([image])[0])
+    try:
+        if query.text is not None:
+            parts.append(embedder.texts([query.text])[0])
+        if query.image is not None:
+            image = Path(query.image) if isinstance(query.image, str) else query.image
+            parts.append(embedder.images([image])[0])
+    except SettingError as exc:
+        raise SettingError(
+            exc.problem,
+            expected=exc.expected,
+            found=exc.found,
+            advice='pass its encoder, as in encoders={"text": "st:FOLDER"}, or search by id or'
+            " vector",
+        ) from exc
     if query.vector is not None:
         parts.append(check_vectors([query.vector], embedder.space)[0])
     if own is not None:

@@ -16,6 +16,7 @@ __all__ = [
     "BatchResponse",
     "EmbedRequest",
     "EmbedResponse",
+    "ErrorContent",
     "ErrorResponse",
     "Facet",
     "FacetsRequest",

@@ -126,5 +126,6 @@ def test_invalid_queries_are_rejected(space: cs.CommonSpace, feature_dataset: Da
         ({"id": feature_dataset.ids[0], "query_modality": "sound"}, "has no modality 'sound'"),
         ({"text": "words"}, "reads no text"),
     ):
-        with pytest.raises(SettingError, match=message):
+        with pytest.raises(SettingError, match=message) as caught:
             space.search(feature_dataset, **arguments)  # type: ignore[arg-type]
+    assert 'encoders={"text":' in caught.value.advice
