@@ -16,7 +16,7 @@ from commonspace.embedding import embed_column, embed_items, weight_queries
 from commonspace.encoders import Input
 from commonspace.errors import SettingError
 from commonspace.networks.network import check_network, describe_network
-from commonspace.space_files import fingerprint_of
+from commonspace.space_files import compute_fingerprint
 
 __all__ = ["EmbeddingModel", "Embeddings"]
 
@@ -125,7 +125,7 @@ class EmbeddingModel:
         """
         description = self.description()
         description["network"].pop("module", None)  # a class may move to another file
-        return fingerprint_of(description, self.network.state_dict())
+        return compute_fingerprint(description, self.network.state_dict())
 
     @property
     def has_instance_block(self) -> bool:

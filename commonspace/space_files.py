@@ -21,7 +21,7 @@ from commonspace.errors import OutputError, SettingError, SpaceError
 __all__ = [
     "CONFIG",
     "WEIGHTS",
-    "fingerprint_of",
+    "compute_fingerprint",
     "network_weights",
     "read_space_files",
     "write_space_files",
@@ -96,7 +96,7 @@ def network_weights(network: nn.Module) -> dict[str, Tensor]:
     return weights
 
 
-def fingerprint_of(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
+def compute_fingerprint(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
     """Return the SHA-256, 64 hex digits, of a config and weights.
 
     Args:

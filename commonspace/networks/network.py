@@ -82,8 +82,9 @@ def check_network(network: nn.Module) -> None:
     """Check that a module can embed items.
 
     Raises:
-        SettingError: If it is not a module with ``modalities``, ``dimension`` and ``embed``, or
-            if only one of ``has_instance_block`` and ``as_queries`` is declared.
+        SettingError: If it is not a module with ``modalities``, ``dimension`` and ``embed``, if
+            these have a wrong type, or if only one of ``has_instance_block`` and ``as_queries`` is
+            declared.
     """
     missing = [name for name in ("modalities", "dimension", "embed") if not hasattr(network, name)]
     if not isinstance(network, nn.Module) or missing:
@@ -93,6 +94,15 @@ def check_network(network: nn.Module) -> None:
             found=f"{type(network).__name__}"
             + (f" without {', '.join(missing)}" if missing else ""),
             advice="add what is missing; see help(commonspace.networks.Network)",
+        )
+    names, dimension = network.modalities, network.dimension
+    strings = isinstance(names, tuple | list) and all(isinstance(name, str) for name in names)
+    if not strings or not isinstance(dimension, int) or dimension < 1:
+        raise SettingError(
+            f"`modalities` and `dimension` of {type(network).__name__} have a wrong type",
+            expected="a tuple of names, and a whole number >= 1",
+            found=f"{names!r} and {dimension!r}",
+            advice="make them attributes or properties, not methods",
         )
     declared = hasattr(network, "has_instance_block")
     if hasattr(network, "as_queries") != declared:

@@ -80,6 +80,21 @@ def test_missing_members_are_named(missing: str) -> None:
     assert caught.value.found == f"Partial without {missing}"
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"modalities": "image"},
+        {"modalities": (1, 2)},
+        {"dimension": lambda self: 3},
+        {"dimension": 0},
+        {"dimension": 2.5},
+    ],
+)
+def test_members_of_a_wrong_type_are_rejected(members: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="`modalities` and `dimension` of Odd have a wrong type"):
+        check_network(type("Odd", (Identity,), members)())
+
+
 def test_only_modules_are_networks() -> None:
     plain = type("Plain", (), {"modalities": (), "dimension": 1, "embed": None})()
     with pytest.raises(SettingError, match="must follow"):
