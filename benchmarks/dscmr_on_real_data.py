@@ -20,15 +20,16 @@ from scipy.stats import t as student
 from torch import nn
 
 import commonspace as cs
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.evaluation import evaluate_retrieval
-from commonspace.training import EpochRecord, ProgressBar
+from commonspace.progress import ProgressBar
 
 DATA = {"wikipedia": "wikipedia/wikipedia.npz", "flipkart": "flipkart/features.npz"}
-VARIANTS = ("paper", "released")
+PRESETS = ("paper", "official")
 DIRECTIONS = ("image->text", "text->image", "average")
 
 
-class TestWatcher:
+class TestWatcher(Callback):
     """Measures the mAP on the test split after every epoch."""
 
     def __init__(self, test: cs.Dataset) -> None:
@@ -37,15 +38,10 @@ class TestWatcher:
         self._labels = dict.fromkeys(test.modalities, test.labels)
         self.figures: list[list[float]] = []
 
-    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
-        """Ignored."""
-
-    def stepped(self) -> None:
-        """Ignored."""
-
     @torch.inference_mode()
-    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
         """Measure the network of this epoch."""
+        assert isinstance(network, nn.Module)
         embeddings = {
             name: network.embed(name, inputs).numpy()  # type: ignore[operator]
             for name, inputs in self._inputs.items()
@@ -53,15 +49,12 @@ class TestWatcher:
         report = evaluate_retrieval(embeddings, self._labels)
         self.figures.append([float(report[name]["map"]) for name in DIRECTIONS])
 
-    def ended(self) -> None:
-        """Ignored."""
 
-
-def measure(data: cs.Dataset, variant: str, seed: int, epochs: int) -> dict[str, object]:
+def measure(data: cs.Dataset, preset: str, seed: int, epochs: int) -> dict[str, object]:
     """Train once for all epochs, as in the paper, and return the figures."""
     watcher = TestWatcher(data.split("test"))
-    method = cs.DSCMR(variant=variant, seed=seed, epochs=epochs, patience=None)  # type: ignore[arg-type]
-    run = cs.Run(observers=(ProgressBar(), watcher))
+    method = cs.DSCMR(preset=preset, seed=seed, epochs=epochs, patience=None)  # type: ignore[arg-type]
+    run = cs.RunConfig(callbacks=(ProgressBar(), watcher))
     space = method.fit(data.split("train"), data.split("validation"), run)
     honest = cs.evaluate(space, data.split("test"))
     chosen = space.provenance["chosen"]
@@ -83,7 +76,7 @@ def interval(values: NDArray[np.float64]) -> str:
 def table(cells: dict[str, dict[str, dict[str, list[float]]]]) -> str:
     """Return the Markdown table of all runs."""
     lines = [
-        "| data | variant | epoch chosen on | image->text | text->image | average |",
+        "| data | preset | epoch chosen on | image->text | text->image | average |",
         "|---|---|---|---|---|---|",
     ]
     for name, seeds in cells.items():
@@ -110,19 +103,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=500)
     parser.add_argument("--keep", type=Path, default=Path("runs/dscmr_on_real_data.json"))
     parser.add_argument("--only", choices=DATA, help="one data set")
-    parser.add_argument("--variant", choices=VARIANTS, help="one variant")
+    parser.add_argument("--preset", choices=PRESETS, help="one preset")
     options = parser.parse_args()
 
     options.keep.parent.mkdir(parents=True, exist_ok=True)
     cells = json.loads(options.keep.read_text()) if options.keep.exists() else {}
     for name in [options.only] if options.only else DATA:
         data = cs.load_dataset(options.data / DATA[name])
-        for variant in [options.variant] if options.variant else VARIANTS:
-            done = cells.setdefault(f"{name}/{variant}", {})
+        for preset in [options.preset] if options.preset else PRESETS:
+            done = cells.setdefault(f"{name}/{preset}", {})
             for seed in range(options.seeds):
                 if str(seed) not in done:
-                    print(f"{name}, {variant}, seed {seed}", flush=True)
-                    done[str(seed)] = measure(data, variant, seed, options.epochs)
+                    print(f"{name}, {preset}, seed {seed}", flush=True)
+                    done[str(seed)] = measure(data, preset, seed, options.epochs)
                     options.keep.write_text(json.dumps(cells, indent=1))
     print(table({name: seeds for name, seeds in cells.items() if seeds}))
 

@@ -92,7 +92,7 @@ def _measure(folder: Path, way: Way, seed: int) -> dict[str, Any]:
     data = cs.load_dataset(folder)
     encoders = cs.EncoderConfig({"image": way.image, "text": way.text}, input_form=way.input_form)
     start = time.perf_counter()
-    run = cs.Run(observers=(), extraction=ProgressBar())
+    run = cs.RunConfig(callbacks=(ProgressBar(),))
     space = PosteriorMatching(seed=seed, encoders=encoders).fit(
         data.split("train"), data.split("validation"), run
     )

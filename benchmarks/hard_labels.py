@@ -76,7 +76,7 @@ def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
 
 def measure(data: cs.Dataset, condition: str, asked: Method) -> dict[str, float]:
     """Fit once; return the mAP at each instance weight, "" if not supported."""
-    space = asked.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    space = asked.fit(data.split("train"), data.split("validation"), cs.RunConfig())
     test = data.split("test")
     vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
     figures = {}

@@ -36,7 +36,7 @@ DATA = {
 WEIGHTS = (None, 0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.65, 0.75, 1.0)
 METHODS: dict[str, Callable[[int], Method]] = {
     "posterior": lambda seed: PosteriorMatching(seed=seed),
-    "dscmr": lambda seed: DSCMR(variant="released", seed=seed, epochs=500, patience=None),
+    "dscmr": lambda seed: DSCMR(preset="official", seed=seed, epochs=500, patience=None),
     "reference": lambda seed: SemanticMatching(similarity="probability"),
     "infonce": lambda seed: InfoNCE(seed=seed),
 }
@@ -84,7 +84,7 @@ def over_pairs(vectors: Vectors) -> list[tuple[str, str]]:
 
 def measure(data: cs.Dataset, method: Method, same: NDArray[np.intp]) -> dict[str, Any]:
     """Fit once and return the figures on test."""
-    space = method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    space = method.fit(data.split("train"), data.split("validation"), cs.RunConfig())
     test = data.split("test")
     vectors = {name: part.vectors for name, part in space.embed_dataset(test).items()}
     directions, labels = over_pairs(vectors), test.labels

@@ -42,8 +42,8 @@ def build_words(folder: Path, per_class: int) -> None:
     from commonspace.datasets.scenes.scenes import scenes
 
     few = scenes(0, per_class=20)
-    method = cs.DSCMR(variant="released", epochs=1, device="cpu")
-    space = method.fit(few.split("train"), few.split("validation"), cs.Run(observers=()))
+    method = cs.DSCMR(preset="official", epochs=1, device="cpu")
+    space = method.fit(few.split("train"), few.split("validation"), cs.RunConfig())
     cs.Index.create(folder, space, scenes(1, per_class=per_class)).close()
 
 
@@ -69,7 +69,7 @@ def build_minilm(folder: Path, per_class: int) -> None:
     few = averaged(scenes(0, per_class=20))
     encoded = extract(few, {"text": encoder_from_spec(spec, Source(few, few, "text"))})
     method = PosteriorMatching(epochs=1, device="cpu")
-    space = method.fit(encoded.split("train"), encoded.split("validation"), cs.Run(observers=()))
+    space = method.fit(encoded.split("train"), encoded.split("validation"), cs.RunConfig())
     many = averaged(scenes(1, per_class=per_class))
     cs.Index.create(folder, space, many, encoders={"text": spec}).close()
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 import commonspace as cs
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.evaluation.protocol import average_precisions
 from commonspace.methods import DSCMR, PosteriorMatching
-from commonspace.training import EpochRecord
 
 DATA = {
     "wikipedia": "wikipedia/wikipedia.npz",
@@ -33,25 +33,17 @@ EPOCHS = 500
 
 
 @dataclass
-class Copies:
+class Copies(Callback):
     """Stores the weights of every epoch."""
 
     start: float = field(default_factory=time.monotonic)
     copies: list[tuple[float, dict[str, Tensor]]] = field(default_factory=list)
 
-    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
-        """Ignored."""
-
-    def stepped(self) -> None:
-        """Ignored."""
-
-    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
         """Copy the weights; the time of copying is included."""
+        assert isinstance(network, nn.Module)
         copy = {name: value.clone() for name, value in network.state_dict().items()}
         self.copies.append((time.monotonic() - self.start, copy))
-
-    def ended(self) -> None:
-        """Ignored."""
 
 
 def quality(space: cs.CommonSpace, data: cs.Dataset) -> float:
@@ -64,13 +56,13 @@ def compare(name: str, data: cs.Dataset, seed: int) -> str:
     """Train both and return a row of the table."""
     train, validation = data.split("train"), data.split("validation")
     start = time.monotonic()
-    slow = DSCMR(variant="released", epochs=EPOCHS, patience=None, seed=seed)
-    goal = quality(_timed := slow.fit(train, validation, cs.Run(observers=())), data)
+    slow = DSCMR(preset="official", epochs=EPOCHS, patience=None, seed=seed)
+    goal = quality(_timed := slow.fit(train, validation, cs.RunConfig()), data)
     taken = float(_timed.provenance["chosen"]["seconds"])
     print(f"{name}: DSCMR {goal:.4f} in {time.monotonic() - start:.0f} s", flush=True)
 
     watcher = Copies()
-    space = PosteriorMatching(seed=seed).fit(train, validation, cs.Run(observers=(watcher,)))
+    space = PosteriorMatching(seed=seed).fit(train, validation, cs.RunConfig(callbacks=(watcher,)))
     whole = time.monotonic() - watcher.start
     final, reached = quality(space, data), None
     for epoch, (seconds, weights) in enumerate(watcher.copies, 1):

@@ -21,9 +21,9 @@ from torch.nn.functional import normalize, relu, softplus
 import commonspace as cs
 from commonspace.encoders import Vectors
 from commonspace.machine import Precision
-from commonspace.methods.dscmr_objective import DSCMRObjective
+from commonspace.methods.dscmr import dscmr_loss
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
-from commonspace.training import Run, Samples, TrainingSettings, train
+from commonspace.training import Batch, RunConfig, Samples, TrainingSettings, train
 
 SAMPLES, BATCH, IMAGE, TEXT, CLASSES = 800, 100, 4096, 300, 20
 
@@ -85,8 +85,12 @@ def fast(data: cs.Dataset, epochs: int, precision: Precision) -> list[float]:
     settings = TrainingSettings(
         epochs, BATCH, 1e-4, shuffle=False, device="cpu", precision=precision
     )
-    objective = DSCMRObjective("rows", 1.0, 1e-3, 1e-1)
-    history = train(network, objective, samples, lambda _: 0.0, settings, Run(observers=()), "{}")
+
+    def loss(network: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        assert isinstance(network, DSCMRNetwork)
+        return dscmr_loss(network, batch, norm="rows", alpha=1.0, lam=1e-3, eta=1e-1)
+
+    history = train(network, loss, samples, lambda _: 0.0, settings, RunConfig(), "{}")
     return [record.losses["loss"] for record in history]
 
 

@@ -57,24 +57,30 @@ if TYPE_CHECKING:
     from commonspace.methods import JRL as JRL
     from commonspace.methods import MCCA as MCCA
     from commonspace.methods import SDML as SDML
+    from commonspace.methods import Between as Between
+    from commonspace.methods import ClosedFormMethod as ClosedFormMethod
     from commonspace.methods import EncoderConfig as EncoderConfig
+    from commonspace.methods import GradientMethod as GradientMethod
     from commonspace.methods import InfoNCE as InfoNCE
     from commonspace.methods import LinearProbe as LinearProbe
     from commonspace.methods import Method as Method
     from commonspace.methods import MvDA as MvDA
+    from commonspace.methods import OneOf as OneOf
     from commonspace.methods import PosteriorMatching as PosteriorMatching
     from commonspace.methods import RawFeatures as RawFeatures
     from commonspace.methods import SemanticMatching as SemanticMatching
     from commonspace.methods import SupervisedContrastive as SupervisedContrastive
+    from commonspace.methods import TrainingData as TrainingData
     from commonspace.networks import Network as Network
     from commonspace.retrieval import Index as Index
     from commonspace.retrieval import Item as Item
     from commonspace.retrieval import Query as Query
     from commonspace.retrieval import SearchResult as SearchResult
     from commonspace.retrieval import SearchResults as SearchResults
+    from commonspace.settings import setting as setting
     from commonspace.space import CommonSpace as CommonSpace
     from commonspace.space import load as load
-    from commonspace.training import Run as Run
+    from commonspace.training import RunConfig as RunConfig
 
 __version__ = "0.2.0"
 
@@ -118,20 +124,26 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "JRL",
         "MCCA",
         "SDML",
+        "Between",
+        "ClosedFormMethod",
         "EncoderConfig",
+        "GradientMethod",
         "InfoNCE",
         "LinearProbe",
         "Method",
         "MvDA",
+        "OneOf",
         "PosteriorMatching",
         "RawFeatures",
         "SemanticMatching",
         "SupervisedContrastive",
+        "TrainingData",
     ),
     "networks": ("Network",),
     "retrieval": ("Index", "Item", "Query", "SearchResult", "SearchResults"),
     "space": ("CommonSpace", "load"),
-    "training": ("Run",),
+    "settings": ("setting",),
+    "training": ("RunConfig",),
 }
 """Module -> the names that this package exports from it."""
 

@@ -19,6 +19,8 @@ class EpochRecord:
     """Mean average precision on the validation split, the mean over all directions, in [0, 1]."""
     seconds: float
     """Time of training and validation since the first epoch started, without interruptions."""
+    keeps_last: bool = False
+    """Whether the weights of the last epoch are kept, rather than those of the best."""
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:

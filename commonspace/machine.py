@@ -5,12 +5,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from threadpoolctl import threadpool_limits
 
 from commonspace.errors import SettingError
+from commonspace.settings import Precision
 
 __all__ = [
     "Precision",
@@ -22,8 +23,6 @@ __all__ = [
     "reuse_memory",
     "trim_memory",
 ]
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt

@@ -85,16 +85,22 @@ class ProgressBar(Callback):
         self._epochs += (record,)
         best = best_epoch(self._epochs)
         losses = "".join(f"{name} {value:.4f}  " for name, value in record.losses.items())
-        figures = (
-            f"{losses}validation mAP {record.validation_map:.3f}"
-            f" (best {best.validation_map:.3f}, epoch {best.epoch})"
+        figures = f"{losses}validation mAP {record.validation_map:.3f}" + (
+            " (the last epoch is kept)"
+            if record.keeps_last
+            else f" (best {best.validation_map:.3f}, epoch {best.epoch})"
         )
-        self.on_status(f"epoch {record.epoch}  {figures}")
+        epochs = record.epoch
+        if self._done and self._total:
+            epochs = round(self._total / self._done * record.epoch)
+        text = f"epoch {record.epoch}/{epochs}  {figures}"
+        self.on_status(text)
         if not self._console.is_terminal and self._total:
             tenth = 10 * self._done // self._total
             if tenth > self._written:
                 self._written = tenth
-                self._print(f"epoch {record.epoch}  {figures}{self._time_left()}")
+                left = record.seconds / record.epoch * (epochs - record.epoch)
+                self._print(f"{text}  {left:.0f} s left")
 
     def on_end(self) -> None:
         """Remove the bar."""

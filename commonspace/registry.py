@@ -37,7 +37,7 @@ METHODS: Mapping[str, MethodEntry] = {
     "raw": MethodEntry("RawFeatures"),
     "linear-probe": MethodEntry("LinearProbe"),
     "cca": MethodEntry("CCA"),
-    "rcca": MethodEntry("CCA", {"regularisation": None}),
+    "rcca": MethodEntry("CCA", {"regularization": None}),
     "mcca": MethodEntry("MCCA"),
     "gma": MethodEntry("GMA"),
     "mvda": MethodEntry("MvDA"),

@@ -17,7 +17,7 @@ from commonspace.errors import DataError
 from commonspace.methods.base.hyperparameters import Between, SearchSpace
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.training import RunConfig
 
 __all__ = ["ClassMeans"]
 
@@ -40,7 +40,7 @@ class ClassMeans:
 
     ridge: float = 0.1
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
+    def fit(self, train: Dataset, validation: Dataset, run: RunConfig | None = None) -> CommonSpace:
         """Return the space of the training part; there is nothing to choose on validation.
 
         Raises:

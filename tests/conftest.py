@@ -2,20 +2,19 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.data import Dataset, Features, Images, Texts
 
 if TYPE_CHECKING:  # tests of packages without torch start without it
-    from torch import Tensor, nn
-
-    from commonspace.training import EpochRecord
+    from torch import Tensor
 
 CLASSES = ("ant", "bee", "cat", "dog")
 MARKERS = {"browser": "browser", "listening": "server"}
@@ -122,38 +121,48 @@ def _splits(train: int, validation: int, test: int) -> NDArray[np.str_]:
 
 
 @dataclass
-class Witness:
-    """An observer that copies the weights after each epoch, and may end the run like a kill."""
+class Witness(Callback):
+    """A callback that copies the weights after each epoch, and may end the run like a kill."""
 
     dies_in: int | None = None
-    """In which epoch, after it has been trained and before it can be saved."""
-    started_with: list[tuple[int, int, int]] = field(default_factory=list)
-    """(epochs, steps, length of the history) for each start."""
+    """Epoch in which it dies, after training and before it can be saved."""
+    started_with: list[tuple[int | None, int, int]] = field(default_factory=list)
+    """(total steps, steps done before, length of the history) of each training."""
     steps: int = 0
     endings: int = 0
-    records: "list[EpochRecord]" = field(default_factory=list)
+    records: list[EpochRecord] = field(default_factory=list)
     weights: "dict[int, dict[str, Tensor]]" = field(default_factory=dict)
 
-    def started(self, epochs: int, steps: int, history: "tuple[EpochRecord, ...]") -> None:
-        self.started_with.append((epochs, steps, len(history)))
+    training: bool = False
 
-    def stepped(self) -> None:
-        self.steps += 1
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        self.training = task in ("training", "fitting")
+        if self.training:
+            self.started_with.append((total, done, len(history)))
 
-    def epoch_ended(self, record: "EpochRecord", network: "nn.Module") -> None:
+    def on_advance(self, steps: int = 1) -> None:
+        self.steps += steps * self.training
+
+    def on_epoch_end(self, record: EpochRecord, network: Any) -> None:  # noqa: ANN401
         assert not network.training
         self.records.append(record)
         self.weights[record.epoch] = {k: v.clone() for k, v in network.state_dict().items()}
         if record.epoch == self.dies_in:
             raise KeyboardInterrupt
 
-    def ended(self) -> None:
-        self.endings += 1
+    def on_end(self) -> None:
+        self.endings += self.training
 
 
 @pytest.fixture
 def witness() -> Callable[..., Witness]:
-    """Make observers."""
+    """Make such callbacks."""
     return Witness
 
 

@@ -20,7 +20,7 @@ hub = pytest.importorskip("huggingface_hub")
 @pytest.fixture
 def space(feature_dataset: Dataset) -> cs.CommonSpace:
     train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
-    return LinearProbe().fit(train, validation, cs.Run(observers=()))
+    return LinearProbe().fit(train, validation, cs.RunConfig())
 
 
 class LocalHub:

@@ -33,10 +33,10 @@ def test_every_name_makes_a_method(name: str) -> None:
 @pytest.mark.usefixtures("other_package")
 def test_entry_points_add_names_but_do_not_replace_built_in_ones() -> None:
     assert set(installed_methods()) == {"center"}
-    method = make_method("center", regularisation=0.5)
+    method = make_method("center", regularization=0.5)
     assert type(method).__name__ == "Center"
     assert isinstance(method, LinearProbe)
-    assert method.regularisation == 0.5
+    assert method.regularization == 0.5
     assert type(make_method("cca")) is CCA
     (experiment,) = make_experiments(["center"])
     assert experiment.name == "center"

@@ -24,7 +24,7 @@ from commonspace.space_files import CONFIG, WEIGHTS
 
 def train(data: Dataset, **options: Any) -> cs.CommonSpace:  # noqa: ANN401
     method = cs.DSCMR(**{"hidden_dim": 16, "embedding_dim": 8, "epochs": 1, **options})
-    return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    return method.fit(data.split("train"), data.split("validation"), cs.RunConfig())
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def of_feature_dataset(feature_dataset: Dataset) -> cs.CommonSpace:
 
 @pytest.fixture(scope="module")
 def of_three_modalities(three_modalities: Dataset) -> cs.CommonSpace:
-    return train(three_modalities, variant="released")
+    return train(three_modalities, preset="official")
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +272,7 @@ def test_nothing_is_overwritten(of_feature_dataset: cs.CommonSpace, tmp_path: Pa
 
 
 def train_probe(data: Dataset) -> cs.CommonSpace:
-    return LinearProbe().fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    return LinearProbe().fit(data.split("train"), data.split("validation"), cs.RunConfig())
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from commonspace.space_files import CONFIG, WEIGHTS
 
 def train(data: Dataset, seed: int = 0) -> cs.CommonSpace:
     method = cs.DSCMR(hidden_dim=16, embedding_dim=8, epochs=1, seed=seed)
-    return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    return method.fit(data.split("train"), data.split("validation"), cs.RunConfig())
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ import random
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
-from commonspace.cli.methods import MethodOptions, method_named
+from commonspace.cli.methods import configure_method
 from commonspace.cli.runs import RunRecord, new_run
 from commonspace.cli.train import fit_into
 from commonspace.errors import OutputError
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 DATA = "scenes"
-OPTIONS = MethodOptions(epochs=10)
+OPTIONS = {"epochs": 10}
 """Ten epochs suffice for these pictures; everything else is the default of ``train``."""
 
 SENTENCES = ("a sailing boat", "a kite above a small house")
@@ -88,9 +87,9 @@ def demo(
         with sigterm_interrupts(), new_run(out, RunRecord(DATA, made_by="demo")):
             data = load_dataset(DATA)
             typer.echo(repr(data))
-            method = method_named("dscmr", replace(OPTIONS, seed=seed))
+            method = configure_method("dscmr", {**OPTIONS, "seed": seed})
             with _one_thread():
-                space = fit_into(out, method, data, resume=False)
+                space = fit_into(out, method, data)
     except KeyboardInterrupt as exc:
         typer.echo("stopped; start again with: commonspace demo", err=True)
         raise typer.Exit(INTERRUPTED) from exc

@@ -1,216 +1,222 @@
-"""The methods that ``train`` offers: name -> how the options of the command line make one.
+"""Methods from the command line: their names, and their settings from options and files.
 
-A new method is one more line: in ``BY_DESCENT`` if it trains a plain network of branches, in
-``CLOSED_FORM`` if it is solved in closed form. One with options of its own on the command line is
-one more function, as for dscmr.
+A setting can be given as an option (``--epochs 20``), by ``--set temperature=0.1``, or in a TOML
+file with ``--config``; options win over ``--set``, and both over the file. Importing this module
+loads no torch.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from commonspace.cli.encoders import FineTune
-from commonspace.cli.options import Classifier, Precision, Variant
+import typer
+
 from commonspace.errors import SettingError
+from commonspace.registry import METHODS, installed_methods, make_method
+from commonspace.settings import (
+    Settings,
+    convert_setting,
+    describe_settings,
+    parse_assignment,
+    setting_of,
+    unknown_setting,
+)
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
-    from commonspace.methods import EncoderConfig, Method
+    from commonspace.methods import Method
 
-__all__ = ["BY_DESCENT", "CLOSED_FORM", "METHODS", "MethodOptions", "method_for", "method_named"]
+__all__ = [
+    "ConfigOption",
+    "SetOption",
+    "choose_method",
+    "collect_settings",
+    "configure_method",
+    "list_settings",
+    "setting_option",
+]
 
+IGNORED = ("seed", "device")
+"""Settings that change nothing in a method without them: it has nothing random."""
 
-@dataclass(frozen=True)
-class MethodOptions:
-    """What the command line says about a method; each method takes what concerns it.
-
-    None leaves an option to the method; the others have the method's own defaults, so that
-    ``--help`` can show them. A ``patience`` of 0 never stops early.
-    """
-
-    variant: Variant = "paper"
-    seed: int = 0
-    epochs: int | None = None
-    patience: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    label_weight: float = 1.0
-    lambda_: float | None = None
-    eta: float | None = None
-    classifier: Classifier | None = None
-    hidden_dim: int | None = None
-    embedding_dim: int | None = None
-    device: str = "auto"
-    precision: Precision = "auto"
-    encoders: Mapping[str, str] = field(default_factory=dict)
-    multi_caption: Literal["mean", "concat", "expand"] = "concat"
-    fine_tune: FineTune = "none"
-    backbone_learning_rate: float = 1e-5
-    checkpoint_gradients: bool = False
-
-
-def _dscmr(options: MethodOptions) -> "Method":
-    from commonspace.methods import DSCMR
-
-    return DSCMR(
-        variant=options.variant,
-        seed=options.seed,
-        label_weight=options.label_weight,
-        lambda_=options.lambda_,
-        eta=options.eta,
-        classifier=options.classifier,
-        epochs=options.epochs,
-        patience=_patience(options, DSCMR.patience),
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        hidden_dim=options.hidden_dim,
-        embedding_dim=options.embedding_dim,
-        device=options.device,
-        precision=options.precision,
-        encoders=_encoder_config(options),
-    )
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set any setting of the method; repeatable. --list-settings lists them.",
+        show_default=False,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        help="Read settings from a TOML file, one NAME = VALUE a line.",
+        show_default=False,
+    ),
+]
 
 
-def _patience(options: MethodOptions, standing: int | None) -> int | None:
-    """Return the patience that was given, None for never stopping; or that of the method."""
-    return standing if options.patience is None else options.patience or None
-
-
-def _encoder_config(options: MethodOptions) -> "EncoderConfig":
-    from commonspace.methods import EncoderConfig
-
-    return EncoderConfig(
-        specs=options.encoders,
-        multi_caption=options.multi_caption,
-        fine_tune=options.fine_tune,
-        backbone_learning_rate=options.backbone_learning_rate,
-        checkpoint_gradients=options.checkpoint_gradients,
-    )
-
-
-BY_DESCENT: Mapping[str, str] = {
-    "posterior": "PosteriorMatching",
-    "infonce": "InfoNCE",
-    "supcon": "SupervisedContrastive",
-    "acmr": "ACMR",
-    "dcca": "DCCA",
-    "sdml": "SDML",
-}
-"""Name -> class in ``commonspace.methods``, a ``Descent``."""
-
-OF_DSCMR = ("variant", "label_weight", "lambda_", "eta", "classifier")
-"""The options that no other method has."""
-
-
-def _by_descent(name: str, options: MethodOptions) -> "Method":
-    _refuse(name, options, OF_DSCMR, "none of the options of dscmr alone", "leave them out")
-    sizes = {
-        option: getattr(options, option)
-        for option in ("epochs", "batch_size", "learning_rate", "hidden_dim", "embedding_dim")
-        if getattr(options, option) is not None
-    }
-    kind = getattr(import_module("commonspace.methods"), BY_DESCENT[name])
-    method: Method = kind(
-        seed=options.seed,
-        device=options.device,
-        precision=options.precision,
-        encoders=_encoder_config(options),
-        patience=_patience(options, kind.patience),
-        **sizes,
-    )
-    return method
-
-
-def _refuse(
-    name: str, options: MethodOptions, unknown: Iterable[str], expected: str, advice: str
-) -> None:
-    """Refuse options that were given and that the method does not know."""
-    given = _given(options, unknown)
-    if given:
-        raise SettingError(
-            f"the method {name} has no such option",
-            expected=expected,
-            found=", ".join(one.replace("_", " ").strip() for one in given),
-            advice=advice,
-        )
-
-
-def _given(options: MethodOptions, names: Iterable[str]) -> list[str]:
-    """Return which of these options are not as they stand by themselves."""
-    standing = MethodOptions()
-    return [one for one in names if getattr(options, one) != getattr(standing, one)]
-
-
-CLOSED_FORM: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "raw": ("RawFeatures", {}),
-    "linear-probe": ("LinearProbe", {}),
-    "cca": ("CCA", {}),
-    "rcca": ("CCA", {"regularisation": None}),
-    "mcca": ("MCCA", {}),
-    "gma": ("GMA", {}),
-    "mvda": ("MvDA", {}),
-    "mvda-vc": ("MvDA", {"consistency": None}),
-    "sm": ("SemanticMatching", {}),
-    "sm-probability": ("SemanticMatching", {"similarity": "probability"}),
-    "scm": ("SemanticMatching", {"canonical": True}),
-    "jrl": ("JRL", {}),
-}
-"""Name -> class in ``commonspace.methods`` and its settings; the rest is chosen on validation."""
-
-
-def _closed_form(name: str, options: MethodOptions) -> "Method":
-    everything = [one.name for one in fields(MethodOptions)]
-    unknown = [one for one in everything if one not in ("seed", "device")]  # which change nothing
-    _refuse(
-        name,
-        options,
-        unknown,
-        "none of the options of training: its settings are chosen on validation",
-        "leave them out; raw images and texts are for commonspace extract",
-    )
-    kind, settings = CLOSED_FORM[name]
-    method: Method = getattr(import_module("commonspace.methods"), kind)(**settings)
-    return method
-
-
-METHODS: dict[str, Callable[[MethodOptions], "Method"]] = {
-    "dscmr": _dscmr,
-    **{name: partial(_by_descent, name) for name in BY_DESCENT},
-    **{name: partial(_closed_form, name) for name in CLOSED_FORM},
-}
-
-
-def method_for(data: "Dataset", options: MethodOptions) -> str:
-    """Return the name of the method that suits, where none is named.
-
-    Posterior matching wherever it can be: where each column is features, or read by an encoder
-    that is kept as it is. DSCMR learns from raw items themselves, and has options of its own.
+def setting_option(kind: type[Settings], name: str, panel: str, **options: Any) -> Any:  # noqa: ANN401
+    """Return the option of a declared setting, with its help and range.
 
     Args:
-        data: what to learn from.
-        options: what else the command line says.
+        kind: The class that declares it.
+        name: Of the field.
+        panel: Heading of its group in the help.
+        **options: Of ``typer.Option``, in place of the declared ones.
     """
-    from commonspace.data import Features
+    about = setting_of(kind, name)
+    bounds: dict[str, Any] = {"min": about.low} if about.low is not None else {}
+    return typer.Option(
+        **{
+            "help": about.help,
+            "rich_help_panel": panel,
+            "show_default": False,
+            **bounds,
+            **options,
+        }
+    )
 
-    kept = {name for name, encoder in options.encoders.items() if encoder != "textcnn"}
-    raw = [name for name, column in data.columns.items() if not isinstance(column, Features)]
-    learns = options.fine_tune != "none" or not kept.issuperset(raw)
-    return "dscmr" if learns or _given(options, OF_DSCMR) else "posterior"
 
+def collect_settings(
+    options: Mapping[str, Any], assignments: Sequence[str] = (), config: Path | None = None
+) -> dict[str, Any]:
+    """Return the settings that were given, by name.
 
-def method_named(name: str, options: MethodOptions) -> "Method":
-    """Return the method of that name with these options.
+    Args:
+        options: Values of options; None: not given. A patience of 0 never stops early.
+        assignments: "name=value" each, of ``--set``.
+        config: A TOML file.
 
     Raises:
-        SettingError: there is no such method, or an option has a value that cannot work.
+        SettingError: If an assignment or the file cannot be read.
+
+    Example:
+        >>> collect_settings({"epochs": 3, "seed": None}, ["encoders.fine_tune=top"])
+        {'encoders': {'fine_tune': 'top'}, 'epochs': 3}
     """
-    if name not in METHODS:
-        raise SettingError(
-            "there is no such method",
-            expected=f"--method {' or '.join(METHODS)}",
-            found=repr(name),
-            advice="leave it out to take what suits the data",
+    settings = _read_config(config) if config else {}
+    for text in assignments:
+        name, value = parse_assignment(text)
+        *outer, inner = name.split(".")
+        target = settings
+        for part in outer:
+            target = target.setdefault(part, {})
+        target[inner] = value
+    settings |= {name: value for name, value in options.items() if value is not None}
+    if settings.get("patience") == 0:
+        settings["patience"] = None
+    return settings
+
+
+def configure_method(name: str, settings: Mapping[str, Any]) -> "Method":
+    """Return a method with settings.
+
+    Args:
+        name: Of a method, or ``FILE.py:Class`` for a class in a file.
+        settings: Setting -> value, as TOML has them; "encoders" is a dictionary.
+
+    Raises:
+        SettingError: If the method, the file or a setting is unknown, or a value is out of range.
+    """
+    default: Any = _default_method(name)
+    kind = type(default)
+    known = {one.name for one in fields(default)}
+    values = {}
+    for key, value in settings.items():
+        if key in IGNORED and key not in known:
+            continue
+        if key not in known:
+            raise unknown_setting(name, key, sorted(known))
+        values[key] = (
+            _nested(getattr(default, key), value)
+            if isinstance(value, Mapping)
+            else convert_setting(kind, key, value)
         )
-    return METHODS[name](options)
+    method: Method = replace(default, **values) if values else default
+    return method
+
+
+def choose_method(data: "Dataset", settings: Mapping[str, Any]) -> str:
+    """Return the name of the default method for data and settings.
+
+    Posterior matching if each column is features, or raw with a frozen encoder; DSCMR otherwise,
+    which trains on raw items, or if a setting is given that only DSCMR has.
+
+    Args:
+        data: The data set.
+        settings: As ``collect_settings`` returned them.
+    """
+    from commonspace.data import Features
+    from commonspace.methods import DSCMR, PosteriorMatching
+
+    encoders: Mapping[str, Any] = settings.get("encoders", {})
+    frozen = {name for name, spec in encoders.get("specs", {}).items() if spec != "textcnn"}
+    raw = {name for name, column in data.columns.items() if not isinstance(column, Features)}
+    own = {one.name for one in fields(DSCMR)} - {one.name for one in fields(PosteriorMatching)}
+    trains = encoders.get("fine_tune", "none") != "none" or not frozen >= raw
+    return "dscmr" if trains or own & set(settings) else "posterior"
+
+
+def list_settings(name: str) -> str:
+    """Return the settings of a method as text: name, default, range and help of each.
+
+    Raises:
+        SettingError: If the method is unknown.
+    """
+    default: Any = _default_method(name)
+    kind = type(default)
+    lines = [f"Settings of {name} ({kind.__module__}.{kind.__qualname__}):", ""]
+    for row in describe_settings(kind):
+        value = getattr(default, row["name"])
+        if isinstance(value, Settings):
+            nested = describe_settings(type(value))
+            lines += [_line({**item, "name": f"{row['name']}.{item['name']}"}) for item in nested]
+        else:
+            lines.append(_line({**row, "default": repr(value)}))
+    return "\n".join(lines)
+
+
+def _line(row: Mapping[str, str]) -> str:
+    about = ", ".join(part for part in (f"default: {row['default']}", row["range"]) if part)
+    return f"  {row['name']} ({about})\n      {row['help']}".rstrip()
+
+
+def _default_method(name: str) -> "Method":
+    if ".py:" in name:
+        from commonspace.comparison.method_file import load_method
+
+        return load_method(name)[0]
+    if name not in METHODS and name not in installed_methods():
+        raise SettingError(
+            f"unknown method {name!r}",
+            expected=f"one of {', '.join([*METHODS, *installed_methods()])}, or FILE.py:Class",
+            found=repr(name),
+            advice="omit --method to choose one by the data",
+        )
+    return make_method(name)  # type: ignore[no-any-return]
+
+
+def _nested(default: object, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a Settings
+    if not isinstance(default, Settings):
+        return dict(values)
+    kind = type(default)
+    converted = {key: convert_setting(kind, key, item) for key, item in values.items()}
+    return replace(default, **converted)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise SettingError(
+            f"{path} cannot be read",
+            expected="a TOML file, such as: epochs = 20",
+            found=getattr(exc, "strerror", None) or str(exc),
+            advice="see docs/methods.md, Settings",
+        ) from exc

@@ -1,14 +1,18 @@
-"""``commonspace train``: a data set in, a folder with a common space out."""
+"""Command ``train``: a data set in, a folder with a common space out."""
 
+import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commonspace.atomic import replace_file
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.cli.encoders import (
     ENCODERS,
     EncoderOption,
@@ -18,19 +22,21 @@ from commonspace.cli.encoders import (
     TextOption,
     encoders_named,
 )
-from commonspace.cli.history import History
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
-from commonspace.cli.methods import METHODS, MethodOptions, method_for, method_named
-from commonspace.cli.options import (
-    Classifier,
-    DataArgument,
-    DeviceOption,
-    PartialOption,
-    Precision,
-    SplitSeedOption,
-    Variant,
+from commonspace.cli.methods import (
+    ConfigOption,
+    SetOption,
+    choose_method,
+    collect_settings,
+    configure_method,
+    list_settings,
+    setting_option,
 )
+from commonspace.cli.options import DataArgument, PartialOption, SplitSeedOption
 from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run, open_data
+from commonspace.registry import METHODS
+from commonspace.settings import Precision
+from commonspace.training.settings import NetworkSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
@@ -39,31 +45,60 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_into", "train"]
 
-HOW_LONG, OBJECTIVE, MACHINE = "How long and how fast", "Objective and network", "Machine"
+SETTINGS = "Settings (default: chosen by the method)"
+OPTIONS = (
+    "seed",
+    "epochs",
+    "patience",
+    "batch_size",
+    "learning_rate",
+    "hidden_dim",
+    "embedding_dim",
+    "device",
+    "precision",
+)
+"""Options that are settings of methods."""
+
+
+def _show_settings(name: str | None) -> None:
+    if name is not None:
+        typer.echo(list_settings(name))
+        raise typer.Exit
 
 
 def train(
+    context: typer.Context,
     data: DataArgument,
     out: Annotated[
-        Path, typer.Option(metavar="RUN", help="A new folder for the space and its records.")
+        Path, typer.Option(metavar="RUN", help="New folder for the space and its records.")
     ],
     method: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What to learn with; by itself posterior, and dscmr where raw items have no"
-            f" encoder or an option of its own is given. There are {', '.join(METHODS)}.",
+            help="Training method (default: posterior for features, dscmr for raw data), or"
+            f" FILE.py:Class. Methods: {', '.join(METHODS)}.",
             show_default=False,
         ),
     ] = None,
-    variant: Annotated[
-        Variant, typer.Option(help="DSCMR as in its paper, or as in its released code.")
-    ] = "paper",
-    seed: Annotated[
-        int, typer.Option(min=0, help="Of the weights, the batches and the dropout.")
-    ] = 0,
+    assignments: SetOption = None,
+    config: ConfigOption = None,
+    list_settings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="List the settings of a method with their defaults and ranges, and exit.",
+            show_default=False,
+            is_eager=True,
+            callback=_show_settings,
+        ),
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the interrupted training in RUN.")
+        bool, typer.Option("--resume", help="Continue the interrupted training in RUN.")
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write TensorBoard events to RUN/events."),
     ] = False,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
@@ -73,186 +108,114 @@ def train(
     fine_tune: Annotated[
         FineTune,
         typer.Option(
-            help="Keep the encoders as they are, train their last block along, or all of them.",
+            help="Part of the encoders to train jointly with the space: none, their last block, or"
+            " all.",
             rich_help_panel=ENCODERS,
         ),
     ] = "none",
     multi_caption: MultiCaptionOption = "concat",
-    backbone_learning_rate: Annotated[
-        float,
-        typer.Option(help="Of encoders that are trained along.", rich_help_panel=ENCODERS),
-    ] = 1e-5,
-    checkpoint_gradients: Annotated[
-        bool,
-        typer.Option(
-            "--checkpoint-gradients",
-            help="Train encoders with less memory and more time.",
-            rich_help_panel=ENCODERS,
-        ),
-    ] = False,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="At most; by itself 20 with posterior, 500 with dscmr, or 60 for raw items, and"
-            " 100 with others.",
-            show_default=False,
-            rich_help_panel=HOW_LONG,
-        ),
-    ] = None,
+    seed: Annotated[int | None, setting_option(TrainingSettings, "seed", SETTINGS)] = None,
+    epochs: Annotated[int | None, setting_option(TrainingSettings, "epochs", SETTINGS)] = None,
     patience: Annotated[
         int | None,
-        typer.Option(
+        setting_option(
+            TrainingSettings,
+            "patience",
+            SETTINGS,
             min=0,
-            help="Stop after that many epochs without a better validation mAP; 0 never does. By"
-            " itself 0 with posterior, 100 with dscmr, and 20 with others.",
-            show_default=False,
-            rich_help_panel=HOW_LONG,
+            help="Epochs without a better validation mAP before training stops; 0 never stops.",
         ),
     ] = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Samples in a step; by itself what suits the method, with dscmr 100, or 50 for"
-            " backbones that start from nothing.",
-            show_default=False,
-            rich_help_panel=HOW_LONG,
-        ),
+        int | None, setting_option(TrainingSettings, "batch_size", SETTINGS)
     ] = None,
     learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Of Adam; by itself what suits the method, with dscmr 1e-4, or 5e-4 for backbones"
-            " that start from nothing.",
-            show_default=False,
-            rich_help_panel=HOW_LONG,
-        ),
-    ] = None,
-    label_weight: Annotated[
-        float, typer.Option(min=0, help="The factor of J1.", rich_help_panel=OBJECTIVE)
-    ] = 1.0,
-    lambda_: Annotated[
-        float | None,
-        typer.Option(
-            "--lambda",
-            min=0,
-            help="The factor of J2; by itself 1e-3.",
-            show_default=False,
-            rich_help_panel=OBJECTIVE,
-        ),
-    ] = None,
-    eta: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="The factor of J3; by itself 1e-1, or 1e-2 for backbones that start from nothing.",
-            show_default=False,
-            rich_help_panel=OBJECTIVE,
-        ),
-    ] = None,
-    classifier: Annotated[
-        Classifier | None,
-        typer.Option(
-            help="P: learnt without or with a bias, or in closed form; by itself linear in the"
-            " paper's variant, affine in the released one.",
-            show_default=False,
-            rich_help_panel=OBJECTIVE,
-        ),
+        float | None, setting_option(TrainingSettings, "learning_rate", SETTINGS)
     ] = None,
     hidden_dim: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Size of each branch's hidden layers; by itself 512 with posterior, 2048 with"
-            " dscmr, or 512 from nothing, and 1024 with others.",
-            show_default=False,
-            rich_help_panel=OBJECTIVE,
-        ),
+        int | None, setting_option(NetworkSettings, "hidden_dim", SETTINGS)
     ] = None,
     embedding_dim: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Size of the common space; by itself what suits the method, with dscmr 1024, or"
-            " 256 from nothing.",
-            show_default=False,
-            rich_help_panel=OBJECTIVE,
-        ),
+        int | None, setting_option(NetworkSettings, "embedding_dim", SETTINGS)
     ] = None,
-    device: DeviceOption = "auto",
-    precision: Annotated[Precision, typer.Option(help="Of the matrix products.")] = "auto",
+    device: Annotated[str | None, setting_option(TrainingSettings, "device", SETTINGS)] = None,
+    precision: Annotated[
+        Precision | None, setting_option(TrainingSettings, "precision", SETTINGS)
+    ] = None,
 ) -> None:
-    """Learn a common space from labelled data.
+    """Train a common space on labeled data.
 
-    The space is learnt from the training split; what is best is chosen on
-    the validation split. The test split is not looked at.
-    Ctrl-C keeps a checkpoint, and the same command with --resume goes on
-    from it to the same weights, to the bit.
+    The space is trained on the training split; the best epoch or setting is
+    chosen on the validation split. The test split is not used. After Ctrl-C
+    the same command with --resume continues from a checkpoint, to the same
+    weights bit by bit.
 
     [bold]Examples[/bold]
 
       commonspace train scenes --out runs/scenes
       commonspace train photos --out runs/photos --epochs 100 --seed 1
       commonspace train photos --image vgg19 --text textcnn --out runs/vgg
-      commonspace train photos --image vgg19 --fine-tune top --out runs/top
       commonspace train features.npz --out runs/features
-      commonspace train features.npz --variant released --out runs/released
+      commonspace train features.npz --method dscmr --set preset=official --out runs/dscmr
+      commonspace train features.npz --method mine.py:CenterLoss --out runs/mine
+      commonspace train --list-settings dscmr
       commonspace train photos --out runs/photos --resume
 
-    Next: commonspace evaluate RUN; tensorboard --logdir RUN/events
+    Next: commonspace evaluate RUN
     """
-    options = MethodOptions(
-        variant=variant,
-        seed=seed,
-        epochs=epochs,
-        patience=patience,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        label_weight=label_weight,
-        lambda_=lambda_,
-        eta=eta,
-        classifier=classifier,
-        hidden_dim=hidden_dim,
-        embedding_dim=embedding_dim,
-        device=device,
-        precision=precision,
-        encoders=encoders_named(image, text, encoder),
-        multi_caption=multi_caption,
-        fine_tune=fine_tune,
-        backbone_learning_rate=backbone_learning_rate,
-        checkpoint_gradients=checkpoint_gradients,
+    settings = collect_settings(
+        {name: context.params[name] for name in OPTIONS}, assignments or [], config
     )
+    encoders = {
+        "specs": encoders_named(image, text, encoder),
+        "fine_tune": fine_tune if fine_tune != "none" else None,
+        "multi_caption": multi_caption if multi_caption != "concat" else None,
+    }
+    encoders = {key: value for key, value in encoders.items() if value}
+    if encoders:
+        settings["encoders"] = {**settings.get("encoders", {}), **encoders}
+    name = method or settings.pop("method", None)
     record = RunRecord(data, split_seed, partial)
-    begin = continued_run if resume else new_run
-    with _tidy_end(out), begin(out, record) as has_checkpoint:
-        if method is not None:  # what cannot work is said before the data is read
-            method_named(method, options)
+    start = continued_run if resume else new_run
+    with _report_interrupt(out), start(out, record) as has_checkpoint:
+        if name is not None:  # refuse wrong settings before the data is read
+            configure_method(name, settings)
         dataset = _open(data, split_seed, partial)
-        chosen = method_named(method or method_for(dataset, options), options)
-        space = fit_into(out, chosen, dataset, resume=has_checkpoint)
+        chosen = configure_method(name or choose_method(dataset, settings), settings)
+        space = fit_into(out, chosen, dataset, resume=has_checkpoint, tensorboard=tensorboard)
     _report(out, space)
 
 
-def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -> "CommonSpace":
-    """Fit on the training part, choose on the validation part, and fill the folder of the run.
+def fit_into(
+    folder: Path,
+    method: "Method",
+    data: "Dataset",
+    *,
+    resume: bool = False,
+    tensorboard: bool = False,
+) -> "CommonSpace":
+    """Fit a method and write space and history into the folder of the run.
 
     Args:
-        folder: of the run; it holds the checkpoint meanwhile, and the space at the end.
-        method: what to fit.
-        data: its test part is not touched.
-        resume: whether to go on from the checkpoint.
+        folder: Of the run; it holds the checkpoint during training.
+        method: What to fit.
+        data: Its test split is not used.
+        resume: Whether to continue from the checkpoint.
+        tensorboard: Whether to write TensorBoard events.
 
     Raises:
-        CommonspaceError: the data does not suit, training fails, or something cannot be written.
+        CommonspaceError: If the data does not suit, training fails, or something cannot be written.
     """
-    from commonspace.progress import ProgressBar as TaskBar
-    from commonspace.training import PreparationBar, ProgressBar, Run
-    from commonspace.training.tensorboard import TensorBoard
+    from commonspace.progress import ProgressBar
+    from commonspace.training import RunConfig
 
-    history = History()
-    observers = (ProgressBar(), TensorBoard(folder / "events"), history)
-    run = Run(folder, resume, observers, TaskBar(), PreparationBar())
+    history = _History()
+    callbacks: tuple[Callback, ...] = (ProgressBar(), history)
+    if tensorboard:
+        from commonspace.training.tensorboard import TensorBoard
+
+        callbacks += (TensorBoard(folder / "events"),)
+    run = RunConfig(callbacks, folder, resume)
     space = method.fit(data.split("train"), data.split("validation"), run)
     history.write(folder / "history.jsonl")
     space.write(folder)
@@ -260,16 +223,47 @@ def fit_into(folder: Path, method: "Method", data: "Dataset", *, resume: bool) -
     return space
 
 
+class _History(Callback):
+    """Collects the figures of each epoch, also of those before a resume."""
+
+    def __init__(self) -> None:
+        self.records: tuple[EpochRecord, ...] = ()
+
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        """Take over the epochs before a resume."""
+        self.records += tuple(history)
+
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
+        """Keep the figures of the epoch."""
+        self.records += (record,)
+
+    def write(self, path: Path) -> None:
+        """Write one line of JSON for each epoch, replacing an older file.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        with replace_file(path, overwrite=True) as draft:
+            lines = (json.dumps(asdict(record)) + "\n" for record in self.records)
+            draft.write_text("".join(lines), "utf-8")
+
+
 def _open(data: str, split_seed: int, partial: bool) -> "Dataset":
     dataset = open_data(data, split_seed, partial=partial)
-    for problem in dataset.warnings:
-        typer.echo(f"note: {problem}", err=True)
+    for warning in dataset.warnings:
+        typer.echo(f"note: {warning}", err=True)
     return dataset
 
 
 @contextmanager
-def _tidy_end(out: Path) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, say what was kept and how to go on."""
+def _report_interrupt(out: Path) -> Iterator[None]:
+    """After Ctrl-C or SIGTERM, print what was kept and how to continue."""
     with sigterm_interrupts():
         try:
             yield
@@ -287,24 +281,32 @@ def _tidy_end(out: Path) -> Iterator[None]:
 
 
 def _report(out: Path, space: "CommonSpace") -> None:
-    data, chosen = space.provenance["data"], space.provenance["chosen"]
-    samples = f"{data['samples']} + {space.provenance['validation']['samples']}"
-    if "epoch" not in chosen:
-        best = f"best of {chosen['trials']} settings, {_settings(chosen['settings'])}"
-    elif chosen["by"].startswith("validation"):
-        best = f"best epoch {chosen['epoch']} of {chosen['epochs']}"
-    else:
-        best = f"{chosen['by']}, {chosen['epochs']} epochs"
+    data, chosen = space.provenance["data"], space.provenance.get("chosen", {})
+    lines = [f"trained {space.provenance['method']['name']} on {data['name']}"]
+    validation = space.provenance.get("validation")
+    if validation:
+        lines[0] += (
+            f": {data['samples']} + {validation['samples']} samples (training + validation),"
+            f" {data['classes']} classes, {' and '.join(space.modalities)}"
+        )
+    if chosen:
+        lines.append(
+            f"{_selection(chosen)}: validation mAP {chosen['validation_map']:.3f},"
+            f" after {chosen['seconds']:.0f} s on {chosen['device']}"
+        )
     typer.echo(
-        f"learnt from {data['name']}: {samples} samples (training + validation),"
-        f" {data['classes']} classes, {' and '.join(space.modalities)}\n"
-        f"{best}: validation mAP {chosen['validation_map']:.3f},"
-        f" after {chosen['seconds']:.0f} s on {chosen['device']}\n"
-        f"saved in {out}\n"
-        f"next: commonspace evaluate {shlex.quote(str(out))}"
+        "\n".join(
+            [*lines, f"saved in {out}", f"next: commonspace evaluate {shlex.quote(str(out))}"]
+        )
     )
 
 
-def _settings(settings: dict[str, object]) -> str:
-    said = (f"{name} {value}" for name, value in settings.items() if value is not None)
-    return ", ".join(said) or "of which it has none"
+def _selection(chosen: dict[str, object]) -> str:
+    if "epoch" not in chosen:
+        settings = chosen["settings"]
+        assert isinstance(settings, dict)
+        values = ", ".join(f"{key} {value}" for key, value in settings.items() if value is not None)
+        return f"best of {chosen['trials']} settings, {values or 'no hyperparameters'}"
+    if str(chosen["by"]).startswith("validation"):
+        return f"best epoch {chosen['epoch']} of {chosen['epochs']}"
+    return f"{chosen['by']}, {chosen['epochs']} epochs"

@@ -23,15 +23,15 @@ __all__ = [
 ]
 
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "dscmr-official": ("dscmr", {"variant": "released"}),
+    "dscmr-official": ("dscmr", {"preset": "official"}),
 }
 """Name -> method and settings, of experiments that are tuned on their own."""
 
 ABLATIONS: Mapping[str, Mapping[str, float]] = {
-    "dscmr-no-j1": {"label_weight": 0.0},
-    "dscmr-no-j2": {"lambda_": 0.0},
+    "dscmr-no-j1": {"alpha": 0.0},
+    "dscmr-no-j2": {"lam": 0.0},
     "dscmr-no-j3": {"eta": 0.0},
-    "dscmr-j1-alone": {"lambda_": 0.0, "eta": 0.0},
+    "dscmr-j1-alone": {"lam": 0.0, "eta": 0.0},
 }
 """Name -> the terms of DSCMR that are left out; other settings are those tuned for ``dscmr``."""
 

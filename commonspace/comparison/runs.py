@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from commonspace.atomic import replace_file
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.comparison.experiments import describe
 from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
@@ -26,7 +27,7 @@ from commonspace.errors import SpaceError, TrainingError
 from commonspace.evaluation import average_precisions, evaluate, mean_by_class, mean_over_queries
 from commonspace.methods import Method
 from commonspace.space import CommonSpace
-from commonspace.training import EpochRecord, Run, Samples, ValidationScore
+from commonspace.training import RunConfig, Samples, ValidationScore
 
 __all__ = ["Record", "Splits", "Task", "read_record", "run_task"]
 
@@ -136,13 +137,13 @@ def _fit(
     """Return the space, and whether it was fitted without interruption."""
     if watcher:  # its figures would not be in a checkpoint
         shutil.rmtree(scratch, ignore_errors=True)
-        return method.fit(splits.train, splits.validation, Run(observers=(watcher,))), True
+        return method.fit(splits.train, splits.validation, RunConfig(callbacks=(watcher,))), True
     if scratch.exists():
         with suppress(SpaceError):  # no checkpoint yet, or one of another version
-            run = Run(scratch, resume=True, observers=())
+            run = RunConfig(checkpoint=scratch, resume=True)
             return method.fit(splits.train, splits.validation, run), False
         shutil.rmtree(scratch, ignore_errors=True)
-    return method.fit(splits.train, splits.validation, Run(scratch, observers=())), True
+    return method.fit(splits.train, splits.validation, RunConfig(checkpoint=scratch)), True
 
 
 def _measure(space: CommonSpace, test: Dataset) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def _measure(space: CommonSpace, test: Dataset) -> dict[str, Any]:
     return record
 
 
-class _BestOnTest:
+class _BestOnTest(Callback):
     """Records the best test mAP of all epochs, which published code reports."""
 
     def __init__(self, test: Dataset) -> None:
@@ -174,14 +175,9 @@ class _BestOnTest:
         self._score: ValidationScore | None = None
         self.best: float | None = None  # the method may have neither epochs nor trials
 
-    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
-        """Do nothing at the start."""
-
-    def stepped(self) -> None:
-        """Do nothing at a step."""
-
-    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
         """Evaluate the network on the test split."""
+        assert isinstance(network, nn.Module)
         if self._score is None:
             inputs = {
                 name: Vectors(column.size)
@@ -191,6 +187,3 @@ class _BestOnTest:
             device = next(network.parameters(), torch.empty(0)).device
             self._score = ValidationScore(Samples(self._test, inputs, device))
         self.best = max(self.best or 0.0, self._score(network))
-
-    def ended(self) -> None:
-        """Do nothing at the end."""

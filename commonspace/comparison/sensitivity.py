@@ -59,9 +59,7 @@ def measure_sensitivity(
         1, method.epochs or 500, method.patience or method.epochs or 500
     )
     experiments = {
-        (lam, eta): Experiment(
-            f"lambda {lam:g}, eta {eta:g}", replace(method, lambda_=lam, eta=eta)
-        )
+        (lam, eta): Experiment(f"lambda {lam:g}, eta {eta:g}", replace(method, lam=lam, eta=eta))
         for lam, eta in product(lambdas, etas)
     }
     folder = run / "sensitivity" / f"epochs-{limits.epochs}-patience-{limits.patience}"

@@ -1,7 +1,11 @@
-"""The methods: labelled data in, a common space out."""
+"""Methods: labeled data in, a common space out."""
 
 from commonspace.methods.acmr import ACMR
+from commonspace.methods.base.closed_form import ClosedFormMethod
 from commonspace.methods.base.encoder_config import EncoderConfig
+from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
+from commonspace.methods.base.method import Method
 from commonspace.methods.cca import CCA
 from commonspace.methods.dcca import DCCA
 from commonspace.methods.dscmr import DSCMR
@@ -10,7 +14,6 @@ from commonspace.methods.infonce import InfoNCE
 from commonspace.methods.jrl import JRL
 from commonspace.methods.linear_probe import LinearProbe
 from commonspace.methods.mcca import MCCA
-from commonspace.methods.method import Method
 from commonspace.methods.mvda import MvDA
 from commonspace.methods.posterior import PosteriorMatching
 from commonspace.methods.raw_features import RawFeatures
@@ -27,13 +30,19 @@ __all__ = [
     "JRL",
     "MCCA",
     "SDML",
+    "Between",
+    "ClosedFormMethod",
     "EncoderConfig",
+    "GradientMethod",
     "InfoNCE",
     "LinearProbe",
     "Method",
     "MvDA",
+    "OneOf",
     "PosteriorMatching",
     "RawFeatures",
+    "SearchSpace",
     "SemanticMatching",
     "SupervisedContrastive",
+    "TrainingData",
 ]

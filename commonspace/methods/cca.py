@@ -1,115 +1,120 @@
-"""Canonical correlation analysis of two modalities, plain and regularised."""
+"""Canonical correlation analysis of two modalities, plain and regularized."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.base.closed_form import SHRINKAGE, Fitting, dimensions, to_try
-from commonspace.methods.base.settings import check_setting
-from commonspace.methods.base.views import View, paired_views, shrunk
+from commonspace.methods.base.closed_form import (
+    SHRINKAGE,
+    ClosedFormMethod,
+    dimensions_to_try,
+    values_to_try,
+)
+from commonspace.methods.base.views import View, paired_views, shrink
 from commonspace.networks.linear import LinearNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.settings import setting
 
 __all__ = ["CCA", "canonical_directions"]
 
 
-@dataclass(frozen=True)
-class CCA:
-    """Canonical correlation analysis: pairs of directions whose projections correlate most.
+class CCA(ClosedFormMethod):
+    """Canonical correlation analysis: pairs of directions with maximally correlated projections.
 
         max a'C_12 b    subject to    a'D_1 a = b'D_2 b = 1,    D_m = (1 - r) C_m + r t_m I
 
     one pair after the other, each uncorrelated with those before; t_m is the mean of the diagonal
     of C_m. Solved by the singular value decomposition of D_1^-1/2 C_12 D_2^-1/2, whose singular
     values are the canonical correlations. Projections are compared by the cosine. r = 0 is CCA
-    (Hotelling: Relations between two sets of variates, Biometrika 28, 1936), r > 0 regularised CCA
+    (Hotelling: Relations between two sets of variates, Biometrika 28, 1936), r > 0 regularized CCA
     (Vinod: Canonical ridge and econometrics of joint production, Journal of Econometrics 4, 1976,
     here with a ridge in proportion to the variance), r = 1 partial least squares.
 
-    Where there are fewer pairs than features, plain CCA finds correlations of 1 in noise: take
-    r > 0 there.
+    With fewer pairs than features, plain CCA finds correlations of 1 in noise: use r > 0 there.
 
-    Needs: pairs, two modalities; no labels, and no equal sizes. Samples that lack a modality are
-    left out. Collinear features do no harm.
+    Needs pairs and two modalities; no labels and no equal sizes. Samples that lack a modality are
+    left out. Collinear features are harmless.
 
-    Published mAP of CCA, image->text / text->image: Wikipedia .134 / .133, Pascal .225 / .227,
-    NUS-WIDE-10k .378 / .394, XMediaNet .598 / .595 on deep features (Zhen et al., CVPR 2019);
-    Wikipedia .255 / .185 on the shallow features.
-
-    Args:
-        regularisation: r in [0, 1]; None: chosen on validation from ``SHRINKAGE``.
-        dimension: of the common space; None: chosen on validation, from powers of two and all.
-
-    Raises:
-        SettingError: a value that cannot work.
+    Published mAP of CCA, image->text / text->image: Wikipedia 0.134 / 0.133, Pascal 0.225 / 0.227,
+    NUS-WIDE-10k 0.378 / 0.394, XMediaNet 0.598 / 0.595 on deep features (Zhen et al., CVPR 2019);
+    Wikipedia 0.255 / 0.185 on the shallow features.
     """
 
-    regularisation: float | None = 0.0
-    dimension: int | None = None
+    name: ClassVar[str] = "cca"
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        r, d = self.regularisation, self.dimension
-        check_setting("cca", "regularisation", r, 0 <= (r or 0) <= 1, "from 0 to 1")
-        check_setting("cca", "dimension", d, d is None or d >= 1, "at least 1")
+    regularization: float | None = setting(
+        0.0, help="Regularization r; None: chosen on validation.", low=0, high=1
+    )
+    dimension: int | None = setting(
+        None, help="Size of the embeddings; None: chosen on validation.", low=1
+    )
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Find the directions on the training pairs; what is None is chosen on validation.
+    @property
+    def full_name(self) -> str:
+        """Name "cca", or "rcca" with regularization."""
+        return "cca" if self.regularization == 0 else "rcca"
 
-        Args:
-            train: pairs of features.
-            validation: labelled samples of the same columns.
-            run: who is told of the trials.
+    @property
+    def supervised(self) -> bool:
+        """Labels are not used."""
+        return False
 
-        Raises:
-            DataError: the columns are raw, there are not two of them, or too few pairs.
-            SettingError: the dimension is larger than the data allows.
-        """
-        name = "cca" if self.regularisation == 0 else "rcca"
-        fitting = Fitting(name, train, validation, supervised=False, exactly=2)
+    @property
+    def exact_modalities(self) -> int:
+        """CCA is defined for two modalities."""
+        return 2
+
+    def prepare(self, train: Dataset) -> "_Problem":
+        """Return the paired features in principal coordinates, and the solver."""
         views = paired_views(train)
         first, second = views.values()
-        solve = cache(lambda r: canonical_directions(first, second, r))
+        return views, cache(lambda share: canonical_directions(first, second, share)[:2])
 
-        def build(candidate: "CCA") -> LinearNetwork:
-            a, b, _ = solve(candidate.regularisation)
-            some = slice(candidate.dimension)
-            pairs = zip(views.items(), (a, b), strict=True)
-            return LinearNetwork.from_maps(
-                {name: view.mapped(directions[:, some]) for (name, view), directions in pairs}
-            )
-
-        candidates = [
-            replace(self, regularisation=r, dimension=d)
+    def candidates(self, problem: "_Problem") -> Sequence["CCA"]:
+        """Return every regularization with every dimension."""
+        limit = min(view.rank for view in problem[0].values())
+        return [
+            replace(self, regularization=r, dimension=d)
             for r, d in product(
-                to_try(self.regularisation, SHRINKAGE),
-                dimensions(self.dimension, min(first.rank, second.rank)),
+                values_to_try(self.regularization, SHRINKAGE),
+                dimensions_to_try(self.dimension, limit),
             )
         ]
-        return fitting.choose(self, candidates, build, run)
+
+    def solve(self, problem: "_Problem") -> LinearNetwork:
+        """Return the first canonical directions."""
+        assert self.regularization is not None
+        views, directions = problem
+        parts = zip(views.items(), directions(self.regularization), strict=True)
+        return LinearNetwork.from_maps(
+            {name: view.affine_map(part[:, : self.dimension]) for (name, view), part in parts}
+        )
+
+
+_Problem = tuple[dict[str, View], Callable[[float], tuple[NDArray[np.float64], ...]]]
 
 
 def canonical_directions(
     first: View, second: View, share: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Solve the problem in principal coordinates, where both covariances are diagonals.
+    """Solve the problem in principal coordinates, where both covariances are diagonal.
 
     Args:
-        first: one modality of n pairs.
-        second: the other.
-        share: r, the regularisation.
+        first: One modality of n pairs.
+        second: The other.
+        share: r, the regularization.
 
     Returns:
         (r1, k) and (r2, k) float64 directions, k the smaller rank, and (k,) their correlations in
         decreasing order.
     """
-    one, two = (1 / np.sqrt(shrunk(view.variances, share)) for view in (first, second))
+    one, two = (1 / np.sqrt(shrink(view.variances, share)) for view in (first, second))
     cross = first.values.T @ second.values / len(first.values)
     U, S, Vt = scipy.linalg.svd(one[:, None] * cross * two, full_matrices=False)
     return one[:, None] * U, two[:, None] * Vt.T, S

@@ -3,62 +3,52 @@
 Andrew, Arora, Bilmes, Livescu: Deep Canonical Correlation Analysis, ICML 2013.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from commonspace.data.dataset import Dataset
-from commonspace.errors import DataError
+from commonspace.errors import DataError, invalid_setting
 from commonspace.losses import total_correlation, whitened_covariance
-from commonspace.methods.base.batches import nothing, paired
+from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
-from commonspace.methods.base.settings import check_setting
-from commonspace.methods.descent import Backbones, Descent, Plan, check_pairs, descend
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.linear import AffineMap
-from commonspace.space import CommonSpace
-from commonspace.training import Batch, Run, Samples
+from commonspace.settings import setting
+from commonspace.training.loop import RunConfig
+from commonspace.training.samples import Batch
+from commonspace.training.settings import TrainingSettings
 
-__all__ = ["DCCA", "DCCAObjective", "canonical_maps"]
+__all__ = ["DCCA", "canonical_maps"]
 
 
-@dataclass(frozen=True)
-class DCCA(Descent):
-    """Deep canonical correlation analysis: networks whose outputs correlate most.
+class DCCA(GradientMethod):
+    """Deep canonical correlation analysis: networks with maximally correlated outputs.
 
         max sum of the singular values of S_11^-1/2 S_12 S_22^-1/2,   S_mm = H_m'H_m / (n-1) + r I
 
-    then linear CCA of the outputs on the training part, as in the paper: u = A_1'(h_1 - m_1) with
-    A_1 = S_11^-1/2 U, and likewise for the other. Source: Andrew, Arora, Bilmes, Livescu: Deep
-    Canonical Correlation Analysis, ICML 2013. Computed in float64, with Cholesky factors: see
+    then linear CCA of the outputs on the training split, as in the paper: u = A_1'(h_1 - m_1) with
+    A_1 = S_11^-1/2 U, and likewise for the other modality. Source: Andrew, Arora, Bilmes, Livescu:
+    Deep Canonical Correlation Analysis, ICML 2013. Computed in float64, with Cholesky factors: see
     ``total_correlation``. Projections are compared by the cosine.
 
-    The objective does not fall apart into samples: covariances of d outputs take batches of many
-    times d, or the correlation of noise is learnt. The paper takes all data in one step of L-BFGS;
-    here it is Adam on batches of equal size, as large as ``batch_size`` allows. The paper
-    initialises with denoising autoencoders, here the initial weights are drawn.
+    The objective is not a sum over samples: covariances of d outputs need batches much larger than
+    d, or the correlation of noise is fitted. The paper takes all data in one step of L-BFGS; here
+    Adam takes batches of equal size, as large as ``batch_size`` allows. The paper initializes with
+    denoising autoencoders; here the initial weights are random.
 
-    Needs: pairs, two modalities; no labels and no equal sizes. Samples that lack a modality are
-    left out. Collinear, constant or dead outputs do no harm.
+    Needs pairs and two modalities; no labels and no equal sizes. Samples that lack a modality are
+    left out. Collinear, constant or dead outputs are harmless.
 
-    Published mAP, image->text / text->image: Wikipedia .444 / .396, Pascal .678 / .677,
-    NUS-WIDE-10k .532 / .549, XMediaNet .583 / .596 on deep features (Zhen et al., CVPR 2019).
-
-    Args:
-        ridge: r, above 0, in the unit of the outputs squared.
-        dimension: how many canonical directions the space keeps, those that correlate most; None:
-            all, which is ``embedding_dim``, the number of outputs.
-
-    The other settings are those of ``Descent``. Defaults were chosen on the validation parts of
-    Wikipedia (shallow features) and of Flipkart products.
-
-    Raises:
-        SettingError: a value that cannot work.
+    Published mAP, image->text / text->image: Wikipedia 0.444 / 0.396, Pascal 0.678 / 0.677,
+    NUS-WIDE-10k 0.532 / 0.549, XMediaNet 0.583 / 0.596 on deep features (Zhen et al., CVPR 2019).
     """
 
     name: ClassVar[str] = "dcca"
+    supervised: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
     search_space: ClassVar[SearchSpace] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((400, 800, 1600)),
@@ -69,99 +59,87 @@ class DCCA(Descent):
     batch_size: int = 1000
     learning_rate: float = 1e-3
     embedding_dim: int = 16
-    ridge: float = 0.1
-    dimension: int | None = None
+    ridge: float = setting(0.1, help="Ridge r, in the unit of the squared outputs.", above=0)
+    dimension: int | None = setting(
+        None,
+        help="Number of canonical directions to keep, those with the highest correlation;"
+        " None: embedding_dim.",
+        low=1,
+    )
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before any data is read."""
         super().__post_init__()
-        r, k = self.ridge, self.dimension
-        check_setting("dcca", "ridge", r, 0 < r < float("inf"), "above 0")
-        fine = k is None or 1 <= k <= self.embedding_dim
-        check_setting(
-            "dcca", "dimension", k, fine, f"from 1 to embedding_dim, {self.embedding_dim}"
-        )
+        if self.dimension is not None and self.dimension > self.embedding_dim:
+            limit = f"<= embedding_dim, {self.embedding_dim}"
+            raise invalid_setting("dimension", self.dimension, limit)
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Learn the common space of the training pairs; the epoch is chosen on validation.
-
-        Args:
-            train: pairs of two modalities; their labels are not looked at.
-            validation: labelled samples of the same columns.
-            run: how to report progress and where to keep a checkpoint.
-
-        Raises:
-            DataError: there are not two modalities, or too few pairs.
-            TrainingError: the loss is no longer finite.
-            MissingExtraError: an encoder needs an optional package.
-        """
-        return descend(self, self._plan, train, validation, run)
-
-    def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
-        if len(backbones) != 2:
+    def prepare(self, train: Dataset, validation: Dataset, run: RunConfig) -> TrainingData:
+        """Check that there are two modalities, and prepare the data."""
+        if len(train.columns) > 2:
             raise DataError(
-                f"dcca cannot join the modalities of {train.name!r}",
+                f"dcca does not support the modalities of {train.name!r}",
                 expected="exactly 2",
-                found=f"{len(backbones)}: {', '.join(map(repr, backbones))}",
-                advice="drop columns, or take a method for any number of them, such as mcca or"
+                found=f"{len(train.columns)}: {', '.join(map(repr, train.columns))}",
+                advice="drop columns, or use a method for any number of them, such as mcca or"
                 " infonce",
             )
-        check_pairs(train)
-        config = BranchesConfig(
-            backbones,
-            self.hidden_dim,
-            self.embedding_dim,
-            projected=self.dimension or self.embedding_dim,
+        return super().prepare(train, validation, run)
+
+    def build_network(self, data: TrainingData) -> nn.Module:
+        """Return a branch for each modality, followed by a fixed map."""
+        return BranchesNetwork(
+            BranchesConfig(
+                data.backbones,
+                self.hidden_dim,
+                self.embedding_dim,
+                projected=self.dimension or self.embedding_dim,
+            )
         )
 
-        def settle(network: nn.Module, samples: Samples) -> None:
-            assert isinstance(network, BranchesNetwork)
-            _set_maps(network, samples, self.ridge)
+    def training_settings(self, data: TrainingData) -> TrainingSettings:
+        """Return the settings, with batches of equal size: a small last one would be noise."""
+        batches = -(-len(data.train) // self.batch_size)
+        return replace(super().training_settings(data), batch_size=-(-len(data.train) // batches))
 
-        batches = -(-len(train) // self.batch_size)
-        return Plan(
-            config,
-            DCCAObjective(self.ridge),
-            supervised=False,
-            batch_size=-(-len(train) // batches),  # no small last batch, which would be noise
-            settle=settle,
-        )
-
-
-@dataclass(frozen=True)
-class DCCAObjective:
-    """Minus the total correlation of the pairs of a batch.
-
-    Args:
-        ridge: r.
-    """
-
-    ridge: float
-
-    def __call__(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Return the loss, a scalar; 0 for fewer than two pairs."""
-        assert isinstance(network, BranchesNetwork)
+    def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
+        """Return minus the total correlation of the pairs; 0 for fewer than two pairs."""
         outputs = network(batch.inputs)
         with torch.autocast(batch.labels.device.type, enabled=False):
-            loss = nothing(outputs)
+            loss = zero_loss(outputs)
             if len(outputs) == 2:
-                first, second = paired(outputs, batch, *outputs)
+                first, second = batch.pairs(outputs, *outputs)
                 if len(first) >= 2:
                     loss = loss - total_correlation(first, second, self.ridge).to(loss.dtype)
         return {"loss": loss}
+
+    @torch.no_grad()
+    def after_epoch(self, network: nn.Module, data: TrainingData) -> None:
+        """Set the fixed maps to linear CCA of the outputs for the training pairs."""
+        assert isinstance(network, BranchesNetwork)
+        samples = data.samples
+        one, other = network.modalities
+        outputs = {
+            name: torch.cat([network.represent(name, part) for part in samples.parts(name, 512)])
+            for name in (one, other)
+        }
+        first, second = samples.present[one], samples.present[other]
+        pairs = outputs[one][second[first]], outputs[other][first[second]]
+        *maps, _ = canonical_maps(*pairs, self.ridge, network.dimension)
+        for name, affine in zip((one, other), maps, strict=True):
+            network.fixed_map(name).set(affine)
 
 
 @torch.no_grad()
 def canonical_maps(
     first: Tensor, second: Tensor, ridge: float, dimension: int
 ) -> tuple[AffineMap, AffineMap, Tensor]:
-    """Return linear CCA of two sets of outputs: x -> A'(x - m), the first directions of all.
+    """Return linear CCA of two sets of outputs: x -> A'(x - m), its first directions.
 
     Args:
-        first: (n, a), H_1; n at least 2.
+        first: (n, a), H_1; n >= 2.
         second: (n, b), H_2.
-        ridge: r, above 0.
-        dimension: how many directions, at most a and b.
+        ridge: r > 0.
+        dimension: Number of directions, at most a and b.
 
     Returns:
         The two maps, and (dimension,) float64 correlations in decreasing order.
@@ -176,18 +154,3 @@ def canonical_maps(
         for H, L, W in zip((first, second), factors, (U, Vt.T), strict=True)
     ]
     return maps[0], maps[1], S[:dimension]
-
-
-@torch.no_grad()
-def _set_maps(network: BranchesNetwork, samples: Samples, ridge: float) -> None:
-    """Set the maps of a network to linear CCA of its outputs for the training pairs."""
-    one, other = network.modalities
-    outputs = {
-        name: torch.cat([network.represent(name, part) for part in samples.parts(name, 512)])
-        for name in (one, other)
-    }
-    first, second = samples.present[one], samples.present[other]
-    pairs = outputs[one][second[first]], outputs[other][first[second]]
-    *maps, _ = canonical_maps(*pairs, ridge, network.dimension)
-    for name, found in zip((one, other), maps, strict=True):
-        network.fixed_map(name).set(found)

@@ -1,267 +1,296 @@
-"""DSCMR: Deep Supervised Cross-modal Retrieval, after the paper and after its released code.
+"""DSCMR: Deep Supervised Cross-modal Retrieval, as in the paper and as in its official code.
 
 Zhen, Hu, Wang, Peng: Deep Supervised Cross-modal Retrieval, CVPR 2019, pages 10394-10403.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import fields, replace
+from itertools import combinations, combinations_with_replacement
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
-from commonspace.data.dataset import Dataset
-from commonspace.encoders import Encoder
+import torch
+from torch import Tensor, nn
+
 from commonspace.errors import SettingError
-from commonspace.losses import ResidualNorm
-from commonspace.machine import Precision
-from commonspace.methods.base.branches import build_backbones
-from commonspace.methods.base.encoder_config import EncoderConfig, learn_through, tuned
-from commonspace.methods.base.gradient import Recipe, fit_by_gradient
+from commonspace.losses import (
+    ResidualNorm,
+    common_space_loss,
+    label_space_loss,
+    modality_invariance_loss,
+)
+from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
-from commonspace.methods.dscmr_objective import DSCMRObjective
 from commonspace.networks.backbones.base import PretrainedBackbone
-from commonspace.networks.dscmr import Classifier, DSCMRConfig, DSCMRNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Run, TrainingSettings
+from commonspace.networks.dscmr import (
+    Classifier,
+    DSCMRConfig,
+    DSCMRNetwork,
+    Outputs,
+    closed_form_classifier,
+)
+from commonspace.settings import declared, setting
+from commonspace.training.samples import Batch
+from commonspace.training.settings import TrainingSettings
 
-__all__ = ["DSCMR", "PACES", "VARIANTS", "Pace", "Variant"]
+__all__ = ["DSCMR", "INPUT_DEFAULTS", "PRESETS", "dscmr_loss"]
 
-
-@dataclass(frozen=True)
-class Variant:
-    """Where the paper and the released code differ; each item is an option of ``DSCMR`` too."""
-
-    reduction: ResidualNorm
-    """J1 and J3: Frobenius norm over n (paper), or mean of the rows' norms (code)."""
-    relu_after_shared: bool
-    """Whether a ReLU follows the shared layer (paper) or not (code)."""
-    classifier: Classifier
-    """"linear" (paper) or "affine", with a bias (code)."""
-    lambda_: float
-    """The factor of J2."""
-    eta: float
-    """The factor of J3."""
-    betas: tuple[float, float]
-    """Of Adam."""
-    shuffle: bool
-    """Random mini-batches (paper), or batches in the order of the data (code)."""
-
-
-VARIANTS: Mapping[str, Variant] = {
-    # The paper gives neither lambda nor eta; these two are the released code's.
-    "paper": Variant("frobenius", True, "linear", 1e-3, 1e-1, (0.9, 0.999), shuffle=True),
-    "released": Variant("rows", False, "affine", 1e-3, 1e-1, (0.5, 0.999), shuffle=False),
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # The paper gives neither lambda nor eta; these two are those of the official code.
+    "paper": {
+        "norm": "frobenius",
+        "relu_after_shared": True,
+        "classifier": "linear",
+        "lam": 1e-3,
+        "eta": 1e-1,
+        "betas": (0.9, 0.999),
+        "shuffle": True,
+    },
+    "official": {
+        "norm": "rows",
+        "relu_after_shared": False,
+        "classifier": "affine",
+        "lam": 1e-3,
+        "eta": 1e-1,
+        "betas": (0.5, 0.999),
+        "shuffle": False,
+    },
 }
+"""Settings in which the paper and its official code differ."""
 
-
-@dataclass(frozen=True)
-class Pace:
-    """What suits a kind of input; each item is an option of ``DSCMR`` too."""
-
-    epochs: int
-    """At most."""
-    batch_size: int
-    learning_rate: float
-    hidden_dim: int
-    embedding_dim: int
-    eta: float | None = None
-    """None leaves it to the variant."""
-
-
-PACES: Mapping[str, Pace] = {
-    "features": Pace(500, 100, 1e-4, 2048, 1024),  # as in the paper
-    "encoders": Pace(60, 100, 1e-4, 2048, 1024),
-    # Chosen on the validation parts of scenes and of real photos with descriptions: at the paper's
-    # size, a strong J3 holds backbones that know nothing yet at one point.
-    "nothing": Pace(60, 50, 5e-4, 512, 256, eta=1e-2),
+INPUT_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "features": {  # as in the paper
+        "epochs": 500,
+        "batch_size": 100,
+        "learning_rate": 1e-4,
+        "hidden_dim": 2048,
+        "embedding_dim": 1024,
+    },
+    "encoders": {
+        "epochs": 60,
+        "batch_size": 100,
+        "learning_rate": 1e-4,
+        "hidden_dim": 2048,
+        "embedding_dim": 1024,
+    },
+    # Chosen on the validation splits of scenes and of real photos with descriptions: at the size of
+    # the paper, a strong J3 makes untrained backbones collapse to one point.
+    "scratch": {
+        "epochs": 60,
+        "batch_size": 50,
+        "learning_rate": 5e-4,
+        "hidden_dim": 512,
+        "embedding_dim": 256,
+        "eta": 1e-2,
+    },
 }
+"""Settings by input: precomputed features, fine-tuned encoders, backbones trained from scratch."""
 
 
-@dataclass(frozen=True)
-class DSCMR:
+class DSCMR(GradientMethod):
     """Deep Supervised Cross-modal Retrieval.
 
-        J = J1 + lambda J2 + eta J3
+        J = alpha J1 + lambda J2 + eta J3
 
     J1 is the discrimination loss in the label space (eq. 1), J2 that in the common space (eq. 2),
-    J3 the modality-invariance loss (eq. 4). With more than two modalities J1 is summed over all,
-    J2 over all pairings, each with itself included, and J3 over all pairs. A sample takes part in
+    J3 the modality-invariance loss (eq. 4). With more than two modalities J1 is summed over all, J2
+    over all pairs including each with itself, and J3 over all pairs of two. A sample takes part in
     the terms that it has the modalities and the labels for.
 
-    Options that are None take the value of the variant, or the one that suits the input, see
-    ``PACES``: precomputed features are learnt from as in the paper; encoders that are trained
-    along, for fewer epochs; backbones that start from nothing, in smaller and quicker steps.
-
-    Args:
-        variant: "paper" or "released"; they differ in the items of ``Variant``.
-        seed: of the initial weights, the batches and the dropout.
-        label_weight: the factor of J1, 1 in the paper; 0 is its ablation "without J1".
-        lambda_: the factor of J2; 0 is "without J2".
-        eta: the factor of J3; 0 is "without J3".
-        classifier: "linear" or "affine", learnt without or with a bias, or "closed_form", which
-            the paper describes: see ``closed_form_classifier``.
-        reduction: of the residuals in J1 and J3, "frobenius" or "rows".
-        relu_after_shared: whether a ReLU follows the shared layer.
-        betas: of Adam.
-        shuffle: random mini-batches, or batches in the order of the data.
-        epochs: at most.
-        patience: epochs without a better validation mAP after which to stop; None: never.
-        batch_size: samples in a step.
-        learning_rate: of Adam.
-        hidden_dim: the size of the first fully connected layer of each branch.
-        embedding_dim: the size of the common space.
-        device: "auto" or what torch calls it.
-        precision: of the matrix products: "auto", "float32" or "bfloat16".
-        encoders: the encoders of raw columns, and how much of them is trained.
-
-    Raises:
-        SettingError: a value that cannot work.
+    Settings that are None take the value of ``preset``, or that for the input, see
+    ``INPUT_DEFAULTS``: precomputed features are trained on as in the paper; fine-tuned encoders for
+    fewer epochs; backbones from scratch in smaller batches with a higher learning rate. The
+    "closed_form" classifier is the one that the paper describes, see ``closed_form_classifier``.
     """
 
+    name: ClassVar[str] = "dscmr"
     search_space: ClassVar[SearchSpace] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((50, 100, 200, 400)),
-        "lambda_": Between(1e-4, 1e-1),
+        "lam": Between(1e-4, 1e-1),
         "eta": Between(1e-3, 1.0),
     }
 
-    variant: Literal["paper", "released"] = "paper"
-    seed: int = 0
-    label_weight: float = 1.0
-    lambda_: float | None = None
-    eta: float | None = None
-    classifier: Classifier | None = None
-    reduction: ResidualNorm | None = None
-    relu_after_shared: bool | None = None
-    betas: tuple[float, float] | None = None
-    shuffle: bool | None = None
-    epochs: int | None = None
+    preset: Literal["paper", "official"] = setting(
+        "paper", help="Version of DSCMR: its paper or its official code.", choices=tuple(PRESETS)
+    )
+    alpha: float = setting(1.0, help="Factor of J1; 0 leaves it out.", low=0)
+    lam: float | None = setting(None, help="Factor of J2; 0 leaves it out.", low=0)
+    eta: float | None = setting(None, help="Factor of J3; 0 leaves it out.", low=0)
+    classifier: Classifier | None = setting(
+        None,
+        help="Label predictor: without a bias, with one, or in closed form.",
+        choices=(*get_args(Classifier), None),
+    )
+    norm: ResidualNorm | None = setting(
+        None,
+        help="Norm of the residuals in J1 and J3: Frobenius norm over n, or mean over the rows.",
+        choices=(*get_args(ResidualNorm), None),
+    )
+    relu_after_shared: bool | None = setting(None, help="Put a ReLU after the shared layer.")
+    betas: tuple[float, float] | None = declared(TrainingSettings, "betas", None)
+    shuffle: bool | None = declared(TrainingSettings, "shuffle", None)
+    epochs: int | None = None  # type: ignore[assignment]
     patience: int | None = 100
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    hidden_dim: int | None = None
-    embedding_dim: int | None = None
-    device: str = "auto"
-    precision: Precision = "auto"
-    encoders: EncoderConfig = field(default_factory=EncoderConfig)
+    batch_size: int | None = None  # type: ignore[assignment]
+    learning_rate: float | None = None  # type: ignore[assignment]
+    hidden_dim: int | None = None  # type: ignore[assignment]
+    embedding_dim: int | None = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before any data is read."""
-        if self.variant not in VARIANTS:
-            raise _unworkable("variant", " or ".join(map(repr, VARIANTS)), self.variant)
-        variant = self._resolved()
-        for name, value, names in (
-            ("classifier", variant.classifier, get_args(Classifier)),
-            ("reduction", variant.reduction, get_args(ResidualNorm)),
-        ):
-            if value not in names:
-                raise _unworkable(name, " or ".join(map(repr, names)), value)
-        for name, factor in (
-            ("label_weight", self.label_weight),
-            ("lambda_", variant.lambda_),
-            ("eta", variant.eta),
-        ):
-            if not 0 <= factor < float("inf"):
-                raise _unworkable(name, "0, which leaves the term out, or more", factor)
-        for name, size in (("hidden_dim", self.hidden_dim), ("embedding_dim", self.embedding_dim)):
-            if size is not None and size < 1:
-                raise _unworkable(name, "at least 1", size)
-        self._settings(variant, self._paced("features"))  # which refuses values of its own
+        super().__post_init__()
+        resolved = self if self._is_resolved else self.resolve("features")
+        if resolved.alpha == resolved.lam == resolved.eta == 0:
+            raise SettingError(
+                "`alpha`, `lam` and `eta` must not all be 0: nothing would be trained",
+                advice="give at least one of them a value above 0",
+            )
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Learn the common space of the training part; the epoch is chosen on validation.
+    def resolve(self, kind: str) -> "DSCMR":
+        """Return the method with a value for each setting that is None.
 
         Args:
-            train: labelled samples of two or more modalities.
-            validation: labelled samples, of the same columns.
-            run: how to report progress and where to keep a checkpoint.
-
-        Raises:
-            DataError: the parts lack modalities or labels, or their columns do not match.
-            TrainingError: the loss is no longer finite.
-            MissingExtraError: an encoder needs an optional package.
+            kind: Key of ``INPUT_DEFAULTS``.
         """
-        return learn_through(
-            self.encoders,
-            self._learn,
-            train,
-            validation,
-            run or Run(),
-            seed=self.seed,
-            device=self.device,
+        defaults = {**PRESETS[self.preset], **INPUT_DEFAULTS[kind]}
+        return replace(
+            self,
+            **{name: value for name, value in defaults.items() if getattr(self, name) is None},
         )
 
-    def _learn(
-        self, train: Dataset, validation: Dataset, run: Run, encoders: Mapping[str, Encoder]
-    ) -> CommonSpace:
-        """Learn from features and raw items as they come; encoders are trained along."""
-        input_ = _input_of(train, encoders)
-        variant, pace = self._resolved(PACES[input_].eta), self._paced(input_)
-        branches = build_backbones(train, encoders)
-        config = DSCMRConfig(
-            backbones={name: branch.backbone for name, branch in branches.items()},
-            classes=len(train.class_names),
-            hidden_dim=pace.hidden_dim,
-            embedding_dim=pace.embedding_dim,
-            relu_after_shared=variant.relu_after_shared,
-            classifier=variant.classifier,
+    @property
+    def _is_resolved(self) -> bool:
+        return all(
+            getattr(self, one.name) is not None for one in fields(self) if one.name != "patience"
         )
-        recipe = Recipe(
-            name="dscmr",
-            options=asdict(self),
-            network=lambda: tuned(DSCMRNetwork(config), encoders, self.encoders),
-            objective=DSCMRObjective(
-                variant.reduction, self.label_weight, variant.lambda_, variant.eta
+
+    def build_network(self, data: TrainingData) -> nn.Module:
+        """Return branches with a shared layer and a classifier."""
+        settings = self.resolve(_input_kind(data))
+        assert settings.classifier is not None
+        assert settings.relu_after_shared is not None
+        assert settings.hidden_dim is not None
+        assert settings.embedding_dim is not None
+        return DSCMRNetwork(
+            DSCMRConfig(
+                backbones=data.backbones,
+                classes=len(data.train.class_names),
+                hidden_dim=settings.hidden_dim,
+                embedding_dim=settings.embedding_dim,
+                relu_after_shared=settings.relu_after_shared,
+                classifier=settings.classifier,
+            )
+        )
+
+    def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
+        """Return J, and J1, J2 and J3 before weighting."""
+        assert isinstance(network, DSCMRNetwork)
+        settings = self.resolve(_input_kind(data))
+        assert settings.norm is not None
+        assert settings.lam is not None
+        assert settings.eta is not None
+        return dscmr_loss(
+            network,
+            batch,
+            norm=settings.norm,
+            alpha=settings.alpha,
+            lam=settings.lam,
+            eta=settings.eta,
+        )
+
+    def training_settings(self, data: TrainingData) -> TrainingSettings:
+        """Return the settings of the training loop, none of them None."""
+        return super(DSCMR, self.resolve(_input_kind(data))).training_settings(data)
+
+
+def dscmr_loss(
+    network: DSCMRNetwork,
+    batch: Batch,
+    *,
+    norm: ResidualNorm,
+    alpha: float,
+    lam: float,
+    eta: float,
+) -> dict[str, Tensor]:
+    """Return J = alpha J1 + lambda J2 + eta J3 of a batch; alpha is 1 in the paper.
+
+    Source: Zhen et al., Deep Supervised Cross-modal Retrieval, CVPR 2019, eq. 5.
+
+    Args:
+        network: Of DSCMR.
+        batch: Some samples.
+        norm: Norm of the residuals in J1 and J3.
+        alpha: Factor of J1.
+        lam: Factor of J2.
+        eta: Factor of J3.
+
+    Returns:
+        "loss", which is J, and "J1", "J2", "J3" before weighting, all scalars.
+    """
+    outputs = network(batch.inputs)
+    representations = {name: output.representation for name, output in outputs.items()}
+    with torch.autocast(batch.labels.device.type, enabled=False):
+        labeled = [_labeled(output, batch, name) for name, output in outputs.items()]
+        if network.config.classifier == "closed_form":
+            labeled = _predict_in_closed_form(network, labeled)
+        zero = batch.labels.new_zeros(())
+        j1 = sum(
+            (label_space_loss(part.prediction, part.labels, norm) for part in labeled), start=zero
+        )
+        j2 = sum(
+            (
+                common_space_loss(
+                    one.representation, other.representation, one.labels, other.labels
+                )
+                for one, other in combinations_with_replacement(labeled, 2)
             ),
-            inputs={name: branch.input for name, branch in branches.items()},
-            settings=self._settings(variant, pace),
-            encoders={name: encoder.provenance for name, encoder in encoders.items()},
+            start=zero,
         )
-        return fit_by_gradient(recipe, train, validation, run)
-
-    def _resolved(self, eta: float | None = None) -> Variant:
-        """Return the variant with the options that were given in place of its own."""
-        suited = VARIANTS[self.variant] if eta is None else replace(VARIANTS[self.variant], eta=eta)
-        return replace(suited, **self._given(Variant))
-
-    def _paced(self, input_: str) -> Pace:
-        """Return the pace that suits the input, with the options that were given in its place."""
-        return replace(PACES[input_], **self._given(Pace))
-
-    def _given(self, kind: type[Variant] | type[Pace]) -> dict[str, Any]:
-        options = {one.name: getattr(self, one.name) for one in fields(kind)}
-        return {name: value for name, value in options.items() if value is not None}
-
-    def _settings(self, variant: Variant, pace: Pace) -> TrainingSettings:
-        return TrainingSettings(
-            epochs=pace.epochs,
-            batch_size=pace.batch_size,
-            learning_rate=pace.learning_rate,
-            betas=variant.betas,
-            shuffle=variant.shuffle,
-            patience=self.patience,
-            seed=self.seed,
-            device=self.device,
-            precision=self.precision,
-            backbone_learning_rate=self.encoders.backbone_learning_rate,
+        j3 = sum(
+            (
+                modality_invariance_loss(*batch.pairs(representations, one, other), norm)
+                for one, other in combinations(outputs, 2)
+            ),
+            start=zero,
         )
+        loss = alpha * j1 + lam * j2 + eta * j3
+    return {"loss": loss, "J1": j1, "J2": j2, "J3": j3}
 
 
-def _input_of(train: Dataset, encoders: Mapping[str, Encoder]) -> str:
-    """Return what is learnt from, in the words of ``PACES``."""
-    raw = [name for name, column in train.columns.items() if column.kind != "features"]
-    trained = [
+def _input_kind(data: TrainingData) -> str:
+    """Return what the network is trained on, as a key of ``INPUT_DEFAULTS``."""
+    raw = [name for name, column in data.train.columns.items() if column.kind != "features"]
+    pretrained = [
         name
-        for name, encoder in encoders.items()
+        for name, encoder in data.encoders.items()
         if any(isinstance(module, PretrainedBackbone) for module in encoder.backbone.modules())
     ]
     if not raw:
         return "features"
-    return "encoders" if all(name in trained for name in raw) else "nothing"
+    return "encoders" if all(name in pretrained for name in raw) else "scratch"
 
 
-def _unworkable(option: str, expected: str, found: object) -> SettingError:
-    return SettingError(
-        f"the option {option} of DSCMR cannot work",
-        expected=expected,
-        found=repr(found),
-        advice="leave it out to take the default",
-    )
+class _Labeled(NamedTuple):
+    """The labeled samples of one modality in a batch."""
+
+    representation: Tensor
+    prediction: Tensor
+    labels: Tensor
+
+
+def _labeled(output: Outputs, batch: Batch, modality: str) -> _Labeled:
+    labels = batch.labels[batch.present[modality]]
+    known = labels.any(dim=1)
+    return _Labeled(output.representation[known], output.prediction[known], labels[known])
+
+
+def _predict_in_closed_form(network: DSCMRNetwork, parts: list[_Labeled]) -> list[_Labeled]:
+    """Predict with the classifier, which is set to its closed form on a training batch first."""
+    if network.training:
+        filled = [part for part in parts if len(part.labels)]
+        if filled:
+            network.set_classifier(
+                closed_form_classifier(
+                    [part.representation for part in filled], [part.labels for part in filled]
+                )
+            )
+    return [part._replace(prediction=network.classifier(part.representation)) for part in parts]

@@ -1,8 +1,9 @@
-"""Joint representation learning: classes, pairs, neighbours and sparsity in one least squares."""
+"""Joint representation learning: classes, pairs, neighbors and sparsity in one least squares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
@@ -10,117 +11,98 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.base.closed_form import Fitting, to_try
-from commonspace.methods.base.settings import check_setting
-from commonspace.methods.base.views import Standardised, labelled_rows, standardised
+from commonspace.methods.base.closed_form import ClosedFormMethod, values_to_try
+from commonspace.methods.base.views import Standardized, labeled_rows, standardize_features
 from commonspace.networks.linear import LinearNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.settings import setting
 
-__all__ = ["JRL", "NormalEquations", "neighbour_graph", "normal_equations", "solve_sparse"]
+__all__ = ["JRL", "NormalEquations", "neighbor_graph", "normal_equations", "solve_sparse"]
 
 SPARSITY = (0.003, 0.01, 0.03, 0.1)
 GRAPH = (0.1, 1.0, 10.0)
 
 SMOOTHING = 1e-6
-"""The norm of a row p is taken as sqrt(||p||^2 + this^2), so that a row may vanish."""
+"""The norm of a row p is computed as sqrt(||p||^2 + this^2), so that a row may vanish."""
 
 
-@dataclass(frozen=True)
-class JRL:
-    """Joint representation learning with sparse and semi-supervised regularisation.
+class JRL(ClosedFormMethod):
+    """Joint representation learning with sparse and semi-supervised regularization.
 
-        min (1/n) [ sum_m ||X_m P_m - Y_m||^2                labelled samples
-                  + sigma  sum_m tr(P_m'X_m'L_m X_m P_m)     all samples, labelled or not
+        min (1/n) [ sum_m ||X_m P_m - Y_m||^2                labeled samples
+                  + sigma  sum_m tr(P_m'X_m'L_m X_m P_m)     all samples, labeled or not
                   + lambda sum_(l<m) ||X_l P_l - X_m P_m||^2 samples that have both ]
             + gamma sum_m ||P_m||_2,1
 
-    L_m is the normalised Laplacian of the graph that joins each sample to its k nearest; the sum of
-    the norms of rows switches features off. Solved by reweighting: the norm of a row p is replaced
-    by p^2 / 2||p||, which leaves linear equations, and again until it stands still. The problem is
-    convex, so that this is its optimum. Projections P_m'x, as many as classes, are compared by the
-    cosine.
+    L_m is the normalized Laplacian of the graph that joins each sample to its k nearest neighbors;
+    the sum of the norms of rows switches features off. Solved by reweighting: the norm of a row p
+    is replaced by p^2 / 2||p||, which leaves linear equations, repeated until convergence. The
+    problem is convex, so this is its optimum. Projections P_m'x, one dimension a class, are
+    compared by the cosine.
 
     Source: Zhai, Peng, Xiao: Learning Cross-Media Joint Representation With Sparse and
     Semisupervised Regularization, IEEE Transactions on Circuits and Systems for Video Technology
-    24, 2014. The published code differs: it alternates between modalities from a random start and
+    24, 2014. The official code differs: it alternates between modalities from a random start and
     stops after five rounds, joins test samples to the graph (never done here), takes gamma and
-    sigma 1000 and lambda 1 without the 1/n, and ranks by a vote of nearest neighbours in the space.
-    Features are standardised as there.
+    sigma 1000 and lambda 1 without the 1/n, and ranks by a vote of nearest neighbors in the space.
+    Features are standardized as there.
 
-    Needs: labels, on some samples at least; any number of modalities; no equal sizes. Pairs are
-    used where there are any. A sample may have several labels.
+    Needs labels on some samples and any number of modalities; no equal sizes. Pairs are used where
+    there are any. A sample may have several labels.
 
-    Published mAP, image->text / text->image: Wikipedia .449 / .418, Pascal .527 / .534,
-    NUS-WIDE-10k .586 / .598, XMediaNet .586 / .578 (Zhen et al., CVPR 2019).
-
-    Args:
-        sparsity: gamma; None: chosen on validation from ``SPARSITY``.
-        graph: sigma; None: chosen on validation from ``GRAPH``.
-        correlation: lambda.
-        neighbours: k of the graph.
-
-    Raises:
-        SettingError: a value that cannot work.
+    Published mAP, image->text / text->image: Wikipedia 0.449 / 0.418, Pascal 0.527 / 0.534,
+    NUS-WIDE-10k 0.586 / 0.598, XMediaNet 0.586 / 0.578 (Zhen et al., CVPR 2019).
     """
 
-    sparsity: float | None = None
-    graph: float | None = None
-    correlation: float = 1.0
-    neighbours: int = 100
+    name: ClassVar[str] = "jrl"
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        s, g, c = self.sparsity, self.graph, self.correlation
-        check_setting("jrl", "sparsity", s, s is None or 0 < s < np.inf, "above 0")
-        check_setting("jrl", "graph", g, 0 <= (g or 0) < np.inf, "0 or more")
-        check_setting("jrl", "correlation", c, 0 <= c < np.inf, "0 or more")
-        check_setting("jrl", "neighbours", self.neighbours, self.neighbours >= 1, "at least 1")
+    sparsity: float | None = setting(
+        None, help="Weight gamma of sparsity; None: chosen on validation.", above=0
+    )
+    graph: float | None = setting(
+        None, help="Weight sigma of the graph; None: chosen on validation.", low=0
+    )
+    correlation: float = setting(1.0, help="Weight lambda of pairs.", low=0)
+    neighbors: int = setting(100, help="Number k of neighbors in the graph.", low=1)
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Learn the projections; what is None is chosen on validation.
-
-        Args:
-            train: samples with two or more columns of features, some of them labelled.
-            validation: labelled samples of the same columns.
-            run: who is told of the trials.
-
-        Raises:
-            DataError: the columns are raw, or a modality has fewer than two labelled samples.
-        """
-        fitting = Fitting("jrl", train, validation)
+    def prepare(self, train: Dataset) -> "_Problem":
+        """Return the standardized features and the normal equations."""
         columns = {
-            name: standardised(train, name, np.flatnonzero(column.present))
+            name: standardize_features(train, name, np.flatnonzero(column.present))
             for name, column in train.columns.items()
         }
-        equations = normal_equations(train, columns, self.correlation, self.neighbours)
-        ends = np.cumsum([len(one.mean) for one in columns.values()])[:-1]
+        return columns, normal_equations(train, columns, self.correlation, self.neighbors)
 
-        def build(candidate: "JRL") -> LinearNetwork:
-            assert candidate.sparsity is not None
-            assert candidate.graph is not None
-            P = solve_sparse(
-                equations.fit + candidate.graph * equations.graph,
-                equations.right,
-                candidate.sparsity,
-            )
-            parts = zip(columns.items(), np.split(P, ends), strict=True)
-            return LinearNetwork.from_maps({name: one.mapped(part) for (name, one), part in parts})
-
-        candidates = [
+    def candidates(self, problem: "_Problem") -> Sequence["JRL"]:
+        """Return every sparsity with every weight of the graph."""
+        return [
             replace(self, sparsity=s, graph=g)
-            for s, g in product(to_try(self.sparsity, SPARSITY), to_try(self.graph, GRAPH))
+            for s, g in product(
+                values_to_try(self.sparsity, SPARSITY), values_to_try(self.graph, GRAPH)
+            )
         ]
-        return fitting.choose(self, candidates, build, run)
+
+    def solve(self, problem: "_Problem") -> LinearNetwork:
+        """Return the projections."""
+        assert self.sparsity is not None
+        assert self.graph is not None
+        columns, equations = problem
+        P = solve_sparse(
+            equations.fit + self.graph * equations.graph, equations.right, self.sparsity
+        )
+        ends = np.cumsum([len(column.mean) for column in columns.values()])[:-1]
+        parts = zip(columns.items(), np.split(P, ends), strict=True)
+        return LinearNetwork.from_maps(
+            {name: column.affine_map(part) for (name, column), part in parts}
+        )
 
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """The quadratic part of the objective, tr(P'(fit + sigma graph)P) - 2 tr(P'right), over n.
+    """Quadratic part of the objective, tr(P'(fit + sigma graph)P) - 2 tr(P'right), over n.
 
     Args:
-        fit: (D, D) float64, of classes and pairs; D is the sum of the sizes.
-        graph: (D, D) float64, block by block X'LX.
+        fit: (D, D) float64, of classes and pairs; D is the sum of the feature sizes.
+        graph: (D, D) float64, a block X'LX for each modality.
         right: (D, c) float64, X'Y.
     """
 
@@ -129,56 +111,59 @@ class NormalEquations:
     right: NDArray[np.float64]
 
 
+_Problem = tuple[dict[str, Standardized], NormalEquations]
+
+
 def normal_equations(
-    train: Dataset, columns: Mapping[str, Standardised], correlation: float, neighbours: int
+    train: Dataset, columns: Mapping[str, Standardized], correlation: float, neighbors: int
 ) -> NormalEquations:
-    """Return what of the equations does not depend on the weights of graph and sparsity.
+    """Return the part of the equations that does not depend on sparsity and graph weights.
 
     Args:
-        train: the training part, of n samples.
-        columns: modality name -> the standardised features of the samples that have it.
+        train: The training split, of n samples.
+        columns: Modality -> standardized features of the samples that have it.
         correlation: lambda.
-        neighbours: k of the graph.
+        neighbors: k of the graph.
 
     Raises:
-        DataError: a modality has fewer than two labelled samples.
+        DataError: If a modality has fewer than two labeled samples.
     """
     X, fits, graphs, rights = {}, [], [], []
     for name, one in columns.items():
         X[name] = np.zeros((len(train), len(one.mean)))
         X[name][train.columns[name].present] = one.values
-        known = X[name][labelled_rows(train, name)]
+        known = X[name][labeled_rows(train, name)]
         fits.append(known.T @ known)
-        rights.append(known.T @ train.labels[labelled_rows(train, name)])
-        W = neighbour_graph(one.values, neighbours)
+        rights.append(known.T @ train.labels[labeled_rows(train, name)])
+        W = neighbor_graph(one.values, neighbors)
         scaled = one.values / np.sqrt(W.sum(axis=1))[:, None]
         graphs.append(one.values.T @ one.values - scaled.T @ (W @ scaled))
     fit = scipy.linalg.block_diag(*fits)
     ends = np.cumsum([0, *(len(one.mean) for one in columns.values())])
-    place = {name: slice(*ends[i : i + 2]) for i, name in enumerate(columns)}
+    block = {name: slice(*ends[i : i + 2]) for i, name in enumerate(columns)}
     for left, right in combinations(columns, 2):
         both = train.columns[left].present & train.columns[right].present
         a, b = X[left][both], X[right][both]
-        fit[place[left], place[left]] += correlation * a.T @ a
-        fit[place[right], place[right]] += correlation * b.T @ b
-        fit[place[left], place[right]] -= correlation * a.T @ b
-        fit[place[right], place[left]] -= correlation * b.T @ a
+        fit[block[left], block[left]] += correlation * a.T @ a
+        fit[block[right], block[right]] += correlation * b.T @ b
+        fit[block[left], block[right]] -= correlation * a.T @ b
+        fit[block[right], block[left]] -= correlation * b.T @ a
     n = len(train)
     return NormalEquations(fit / n, scipy.linalg.block_diag(*graphs) / n, np.vstack(rights) / n)
 
 
-def neighbour_graph(X: NDArray[np.float64], k: int) -> scipy.sparse.csr_array:
-    """Return the graph that joins two samples when either is among the k nearest of the other.
+def neighbor_graph(X: NDArray[np.float64], k: int) -> scipy.sparse.csr_array:
+    """Return the graph that joins two samples if either is among the k nearest of the other.
 
     Args:
-        X: (n, d) float64, n at least 2.
-        k: how many; all others, where there are fewer.
+        X: (n, d) float64, n >= 2.
+        k: Number of neighbors; at most all others.
 
     Returns:
         (n, n) sparse float64 of zeros and ones, symmetric, without loops.
 
     Example:
-        >>> neighbour_graph(np.array([[0.0], [1.0], [5.0]]), 1).toarray()
+        >>> neighbor_graph(np.array([[0.0], [1.0], [5.0]]), 1).toarray()
         array([[0., 1., 0.],
                [1., 0., 1.],
                [0., 1., 0.]])
@@ -189,7 +174,7 @@ def neighbour_graph(X: NDArray[np.float64], k: int) -> scipy.sparse.csr_array:
     nearest = np.empty((n, k), dtype=np.intp)
     for begin in range(0, n, 1024):
         rows = np.arange(begin, min(begin + 1024, n))
-        distances = squares - 2 * X[rows] @ X.T  # up to a number that is the same for the row
+        distances = squares - 2 * X[rows] @ X.T  # up to a constant in each row
         distances[rows - begin, rows] = np.inf
         nearest[rows] = np.argpartition(distances, k - 1, axis=1)[:, :k]
     ones = scipy.sparse.csr_array(
@@ -206,14 +191,14 @@ def solve_sparse(
     tolerance: float = 1e-4,
     rounds: int = 50,
 ) -> NDArray[np.float64]:
-    """Minimise tr(P'AP) - 2 tr(P'B) + gamma sum of the norms of the rows of P.
+    """Minimize tr(P'AP) - 2 tr(P'B) + gamma sum of the norms of the rows of P.
 
     Args:
         A: (D, D) float64, positive semi-definite.
         B: (D, c) float64.
-        sparsity: gamma, above 0.
-        tolerance: stop when a round lowers the objective by less than this share.
-        rounds: at most.
+        sparsity: gamma > 0.
+        tolerance: Relative decrease of the objective below which to stop.
+        rounds: Maximum number of rounds.
 
     Returns:
         (D, c) float64, P.

@@ -1,80 +1,61 @@
-"""The floor of what labels alone give: a ridge regression from each modality to the classes.
+"""Linear probe: a ridge regression from each modality to the classes, a baseline."""
 
-The modalities meet only in the names of the classes; nothing couples them.
-"""
-
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.base.closed_form import SHRINKAGE, Fitting, to_try
-from commonspace.methods.base.settings import check_setting
-from commonspace.methods.base.views import View, labelled_views, shrunk
+from commonspace.methods.base.closed_form import SHRINKAGE, ClosedFormMethod, values_to_try
+from commonspace.methods.base.views import View, labeled_views, shrink
 from commonspace.networks.linear import LinearNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.settings import setting
 
 __all__ = ["LinearProbe"]
 
 
-@dataclass(frozen=True)
-class LinearProbe:
+class LinearProbe(ClosedFormMethod):
     """Least squares from the features of each modality to the classes, compared by the cosine.
 
         W = ((1 - r) C + r t I)^-1 X'Y / n,    u = W'(x - m)
 
-    with X and Y centred, C = X'X / n and t the mean of its diagonal: how far a sample is above the
+    with X and Y centered, C = X'X / n and t the mean of its diagonal: how far a sample exceeds the
     share of each class. For one modality this is linear regression to one-hot labels (Hastie,
     Tibshirani, Friedman: The Elements of Statistical Learning, 2nd edition, sections 3.4.1, 4.2).
+    Modalities are related only through the classes. It shows what labels alone give.
 
-    Needs: labels; any number of modalities; no pairs, and no equal sizes. A sample may have several
-    labels. There are no published figures on the benchmarks of the reference.
-
-    Args:
-        regularisation: r in [0, 1]; None: chosen on validation from ``SHRINKAGE``.
-
-    Raises:
-        SettingError: a value that cannot work.
+    Needs labels and any number of modalities; no pairs and no equal sizes. A sample may have
+    several labels. There are no published results on the benchmarks of this field.
     """
 
-    regularisation: float | None = None
+    name: ClassVar[str] = "linear-probe"
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        r = self.regularisation
-        check_setting("probe", "regularisation", r, 0 <= (r or 0) <= 1, "from 0 to 1")
+    regularization: float | None = setting(
+        None, help="Regularization r; None: chosen on validation.", low=0, high=1
+    )
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Learn the regressions; the regularisation is chosen on validation.
+    def prepare(self, train: Dataset) -> dict[str, View]:
+        """Return the labeled samples in principal coordinates."""
+        return labeled_views(train)
 
-        Args:
-            train: labelled samples with two or more columns of features.
-            validation: labelled samples of the same columns.
-            run: who is told of the trials.
+    def candidates(self, problem: dict[str, View]) -> Sequence["LinearProbe"]:
+        """Return every regularization."""
+        values = values_to_try(self.regularization, SHRINKAGE)
+        return [replace(self, regularization=r) for r in values]
 
-        Raises:
-            DataError: the columns are raw, or a modality has too few labelled samples.
-        """
-        fitting = Fitting("probe", train, validation)
-        views = labelled_views(train)
-
-        def build(candidate: "LinearProbe") -> LinearNetwork:
-            assert candidate.regularisation is not None
-            share = candidate.regularisation
-            return LinearNetwork.from_maps(
-                {name: view.mapped(_regression(view, share)) for name, view in views.items()}
-            )
-
-        candidates = [
-            replace(self, regularisation=r) for r in to_try(self.regularisation, SHRINKAGE)
-        ]
-        return fitting.choose(self, candidates, build, run)
+    def solve(self, problem: dict[str, View]) -> LinearNetwork:
+        """Return the regressions."""
+        assert self.regularization is not None
+        share = self.regularization
+        return LinearNetwork.from_maps(
+            {name: view.affine_map(_regression(view, share)) for name, view in problem.items()}
+        )
 
 
 def _regression(view: View, share: float) -> NDArray[np.float64]:
-    """Return W in principal coordinates, where the covariance is a diagonal."""
+    """Return W in principal coordinates, where the covariance is diagonal."""
     cross: NDArray[np.float64] = view.values.T @ view.labels / len(view.values)
-    # Centring Y changes nothing: the columns of Z are centred already.
-    return cross / shrunk(view.variances, share)[:, None]
+    # Centering Y changes nothing: the columns of Z are centered already.
+    return cross / shrink(view.variances, share)[:, None]

@@ -1,28 +1,31 @@
-"""Canonical correlation analysis of two or more modalities, as one generalised eigenproblem."""
+"""Canonical correlation analysis of two or more modalities, as one generalized eigenproblem."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.base.closed_form import SHRINKAGE, Fitting, dimensions, to_try
-from commonspace.methods.base.settings import check_setting
-from commonspace.methods.base.views import View, paired_views, shrunk, stacked
+from commonspace.methods.base.closed_form import (
+    SHRINKAGE,
+    ClosedFormMethod,
+    dimensions_to_try,
+    values_to_try,
+)
+from commonspace.methods.base.views import View, paired_views, shrink, split_directions
 from commonspace.networks.linear import LinearNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.settings import setting
 
 __all__ = ["MCCA", "multiset_directions"]
 
 
-@dataclass(frozen=True)
-class MCCA:
-    """Multiset canonical correlation analysis: directions whose projections agree in sum.
+class MCCA(ClosedFormMethod):
+    """Multiset canonical correlation analysis: directions with the largest sum of covariances.
 
         max sum over l != m of a_l'C_lm a_m    subject to    sum over m of a_m'D_m a_m = 1
 
@@ -33,79 +36,73 @@ class MCCA:
     1971; the eigenproblem in Nielsen: Multiset canonical correlations analysis, IEEE Transactions
     on Image Processing 11, 2002.
 
-    Needs: complete samples, two or more modalities; no labels, and no equal sizes. Samples that
+    Needs complete samples, two or more modalities; no labels and no equal sizes. Samples that
     lack a modality are left out.
 
-    Published mAP, image->text / text->image: Wikipedia .341 / .307, Pascal .664 / .689,
-    NUS-WIDE-10k .448 / .462, XMediaNet .620 / .616 (Zhen et al., CVPR 2019).
-
-    Args:
-        regularisation: r in [0, 1]; None: chosen on validation from ``SHRINKAGE``.
-        dimension: of the common space; None: chosen on validation, from powers of two and all.
-
-    Raises:
-        SettingError: a value that cannot work.
+    Published mAP, image->text / text->image: Wikipedia 0.341 / 0.307, Pascal 0.664 / 0.689,
+    NUS-WIDE-10k 0.448 / 0.462, XMediaNet 0.620 / 0.616 (Zhen et al., CVPR 2019).
     """
 
-    regularisation: float | None = None
-    dimension: int | None = None
+    name: ClassVar[str] = "mcca"
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        r, d = self.regularisation, self.dimension
-        check_setting("mcca", "regularisation", r, 0 <= (r or 0) <= 1, "from 0 to 1")
-        check_setting("mcca", "dimension", d, d is None or d >= 1, "at least 1")
+    regularization: float | None = setting(
+        None, help="Regularization r; None: chosen on validation.", low=0, high=1
+    )
+    dimension: int | None = setting(
+        None, help="Size of the embeddings; None: chosen on validation.", low=1
+    )
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Find the directions on the complete samples; what is None is chosen on validation.
+    @property
+    def supervised(self) -> bool:
+        """Labels are not used."""
+        return False
 
-        Args:
-            train: samples with two or more columns of features.
-            validation: labelled samples of the same columns.
-            run: who is told of the trials.
-
-        Raises:
-            DataError: the columns are raw, or too few samples are complete.
-            SettingError: the dimension is larger than the data allows.
-        """
-        fitting = Fitting("mcca", train, validation, supervised=False)
+    def prepare(self, train: Dataset) -> "_Problem":
+        """Return the complete samples in principal coordinates, and the solver."""
         views = paired_views(train)
-        solve = cache(lambda r: multiset_directions(views, r)[0])
+        return views, cache(lambda share: multiset_directions(views, share)[0])
 
-        def build(candidate: "MCCA") -> LinearNetwork:
-            some = solve(candidate.regularisation)[:, : candidate.dimension]
-            parts = stacked(views, some)
-            return LinearNetwork.from_maps(
-                {name: views[name].mapped(parts[name]) for name in views}
-            )
-
-        candidates = [
-            replace(self, regularisation=r, dimension=d)
+    def candidates(self, problem: "_Problem") -> Sequence["MCCA"]:
+        """Return every regularization with every dimension."""
+        limit = min(view.rank for view in problem[0].values())
+        return [
+            replace(self, regularization=r, dimension=d)
             for r, d in product(
-                to_try(self.regularisation, SHRINKAGE),
-                dimensions(self.dimension, min(view.rank for view in views.values())),
+                values_to_try(self.regularization, SHRINKAGE),
+                dimensions_to_try(self.dimension, limit),
             )
         ]
-        return fitting.choose(self, candidates, build, run)
+
+    def solve(self, problem: "_Problem") -> LinearNetwork:
+        """Return the first directions."""
+        assert self.regularization is not None
+        views, directions = problem
+        parts = split_directions(views, directions(self.regularization)[:, : self.dimension])
+        return LinearNetwork.from_maps(
+            {name: views[name].affine_map(parts[name]) for name in views}
+        )
+
+
+_Problem = tuple[dict[str, View], Callable[[float], NDArray[np.float64]]]
 
 
 def multiset_directions(
     views: Mapping[str, View], share: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Solve the eigenproblem, as one of whitened coordinates.
+    """Solve the eigenproblem in whitened coordinates.
 
     Args:
-        views: modality name -> view, row i of each being the same sample.
-        share: r, the regularisation.
+        views: Modality -> view; row i of each is the same sample.
+        share: r, the regularization.
 
     Returns:
         (sum of ranks, k) float64 directions, k the smallest rank, and (k,) their rho in decreasing
         order.
     """
     Z = np.hstack([view.values for view in views.values()])
-    white = np.concatenate([1 / np.sqrt(shrunk(view.variances, share)) for view in views.values()])
+    white = np.concatenate([1 / np.sqrt(shrink(view.variances, share)) for view in views.values()])
     K = white[:, None] * (Z.T @ Z / len(Z)) * white
-    # The blocks of one modality are diagonals, which the constraint makes 1.
+    # The blocks of one modality are diagonal, and 1 by the constraint.
     np.fill_diagonal(K, 1.0)
     k = min(view.rank for view in views.values())
     rho, A = scipy.linalg.eigh(K, subset_by_index=(len(K) - k, len(K) - 1))

@@ -1,47 +1,41 @@
-"""The floor of every comparison: features as they come, compared by their cosine.
+"""Raw features compared by their cosine, a baseline without training."""
 
-Nothing is learnt; what a method adds is measured against this. It makes sense where one model
-embeds all modalities, and is refused where their vectors have different sizes.
-"""
-
-from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
-from commonspace.methods.base.closed_form import Fitting
+from commonspace.methods.base.closed_form import ClosedFormMethod
 from commonspace.networks.linear import AffineMap, LinearNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Run
 
 __all__ = ["RawFeatures"]
 
 
-@dataclass(frozen=True)
-class RawFeatures:
-    """The features themselves, brought to unit length.
+class RawFeatures(ClosedFormMethod):
+    """The features themselves, L2-normalized: u = x / ||x||.
 
-        u = x / ||x||
+    It is meaningful if one model embeds all modalities, and shows what a method adds to its
+    features. Report it beside every result: features may have been trained with labels.
 
-    Needs: feature vectors of one size in all modalities, any number of them. Neither pairs nor
-    labels are used. There is no source and no published figure; the reference recommends it beside
-    every result, because features may have been trained with labels.
+    Needs features of one size in all modalities, any number of them. Neither pairs nor labels are
+    used. There are no published results.
     """
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Return the space of the features; validation only measures it.
+    name: ClassVar[str] = "raw"
 
-        Args:
-            train: samples with two or more columns of features, all of one size.
-            validation: labelled samples of the same columns.
-            run: who is told.
+    @property
+    def supervised(self) -> bool:
+        """Labels are not used."""
+        return False
+
+    def prepare(self, train: Dataset) -> dict[str, int]:
+        """Return the size of the features of each modality.
 
         Raises:
-            DataError: the columns are raw, or their sizes differ.
+            DataError: If the sizes differ.
         """
-        fitting = Fitting("raw", train, validation, supervised=False)
         sizes = {
             name: column.size
             for name, column in train.columns.items()
@@ -50,9 +44,14 @@ class RawFeatures:
         if len(set(sizes.values())) > 1:
             raise DataError(
                 f"the raw features of {train.name!r} cannot be compared",
-                expected="one size in all modalities, as of a model that embeds them alike",
+                expected="one size in all modalities, as from a model that embeds all of them",
                 found=", ".join(f"{name!r}: {size}" for name, size in sizes.items()),
-                advice="take a method that learns a common space; the floor is then probe",
+                advice="use a method that trains a common space; the baseline is linear-probe",
             )
-        maps = {name: AffineMap(np.zeros(size), np.eye(size)) for name, size in sizes.items()}
-        return fitting.choose(self, [self], lambda _: LinearNetwork.from_maps(maps), run)
+        return sizes
+
+    def solve(self, problem: dict[str, int]) -> LinearNetwork:
+        """Return identity maps."""
+        return LinearNetwork.from_maps(
+            {name: AffineMap(np.zeros(size), np.eye(size)) for name, size in problem.items()}
+        )

@@ -4,59 +4,44 @@ Hu, Zhen, Peng, Liu: Scalable Deep Multimodal Learning for Cross-Modal Retrieval
 635-644.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from commonspace.data.dataset import Dataset
 from commonspace.errors import SettingError
 from commonspace.losses import label_space_loss, normalize_rows, residual_norm
-from commonspace.methods.base.batches import labelled
+from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
-from commonspace.methods.base.settings import check_setting
-from commonspace.methods.descent import Backbones, Descent, Plan, descend
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Batch, Run
+from commonspace.settings import setting
+from commonspace.training.samples import Batch
 
-__all__ = ["SDML", "SDMLObjective"]
+__all__ = ["SDML"]
 
 
-@dataclass(frozen=True)
-class SDML(Descent):
-    """Scalable deep multimodal learning: each modality alone into a space that is fixed before.
+class SDML(GradientMethod):
+    """Scalable deep multimodal learning: each modality alone into a predefined space.
 
         min sum_m (1 - a) (1/n_m) sum_i ||P'u_i - y_i|| + a (1/n_m) sum_i ||x_i - D_m(u_i)||
 
-    P (d x c) has orthonormal columns, one for each class, is drawn once from the seed and never
-    learnt; u is the output of the branch at unit length, D_m a decoder for each modality. Branches
+    P (d x c) has an orthonormal column for each class, is drawn once from the seed and stays
+    fixed; u is the output of the branch at unit length, D_m the decoder of the modality. Branches
     and decoders have two hidden layers. No weight is shared and no term joins two modalities, so
-    that they are learnt apart: that they run in one loop changes nothing. Source: Hu, Zhen, Peng,
-    Liu: Scalable Deep Multimodal Learning for Cross-Modal Retrieval, SIGIR 2019. The norms, which
-    are not squared, the length 1 and the sizes are those of its released code.
+    they could be trained separately. Source: Hu, Zhen, Peng, Liu: Scalable Deep Multimodal Learning
+    for Cross-Modal Retrieval, SIGIR 2019. The norms without squares, the unit length and the sizes
+    are those of its official code.
 
-    The released code keeps for each modality the epoch with the least label error on validation;
-    here there is one epoch for all, by the validation mAP, as for every other method. Where a backbone
-    is trained along, its features are rebuilt as they are, without learning from that.
+    The official code keeps, for each modality, the epoch with the lowest label error on validation;
+    here one epoch is chosen for all by validation mAP, as in every other method. The features of
+    a fine-tuned backbone are reconstructed without a gradient to the backbone. Features of large
+    norm make the reconstruction outweigh the label error.
 
-    Needs: labels; any number of modalities; neither pairs nor equal sizes. A sample may have
-    several labels, and without one it takes part in the rebuilding alone. d is at least the number
-    of classes.
+    Needs labels and any number of modalities; neither pairs nor equal sizes. A sample may have
+    several labels; an unlabeled one takes part in the reconstruction only. d must be at least the
+    number of classes.
 
-    Published: the reference lists no figure; the paper's are on text features of its own (doc2vec),
-    and are not repeated here.
-
-    Args:
-        reconstruction: a, from 0 to 1; 0.5 in the released code. Features of large norm make their
-            term outweigh the other.
-
-    The other settings are those of ``Descent``. Defaults were chosen on the validation parts of
-    Wikipedia (shallow features) and of Flipkart products.
-
-    Raises:
-        SettingError: a value that cannot work.
+    The paper's results use its own text features (doc2vec) and are not repeated here.
     """
 
     name: ClassVar[str] = "sdml"
@@ -67,74 +52,50 @@ class SDML(Descent):
     }
 
     embedding_dim: int = 512
-    reconstruction: float = 0.5
+    reconstruction: float = setting(0.5, help="Weight a of the reconstruction.", low=0, below=1)
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot work, before any data is read."""
-        super().__post_init__()
-        a = self.reconstruction
-        check_setting("sdml", "reconstruction", a, 0 <= a < 1, "from 0 to below 1")
-
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Learn each modality's way into the space; the epoch is chosen on validation.
-
-        Args:
-            train: labelled samples of two or more modalities.
-            validation: labelled samples of the same columns.
-            run: how to report progress and where to keep a checkpoint.
+    def build_network(self, data: TrainingData) -> nn.Module:
+        """Return branches with decoders and the fixed matrix P.
 
         Raises:
-            DataError: the parts lack modalities or labels, or do not belong together.
-            SettingError: the space has fewer dimensions than there are classes.
-            TrainingError: the loss is no longer finite.
-            MissingExtraError: an encoder needs an optional package.
+            SettingError: If the space has fewer dimensions than there are classes.
         """
-        return descend(self, self._plan, train, validation, run)
-
-    def _plan(self, backbones: Backbones, train: Dataset) -> Plan:
-        classes = len(train.class_names)
+        classes = len(data.train.class_names)
         if self.embedding_dim < classes:
             raise SettingError(
-                "the common space of sdml is too small for the classes",
-                expected=f"at least {classes}: each class has a direction at right angles to all",
-                found=f"embedding_dim = {self.embedding_dim}",
-                advice="choose a larger common space, or merge classes",
+                f"`embedding_dim` must be >= {classes}, got {self.embedding_dim}",
+                expected="at least the number of classes: each has its own orthogonal direction",
+                advice="set a larger embedding_dim, or merge classes",
             )
-        config = BranchesConfig(
-            backbones,
-            self.hidden_dim,
-            self.embedding_dim,
-            depth=2,
-            decoded=self.reconstruction > 0,
-            heads={"classes": {"kind": "orthonormal", "columns": classes}},
+        return BranchesNetwork(
+            BranchesConfig(
+                data.backbones,
+                self.hidden_dim,
+                self.embedding_dim,
+                depth=2,
+                decoded=self.reconstruction > 0,
+                heads={"classes": {"kind": "orthonormal", "columns": classes}},
+            )
         )
-        return Plan(config, SDMLObjective(self.reconstruction))
 
-
-@dataclass(frozen=True)
-class SDMLObjective:
-    """The label error and the error of rebuilding, summed over the modalities of a batch.
-
-    Args:
-        reconstruction: a.
-    """
-
-    reconstruction: float
-
-    def __call__(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Return the loss and both parts before weighting, all scalars."""
+    def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
+        """Return the loss, and label error and reconstruction error before weighting."""
         assert isinstance(network, BranchesNetwork)
-        classes, rebuilt = [], []
+        label_errors, reconstruction_errors = [], []
         for name, inputs in batch.inputs.items():
             x = network.backbone(name)(inputs)
             u = normalize_rows(network.project(name, x))
             decoded = network.decode(name, u) if network.decoders else None
             with torch.autocast(batch.labels.device.type, enabled=False):
-                known, labels = labelled(u, batch, name)
-                classes.append(label_space_loss(network.heads["classes"](known), labels, "rows"))
+                known, labels = batch.labeled(u, name)
+                predicted = network.heads["classes"](known)
+                label_errors.append(label_space_loss(predicted, labels, "rows"))
                 if decoded is not None:
-                    rebuilt.append(residual_norm(x.detach().float() - decoded, "rows"))
-        error = torch.stack(classes).sum()
-        lost = torch.stack(rebuilt).sum() if rebuilt else error * 0
-        loss = (1 - self.reconstruction) * error + self.reconstruction * lost
-        return {"loss": loss, "labels": error, "reconstruction": lost}
+                    difference = x.detach().float() - decoded
+                    reconstruction_errors.append(residual_norm(difference, "rows"))
+        label_error = torch.stack(label_errors).sum()
+        reconstruction = (
+            torch.stack(reconstruction_errors).sum() if reconstruction_errors else label_error * 0
+        )
+        loss = (1 - self.reconstruction) * label_error + self.reconstruction * reconstruction
+        return {"loss": loss, "labels": label_error, "reconstruction": reconstruction}

@@ -1,144 +1,145 @@
-"""Semantic matching and semantic correlation matching: class posteriors are the common space."""
+"""Semantic matching and semantic correlation matching: class posteriors as the common space."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
 from commonspace.data.dataset import Dataset
-from commonspace.methods.base.closed_form import Fitting, to_try
+from commonspace.errors import invalid_setting
+from commonspace.methods.base.closed_form import ClosedFormMethod, values_to_try
 from commonspace.methods.base.logistic import LogisticRegression, Posteriors
-from commonspace.methods.base.settings import check_setting
-from commonspace.methods.base.views import features_at, labelled_rows, paired_views, standardised
+from commonspace.methods.base.views import (
+    features_at,
+    labeled_rows,
+    paired_views,
+    standardize_features,
+)
 from commonspace.methods.cca import canonical_directions
 from commonspace.networks.linear import AffineMap, LinearNetwork
-from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.settings import setting
 
 __all__ = ["SemanticMatching", "Similarity"]
 
 Similarity = Literal["correlation", "probability"]
 
 STRENGTH = (1e-3, 1e-2, 1e-1, 1.0)
-REGULARISATION = (0.001, 0.1, 0.9)
+REGULARIZATION = (0.001, 0.1, 0.9)
 
 
-@dataclass(frozen=True)
-class SemanticMatching:
+class SemanticMatching(ClosedFormMethod):
     """Posteriors of the classes by multinomial logistic regression, compared across modalities.
 
-        SM:   p(class | x) = softmax(W'x + b) for each modality by itself
+        SM:   p(class | x) = softmax(W'x + b), for each modality separately
         SCM:  the same on the canonical projections of CCA in place of x
 
     Source: Rasiwasia, Costa Pereira, Coviello, Doyle, Lanckriet, Levy, Vasconcelos: A New Approach
-    to Cross-Modal Multimedia Retrieval, ACM Multimedia 2010. "correlation" is the normalised
+    to Cross-Modal Multimedia Retrieval, ACM Multimedia 2010. "correlation" is the normalized
     correlation of that paper, p'q / (||p|| ||q||), the cosine of the posteriors; "probability" is
-    p'q, which is the probability that both share a class where each has one class and the two are
-    drawn from their posteriors. Ours are that features, or projections, are brought to unit
-    variance, and that the regression has a squared penalty.
+    p'q, which is the probability that both share a class if each has one class and the two are
+    drawn from their posteriors. Differences: features, or projections, are scaled to unit variance,
+    and the regression has a squared penalty.
 
-    Needs: labels; no equal sizes. SM needs no pairs and takes any number of modalities. SCM needs
-    pairs for its CCA, whose labels do not matter, and two modalities. A sample of several classes
-    counts for each in equal shares.
+    Needs labels; no equal sizes. SM needs no pairs and supports any number of modalities. SCM needs
+    two modalities, and pairs, labeled or not, for its CCA. A sample of several classes counts for
+    each in equal shares.
 
-    Published mAP of SCM on the shallow Wikipedia features, image->text / text->image: .350 / .250
+    Published mAP of SCM on the shallow Wikipedia features, image->text / text->image: 0.350 / 0.250
     (Data Analysis and Knowledge Discovery 4(5), 2020).
-
-    Args:
-        canonical: whether CCA comes first: False is SM, True is SCM.
-        similarity: "correlation" or "probability".
-        C: the weight of the likelihood against the penalty, the same for all modalities; None:
-            chosen on validation from ``STRENGTH``.
-        regularisation: r of the CCA of SCM, see ``CCA``; None: chosen on validation from
-            ``REGULARISATION``.
-
-    Raises:
-        SettingError: a value that cannot work.
     """
 
-    canonical: bool = False
-    similarity: Similarity = "correlation"
-    C: float | None = None
-    regularisation: float | None = None
+    name: ClassVar[str] = "sm"
+
+    canonical: bool = setting(False, help="Apply CCA first: False is SM, True is SCM.")
+    similarity: Similarity = setting(
+        "correlation", help="Similarity of two posteriors.", choices=get_args(Similarity)
+    )
+    C: float | None = setting(
+        None,
+        help="Weight of the likelihood against the penalty; None: chosen on validation.",
+        above=0,
+    )
+    regularization: float | None = setting(
+        None, help="Regularization r of the CCA of SCM; None: chosen on validation.", low=0, high=1
+    )
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        names = get_args(Similarity)
-        check_setting("sm", "similarity", self.similarity, self.similarity in names, str(names))
-        check_setting("sm", "C", self.C, self.C is None or 0 < self.C < np.inf, "above 0")
-        r = self.regularisation
-        check_setting("sm", "regularisation", r, 0 <= (r or 0) <= 1, "from 0 to 1")
-        check_setting("sm", "regularisation", r, self.canonical, "none without canonical=True")
+        super().__post_init__()
+        if self.regularization is not None and not self.canonical:
+            raise invalid_setting("regularization", self.regularization, "None without CCA")
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
-        """Fit the posteriors on the labelled samples; what is None is chosen on validation.
-
-        Args:
-            train: labelled samples with two or more columns of features.
-            validation: labelled samples of the same columns.
-            run: who is told of the trials.
-
-        Raises:
-            DataError: the columns are raw, there are too few samples or pairs, or SCM is given
-                other than two modalities.
-        """
+    @property
+    def full_name(self) -> str:
+        """Name "sm" or "scm", with "-probability" for that similarity."""
         name = "scm" if self.canonical else "sm"
-        name += "-probability" if self.similarity == "probability" else ""
-        fitting = Fitting(name, train, validation, exactly=2 if self.canonical else None)
-        fitted: dict[tuple[str, float | None], Posteriors] = {}
+        return name + ("-probability" if self.similarity == "probability" else "")
 
-        def build(candidate: "SemanticMatching") -> LinearNetwork:
-            assert candidate.C is not None
-            r = candidate.regularisation
-            maps = {}
-            for modality, one in inputs(r).items():
-                # What was found for the C before is near: the search begins there.
-                near = fitted.get((modality, r))
-                W, b = one.regression.fit(candidate.C, near)
-                fitted[modality, r] = W, b
-                maps[modality] = AffineMap(one.map.shift, one.map.matrix @ W, b)
-            return LinearNetwork.from_maps(
-                maps, "softmax", normalized=self.similarity == "correlation"
-            )
+    @property
+    def exact_modalities(self) -> int | None:
+        """2 for SCM, whose CCA is defined for two modalities."""
+        return 2 if self.canonical else None
 
-        inputs = _projections(train) if self.canonical else _features(train)
-        shares = to_try(self.regularisation, REGULARISATION) if self.canonical else (None,)
-        candidates = [
-            replace(self, C=strength, regularisation=r)
-            for r, strength in product(shares, to_try(self.C, STRENGTH))
+    def prepare(self, train: Dataset) -> "_Problem":
+        """Return the standardized features, or what gives the canonical projections."""
+        return _Problem(_projections(train) if self.canonical else _features(train))
+
+    def candidates(self, problem: "_Problem") -> Sequence["SemanticMatching"]:
+        """Return every regularization with every C, in increasing order of C."""
+        shares = values_to_try(self.regularization, REGULARIZATION) if self.canonical else (None,)
+        return [
+            replace(self, C=strength, regularization=r)
+            for r, strength in product(shares, values_to_try(self.C, STRENGTH))
         ]
-        return fitting.choose(self, candidates, build, run)
+
+    def solve(self, problem: "_Problem") -> LinearNetwork:
+        """Return the posteriors; the solution for the C before is the initial value."""
+        assert self.C is not None
+        maps = {}
+        for modality, part in problem.inputs(self.regularization).items():
+            key = modality, self.regularization
+            W, b = part.regression.fit(self.C, problem.solutions.get(key))
+            problem.solutions[key] = W, b
+            maps[modality] = AffineMap(part.map.shift, part.map.matrix @ W, b)
+        return LinearNetwork.from_maps(maps, "softmax", normalized=self.similarity == "correlation")
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Inputs of the regressions for a regularization, and the solutions so far."""
+
+    inputs: Callable[[float | None], dict[str, "_Inputs"]]
+    solutions: dict[tuple[str, float | None], Posteriors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What is regressed in one modality: the labelled samples that have it."""
+    """Regression of one modality, over the labeled samples that have it."""
 
     map: AffineMap
-    """From features to values of about unit variance."""
+    """Map from features to values of about unit variance."""
     regression: LogisticRegression
-    """Of the classes on these values."""
+    """Regression of the classes on these values."""
 
 
 def _features(train: Dataset) -> Callable[[float | None], dict[str, _Inputs]]:
-    """Return the standardised features of each modality, whatever the regularisation."""
+    """Return the standardized features of each modality, for any regularization."""
     inputs = {}
     for name in train.modalities:
-        rows = labelled_rows(train, name)
-        features = standardised(train, name, rows)
+        rows = labeled_rows(train, name)
+        features = standardize_features(train, name, rows)
         identity = np.eye(len(features.mean))
         regression = LogisticRegression(features.values, train.labels[rows])
-        inputs[name] = _Inputs(features.mapped(identity), regression)
+        inputs[name] = _Inputs(features.affine_map(identity), regression)
     return lambda _: inputs
 
 
 def _projections(train: Dataset) -> Callable[[float | None], dict[str, _Inputs]]:
-    """Return what gives the canonical projections for a regularisation, with unit variance."""
+    """Return a function from regularization to canonical projections with unit variance."""
     views = paired_views(train)
-    rows = {name: labelled_rows(train, name) for name in views}
+    rows = {name: labeled_rows(train, name) for name in views}
     first, second = views.values()
 
     @cache
@@ -148,7 +149,7 @@ def _projections(train: Dataset) -> Callable[[float | None], dict[str, _Inputs]]
         *both, _ = canonical_directions(first, second, share)
         for (name, view), directions in zip(views.items(), both, strict=True):
             spread = np.sqrt(np.square(view.values @ directions).mean(axis=0))
-            map_ = view.mapped(directions / spread)
+            map_ = view.affine_map(directions / spread)
             values = (features_at(train, name, rows[name]) - map_.shift) @ map_.matrix
             inputs[name] = _Inputs(map_, LogisticRegression(values, train.labels[rows[name]]))
         return inputs

@@ -1,23 +1,30 @@
-"""The training loop: order, precision, choice on validation, checkpoint, resume."""
+"""Training loop: seeded batches, precision, selection on validation, checkpoint and resume.
 
-from commonspace.training.checkpoint import CHECKPOINT
-from commonspace.training.history import EpochRecord, Observer, Preparation, best_epoch
-from commonspace.training.loop import Objective, Run, chosen_epoch, epoch_seed, train
-from commonspace.training.progress import PreparationBar, ProgressBar
-from commonspace.training.samples import Batch, Samples
-from commonspace.training.selection import ValidationScore
-from commonspace.training.settings import TrainingSettings
+Importing this package loads no torch: each name is fetched when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from commonspace.callbacks import EpochRecord, best_epoch
+    from commonspace.training.checkpoint import CHECKPOINT
+    from commonspace.training.loop import (
+        BatchLoss,
+        RunConfig,
+        chosen_epoch,
+        epoch_seed,
+        train,
+    )
+    from commonspace.training.samples import Batch, Samples, ValidationScore
+    from commonspace.training.settings import TrainingSettings
 
 __all__ = [
     "CHECKPOINT",
     "Batch",
+    "BatchLoss",
     "EpochRecord",
-    "Objective",
-    "Observer",
-    "Preparation",
-    "PreparationBar",
-    "ProgressBar",
-    "Run",
+    "RunConfig",
     "Samples",
     "TrainingSettings",
     "ValidationScore",
@@ -26,3 +33,25 @@ __all__ = [
     "epoch_seed",
     "train",
 ]
+
+_MODULES = {
+    "CHECKPOINT": "commonspace.training.checkpoint",
+    "Batch": "commonspace.training.samples",
+    "BatchLoss": "commonspace.training.loop",
+    "EpochRecord": "commonspace.callbacks",
+    "RunConfig": "commonspace.training.loop",
+    "Samples": "commonspace.training.samples",
+    "TrainingSettings": "commonspace.training.settings",
+    "ValidationScore": "commonspace.training.samples",
+    "best_epoch": "commonspace.callbacks",
+    "chosen_epoch": "commonspace.training.loop",
+    "epoch_seed": "commonspace.training.loop",
+    "train": "commonspace.training.loop",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the name
+    """Fetch a public name from its module."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'commonspace.training' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

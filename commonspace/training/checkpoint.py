@@ -1,7 +1,7 @@
-"""The state of a training between two epochs, in one file that is never half-written.
+"""Checkpoint: the state of a training between two epochs, in one file written atomically.
 
-Everything random is drawn anew for each epoch from the seed and the epoch's number, so that
-weights, optimiser and history are the whole state: no generator has to be stored.
+Random numbers of each epoch follow from the seed and the number of the epoch, so weights,
+optimizer and history are the whole state: no state of a generator is stored.
 """
 
 import json
@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from commonspace.atomic import replace_file
+from commonspace.callbacks import EpochRecord
 from commonspace.errors import SpaceError
-from commonspace.training.history import EpochRecord
 
 __all__ = ["CHECKPOINT", "Checkpoint", "read_checkpoint", "write_checkpoint"]
 
@@ -27,22 +27,22 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training needs to go on after ``len(history)`` epochs as if it had never stopped."""
+    """All that a training needs to continue after ``len(history)`` epochs."""
 
     task: str
-    """What was being trained: method, settings and data, as one string to compare."""
+    """Method, settings and data of the training, as one JSON string."""
     history: tuple[EpochRecord, ...]
     network: Mapping[str, Tensor]
     best: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
-    """Its state, one tensor a name: "<parameter number>.<name>"."""
+    """Its state by name: "<parameter number>.<name>"."""
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint in place of an older one; on failure the older one stays.
+    """Write a checkpoint, replacing an older one; on failure the older one stays.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     groups = {
         "network": checkpoint.network,
@@ -67,10 +67,10 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def read_checkpoint(path: Path, task: str, device: torch.device) -> Checkpoint:
-    """Read a checkpoint of the task at hand.
+    """Read the checkpoint of a task.
 
     Raises:
-        SpaceError: there is none, it is damaged, or it belongs to another task.
+        SpaceError: If there is none, it is damaged, or it belongs to another task.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -102,7 +102,7 @@ def read_checkpoint(path: Path, task: str, device: torch.device) -> Checkpoint:
 
 
 def _digest(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
-    """Return the SHA-256 of all that a checkpoint holds: the format itself has no checksum."""
+    """Return the SHA-256 of all content; the file format has no checksum."""
     digest = sha256(json.dumps(texts, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

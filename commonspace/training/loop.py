@@ -1,14 +1,14 @@
-"""The training loop: epochs of seeded batches, choice on validation, checkpoint and resume.
+"""Training loop: epochs of seeded batches, selection on validation, checkpoint and resume.
 
-It is given a network, an objective and a way to score the network on the validation part. It never
-holds the test part, so nothing here can choose on it.
+The loop never holds the test split, so nothing can be chosen on it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from commonspace.callbacks import Callback
+from commonspace.callbacks import Callback, Callbacks, EpochRecord, best_epoch
 from commonspace.errors import OutputError, TrainingError
 from commonspace.machine import choose_precision, reuse_memory
 from commonspace.networks.backbones.base import PretrainedBackbone
@@ -26,69 +26,65 @@ from commonspace.training.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from commonspace.training.history import EpochRecord, Observer, Preparation, best_epoch
-from commonspace.training.progress import ProgressBar
 from commonspace.training.samples import Batch, Samples
 from commonspace.training.settings import TrainingSettings
 
-__all__ = ["Objective", "Run", "chosen_epoch", "epoch_seed", "train"]
+__all__ = ["BatchLoss", "RunConfig", "chosen_epoch", "epoch_seed", "rate_factor", "train"]
 
-Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
-"""Returns the scalars of one batch by name: "loss", which is minimised, and its parts."""
+BatchLoss = Callable[[nn.Module, Batch], dict[str, Tensor]]
+"""Returns scalars of one batch by name: "loss", which is minimized, and its terms."""
 
 CHECKPOINT_SHARE = 0.05
-"""Writing checkpoints may take this share of the time; the rest follows from how long one takes."""
+"""Share of the time that writing checkpoints may take; their interval follows from it."""
+
+WARM_UP = 0.1
+"""Share of a cycle in which the learning rate rises."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a training reports, and what it leaves behind to go on from.
+class RunConfig:
+    """How a fit reports its progress and where it keeps a checkpoint.
 
     Args:
-        folder: where to keep the checkpoint; None keeps none.
-        resume: whether to go on from the checkpoint that is there.
-        observers: who is told of each step and epoch.
-        extraction: who is told of items that are encoded before the training.
-        preparation: who is told of what else is done before the first epoch.
+        callbacks: Receive the progress, see `commonspace.callbacks`.
+        checkpoint: Folder of the checkpoint; None keeps none.
+        resume: Continue from the checkpoint in that folder.
     """
 
-    folder: Path | None = None
+    callbacks: tuple[Callback, ...] = ()
+    checkpoint: Path | None = None
     resume: bool = False
-    observers: tuple[Observer, ...] = field(default_factory=lambda: (ProgressBar(),))
-    extraction: Callback | None = None
-    preparation: Preparation | None = None
 
 
 def train(
     network: nn.Module,
-    objective: Objective,
+    loss: BatchLoss,
     samples: Samples,
     validate: Callable[[nn.Module], float],
     settings: TrainingSettings,
-    run: Run,
+    run: RunConfig,
     task: str,
 ) -> tuple[EpochRecord, ...]:
-    """Train the network in place and leave it with the weights of its best epoch, or of its last.
+    """Train a network in place; it ends with the weights of the epoch that is kept.
 
-    With the same arguments the result is the same to the bit on the same machine, whether the
-    training ran through or was resumed.
+    Equal arguments give equal weights, bit by bit on the same machine, also after a resume.
 
     Args:
-        network: fresh, on the device of the samples.
-        objective: what to minimise.
-        samples: the training part.
-        validate: returns the mAP of the network on the validation part.
-        settings: how to train.
-        run: who is told, and where the checkpoint is.
-        task: names method, settings and data in JSON; a checkpoint of another task is refused.
+        network: With initial weights, on the device of the samples.
+        loss: Computes the loss of a batch.
+        samples: The training split.
+        validate: Returns the mAP of the network on the validation split.
+        settings: How to train.
+        run: Callbacks, and the folder of the checkpoint.
+        task: Method, settings and data as JSON; a checkpoint of another task is refused.
 
     Returns:
         The record of each epoch.
 
     Raises:
-        TrainingError: the loss is no longer finite.
-        SpaceError: there is no usable checkpoint to resume from.
-        OutputError: a checkpoint cannot be written, or would replace that of another training.
+        TrainingError: If the loss is not finite, or does not depend on the weights.
+        SpaceError: If there is no usable checkpoint to resume from.
+        OutputError: If a checkpoint cannot be written, or another training's would be replaced.
     """
     device = samples.labels.device
     optimizer = torch.optim.Adam(
@@ -99,9 +95,9 @@ def train(
     )
     history: tuple[EpochRecord, ...] = ()
     best: Mapping[str, Tensor] = {}
-    checkpoint = run.folder / CHECKPOINT if run.folder else None
+    checkpoint = Path(run.checkpoint) / CHECKPOINT if run.checkpoint else None
     if checkpoint and not run.resume:
-        _claim(checkpoint)
+        _claim_folder(checkpoint)
     elif checkpoint:
         state = read_checkpoint(checkpoint, task, device)
         history, best = state.history, state.best
@@ -109,25 +105,26 @@ def train(
         _load_optimizer(optimizer, state.optimizer)
 
     earlier = history[-1].seconds if history else 0.0
-    begun = saved = time.monotonic()
+    start = saved = time.monotonic()
     saving = 0.0
     steps = -(-len(samples) // settings.batch_size)
+    callbacks = Callbacks(run.callbacks)
+    keeps_last = settings.schedule != "constant"
     large = any(isinstance(module, PretrainedBackbone) for module in network.modules())
     with (
         reuse_memory() if large else nullcontext(),
-        _told(run.observers, settings.epochs, steps, history),
+        callbacks.task("training", settings.epochs * steps, len(history) * steps, history),
     ):
         while not _finished(history, settings):
             epoch = len(history) + 1
-            losses = _run_epoch(network, objective, samples, optimizer, settings, epoch, run)
+            losses = _train_epoch(network, loss, samples, optimizer, settings, epoch, callbacks)
             network.eval()
             score = validate(network)
-            seconds = earlier + time.monotonic() - begun
-            history += (EpochRecord(epoch, losses, score, seconds),)
+            seconds = earlier + time.monotonic() - start
+            history += (EpochRecord(epoch, losses, score, seconds, keeps_last),)
             if chosen_epoch(history, settings).epoch == epoch:
                 best = deepcopy(network.state_dict())
-            for observer in run.observers:
-                observer.epoch_ended(history[-1], network)
+            callbacks.on_epoch_end(history[-1], network)
             now = time.monotonic()
             if checkpoint and now - saved >= saving / CHECKPOINT_SHARE:
                 state = Checkpoint(task, history, network.state_dict(), best, _state(optimizer))
@@ -140,49 +137,71 @@ def train(
 
 
 def chosen_epoch(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> EpochRecord:
-    """Return the record of the epoch whose weights are taken.
+    """Return the record of the epoch whose weights are kept.
 
-    It is the best on validation; or the last where the rates follow a cycle, at whose end alone
-    they are small.
+    It is the best on validation; with a one-cycle schedule, whose rates are small only at the end,
+    it is the last.
     """
     return best_epoch(history) if settings.schedule == "constant" else history[-1]
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """Return the seed of all that is random in one epoch, so that no generator need be stored."""
+    """Return the random seed of one epoch, so that no state of a generator has to be stored."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _run_epoch(
+def rate_factor(settings: TrainingSettings, done: float) -> float:
+    """Return the factor of the learning rates.
+
+    Args:
+        settings: With the schedule.
+        done: Share of all steps that have been made, from 0 to below 1.
+
+    Example:
+        >>> cycle = TrainingSettings(1, 1, 0.1, schedule="one cycle")
+        >>> [round(rate_factor(cycle, done), 2) for done in (0, 0.05, 0.1, 0.55, 0.9999)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if settings.schedule == "constant":
+        return 1.0
+    if done < WARM_UP:
+        return done / WARM_UP
+    return (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def _train_epoch(
     network: nn.Module,
-    objective: Objective,
+    loss: BatchLoss,
     samples: Samples,
     optimizer: torch.optim.Optimizer,
     settings: TrainingSettings,
     epoch: int,
-    run: Run,
+    callbacks: Callbacks,
 ) -> dict[str, float]:
     network.train()
     device = samples.labels.device
     precision = choose_precision(settings.precision, device)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
     totals: dict[str, Tensor] = {}
+    trained = epoch > 1
     with _seeded(epoch_seed(settings.seed, epoch), device):
         order = torch.randperm(len(samples)) if settings.shuffle else torch.arange(len(samples))
         chunks = torch.split(order.to(device), settings.batch_size)
         for step, (rows, batch) in enumerate(zip(chunks, samples.batches(chunks), strict=True)):
             _set_rates(optimizer, settings, epoch - 1 + step / len(chunks))
             with autocast:
-                parts = objective(network, batch)
+                terms = loss(network, batch)
             optimizer.zero_grad()
-            parts["loss"].backward()  # type: ignore[no-untyped-call]
+            _check_trainable(terms["loss"])
+            terms["loss"].backward()  # type: ignore[no-untyped-call]
+            if epoch == 1 and not trained:
+                trained = _has_gradient(network)
             optimizer.step()
-            for name, value in parts.items():
+            for name, value in terms.items():
                 totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach() * len(
                     rows
                 )
-            for observer in run.observers:
-                observer.stepped()
+            callbacks.on_advance()
     losses = {name: float(total) / len(samples) for name, total in totals.items()}
     if not np.isfinite(losses["loss"]):
         raise TrainingError(
@@ -191,11 +210,33 @@ def _run_epoch(
             found=", ".join(f"{name} {value:g}" for name, value in losses.items()),
             advice="lower the learning rate, or scale the features to about unit size",
         )
+    if not trained:
+        raise TrainingError(
+            "the gradient of the loss is 0 for all weights",
+            expected="a loss that depends on the network",
+            found=", ".join(f"{name} {value:g}" for name, value in losses.items()),
+            advice="give at least one term of the loss a factor above 0",
+        )
     return losses
 
 
-def _claim(checkpoint: Path) -> None:
-    """Make the folder of a new checkpoint; one that is there belongs to another training."""
+def _check_trainable(loss: Tensor) -> None:
+    if not loss.requires_grad:
+        raise TrainingError(
+            "the loss does not depend on the network",
+            expected="a loss computed from the embeddings, without detach or numpy",
+            found=f"a constant, {float(loss):g}",
+            advice="compute the loss from the embeddings with torch functions",
+        )
+
+
+def _has_gradient(network: nn.Module) -> bool:
+    gradients = (parameter.grad for parameter in network.parameters())
+    return any(gradient is not None and bool(gradient.any()) for gradient in gradients)
+
+
+def _claim_folder(checkpoint: Path) -> None:
+    """Create the folder of a new checkpoint; refuse one with a checkpoint in it."""
     if checkpoint.exists():
         raise OutputError(
             f"{checkpoint} already exists",
@@ -231,9 +272,9 @@ def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, An
 
 def _set_rates(optimizer: torch.optim.Optimizer, settings: TrainingSettings, done: float) -> None:
     """Set the rates for the next step, from the epochs that have been made, whole and in part."""
-    share = settings.share_of_rate(done / settings.epochs)
+    factor = rate_factor(settings, done / settings.epochs)
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
 def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> bool:
@@ -242,19 +283,6 @@ def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> b
     if not history or settings.patience is None:
         return False
     return len(history) - best_epoch(history).epoch >= settings.patience
-
-
-@contextmanager
-def _told(
-    observers: tuple[Observer, ...], epochs: int, steps: int, history: tuple[EpochRecord, ...]
-) -> Iterator[None]:
-    for observer in observers:
-        observer.started(epochs, steps, history)
-    try:
-        yield
-    finally:
-        for observer in observers:
-            observer.ended()
 
 
 @contextmanager

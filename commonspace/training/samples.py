@@ -1,8 +1,8 @@
-"""A part of a data set as tensors, ready to be cut into batches.
+"""Samples of one split as tensors: batches for training, embeddings and mAP for validation.
 
-Raw items are turned into network input once, before the first epoch, and stay where the network
-is; pictures that would fill the memory are decoded when their batch comes, on other processes.
-Missing modalities cost nothing: a batch holds the rows that are there, and says which.
+Raw items are converted to network input once, before the first epoch, and stay on the device of
+the network. Images that would fill the memory are decoded batch by batch in worker processes. A
+batch holds, for each modality, the rows of the samples that have it.
 """
 
 import os
@@ -12,48 +12,78 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from commonspace.data.columns import Column, Images
 from commonspace.data.dataset import Dataset
 from commonspace.encoders.inputs import Input
 from commonspace.encoders.loading import prepared
+from commonspace.errors import TrainingError
+from commonspace.evaluation import evaluate_retrieval
 
-__all__ = ["Batch", "Samples"]
+__all__ = ["Batch", "Samples", "ValidationScore"]
 
 MEMORY = 2**30
-"""Bytes that the pictures of one modality may fill before they are decoded batch by batch."""
-
+"""Bytes that the images of one modality may fill before they are decoded batch by batch."""
 
 PART_NUMBERS = 2**23
-"""Numbers that a network is given at a time where nothing is learnt."""
+"""Largest number of input values that a network gets at a time outside training."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some samples of a part, each modality with those that have it."""
+    """Some samples of a split: for each modality, those that have it."""
 
     inputs: Mapping[str, Tensor]
-    """Modality name -> (n_m, ...) network input."""
+    """Modality name -> (n_m, ...) network input, in the order of the samples."""
     present: Mapping[str, Tensor]
-    """Modality name -> (n,) bool: which samples of the batch have it; they come in order."""
+    """Modality name -> (n,) bool: the samples of the batch that have it."""
     labels: Tensor
-    """(n, c) float32: 1 where a sample carries a class; a row of zeros is unlabelled."""
+    """(n, c) float32: 1 where a sample has a class; a row of zeros is unlabeled."""
     rows: Tensor | None = None
-    """(n,) int64: which samples of the part they are; None for a batch that is of no part."""
+    """(n,) int64: rows of the samples in the split, if they come from one."""
+
+    def labeled(self, values: Tensor, modality: str) -> tuple[Tensor, Tensor]:
+        """Return the samples of one modality that have a label.
+
+        Args:
+            values: (n_m, d), a row for each sample of the batch that has the modality.
+            modality: Its name.
+
+        Returns:
+            (k, d) values and (k, c) float32 labels.
+        """
+        labels = self.labels[self.present[modality]]
+        known = labels.any(dim=1)
+        return values[known], labels[known]
+
+    def pairs(self, values: Mapping[str, Tensor], one: str, other: str) -> tuple[Tensor, Tensor]:
+        """Return two modalities of the samples that have both.
+
+        Args:
+            values: Modality name -> (n_m, d), a row for each sample that has it.
+            one: A modality.
+            other: Another modality.
+
+        Returns:
+            (k, d) and (k, d); row i of both belongs to the same sample.
+        """
+        first, second = self.present[one], self.present[other]
+        return values[one][second[first]], values[other][first[second]]
 
 
 class Samples:
-    """A part of a data set, on one device.
+    """One split of a data set, on one device.
 
     Args:
-        data: the part, such as ``dataset.split("train")``.
-        inputs: modality name -> what turns its items into network input.
-        device: where the tensors should live.
-        memory: bytes that the pictures of one modality may fill.
+        data: The split, such as ``dataset.split("train")``.
+        inputs: Modality name -> converter of its items to network input.
+        device: Device of the tensors.
+        memory: Bytes that the images of one modality may fill.
 
     Raises:
-        DataError: a column is of another kind or size than its input reads.
+        DataError: If a column is of another type or size than its input expects.
     """
 
     def __init__(
@@ -63,7 +93,6 @@ class Samples:
         device: torch.device,
         memory: int = MEMORY,
     ) -> None:
-        """Turn every item into network input, save for pictures that are too many."""
         self._late = {
             name: (make, column.items)
             for name, make in inputs.items()
@@ -82,7 +111,7 @@ class Samples:
         self._device = device
 
     def __len__(self) -> int:
-        """Return n."""
+        """Return the number of samples, n."""
         return len(self.labels)
 
     def batch(self, rows: Tensor) -> Batch:
@@ -91,39 +120,39 @@ class Samples:
         A modality that none of them has is left out of ``inputs``.
 
         Raises:
-            DataError: a picture cannot be decoded.
+            DataError: If an image cannot be decoded.
         """
         return next(self.batches([rows], workers=0))
 
     def batches(self, chunks: Sequence[Tensor], workers: int | None = None) -> Iterator[Batch]:
-        """Return the samples of each chunk of rows in turn.
+        """Yield the samples of each chunk of rows.
 
         Args:
             chunks: (b,) int64 each, on the same device.
-            workers: processes that decode pictures ahead; None: one for each core, at most 4.
+            workers: Processes that decode images ahead; None: one per core, at most 4.
 
         Raises:
-            DataError: a picture cannot be decoded.
+            DataError: If an image cannot be decoded.
         """
         late = {name: self._decoded(name, chunks, workers) for name in self._late}
         for rows in chunks:
             present = {name: mask[rows] for name, mask in self.present.items()}
             inputs = {}
             for name in self.present:
-                there = rows if self._complete[name] else rows[present[name]]
-                if len(there):
-                    inputs[name] = next(late[name]) if name in late else self.inputs[name][there]
+                chosen = rows if self._complete[name] else rows[present[name]]
+                if len(chosen):
+                    inputs[name] = next(late[name]) if name in late else self.inputs[name][chosen]
             yield Batch(inputs, present, self.labels[rows], rows)
 
     def parts(self, modality: str, size: int) -> Iterator[Tensor]:
-        """Return the network input of the samples that have a modality, in order, in parts.
+        """Yield the network input of all samples that have a modality, in order, in parts.
 
         Args:
-            modality: which one.
-            size: samples in a part, at most; large pictures come in smaller ones.
+            modality: Its name.
+            size: Maximum number of samples in a part; large images come in smaller parts.
 
         Raises:
-            DataError: a picture cannot be decoded.
+            DataError: If an image cannot be decoded.
         """
         rows = self.present[modality].nonzero()[:, 0]
         if modality in self._late:
@@ -140,7 +169,7 @@ class Samples:
     ) -> Iterator[Tensor]:
         make, items = self._late[modality]
         mask = self.present[modality]
-        batches = [there for rows in chunks if (there := rows[mask[rows]].tolist())]
+        batches = [chosen for rows in chunks if (chosen := rows[mask[rows]].tolist())]
         count = min(os.cpu_count() or 1, 4) if workers is None else workers
         with closing(prepared(make, items, batches, count)) as ready:
             for batch in ready:
@@ -149,8 +178,62 @@ class Samples:
                 assert batch.inputs is not None
                 yield batch.inputs.to(self._device)
 
+    @torch.inference_mode()
+    def embed(self, network: nn.Module, batch_size: int = 512) -> dict[str, NDArray[np.float32]]:
+        """Return the embeddings of every modality.
+
+        Args:
+            network: In evaluation mode, on the device of the samples.
+            batch_size: Maximum number of samples in a batch.
+
+        Returns:
+            Modality name -> (n_m, d) float32, a row for each sample that has it.
+
+        Raises:
+            TrainingError: If an embedding is not finite.
+            DataError: If an image cannot be decoded.
+        """
+        embeddings = {}
+        for name in self.present:
+            parts = [network.embed(name, part) for part in self.parts(name, batch_size)]  # type: ignore[operator]
+            embeddings[name] = torch.cat(parts).cpu().numpy()
+        for name, vectors in embeddings.items():
+            bad = int((~np.isfinite(vectors).all(axis=1)).sum())
+            if bad:
+                raise TrainingError(
+                    f"the network no longer embeds {name!r} in finite numbers",
+                    expected="finite embeddings of the validation split",
+                    found=f"{bad} of {len(vectors)} are not",
+                    advice="lower the learning rate, or scale the features to about unit size",
+                )
+        return embeddings
+
+
+class ValidationScore:
+    """Mean average precision of a network on one split, the mean over all directions.
+
+    Args:
+        samples: The validation split.
+        batch_size: Maximum number of samples in a batch.
+    """
+
+    def __init__(self, samples: Samples, batch_size: int = 512) -> None:
+        self._samples, self._batch_size = samples, batch_size
+        self._labels = {
+            name: (samples.labels[mask] > 0).cpu().numpy() for name, mask in samples.present.items()
+        }
+
+    def __call__(self, network: nn.Module) -> float:
+        """Return the mAP, in [0, 1], of a network in evaluation mode.
+
+        Raises:
+            TrainingError: If an embedding is not finite.
+        """
+        embeddings = self._samples.embed(network, self._batch_size)
+        return evaluate_retrieval(embeddings, self._labels).map
+
 
 def _bytes(make: Input, column: Column) -> int:
-    """Return how many bytes the network input of a column takes."""
+    """Return the size of the network input of a column in bytes."""
     first = np.flatnonzero(column.present)[:1]
     return make(column.take(first)).nbytes * len(column)

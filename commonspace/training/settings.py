@@ -1,91 +1,57 @@
-"""How to train: order, optimiser, length, place and precision. Nothing is trained here."""
+"""Settings of one training, and the sizes of its network. Importing this loads no torch."""
 
-import math
-from dataclasses import dataclass
 from typing import Literal, get_args
 
-from commonspace.errors import check_settings
-from commonspace.machine import Precision
+from commonspace.settings import Precision, Settings, setting
 
-__all__ = ["Schedule", "TrainingSettings"]
+__all__ = ["NetworkSettings", "Schedule", "TrainingSettings"]
 
 Schedule = Literal["constant", "one cycle"]
 
-WARM_UP = 0.1
-"""The share of a cycle in which the rate rises."""
 
+class TrainingSettings(Settings):
+    """The settings that the training loop takes.
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The settings of one training run.
-
-    Args:
-        epochs: how often every sample is seen, at most.
-        batch_size: samples in a step.
-        learning_rate: of Adam.
-        betas: of Adam.
-        shuffle: whether each epoch has a new random order (seeded), or the order of the data.
-        patience: after how many epochs without a better validation mAP to stop; None: never.
-        seed: of the initial weights, the orders and whatever else is random.
-        device: "auto", or what torch calls it: "cpu", "cuda", "cuda:1", "mps".
-        precision: of the matrix products; the weights stay float32. "auto" takes bfloat16 where
-            the hardware multiplies it natively.
-        backbone_learning_rate: of backbones that come with trained weights; None: that of the rest.
-        schedule: whether the rates are constant, or rise at first and then fall to 0 along half a
-            cosine (Smith and Topin: Super-convergence, 2018), which is quicker where the number
-            of epochs is known beforehand.
+    "one cycle" lets the learning rates rise over the first tenth of all steps and then fall to 0
+    along half a cosine (Smith and Topin: Super-convergence, 2018).
 
     Raises:
-        SettingError: a value that cannot work.
+        SettingError: If a value is out of range.
     """
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    betas: tuple[float, float] = (0.9, 0.999)
-    shuffle: bool = True
-    patience: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    precision: Precision = "auto"
-    backbone_learning_rate: float | None = None
-    schedule: Schedule = "constant"
+    epochs: int = setting(help="Maximum number of epochs.", low=1)
+    batch_size: int = setting(help="Samples in a batch.", low=1)
+    learning_rate: float = setting(help="Learning rate of Adam.", above=0)
+    betas: tuple[float, float] = setting(
+        (0.9, 0.999), help="Decay rates of the two moments of Adam.", low=0, below=1
+    )
+    shuffle: bool = setting(True, help="Draw a new order of the samples in each epoch.")
+    patience: int | None = setting(
+        None, help="Epochs without a better validation mAP before training stops.", low=1
+    )
+    seed: int = setting(
+        0, help="Random seed of initial weights, batches and dropout.", low=0, below=2**63
+    )
+    device: str = setting("auto", help='Device: "auto", "cpu", "cuda", "cuda:1" or "mps".')
+    precision: Precision = setting(
+        "float32",
+        help="Precision of matrix multiplications; weights stay float32.",
+        choices=get_args(Precision),
+    )
+    backbone_learning_rate: float | None = setting(
+        None, help="Learning rate of pretrained backbones; None: that of the rest.", above=0
+    )
+    schedule: Schedule = setting(
+        "constant", help="Course of the learning rates.", choices=get_args(Schedule)
+    )
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot work, before any time is spent."""
-        checks = (
-            ("epochs", self.epochs >= 1, "at least 1"),
-            ("batch_size", self.batch_size >= 1, "at least 1"),
-            ("learning_rate", 0 < self.learning_rate < float("inf"), "above 0 and finite"),
-            ("betas", all(0 <= beta < 1 for beta in self.betas), "from 0 to below 1, both"),
-            ("patience", self.patience is None or self.patience >= 1, "at least 1, or None"),
-            ("seed", 0 <= self.seed < 2**63, "from 0 to below 2**63"),
-            (
-                "precision",
-                self.precision in get_args(Precision),
-                " or ".join(map(repr, get_args(Precision))),
-            ),
-            (
-                "schedule",
-                self.schedule in get_args(Schedule),
-                " or ".join(map(repr, get_args(Schedule))),
-            ),
-        )
-        check_settings(self, checks)
 
-    def share_of_rate(self, done: float) -> float:
-        """Return what the learning rates are multiplied by.
+class NetworkSettings(Settings):
+    """The sizes of a network.
 
-        Args:
-            done: the share of all steps that have been made, from 0 to below 1.
+    Raises:
+        SettingError: If a value is out of range.
+    """
 
-        Example:
-            >>> cycle = TrainingSettings(1, 1, 0.1, schedule="one cycle")
-            >>> [round(cycle.share_of_rate(done), 2) for done in (0, 0.05, 0.1, 0.55, 0.9999)]
-            [0.0, 0.5, 1.0, 0.5, 0.0]
-        """
-        if self.schedule == "constant":
-            return 1.0
-        if done < WARM_UP:
-            return done / WARM_UP
-        return (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+    hidden_dim: int = setting(1024, help="Size of each hidden layer.", low=1)
+    embedding_dim: int = setting(256, help="Size of the embeddings.", low=1)

@@ -1,35 +1,45 @@
-"""Writes the figures of each epoch where TensorBoard finds them."""
+"""TensorBoard callback: losses and validation mAP of each epoch as scalars."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from torch import nn
-from torch.utils.tensorboard import SummaryWriter
-
-from commonspace.training.history import EpochRecord
+from commonspace.callbacks import Callback, EpochRecord
+from commonspace.extras import optional
 
 __all__ = ["TensorBoard"]
 
 
-class TensorBoard:
-    """Writes scalars: each loss, the validation mAP, against the epoch.
+class TensorBoard(Callback):
+    """Writes the losses ("train/...") and the validation mAP of each epoch to event files.
 
     Args:
-        folder: where the event files go.
+        folder: Folder of the event files.
+
+    Raises:
+        MissingExtraError: If tensorboard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open nothing yet."""
+        optional("tensorboard", "writing TensorBoard events", "tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._open = SummaryWriter
         self._folder = folder
-        self._writer: SummaryWriter | None = None
+        self._writer: Any = None
 
-    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
-        """Open an event file; what a killed run wrote after its checkpoint is hidden."""
-        self._writer = SummaryWriter(str(self._folder), purge_step=len(history) + 1)
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        """Open an event file for a training; events after the last checkpoint are hidden."""
+        if task == "training":
+            self._writer = self._open(str(self._folder), purge_step=len(history) + 1)
 
-    def stepped(self) -> None:
-        """Write nothing: figures are those of whole epochs."""
-
-    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
         """Write the figures of the epoch."""
         if self._writer is None:
             return
@@ -37,8 +47,8 @@ class TensorBoard:
             self._writer.add_scalar(f"train/{name}", value, record.epoch)
         self._writer.add_scalar("validation/map", record.validation_map, record.epoch)
 
-    def ended(self) -> None:
-        """Write what is pending and close the file."""
+    def on_end(self) -> None:
+        """Close the event file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

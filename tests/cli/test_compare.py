@@ -176,10 +176,10 @@ def test_experiments_are_the_methods_with_defaults_and_parts_of_dscmr() -> None:
     assert tuple(rows) == EXPERIMENTS
     assert rows["cca"].method == CCA()
     assert rows["dscmr"].method == DSCMR()
-    assert rows["dscmr-official"].method == DSCMR(variant="released")
+    assert rows["dscmr-official"].method == DSCMR(preset="official")
     for name in ABLATIONS:
         assert rows[name].tuned_as == "dscmr"
-    assert rows["dscmr-j1-alone"].method == DSCMR(lambda_=0.0, eta=0.0)
+    assert rows["dscmr-j1-alone"].method == DSCMR(lam=0.0, eta=0.0)
     assert [row.name for row in make_experiments(["cca, sm", "cca"])] == ["cca", "sm"]
     with pytest.raises(SettingError, match="unknown method"):
         make_experiments(["cca", "all but one"])

@@ -11,7 +11,6 @@ from typer.testing import Result
 
 import commonspace as cs
 from commonspace.cli import demo
-from commonspace.cli.methods import MethodOptions
 from commonspace.data import Images
 from commonspace.datasets.load import BUILT_IN
 from commonspace.datasets.scenes.scenes import scenes
@@ -23,7 +22,7 @@ Call = Callable[..., Result]
 def small_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limit the demo to few scenes and one epoch."""
     monkeypatch.setitem(BUILT_IN, "scenes", lambda seed: scenes(seed, per_class=10))
-    monkeypatch.setattr(demo, "OPTIONS", MethodOptions(epochs=1, hidden_dim=16, embedding_dim=8))
+    monkeypatch.setattr(demo, "OPTIONS", {"epochs": 1, "hidden_dim": 16, "embedding_dim": 8})
 
 
 @pytest.mark.usefixtures("small_scenes")

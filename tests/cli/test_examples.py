@@ -22,8 +22,8 @@ def space() -> cs.CommonSpace:
     """Return a space of raw images and texts, trained for one epoch."""
     data = scenes(0, per_class=10)
     # The released variant: without the last ReLU no two vectors are the same after so few steps.
-    method = cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
-    return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    method = cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
+    return method.fit(data.split("train"), data.split("validation"), cs.RunConfig())
 
 
 @pytest.fixture(scope="module")

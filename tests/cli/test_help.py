@@ -11,13 +11,8 @@ from typer.testing import Result
 
 from commonspace.cli import options
 from commonspace.cli.main import COMMANDS
-from commonspace.cli.methods import METHODS, MethodOptions, method_named
 from commonspace.data import SPLITS
-from commonspace.errors import SettingError
 from commonspace.machine import Precision
-from commonspace.methods import DSCMR
-from commonspace.methods.dscmr import VARIANTS
-from commonspace.networks.dscmr import Classifier
 
 Call = Callable[..., Result]
 
@@ -67,55 +62,7 @@ def test_threads_wait_passively_unless_the_user_decides_otherwise(own: str) -> N
     assert done.stdout.splitlines()[-1] == f"{own or 'passive'} False", done.stderr
 
 
-def test_defaults_of_the_command_line_are_those_of_the_method() -> None:
-    assert method_named("dscmr", MethodOptions()) == DSCMR()
-
-
-def test_every_option_of_dscmr_is_passed_on() -> None:
-    given = MethodOptions(
-        variant="released",
-        seed=7,
-        epochs=3,
-        patience=0,
-        batch_size=9,
-        learning_rate=0.5,
-        label_weight=0.0,
-        lambda_=0.25,
-        eta=0.75,
-        classifier="closed_form",
-        hidden_dim=5,
-        embedding_dim=4,
-        device="cpu",
-        precision="float32",
-    )
-    assert method_named("dscmr", given) == DSCMR(
-        variant="released",
-        seed=7,
-        epochs=3,
-        patience=None,
-        batch_size=9,
-        learning_rate=0.5,
-        label_weight=0.0,
-        lambda_=0.25,
-        eta=0.75,
-        classifier="closed_form",
-        hidden_dim=5,
-        embedding_dim=4,
-        device="cpu",
-        precision="float32",
-    )
-
-
-def test_an_unknown_method_is_rejected_with_the_known_ones() -> None:
-    with pytest.raises(SettingError) as caught:
-        method_named("dscrm", MethodOptions())
-    assert caught.value.expected == f"--method {' or '.join(METHODS)}"
-    assert {"dscmr", "cca", "sm"} <= set(METHODS)
-
-
 def test_choices_of_options_are_those_of_the_packages() -> None:
-    assert get_args(options.Variant) == tuple(VARIANTS)
-    assert get_args(options.Classifier) == get_args(Classifier)
     assert get_args(options.Precision) == get_args(Precision)
     assert get_args(options.Split) == SPLITS
 

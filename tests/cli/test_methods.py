@@ -1,4 +1,4 @@
-"""Methods other than DSCMR from the command line: trained, measured, and refused with advice."""
+"""Methods from the command line: settings by option, --set and --config, and user-defined ones."""
 
 import json
 from collections.abc import Callable
@@ -10,29 +10,49 @@ import pytest
 from typer.testing import Result
 
 import commonspace as cs
-from commonspace.cli.methods import BY_DESCENT, CLOSED_FORM, MethodOptions, method_for
+from commonspace.cli.methods import choose_method, collect_settings, configure_method
 from commonspace.data import Texts
+from commonspace.errors import SettingError
+from commonspace.methods import CCA, DSCMR, ClosedFormMethod, EncoderConfig, GradientMethod
+from commonspace.registry import METHODS, make_method
 
 Call = Callable[..., Result]
 
+GRADIENT = [name for name in METHODS if isinstance(make_method(name), GradientMethod)]
+CLOSED_FORM = [name for name in METHODS if isinstance(make_method(name), ClosedFormMethod)]
+
+CENTER_LOSS = """
+import commonspace as cs
+from commonspace.settings import setting
+
+class CenterLoss(cs.GradientMethod):
+    margin: float = setting(0.2, help="Margin.", above=0)
+
+    def loss(self, embeddings, labels):
+        centers = sum(labels.T @ z for z in embeddings.values())
+        return sum(((z - labels @ centers).norm(dim=1) - self.margin).relu().mean()
+                   for z in embeddings.values())
+"""
+
 
 @pytest.mark.parametrize("name", ["cca", "scm", "mvda-vc"])
-def test_a_run_is_like_any_other(name: str, call: Call, points_file: Path, tmp_path: Path) -> None:
+def test_closed_form_methods_are_trained_and_evaluated(
+    name: str, call: Call, points_file: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     done = call("train", points_file, "--method", name, "--out", run)
     assert done.exit_code == 0, done.output
     trials = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert f"best of {len(trials)} settings, " in done.stdout
-    best = max(one["validation_map"] for one in trials)
+    best = max(trial["validation_map"] for trial in trials)
     assert f"validation mAP {best:.3f}, after " in done.stdout
-    assert list((run / "events").iterdir())
     measured = call("evaluate", run, "--json")
     assert measured.exit_code == 0, measured.output
     assert json.loads(measured.stdout)["average"]["map"] > 0.6  # chance is a third
 
 
 @pytest.mark.parametrize("name", ["infonce", "dcca"])
-def test_a_method_that_trains_takes_the_options_of_training(
+def test_options_reach_a_method_that_trains(
     name: str, call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -47,19 +67,135 @@ def test_a_method_that_trains_takes_the_options_of_training(
     assert json.loads(measured.stdout)["average"]["map"] > 0.6  # chance is a third
 
 
-@pytest.mark.parametrize("name", BY_DESCENT)
-def test_options_of_dscmr_are_not_passed_over(
+@pytest.mark.parametrize("name", [name for name in GRADIENT if name != "dscmr"])
+def test_settings_of_another_method_are_refused(
     name: str, call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    done = call("train", points_file, "--method", name, "--eta", 1, "--out", out)
+    done = call("train", points_file, "--method", name, "--set", "eta=1", "--out", out)
     assert done.exit_code == 2
-    assert f"the method {name} has no such option" in done.stderr
-    assert "found:    eta" in done.stderr
+    assert f"{name} has no setting `eta`" in done.stderr
+    assert "learning_rate" in done.stderr
     assert not out.exists()
 
 
-def test_a_method_that_cannot_take_the_data_leaves_no_folder(
+@pytest.mark.parametrize("name", CLOSED_FORM)
+def test_settings_of_training_are_refused_in_closed_form(
+    name: str, call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    assert configure_method(name, {"seed": 3, "device": "cpu"}) == make_method(name)
+    out = tmp_path / "run"
+    done = call("train", points_file, "--method", name, "--epochs", 3, "--out", out)
+    assert done.exit_code == 2
+    assert f"{name} has no setting `epochs`" in done.stderr
+    assert not out.exists()
+    with pytest.raises(SettingError, match="has no setting `encoders`"):
+        configure_method(name, {"encoders": {"specs": {"image": "vgg19"}}})
+
+
+def test_every_setting_of_dscmr_arrives(tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text(
+        'preset = "paper"\nalpha = 1\nbetas = [0.5, 0.9]\n'
+        '[encoders]\nfine_tune = "top"\nspecs = {image = "vgg19"}\n'
+    )
+    words = [
+        "preset=official",
+        "lam=0.25",
+        "eta=75e-2",
+        "classifier=closed_form",
+        "relu-after-shared=true",
+        "norm=rows",
+        "encoders.multi_caption=mean",
+    ]
+    options = {"seed": 7, "epochs": 3, "patience": 0, "batch_size": None, "precision": "bfloat16"}
+    settings = collect_settings(options, words, config)
+    assert configure_method("dscmr", settings) == DSCMR(
+        preset="official",
+        alpha=1.0,
+        lam=0.25,
+        eta=0.75,
+        classifier="closed_form",
+        relu_after_shared=True,
+        norm="rows",
+        betas=(0.5, 0.9),
+        seed=7,
+        epochs=3,
+        patience=None,
+        precision="bfloat16",
+        encoders=EncoderConfig(specs={"image": "vgg19"}, fine_tune="top", multi_caption="mean"),
+    )
+    assert isinstance(configure_method("dscmr", settings).alpha, float)  # type: ignore[attr-defined]
+
+
+def test_a_variant_keeps_its_own_settings() -> None:
+    assert configure_method("rcca", {"dimension": 3}) == CCA(regularization=None, dimension=3)
+    assert configure_method("cca", {"regularization": "none"}) == CCA(regularization=None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["epochs"], "'epochs' is not a setting"),
+        (["=3"], "'=3' is not a setting"),
+        (["lr=3"], "use `learning_rate`"),
+        (["epoch=3"], "use `epochs`"),
+        (["eta=-1"], "`eta` must be >= 0 or None, got -1"),
+        (["preset=printed"], "'paper' or 'official', got 'printed'"),
+        (["epochs=many"], "`epochs` must be a whole number >= 1 or None, got 'many'"),
+        (["encoders.tune=all"], "has no setting `tune`"),
+    ],
+)
+def test_wrong_settings_are_refused_with_advice(words: list[str], message: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        configure_method("dscmr", collect_settings({}, words))
+    assert message in str(caught.value)
+
+
+def test_wrong_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="cannot be read"):
+        collect_settings({}, [], tmp_path / "nowhere.toml")
+    (tmp_path / "broken.toml").write_text("epochs 3")
+    with pytest.raises(SettingError, match="cannot be read"):
+        collect_settings({}, [], tmp_path / "broken.toml")
+
+
+@pytest.mark.parametrize("name", ["dscmr", "cca", "own"])
+def test_settings_are_listed(name: str, call: Call, tmp_path: Path) -> None:
+    if name == "own":
+        (tmp_path / "own.py").write_text(CENTER_LOSS)
+        name = f"{tmp_path / 'own.py'}:CenterLoss"
+    page = call("train", "--list-settings", name)
+    assert page.exit_code == 0, page.output
+    expected = {
+        "dscmr": ("eta (default: None, >= 0)", "Factor of J3", "encoders.fine_tune (default: "),
+        "cca": ("regularization (default: 0.0, >= 0 and <= 1)",),
+    }
+    for text in expected.get(name, ("margin (default: 0.2, > 0)", "epochs (default: 100, >= 1)")):
+        assert text in page.stdout
+    assert call("train", "--list-settings", "magic").exit_code == 2
+
+
+def test_a_loss_in_a_file_is_trained_saved_and_evaluated(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(CENTER_LOSS)
+    method, run = f"{tmp_path / 'own.py'}:CenterLoss", tmp_path / "run"
+    words = ("--method", method, "--set", "margin=0.1", "--epochs", 3, "--out", run)
+    done = call("train", points_file, *words)
+    assert done.exit_code == 0, done.output
+    assert cs.load(run).provenance["method"]["options"]["margin"] == 0.1
+    assert call("evaluate", run).exit_code == 0
+    wrong = call(
+        "train", points_file, "--method", method, "--set", "margins=1", "--out", tmp_path / "x"
+    )
+    assert "use `margin`" in wrong.stderr
+    missing = call("train", points_file, "--method", f"{method}s", "--out", tmp_path / "other")
+    assert missing.exit_code == 2
+    assert "has no class CenterLosss" in missing.stderr
+
+
+def test_a_method_that_does_not_suit_the_data_leaves_no_folder(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     done = call("train", points_file, "--method", "raw", "--out", tmp_path / "run")
@@ -68,41 +204,33 @@ def test_a_method_that_cannot_take_the_data_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", CLOSED_FORM)
-def test_options_of_another_method_are_not_passed_over(
-    name: str, call: Call, points_file: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    done = call("train", points_file, "--method", name, "--epochs", 3, "--out", out)
-    assert done.exit_code == 2
-    assert f"the method {name} has no such option" in done.stderr
-    assert "found:    epochs" in done.stderr
-    assert not out.exists()
-
-
 @pytest.mark.parametrize(
-    ("words", "raw", "name"),
+    ("settings", "raw", "name"),
     [
         ({}, (), "posterior"),
         ({"epochs": 3, "seed": 1}, (), "posterior"),
-        ({"lambda_": 0.1}, (), "dscmr"),
-        ({"variant": "released"}, (), "dscmr"),
+        ({"lam": 0.1}, (), "dscmr"),
+        ({"preset": "official"}, (), "dscmr"),
         ({}, ("text",), "dscmr"),
-        ({"encoders": {"text": "hf:somewhere"}}, ("text",), "posterior"),
-        ({"encoders": {"text": "textcnn"}}, ("text",), "dscmr"),
-        ({"encoders": {"text": "hf:somewhere"}, "fine_tune": "top"}, ("text",), "dscmr"),
+        ({"encoders": {"specs": {"text": "hf:somewhere"}}}, ("text",), "posterior"),
+        ({"encoders": {"specs": {"text": "textcnn"}}}, ("text",), "dscmr"),
+        (
+            {"encoders": {"specs": {"text": "hf:somewhere"}, "fine_tune": "top"}},
+            ("text",),
+            "dscmr",
+        ),
     ],
 )
-def test_what_suits_the_data_is_taken_by_itself(
-    words: dict[str, Any], raw: tuple[str, ...], name: str, points_file: Path
+def test_the_default_method_suits_the_data(
+    settings: dict[str, Any], raw: tuple[str, ...], name: str, points_file: Path
 ) -> None:
     data = cs.load_dataset(points_file)
     texts = Texts([("a word",)] * len(data))
     columns = {one: texts if one in raw else column for one, column in data.columns.items()}
-    assert method_for(replace(data, columns=columns), MethodOptions(**words)) == name
+    assert choose_method(replace(data, columns=columns), settings) == name
 
 
-def test_training_on_features_takes_posterior_matching(
+def test_training_on_features_uses_posterior_matching(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     done = call("train", points_file, "--epochs", 2, "--hidden-dim", 8, "--out", tmp_path / "run")

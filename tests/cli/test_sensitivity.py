@@ -30,9 +30,9 @@ def test_each_figure_is_that_of_a_training(feature_dataset: Dataset, tmp_path: P
         epochs=2,
         patience=2,
         learning_rate=1e-2,
-        lambda_=1.0,
+        lam=1.0,
         eta=0.1,
-    ).fit(feature_dataset.split("train"), feature_dataset.split("validation"), cs.Run(observers=()))
+    ).fit(feature_dataset.split("train"), feature_dataset.split("validation"), cs.RunConfig())
     assert found["map"][1][0] == pytest.approx(single.provenance["chosen"]["validation_map"])
     assert len({figure for row in found["map"] for figure in row}) > 1
 

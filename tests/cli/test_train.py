@@ -1,6 +1,7 @@
 """train: what it writes, what it refuses, and that the test split is out of its reach."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 from typer.testing import Result
 
 import commonspace as cs
-from commonspace.cli.methods import METHODS
+from commonspace.methods import PosteriorMatching
 
 Call = Callable[..., Result]
 SMALL = (
@@ -36,7 +37,6 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_a_finished_run_holds_the_space_and_its_records(run_folder: Path) -> None:
     assert sorted(entry.name for entry in run_folder.iterdir()) == [
         "config.json",
-        "events",
         "history.jsonl",
         "model.safetensors",
         "run.json",
@@ -57,15 +57,30 @@ def test_the_chosen_epoch_is_what_validation_gives(run_folder: Path, points_file
     assert report["average"]["map"] > 0.6  # a random order: about 1/3
 
 
-def test_tensorboard_has_the_figures_of_the_history(run_folder: Path) -> None:
-    events = EventAccumulator(str(run_folder / "events"))
+def test_tensorboard_events_hold_the_figures_of_the_history(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ("--method", "dscmr", "--epochs", 3, "--tensorboard", "--out", run, *SMALL)
+    assert call("train", points_file, *words).exit_code == 0
+    events = EventAccumulator(str(run / "events"))
     events.Reload()
-    history = [*map(json.loads, (run_folder / "history.jsonl").read_text("utf-8").splitlines())]
+    history = [*map(json.loads, (run / "history.jsonl").read_text("utf-8").splitlines())]
     shown = [event.value for event in events.Scalars("validation/map")]
     assert shown == pytest.approx([record["validation_map"] for record in history], rel=1e-6)
     for part in ("loss", "J1", "J2", "J3"):
         shown = [event.value for event in events.Scalars(f"train/{part}")]
         assert shown == pytest.approx([record["losses"][part] for record in history], rel=1e-6)
+
+
+def test_a_missing_tensorboard_names_the_command_that_installs_it(
+    call: Call, points_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    done = call("train", points_file, "--tensorboard", "--out", tmp_path / "run")
+    assert done.exit_code == 2
+    assert 'pip install "commonspace[tensorboard]"' in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_last_lines_name_the_next_command(
@@ -115,10 +130,10 @@ def test_a_run_that_cannot_begin_leaves_no_folder(
     for words, problem in (
         ((tmp_path / "nowhere.npz",), "there is no data set"),
         ((points_file, "--device", "abacus"), "no device 'abacus'"),
-        ((points_file, "--method", "magic"), "no such method"),
+        ((points_file, "--method", "magic"), "unknown method 'magic'"),
         ((points_file, "--learning-rate", "1e30", *SMALL[:4]), "finite"),
-        ((points_file, "--hidden-dim", 10**13), "the memory does not suffice"),
-        ((points_file, "--hidden-dim", 10**18), "the memory does not suffice"),
+        ((points_file, "--hidden-dim", 10**13), "out of memory"),
+        ((points_file, "--hidden-dim", 10**18), "out of memory"),
     ):
         result = call("train", *words, "--out", out)
         assert result.exit_code == 2, result.output
@@ -167,11 +182,10 @@ def test_without_a_checkpoint_nothing_is_resumed(
 def test_a_stop_before_the_first_epoch_leaves_nothing(
     call: Call, points_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Stopped:
-        def fit(self, *parts: object) -> cs.CommonSpace:
-            raise KeyboardInterrupt
+    def stop(*_: object) -> cs.CommonSpace:
+        raise KeyboardInterrupt
 
-    monkeypatch.setitem(METHODS, "posterior", lambda options: Stopped())
+    monkeypatch.setattr(PosteriorMatching, "fit", stop)
     result = call("train", points_file, "--out", tmp_path / "run")
     assert result.exit_code == 130
     assert "nothing was kept" in result.stderr

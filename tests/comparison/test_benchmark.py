@@ -55,7 +55,7 @@ class Fails:
     search_space: ClassVar[SearchSpace] = {"rate": Between(0.1, 1.0)}
     rate: float = 0.5
 
-    def fit(self, train: Dataset, validation: Dataset, run: cs.Run | None = None) -> Any:  # noqa: ANN401
+    def fit(self, train: Dataset, validation: Dataset, run: cs.RunConfig | None = None) -> Any:  # noqa: ANN401
         raise ZeroDivisionError
 
 
@@ -140,7 +140,7 @@ def test_every_run_equals_a_direct_fit_with_the_tuned_settings(
         space = method.fit(
             feature_dataset.split("train"),
             feature_dataset.split("validation"),
-            cs.Run(observers=()),
+            cs.RunConfig(),
         )
         expected = cs.evaluate(space, feature_dataset.split("test"))
         for direction, value in cell["map"].items():

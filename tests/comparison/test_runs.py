@@ -7,15 +7,14 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from torch import nn
 
 import commonspace as cs
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.comparison import make_experiments
 from commonspace.comparison.runs import Record, Splits, Task, read_record, run_task
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError
 from commonspace.methods import DSCMR, Method
-from commonspace.training import EpochRecord
 
 TOY = Path(__file__).with_name("toy.py")
 
@@ -31,7 +30,7 @@ def task(method: Method, kind: Literal["trial", "seed"] = "seed") -> Task:
 def test_a_run_holds_what_a_direct_fit_gives(feature_dataset: Dataset, tmp_path: Path) -> None:
     splits, method = Splits.of(feature_dataset), toy()
     record = run_task(task(method), splits, tmp_path, watch_test=False)
-    space = method.fit(splits.train, splits.validation, cs.Run(observers=()))
+    space = method.fit(splits.train, splits.validation, cs.RunConfig())
     figures = cs.evaluate(space, splits.test)
     for direction, value in record["map"].items():
         assert value == pytest.approx(figures[direction]["map"], abs=1e-12)
@@ -121,7 +120,9 @@ def test_a_method_without_epochs_has_no_best_on_test(
 class Plain:
     """The toy, which it fits without the run."""
 
-    def fit(self, train: Dataset, validation: Dataset, run: cs.Run | None = None) -> cs.CommonSpace:
+    def fit(
+        self, train: Dataset, validation: Dataset, run: cs.RunConfig | None = None
+    ) -> cs.CommonSpace:
         return toy().fit(train, validation)
 
 
@@ -155,7 +156,11 @@ def test_a_killed_training_resumes_to_the_same_figures(
     whole = run_task(task(method), splits, tmp_path / "whole", watch_test=False)
     scratch = tmp_path / "cut" / "toy" / "seed-03.work"
     with pytest.raises(KilledError):
-        method.fit(splits.train, splits.validation, cs.Run(scratch, observers=(Killer(4),)))
+        method.fit(
+            splits.train,
+            splits.validation,
+            cs.RunConfig(checkpoint=scratch, callbacks=(Killer(4),)),
+        )
     assert (scratch / "checkpoint.safetensors").exists()
     again = run_task(task(method), splits, tmp_path / "cut", watch_test=False)
     assert again["map"] == whole["map"]
@@ -171,7 +176,9 @@ def test_a_checkpoint_of_something_else_is_not_gone_on_from(
     scratch = tmp_path / "toy" / "seed-03.work"
     with pytest.raises(KilledError):
         replace(method, seed=5).fit(
-            splits.train, splits.validation, cs.Run(scratch, observers=(Killer(2),))
+            splits.train,
+            splits.validation,
+            cs.RunConfig(checkpoint=scratch, callbacks=(Killer(2),)),
         )
     record = run_task(task(method), splits, tmp_path, watch_test=False)
     assert record["map"] == run_task(task(method), splits, tmp_path / "b", watch_test=False)["map"]
@@ -181,18 +188,12 @@ class KilledError(Exception):
     """What stands for the end of the process."""
 
 
-class Killer:
+class Killer(Callback):
     """Ends a training when an epoch begins to be told."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None: ...
-
-    def stepped(self) -> None: ...
-
-    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
         if record.epoch == self.epoch:
             raise KilledError
-
-    def ended(self) -> None: ...

@@ -12,7 +12,7 @@ from commonspace.errors import DataError, TrainingError
 from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 from commonspace.networks.linear import AffineMap, LinearNetwork
 from commonspace.space import CommonSpace
-from commonspace.training import EpochRecord, Run
+from commonspace.training import EpochRecord, RunConfig
 
 __all__ = ["Broken", "Picky", "Toy"]
 
@@ -32,15 +32,15 @@ class Toy:
     diverges_above: float = float("inf")
     sleep: float = 0.0
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
+    def fit(self, train: Dataset, validation: Dataset, run: RunConfig | None = None) -> CommonSpace:
         """Fit in a moment; every epoch adds more noise, and the first is returned."""
         time.sleep(self.sleep)
         if self.noise > self.diverges_above:
             raise TrainingError("too much noise", found=str(self.noise))
         spaces = [self._space(train, epoch) for epoch in range(self.epochs)]
         for epoch, space in enumerate(spaces):
-            for observer in run.observers if run else ():
-                observer.epoch_ended(EpochRecord(epoch + 1, {}, 0.0, 0.0), space.network)
+            for callback in run.callbacks if run else ():
+                callback.on_epoch_end(EpochRecord(epoch + 1, {}, 0.0, 0.0), space.network)
         return spaces[0]
 
     def _space(self, train: Dataset, epoch: int) -> CommonSpace:
@@ -62,7 +62,7 @@ class Picky:
 
     seed: int = 0
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
+    def fit(self, train: Dataset, validation: Dataset, run: RunConfig | None = None) -> CommonSpace:
         """Refuse."""
         raise DataError("nothing is good enough", expected="better data", found=train.name)
 
@@ -71,6 +71,6 @@ class Picky:
 class Broken:
     """Has a mistake in it."""
 
-    def fit(self, train: Dataset, validation: Dataset, run: Run | None = None) -> CommonSpace:
+    def fit(self, train: Dataset, validation: Dataset, run: RunConfig | None = None) -> CommonSpace:
         """Divide by zero."""
         return CommonSpace(1 / 0, {}, (), {})  # type: ignore[arg-type]

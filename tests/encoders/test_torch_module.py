@@ -117,7 +117,7 @@ def test_a_space_takes_the_class_from_the_caller_again(file: Path, tmp_path: Pat
     data = data_of(tmp_path)
     encoders = EncoderConfig({"image": f"{file}:Net", "text": "tfidf"}, input_form="pad")
     space = PosteriorMatching(epochs=2, device="cpu", encoders=encoders).fit(
-        data.split("train"), data.split("validation"), cs.Run(observers=())
+        data.split("train"), data.split("validation"), cs.RunConfig()
     )
     space.save(tmp_path / "run")
     encoder = encoder_from_spec(

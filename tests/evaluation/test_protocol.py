@@ -19,7 +19,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 def space(three_modalities: Dataset) -> cs.CommonSpace:
     method = cs.DSCMR(hidden_dim=16, embedding_dim=8, epochs=3)
     return method.fit(
-        three_modalities.split("train"), three_modalities.split("validation"), cs.Run(observers=())
+        three_modalities.split("train"), three_modalities.split("validation"), cs.RunConfig()
     )
 
 
@@ -122,7 +122,7 @@ def test_wikipedia_is_well_above_chance() -> None:
         pytest.skip("the shared Wikipedia features are not beside the project")
     data = cs.load_dataset(path)
     method = cs.DSCMR(epochs=20, hidden_dim=512, embedding_dim=128, learning_rate=3e-3)
-    space = method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    space = method.fit(data.split("train"), data.split("validation"), cs.RunConfig())
     test = data.split("test")
     figures = cs.evaluate(space, test)
     shares = test.labels.mean(axis=0)

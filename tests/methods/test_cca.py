@@ -14,7 +14,7 @@ from commonspace.methods.cca import canonical_directions
 
 Array = NDArray[np.float64]
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 RHO = np.array([0.95, 0.7, 0.3])
 
 
@@ -98,7 +98,7 @@ def test_projections_equal_those_of_the_eigenproblem_in_features(r: float) -> No
     )
     data = dataset(X, Y)
     for d in (1, 3):
-        space = CCA(regularisation=r, dimension=d).fit(
+        space = CCA(regularization=r, dimension=d).fit(
             data.split("train"), data.split("validation"), QUIET
         )
         u, v = ((Z - Z[:38].mean(axis=0)) @ W[:, :d] for Z, W in ((X, a), (Y, b)))
@@ -153,7 +153,7 @@ def test_a_scale_changes_no_score_of_regularised_cca() -> None:
     draw = np.random.default_rng(4)
     x, y = draw.normal(size=(60, 3)) * [1, 3, 9], draw.normal(size=(60, 4))
     data = dataset(x, y + x @ draw.normal(size=(3, 4)))
-    method = CCA(regularisation=0.3, dimension=2)
+    method = CCA(regularization=0.3, dimension=2)
     before = scores(data, method)
     np.testing.assert_allclose(scores(changed(data, 1e-3 * x), method), before, atol=2e-4)
     assert np.abs(before - scores(changed(data, x * [9, 3, 1]), method)).max() > 0.01
@@ -161,7 +161,7 @@ def test_a_scale_changes_no_score_of_regularised_cca() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("regularisation", -0.1), ("regularisation", 1.5), ("dimension", 0), ("dimension", -3)],
+    [("regularization", -0.1), ("regularization", 1.5), ("dimension", 0), ("dimension", -3)],
 )
 def test_settings_that_cannot_work_are_refused(option: str, value: float) -> None:
     options: dict[str, object] = {option: value}
@@ -173,5 +173,5 @@ def test_settings_that_cannot_work_are_refused(option: str, value: float) -> Non
 def test_more_dimensions_than_directions_are_refused() -> None:
     _, _, X, Y = known()
     data = dataset(X, Y)
-    with pytest.raises(SettingError, match="at most 3"):
+    with pytest.raises(SettingError, match="<= 3"):
         CCA(dimension=4).fit(data.split("train"), data.split("validation"), QUIET)

@@ -15,26 +15,28 @@ import torch
 
 import commonspace as cs
 from commonspace import methods
-from commonspace.cli.methods import BY_DESCENT, CLOSED_FORM, METHODS, MethodOptions, method_named
 from commonspace.data import Dataset, Features
-from commonspace.errors import DataError, SettingError
-from commonspace.methods import DSCMR, Method
+from commonspace.errors import DataError
+from commonspace.methods import DSCMR, ClosedFormMethod, GradientMethod, Method
+from commonspace.registry import METHODS, make_method
 from commonspace.space import CommonSpace
 
 SHARED = Path(__file__).parents[2].parent / "shared"
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 
 TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 30, "learning_rate": 1e-2}
 ABLATIONS: dict[str, Any] = {
-    "dscmr-without-j1": {"label_weight": 0.0},
-    "dscmr-without-j2": {"lambda_": 0.0},
+    "dscmr-without-j1": {"alpha": 0.0},
+    "dscmr-without-j2": {"lam": 0.0},
     "dscmr-without-j3": {"eta": 0.0},
-    "dscmr-j1-alone": {"lambda_": 0.0, "eta": 0.0},
-    "dscmr-released": {"variant": "released"},
+    "dscmr-j1-alone": {"lam": 0.0, "eta": 0.0},
+    "dscmr-official": {"preset": "official"},
 }
+GRADIENT = [name for name in METHODS if isinstance(make_method(name), GradientMethod)]
+CLOSED_FORM = [name for name in METHODS if isinstance(make_method(name), ClosedFormMethod)]
 ALL: dict[str, Method] = {
-    **{name: method_named(name, MethodOptions()) for name in CLOSED_FORM},
-    **{name: method_named(name, MethodOptions(**TINY)) for name in ("dscmr", *BY_DESCENT)},
+    **{name: make_method(name) for name in CLOSED_FORM},
+    **{name: make_method(name, **TINY) for name in GRADIENT},
     **{name: DSCMR(**TINY, **options) for name, options in ABLATIONS.items()},
 }
 
@@ -125,7 +127,7 @@ def test_a_space_of_the_modalities_and_the_record_of_it_come_back(
     record = json.loads(json.dumps(space.provenance, allow_nan=False))
     assert (
         record["method"]["name"]
-        == name.removesuffix("-released").split("-without")[0].split("-j1")[0]
+        == name.removesuffix("-official").split("-without")[0].split("-j1")[0]
     )
     assert record["data"]["fingerprint"] == two.split("train").fingerprint
     assert record["validation"]["fingerprint"] == two.split("validation").fingerprint
@@ -230,7 +232,7 @@ def test_labels_of_training_are_not_looked_at(
 @pytest.mark.parametrize("name", with_needs(labels=True))
 def test_labels_of_training_are_asked_for(name: str, two: Dataset) -> None:
     labels = np.where((two.splits == "train")[:, None], False, two.labels)
-    with pytest.raises(DataError, match="the training part of 'points' has no labels"):
+    with pytest.raises(DataError, match="the training split of 'points' has no labels"):
         fit(name, replace(two, labels=labels))
 
 
@@ -293,21 +295,6 @@ def test_raw_items_are_sent_to_extraction(name: str, raw_dataset: Dataset) -> No
     with pytest.raises(DataError, match="raw") as caught:
         fit(name, raw_dataset)
     assert "commonspace extract" in caught.value.advice
-
-
-@pytest.mark.parametrize("name", CLOSED_FORM)
-def test_options_of_training_are_refused(name: str) -> None:
-    assert method_named(name, MethodOptions(seed=3, device="cpu")) == ALL[name]
-    with pytest.raises(SettingError, match=f"the method {name} has no such option") as caught:
-        method_named(name, MethodOptions(epochs=3, encoders={"image": "vgg19"}))
-    assert caught.value.found == "epochs, encoders"
-
-
-@pytest.mark.parametrize("name", BY_DESCENT)
-def test_options_of_dscmr_alone_are_refused(name: str) -> None:
-    with pytest.raises(SettingError, match=f"the method {name} has no such option") as caught:
-        method_named(name, MethodOptions(eta=1.0, variant="released", epochs=3))
-    assert caught.value.found == "variant, eta"
 
 
 @pytest.mark.parametrize("name", [one for one in CLOSED_FORM if one != "raw"])

@@ -12,12 +12,11 @@ from torch import Tensor
 from commonspace.data import Dataset, Features
 from commonspace.losses import info_nce_loss, supervised_contrastive_loss
 from commonspace.methods import InfoNCE, SupervisedContrastive
-from commonspace.methods.infonce import InfoNCEObjective
-from commonspace.methods.supcon import SupervisedContrastiveObjective
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
-from commonspace.training import Batch, Run
+from commonspace.training import Batch, RunConfig
 
-QUIET = Run(observers=())
+QUIET = RunConfig()
+NO_DATA: Any = None
 SIZES = {"image": 6, "text": 5, "sound": 4}
 SCALE = {"scale": {"kind": "scale", "temperature": 0.2}}
 
@@ -48,10 +47,11 @@ def spread(vectors: Tensor, present: Tensor) -> dict[int, Tensor]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("learnt", [True, False])
-def test_infonce_is_summed_over_the_pairs_of_modalities(seed: int, learnt: bool) -> None:
-    built, given = network(SCALE if learnt else None), batch(seed)
-    terms = InfoNCEObjective(0.2)(built, given)
+@pytest.mark.parametrize("learned", [True, False])
+def test_infonce_is_summed_over_the_pairs_of_modalities(seed: int, learned: bool) -> None:
+    built, given = network(SCALE if learned else None), batch(seed)
+    method = InfoNCE(temperature=0.2, learn_temperature=learned)
+    terms = method.batch_loss(built, given, NO_DATA)
     rows = {name: spread(u, given.present[name]) for name, u in built(given.inputs).items()}
     expected = torch.zeros(())
     for one, other in combinations(SIZES, 2):
@@ -60,13 +60,13 @@ def test_infonce_is_summed_over_the_pairs_of_modalities(seed: int, learnt: bool)
         first, second = (torch.stack([rows[name][i] for i in both]) for name in (one, other))
         expected = expected + info_nce_loss(first, second, 1 / 5.0)
     torch.testing.assert_close(terms["loss"], expected)
-    assert ("temperature" in terms) == learnt
+    assert ("temperature" in terms) == learned
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_supervised_contrast_takes_all_labelled_samples_of_all_modalities(seed: int) -> None:
     built, given = network(), batch(seed)
-    loss = SupervisedContrastiveObjective(0.5)(built, given)["loss"]
+    loss = SupervisedContrastive(temperature=0.5).batch_loss(built, given, NO_DATA)["loss"]
     vectors, labels = [], []
     for name, u in built(given.inputs).items():
         for i, row in spread(u, given.present[name]).items():
@@ -81,7 +81,7 @@ def test_supervised_contrast_takes_all_labelled_samples_of_all_modalities(seed: 
 def test_a_batch_of_one_modality_costs_nothing_and_can_be_stepped() -> None:
     built, given = network(SCALE), batch()
     alone = Batch({"image": given.inputs["image"]}, given.present, given.labels)
-    loss = InfoNCEObjective(0.2)(built, alone)["loss"]
+    loss = InfoNCE(temperature=0.2).batch_loss(built, alone, NO_DATA)["loss"]
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert all(not p.grad.any() for p in built.branches.parameters() if p.grad is not None)

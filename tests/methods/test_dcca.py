@@ -16,9 +16,9 @@ from commonspace.methods.cca import canonical_directions
 from commonspace.methods.dcca import canonical_maps
 from commonspace.networks.branches import BranchesNetwork
 from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.training import RunConfig
 
-QUIET = Run(observers=())
+QUIET = RunConfig()
 SETTINGS: dict[str, Any] = {
     "hidden_dim": 64,
     "embedding_dim": 4,
@@ -93,7 +93,7 @@ def test_what_is_only_related_by_a_curve_is_found() -> None:
     train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
     space = DCCA(**{**SETTINGS, "embedding_dim": 2, "epochs": 40}).fit(train, validation, QUIET)
     assert correlations(space, test)[0] > 0.9
-    linear = CCA(regularisation=0.01, dimension=1).fit(train, validation, QUIET)  # signs alone
+    linear = CCA(regularization=0.01, dimension=1).fit(train, validation, QUIET)  # signs alone
     u, v = (linear.embed(name, column)[:, 0] for name, column in test.columns.items())
     assert abs(np.corrcoef(u, v)[0, 1]) < 0.3
 

@@ -1,7 +1,7 @@
-"""DSCMR as a method: its variants, its options, and what it refuses to learn from."""
+"""DSCMR: presets, settings, unsuitable data, missing modalities and labels."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,100 +12,102 @@ from commonspace.data import Column, Dataset, Features, Texts
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import DSCMR
 from commonspace.methods import dscmr as module
-from commonspace.methods.base import encoder_config
-from commonspace.methods.base.gradient import Recipe
-from commonspace.methods.dscmr import VARIANTS
+from commonspace.methods.dscmr import PRESETS
 from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.space import CommonSpace
-from commonspace.training import Run
+from commonspace.training import RunConfig, TrainingSettings
 
-QUIET = Run(observers=())
+QUIET = RunConfig()
 TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 2}
 
-TABLE = {  # the table of the reference: what differs, and nothing else
-    "reduction": ("frobenius", "rows"),
+TABLE = {  # differences between paper and official code, in this order
+    "norm": ("frobenius", "rows"),
     "relu_after_shared": (True, False),
     "classifier": ("linear", "affine"),
     "betas": ((0.9, 0.999), (0.5, 0.999)),
     "shuffle": (True, False),
-    "lambda_": (1e-3, 1e-3),
+    "lam": (1e-3, 1e-3),
     "eta": (1e-1, 1e-1),
 }
 
 
 @pytest.fixture
-def recipe_of(
+def resolve(
     feature_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[DSCMR], Recipe]:
-    """Return what a method decides: the recipe that it hands to training."""
-    caught: list[Recipe] = []
+) -> Callable[[DSCMR], tuple[dict[str, object], TrainingSettings]]:
+    """Return the settings of the table as network, loss and training loop receive them."""
 
-    def catch(recipe: Recipe, *_: object) -> None:
-        caught.append(recipe)
+    def run(method: DSCMR) -> tuple[dict[str, object], TrainingSettings]:
+        passed: dict[str, Any] = {}
 
-    monkeypatch.setattr(module, "fit_by_gradient", catch)
-    monkeypatch.setattr(encoder_config, "_recorded", lambda space, given: space)
+        def catch(*_: object, **options: object) -> dict[str, torch.Tensor]:
+            passed.update(options)
+            return {}
 
-    def run(method: DSCMR) -> Recipe:
-        method.fit(feature_dataset.split("train"), feature_dataset.split("validation"))
-        return caught[-1]
+        monkeypatch.setattr(module, "dscmr_loss", catch)
+        splits = feature_dataset.split("train"), feature_dataset.split("validation")
+        data = method.prepare(*splits, QUIET)
+        with torch.random.fork_rng(devices=[]):
+            network = method.build_network(data)
+        assert isinstance(network, DSCMRNetwork)
+        method.batch_loss(network, data.samples.batch(torch.arange(2)), data)
+        settings = method.training_settings(data)
+        return {
+            "norm": passed["norm"],
+            "relu_after_shared": network.config.relu_after_shared,
+            "classifier": network.config.classifier,
+            "betas": settings.betas,
+            "shuffle": settings.shuffle,
+            "lam": passed["lam"],
+            "eta": passed["eta"],
+        }, settings
 
     return run
 
 
-def resolved(recipe: Recipe) -> dict[str, object]:
-    """Return the items of the table as network, objective and loop will have them."""
-    with torch.random.fork_rng(devices=[]):
-        network = recipe.network()
-    assert isinstance(network, DSCMRNetwork)
-    objective: Any = recipe.objective
-    return {
-        "reduction": objective.reduction,
-        "relu_after_shared": network.config.relu_after_shared,
-        "classifier": network.config.classifier,
-        "betas": recipe.settings.betas,
-        "shuffle": recipe.settings.shuffle,
-        "lambda_": objective.lambda_,
-        "eta": objective.eta,
-    }
+Resolve = Callable[[DSCMR], tuple[dict[str, object], TrainingSettings]]
 
 
-@pytest.mark.parametrize(("place", "variant"), [(0, "paper"), (1, "released")])
-def test_a_variant_is_its_column_of_the_table(
-    place: int, variant: Literal["paper", "released"], recipe_of: Callable[[DSCMR], Recipe]
+@pytest.mark.parametrize(("column", "preset"), [(0, "paper"), (1, "official")])
+def test_a_preset_is_its_column_of_the_table(
+    column: int, preset: Literal["paper", "official"], resolve: Resolve
 ) -> None:
-    recipe = recipe_of(DSCMR(variant=variant))
-    assert resolved(recipe) == {item: values[place] for item, values in TABLE.items()}
-    assert set(asdict(VARIANTS[variant])) == set(TABLE)
+    values, _ = resolve(DSCMR(preset=preset))
+    assert values == {name: both[column] for name, both in TABLE.items()}
+    assert set(PRESETS[preset]) == set(TABLE)
 
 
-def test_outside_the_table_the_variants_agree(recipe_of: Callable[[DSCMR], Recipe]) -> None:
-    paper, released = (recipe_of(DSCMR(variant=v)) for v in ("paper", "released"))
-    same = {"betas": (0.9, 0.999), "shuffle": True}
-    assert replace(released.settings, **same) == paper.settings  # type: ignore[arg-type]
-    assert (paper.settings.learning_rate, paper.settings.epochs) == (1e-4, 500)
-    assert (paper.settings.batch_size, paper.settings.seed) == (100, 0)
+def test_outside_the_table_the_presets_agree(resolve: Resolve) -> None:
+    (_, paper), (_, official) = (resolve(DSCMR(preset=name)) for name in ("paper", "official"))
+    assert replace(official, betas=(0.9, 0.999), shuffle=True) == paper
+    assert (paper.learning_rate, paper.epochs) == (1e-4, 500)
+    assert (paper.batch_size, paper.seed) == (100, 0)
 
 
 OTHERS = {
-    "reduction": "rows",
+    "norm": "rows",
     "relu_after_shared": False,
     "classifier": "closed_form",
     "betas": (0.7, 0.8),
     "shuffle": False,
-    "lambda_": 0.0,
+    "lam": 0.0,
     "eta": 0.0,
 }
 
 
-@pytest.mark.parametrize("item", TABLE)
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_each_item_can_be_chosen_alone(
-    item: str, variant: Literal["paper", "released"], recipe_of: Callable[[DSCMR], Recipe]
+@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_setting_can_be_changed_alone(
+    name: str, preset: Literal["paper", "official"], resolve: Resolve
 ) -> None:
-    expected = {name: getattr(VARIANTS[variant], name) for name in TABLE} | {item: OTHERS[item]}
-    options: dict[str, Any] = {item: OTHERS[item]}
-    assert resolved(recipe_of(DSCMR(variant=variant, **options))) == expected
+    expected = {**PRESETS[preset], name: OTHERS[name]}
+    options: dict[str, Any] = {name: OTHERS[name]}
+    assert resolve(DSCMR(preset=preset, **options))[0] == expected
+
+
+def test_a_loss_without_any_term_is_refused() -> None:
+    with pytest.raises(SettingError, match="must not all be 0"):
+        DSCMR(alpha=0.0, lam=0.0, eta=0.0)
 
 
 def test_raw_items_have_their_own_length_and_rate(raw_dataset: Dataset) -> None:
@@ -119,12 +121,12 @@ def test_raw_items_have_their_own_length_and_rate(raw_dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     "option",
     [
-        {"variant": "printed"},
+        {"preset": "printed"},
         {"classifier": "softmax"},
-        {"reduction": "sum"},
-        {"lambda_": -1e-3},
+        {"norm": "sum"},
+        {"lam": -1e-3},
         {"eta": float("nan")},
-        {"label_weight": float("inf")},
+        {"alpha": float("inf")},
         {"hidden_dim": 0},
         {"embedding_dim": -1},
         {"epochs": 0},
@@ -138,7 +140,7 @@ def test_raw_items_have_their_own_length_and_rate(raw_dataset: Dataset) -> None:
     ],
     ids=lambda option: next(iter(option)),
 )
-def test_an_option_that_cannot_work_is_refused_at_once(option: dict[str, Any]) -> None:
+def test_an_invalid_setting_is_refused_at_once(option: dict[str, Any]) -> None:
     ((name, value),) = option.items()
     with pytest.raises(SettingError, match=name) as caught:
         DSCMR(**option)
@@ -192,9 +194,9 @@ Change = Callable[[Dataset], Dataset]
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_labels, "validation part of 'points' has no labels"),
+        (without_labels, "validation split of 'points' has no labels"),
         (one_modality, "'text' to be 5-d features"),
-        (all_missing, "no labelled validation sample of 'points' has the modality 'text'"),
+        (all_missing, "no labeled validation sample of 'points' has the modality 'text'"),
         (other_size, "4-d features"),
         (other_kind, "texts"),
         (other_classes, "the class 'cat', as in training\n  found:    'cow'"),
@@ -215,7 +217,7 @@ def test_a_validation_part_that_does_not_fit_is_refused(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_labels, "training part of 'points' has no labels"),
+        (without_labels, "training split of 'points' has no labels"),
         (one_modality, "too few modalities"),
         (all_missing, "no training sample of 'points' has the modality 'text'"),
     ],

@@ -1,5 +1,6 @@
 """The whole objective of DSCMR, in float64 loops over the samples, and its gradients."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import combinations, combinations_with_replacement
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from commonspace.losses import ResidualNorm
-from commonspace.methods.dscmr_objective import DSCMRObjective
+from commonspace.methods.dscmr import dscmr_loss
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
 from commonspace.training import Batch
 
@@ -75,6 +76,14 @@ def batch(case: Case, n: int = 11) -> Batch:
     )
 
 
+def loss(
+    norm: ResidualNorm, alpha: float, lam: float, eta: float
+) -> Callable[[DSCMRNetwork, Batch], dict[str, Tensor]]:
+    return lambda network, batch: dscmr_loss(
+        network, batch, norm=norm, alpha=alpha, lam=lam, eta=eta
+    )
+
+
 def norm(rows: list[NDArray[np.float64]], reduction: ResidualNorm) -> float:
     lengths = [float(np.sqrt((row**2).sum())) for row in rows]
     total = (
@@ -122,7 +131,7 @@ def naive(case: Case, built: DSCMRNetwork, given: Batch) -> dict[str, float]:
 def test_the_objective_equals_the_loops(name: str) -> None:
     case = CASES[name]
     built, given = network(case), batch(case)
-    found = DSCMRObjective(case.reduction, 0.7, 0.3, 0.2)(built, given)
+    found = loss(case.reduction, 0.7, 0.3, 0.2)(built, given)
     expected = naive(case, built, given)
     expected["loss"] = 0.7 * expected["J1"] + 0.3 * expected["J2"] + 0.2 * expected["J3"]
     assert {key: value.item() for key, value in found.items()} == pytest.approx(expected, rel=2e-6)
@@ -153,9 +162,9 @@ def test_ablations_are_weights(name: str) -> None:
     case = CASES["all at once"]
     built, given = network(case), batch(case)
     factor = dict(zip(("J1", "J2", "J3"), weights, strict=True))
-    parts = DSCMRObjective(case.reduction, *weights)(built, given)
+    parts = loss(case.reduction, *weights)(built, given)
     found = gradients(built, parts["loss"])
-    parts = DSCMRObjective(case.reduction, 1.0, 1.0, 1.0)(built, given)
+    parts = loss(case.reduction, 1.0, 1.0, 1.0)(built, given)
     only_kept = torch.stack([factor[key] * parts[key] for key in kept]).sum()
     torch.testing.assert_close(found, gradients(built, only_kept))
     whole = gradients(built, parts["loss"])
@@ -165,8 +174,8 @@ def test_ablations_are_weights(name: str) -> None:
 def test_the_parts_are_given_before_weighting() -> None:
     case = Case()
     built, given = network(case), batch(case)
-    once = DSCMRObjective("frobenius", 1.0, 1e-3, 1e-1)(built, given)
-    off = DSCMRObjective("frobenius", 0.0, 0.0, 0.0)(built, given)
+    once = loss("frobenius", 1.0, 1e-3, 1e-1)(built, given)
+    off = loss("frobenius", 0.0, 0.0, 0.0)(built, given)
     assert off["loss"].item() == 0
     assert [off[key].item() for key in ("J1", "J2", "J3")] == [
         once[key].item() for key in ("J1", "J2", "J3")
@@ -179,7 +188,7 @@ def test_closed_form_predicts_with_the_solution_of_the_batch() -> None:
     closed = DSCMRNetwork(replace(built.config, classifier="closed_form"))
     closed.load_state_dict(built.state_dict())
     given = batch(case)
-    parts = DSCMRObjective("rows", 1.0, 0.0, 0.0)(closed.train(), given)
+    parts = loss("rows", 1.0, 0.0, 0.0)(closed.train(), given)
     solution, residuals = np.zeros((5, 4)), []
     known = {}
     for branch, name in enumerate(case.modalities):
@@ -193,7 +202,7 @@ def test_closed_form_predicts_with_the_solution_of_the_batch() -> None:
     assert parts["J1"].item() == pytest.approx(sum(residuals), rel=1e-5)
     np.testing.assert_allclose(closed.classifier.weight.T, solution, rtol=1e-4, atol=1e-6)
     before = closed.classifier.weight.clone()
-    DSCMRObjective("rows", 1.0, 0.0, 0.0)(closed.eval(), batch(Case()))
+    loss("rows", 1.0, 0.0, 0.0)(closed.eval(), batch(Case()))
     assert torch.equal(closed.classifier.weight, before), "set while training only"
 
 
@@ -205,7 +214,7 @@ def test_a_batch_without_labels_or_pairs_costs_nothing(classifier: str) -> None:
     draw = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 6))).float()
     here, gone = torch.ones(2, dtype=torch.bool), torch.zeros(2, dtype=torch.bool)
     alone = Batch({"image": draw}, {"image": here, "text": gone}, torch.zeros(2, 4))
-    parts = DSCMRObjective("frobenius", 1.0, 1.0, 1.0)(built.train(), alone)
+    parts = loss("frobenius", 1.0, 1.0, 1.0)(built.train(), alone)
     assert {key: value.item() for key, value in parts.items()} == dict.fromkeys(parts, 0.0)
     assert all(not gradient.any() for gradient in gradients_of_learnt(built, parts["loss"]))
 
@@ -237,7 +246,7 @@ def test_a_step_in_bfloat16_has_the_direction_of_one_in_float64(reduction: Resid
     }
     everyone = {name: torch.ones(n, dtype=torch.bool) for name in sizes}
     labels = torch.eye(5)[torch.from_numpy(classes)]
-    objective = DSCMRObjective(reduction, 1.0, 1e-3, 1e-1)
+    objective = loss(reduction, 1.0, 1e-3, 1e-1)
 
     def step(precision: torch.dtype) -> dict[str, Tensor]:
         exact = precision == torch.float64

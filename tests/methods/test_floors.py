@@ -11,7 +11,7 @@ from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import LinearProbe, RawFeatures
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 
 
 def test_raw_features_are_compared_by_their_cosine(feature_dataset: Dataset) -> None:
@@ -42,7 +42,7 @@ def test_the_probe_is_ridge_regression(r: float, three_modalities: Dataset) -> N
     labels[::5] = False
     labels[1::5, 2] = True
     part = replace(part, labels=labels)
-    space = LinearProbe(regularisation=r).fit(part, three_modalities.split("validation"), QUIET)
+    space = LinearProbe(regularization=r).fit(part, three_modalities.split("validation"), QUIET)
     known = labels.any(axis=1)
     for name, column in three_modalities.columns.items():
         X = part.columns[name].values[known].astype(np.float64)  # type: ignore[attr-defined]
@@ -54,5 +54,5 @@ def test_the_probe_is_ridge_regression(r: float, three_modalities: Dataset) -> N
 
 
 def test_a_probe_that_cannot_work_is_refused() -> None:
-    with pytest.raises(SettingError, match="regularisation"):
-        LinearProbe(regularisation=-0.5)
+    with pytest.raises(SettingError, match="regularization"):
+        LinearProbe(regularization=-0.5)

@@ -14,7 +14,7 @@ from commonspace.methods.gma import Alignment, class_scatters, multiview_directi
 
 Array = NDArray[np.float64]
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 
 
 def slow_scatters(Z: Array, labels: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
@@ -77,7 +77,7 @@ def test_projections_equal_those_of_the_eigenproblem_in_features(
     columns = [column.values.astype(np.float64) for column in train.columns.values()]  # type: ignore[attr-defined]
     expected = [u[:, :3] for u in oracle(columns, train.labels, alpha, r, alignment)]
     expected = [u / np.linalg.norm(u, axis=1, keepdims=True) for u in expected]
-    method = GMA(alpha=alpha, regularisation=r, dimension=3, alignment=alignment)
+    method = GMA(alpha=alpha, regularization=r, dimension=3, alignment=alignment)
     space = method.fit(train, three_modalities.split("validation"), QUIET)
     found = [part.vectors for part in space.embed_dataset(train).values()]
     for i in range(3):
@@ -109,7 +109,7 @@ def test_classes_of_equal_samples_are_refused() -> None:
     [
         ("alpha", 0.0),
         ("alpha", float("inf")),
-        ("regularisation", -1.0),
+        ("regularization", -1.0),
         ("dimension", 0),
         ("alignment", "pairs"),
     ],

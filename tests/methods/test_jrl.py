@@ -11,12 +11,12 @@ import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import SettingError
 from commonspace.methods import JRL
-from commonspace.methods.base.views import standardised
-from commonspace.methods.jrl import neighbour_graph, normal_equations, solve_sparse
+from commonspace.methods.base.views import standardize_features
+from commonspace.methods.jrl import neighbor_graph, normal_equations, solve_sparse
 
 Array = NDArray[np.float64]
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 
 
 def slow_graph(X: Array, k: int) -> Array:
@@ -32,7 +32,7 @@ def slow_graph(X: Array, k: int) -> Array:
 @pytest.mark.parametrize(("n", "k"), [(2, 1), (30, 1), (30, 4), (30, 29), (5, 100), (1100, 3)])
 def test_the_graph_equals_a_loop(n: int, k: int) -> None:
     X = np.random.default_rng(0).normal(size=(n, 3))
-    found = neighbour_graph(X, k).toarray()
+    found = neighbor_graph(X, k).toarray()
     expected = slow_graph(X, k) if n < 100 else slow_rows(X, k)
     np.testing.assert_array_equal(found, expected)
 
@@ -91,7 +91,7 @@ def objective(
 def test_the_equations_are_those_of_the_objective(three_modalities: Dataset) -> None:
     part = gappy(three_modalities)
     columns = {
-        name: standardised(part, name, np.flatnonzero(column.present))
+        name: standardize_features(part, name, np.flatnonzero(column.present))
         for name, column in part.columns.items()
     }
     found = normal_equations(part, columns, 0.7, 3)
@@ -161,19 +161,19 @@ def test_unlabelled_samples_take_part_through_the_graph(three_modalities: Datase
     other = replace(
         part, columns={**part.columns, "image": Features(moved, part.columns["image"].present)}
     )
-    method = JRL(sparsity=0.01, graph=1.0, correlation=0.0, neighbours=3)
+    method = JRL(sparsity=0.01, graph=1.0, correlation=0.0, neighbors=3)
     x = validation.columns["image"]
     first, second = (method.fit(one, validation, QUIET).embed("image", x) for one in (part, other))
     assert np.abs(first - second).max() > 1e-3
 
 
 def test_the_space_is_the_solution(three_modalities: Dataset) -> None:
-    """Each vector is P'z of the standardised features, of unit length."""
+    """Each vector is P'z of the standardize_features features, of unit length."""
     part = gappy(three_modalities)
-    method = JRL(sparsity=0.05, graph=0.5, neighbours=3)
+    method = JRL(sparsity=0.05, graph=0.5, neighbors=3)
     space = method.fit(part, three_modalities.split("validation"), QUIET)
     columns = {
-        name: standardised(part, name, np.flatnonzero(column.present))
+        name: standardize_features(part, name, np.flatnonzero(column.present))
         for name, column in part.columns.items()
     }
     found = normal_equations(part, columns, 1.0, 3)

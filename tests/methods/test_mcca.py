@@ -15,7 +15,7 @@ from commonspace.methods.base.views import paired_views
 from commonspace.methods.cca import canonical_directions
 from commonspace.methods.mcca import multiset_directions
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 
 
 def scores(space: cs.CommonSpace, data: Dataset, one: str, other: str) -> NDArray[np.float32]:
@@ -30,8 +30,8 @@ def test_of_two_modalities_it_is_cca(r: float, feature_dataset: Dataset) -> None
     _, rho = multiset_directions(views, r)
     _, _, S = canonical_directions(views["image"], views["text"], r)
     np.testing.assert_allclose(rho, 1 + S, atol=1e-9)
-    one = CCA(regularisation=r, dimension=3).fit(train, validation, QUIET)
-    two = MCCA(regularisation=r, dimension=3).fit(train, validation, QUIET)
+    one = CCA(regularization=r, dimension=3).fit(train, validation, QUIET)
+    two = MCCA(regularization=r, dimension=3).fit(train, validation, QUIET)
     np.testing.assert_allclose(
         scores(one, feature_dataset, "image", "text"),
         scores(two, feature_dataset, "image", "text"),
@@ -65,7 +65,7 @@ def test_of_three_it_solves_the_eigenproblem_in_features(
 
     found = multiset_directions(paired_views(train), r)[1]
     np.testing.assert_allclose(found, rho[::-1][: len(found)], atol=1e-6)
-    space = MCCA(regularisation=r, dimension=3).fit(
+    space = MCCA(regularization=r, dimension=3).fit(
         train, three_modalities.split("validation"), QUIET
     )
     expected, start = {}, 0
@@ -88,7 +88,7 @@ def test_the_order_of_modalities_does_not_matter(three_modalities: Dataset) -> N
         },
     )
     first, second = (
-        MCCA(regularisation=0.1, dimension=3).fit(
+        MCCA(regularization=0.1, dimension=3).fit(
             data.split("train"), data.split("validation"), QUIET
         )
         for data in (three_modalities, turned)
@@ -100,7 +100,7 @@ def test_the_order_of_modalities_does_not_matter(three_modalities: Dataset) -> N
     )
 
 
-@pytest.mark.parametrize(("option", "value"), [("regularisation", 2.0), ("dimension", 0)])
+@pytest.mark.parametrize(("option", "value"), [("regularization", 2.0), ("dimension", 0)])
 def test_settings_that_cannot_work_are_refused(option: str, value: float) -> None:
     options: dict[str, object] = {option: value}
     with pytest.raises(SettingError, match=option):

@@ -11,7 +11,7 @@ import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import MvDA
-from commonspace.methods.base.views import View, labelled_views, paired_views, shrunk
+from commonspace.methods.base.views import View, labeled_views, paired_views, shrink
 from commonspace.methods.mvda import (
     RIDGE,
     consistency_penalty,
@@ -21,7 +21,7 @@ from commonspace.methods.mvda import (
 
 Array = NDArray[np.float64]
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 
 
 def unpaired(data: Dataset, *, several: bool) -> Dataset:
@@ -40,7 +40,7 @@ def unpaired(data: Dataset, *, several: bool) -> Dataset:
 @pytest.mark.parametrize("several", [False, True])
 def test_scatters_equal_the_definition(several: bool, three_modalities: Dataset) -> None:
     """The form w'Sw is the scatter of projections, over the samples of all modalities."""
-    views = labelled_views(unpaired(three_modalities.split("train"), several=several))
+    views = labeled_views(unpaired(three_modalities.split("train"), several=several))
     S_W, H = multiview_scatters(views)
     assert len({len(view.values) for view in views.values()}) == 1
     draw = np.random.default_rng(0)
@@ -108,11 +108,11 @@ def test_consistency_equals_the_definition(three_modalities: Dataset) -> None:
 
 def test_the_eigenproblem_has_the_penalty_below(three_modalities: Dataset) -> None:
     train = three_modalities.split("train")
-    method = MvDA(consistency=0.01, regularisation=0.2)
+    method = MvDA(consistency=0.01, regularization=0.2)
     space = method.fit(train, three_modalities.split("validation"), QUIET)
     views = paired_views(train)
     S_W, H = multiview_scatters(views)
-    below = shrunk(S_W, 0.2) + 0.01 * consistency_penalty(views)
+    below = shrink(S_W, 0.2) + 0.01 * consistency_penalty(views)
     _, V = scipy.linalg.eigh(H @ H.T, below, subset_by_index=(len(below) - 3, len(below) - 1))
     parts = np.split(V, np.cumsum([view.rank for view in views.values()])[:-1])
     embedded = space.embed_dataset(train)
@@ -147,7 +147,7 @@ def test_consistency_takes_complete_samples_and_plain_mvda_takes_all(
         part = replace(train, columns=columns)
         spaces.append(
             [
-                MvDA(consistency=v, regularisation=0.1).fit(part, validation, QUIET)
+                MvDA(consistency=v, regularization=0.1).fit(part, validation, QUIET)
                 for v in (0.0, 1e-4)
             ]
         )
@@ -175,7 +175,7 @@ def test_classes_that_can_be_told_apart_are() -> None:
         class_names=("a", "b", "c"),
         splits=np.array(["train", "validation", "test"])[np.arange(n) // 3 % 3],
     )
-    space = MvDA(regularisation=0.0).fit(data.split("train"), data.split("validation"), QUIET)
+    space = MvDA(regularization=0.0).fit(data.split("train"), data.split("validation"), QUIET)
     assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.99
 
 
@@ -183,20 +183,20 @@ def test_one_class_is_refused(feature_dataset: Dataset) -> None:
     train = feature_dataset.split("train")
     labels = np.zeros_like(train.labels)
     labels[:, 2] = True
-    with pytest.raises(DataError, match="nothing to tell apart"):
+    with pytest.raises(DataError, match="too few classes"):
         MvDA().fit(replace(train, labels=labels), feature_dataset.split("validation"), QUIET)
 
 
 def test_fewer_samples_than_features_need_regularisation(feature_dataset: Dataset) -> None:
     few = feature_dataset.split("train").take(np.arange(6))
     with pytest.raises(SettingError, match="singular"):
-        MvDA(regularisation=0.0).fit(few, feature_dataset.split("validation"), QUIET)
-    MvDA(regularisation=0.1).fit(few, feature_dataset.split("validation"), QUIET)
+        MvDA(regularization=0.0).fit(few, feature_dataset.split("validation"), QUIET)
+    MvDA(regularization=0.1).fit(few, feature_dataset.split("validation"), QUIET)
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("consistency", -1.0), ("consistency", float("nan")), ("regularisation", 1.1)],
+    [("consistency", -1.0), ("consistency", float("nan")), ("regularization", 1.1)],
 )
 def test_settings_that_cannot_work_are_refused(option: str, value: float) -> None:
     with pytest.raises(SettingError, match=option):

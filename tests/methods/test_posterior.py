@@ -14,11 +14,11 @@ from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import EncoderConfig, PosteriorMatching
 from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
-from commonspace.methods.posterior_objective import PosteriorObjective, Weighing, same_things
+from commonspace.methods.posterior import posterior_loss, same_items, weigh_posteriors
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Samples
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 SMALL: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 5}
 
 
@@ -110,9 +110,9 @@ def test_wrong_labels_do_little_harm(data: Dataset) -> None:
 
 
 def test_labels_that_are_right_are_taken_as_they_are(data: Dataset) -> None:
-    found = fit_kernel_posteriors(data.split("train"), several=False, seed=0)
+    found = fit_kernel_posteriors(data.split("train"), multi_label=False, seed=0)
     assert found.noise == 0
-    np.testing.assert_array_equal(found.beliefs, data.split("train").labels)
+    np.testing.assert_array_equal(found.targets, data.split("train").labels)
 
 
 def test_one_label_a_class_is_enough_to_begin(data: Dataset) -> None:
@@ -160,8 +160,8 @@ def test_a_resumed_fitting_gives_the_same_bits(data: Dataset, tmp_path: Path, wi
     method = PosteriorMatching(**SMALL)
     parts = data.split("train"), data.split("validation")
     with pytest.raises(KeyboardInterrupt):
-        method.fit(*parts, cs.Run(folder=tmp_path, observers=(witness(dies_in=3),)))
-    resumed = method.fit(*parts, cs.Run(folder=tmp_path, resume=True, observers=()))
+        method.fit(*parts, cs.RunConfig((witness(dies_in=3),), tmp_path))
+    resumed = method.fit(*parts, cs.RunConfig((), tmp_path, resume=True))
     assert resumed.fingerprint == whole.fingerprint
 
 
@@ -182,7 +182,7 @@ def test_settings_that_cannot_work_are_refused(options: dict[str, Any], message:
 
 def test_raw_columns_without_an_encoder_are_refused(data: Dataset) -> None:
     texts = replace(data, columns={**data.columns, "text": Texts([("some words",)] * len(data))})
-    with pytest.raises(DataError, match="learns from feature vectors") as caught:
+    with pytest.raises(DataError, match="posterior needs features") as caught:
         fitted(texts)
     assert "extract" in caught.value.advice
 
@@ -198,7 +198,7 @@ def test_things_that_are_equal_in_any_modality_are_one(data: Dataset) -> None:
     image, text = (column.values.copy() for column in part.columns.values())  # type: ignore[attr-defined]
     text[1], image[2], text[5] = text[0], image[1], text[4]
     columns = {"image": Features(image), "text": Features(text, np.arange(6) < 5)}
-    found = same_things(samples_of(replace(part, columns=columns)))
+    found = same_items(samples_of(replace(part, columns=columns)))
     assert found.tolist() == [0, 0, 0, 3, 4, 5]
 
 
@@ -206,11 +206,12 @@ def test_classes_and_things_share_no_weights(data: Dataset, space: cs.CommonSpac
     """The gradient of either part of the objective reaches none of the other's layers."""
     part = data.split("train")
     samples = samples_of(part)
-    objective = PosteriorObjective(torch.from_numpy(part.labels).float(), same_things(samples))
     network = PosteriorNetwork.from_config(space.network.to_config())  # type: ignore[operator]
-    losses = objective(network, samples.batch(torch.arange(30)))
-    torch.testing.assert_close(losses["loss"], losses["kind"] + losses["thing"])
-    for term, own in (("kind", "networks."), ("thing", ("instances.", "log_scale"))):
+    batch = samples.batch(torch.arange(30))
+    targets = torch.from_numpy(part.labels).float()
+    losses = posterior_loss(network, batch, targets[:30], same_items(samples)[:30])
+    torch.testing.assert_close(losses["loss"], losses["class_loss"] + losses["instance_loss"])
+    for term, own in (("class_loss", "networks."), ("instance_loss", ("instances.", "log_scale"))):
         named = dict(network.named_parameters())
         slopes = torch.autograd.grad(
             losses[term], list(named.values()), retain_graph=True, allow_unused=True
@@ -227,7 +228,7 @@ def test_the_share_of_the_network_is_the_most_likely_one(
     network, part = space.network, data.split("validation")
     assert isinstance(network, PosteriorNetwork)
     samples = samples_of(part)
-    Weighing(samples)(network, samples)
+    weigh_posteriors(network, samples)
     for number, name in enumerate(network.modalities):
         with torch.inference_mode():
             x = network.rescale(name, samples.inputs[name])

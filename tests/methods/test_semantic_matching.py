@@ -18,7 +18,7 @@ from commonspace.methods.semantic_matching import Similarity
 
 Array = NDArray[np.float64]
 
-QUIET = cs.Run(observers=())
+QUIET = cs.RunConfig()
 
 
 def posteriors(X: Array, W: Array, b: Array) -> Array:
@@ -124,7 +124,7 @@ def test_scm_is_cca_and_then_sm(feature_dataset: Dataset) -> None:
     sm = SemanticMatching(C=0.3).fit(
         correlated.split("train"), correlated.split("validation"), QUIET
     )
-    scm = SemanticMatching(canonical=True, C=0.3, regularisation=0.0).fit(train, validation, QUIET)
+    scm = SemanticMatching(canonical=True, C=0.3, regularization=0.0).fit(train, validation, QUIET)
     expected, found = sm.embed_dataset(correlated), scm.embed_dataset(feature_dataset)
     for name in feature_dataset.modalities:
         np.testing.assert_allclose(found[name].vectors, expected[name].vectors, atol=1e-3)
@@ -161,8 +161,8 @@ def test_labels_without_pairs_are_enough_for_sm(feature_dataset: Dataset) -> Non
         {"similarity": "distance"},
         {"C": 0.0},
         {"C": float("inf")},
-        {"canonical": True, "regularisation": 2.0},
-        {"canonical": False, "regularisation": 0.5},
+        {"canonical": True, "regularization": 2.0},
+        {"canonical": False, "regularization": 0.5},
     ],
 )
 def test_settings_that_cannot_work_are_refused(options: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def test_a_space_with_an_encoder_shows_its_features(raw_dataset: Dataset) -> Non
     raw = EncoderConfig(specs={"text": "textcnn"})
     method = DSCMR(epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", encoders=raw)
     train, validation = raw_dataset.split("train"), raw_dataset.split("validation")
-    space = method.fit(train, validation, cs.Run(observers=()))
+    space = method.fit(train, validation, cs.RunConfig())
     drawn = sample_points(
         space, embed_for_evaluation(space, raw_dataset.split("test")), max_points=99, seed=0
     )

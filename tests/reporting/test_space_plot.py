@@ -23,7 +23,7 @@ def points(figure: "Figure") -> int:
 
 def test_a_panel_for_each_modality_and_one_for_all(feature_dataset: Dataset) -> None:
     train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
-    space = LinearProbe().fit(train, validation, cs.Run(observers=()))
+    space = LinearProbe().fit(train, validation, cs.RunConfig())
     figure = space.plot(feature_dataset)
     titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
     assert [title.partition(" in")[0] for title in titles] == ["(a) image", "(b) text", "(c) all"]

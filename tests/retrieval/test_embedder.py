@@ -20,10 +20,8 @@ from commonspace.retrieval import Change, Index, Query
 @pytest.fixture(scope="module")
 def raw_space(raw_dataset: Dataset) -> CommonSpace:
     """Return a space of raw pictures and texts."""
-    method = cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
-    return method.fit(
-        raw_dataset.split("train"), raw_dataset.split("validation"), cs.Run(observers=())
-    )
+    method = cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
+    return method.fit(raw_dataset.split("train"), raw_dataset.split("validation"), cs.RunConfig())
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from commonspace.retrieval.memory import DatasetResults
 
 
 def fit(method: cs.Method, data: Dataset) -> cs.CommonSpace:
-    return method.fit(data.split("train"), data.split("validation"), cs.Run(observers=()))
+    return method.fit(data.split("train"), data.split("validation"), cs.RunConfig())
 
 
 @pytest.fixture(scope="module")

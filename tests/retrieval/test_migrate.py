@@ -145,8 +145,8 @@ def test_a_space_without_a_modality_of_the_items_is_refused(
 def test_readers_ask_on_while_the_index_moves(raw_dataset: Dataset, tmp_path: Path) -> None:
     """Between spaces of different sizes, no search may meet vectors of the other one."""
     spaces = [
-        cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=size, device="cpu").fit(
-            raw_dataset.split("train"), raw_dataset.split("validation"), cs.Run(observers=())
+        cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=size, device="cpu").fit(
+            raw_dataset.split("train"), raw_dataset.split("validation"), cs.RunConfig()
         )
         for size in (8, 5)
     ]
@@ -178,8 +178,8 @@ def test_raw_items_are_embedded_anew(
 ) -> None:
     one, other = (
         cs.DSCMR(
-            variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", seed=seed
-        ).fit(raw_dataset.split("train"), raw_dataset.split("validation"), cs.Run(observers=()))
+            preset="official", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu", seed=seed
+        ).fit(raw_dataset.split("train"), raw_dataset.split("validation"), cs.RunConfig())
         for seed in (0, 1)
     )
     with (

@@ -44,8 +44,8 @@ def shop(raw_dataset: Dataset) -> Dataset:
 @pytest.fixture(scope="session")
 def shop_space(shop: Dataset) -> CommonSpace:
     """A space of raw pictures and words, trained for a moment."""
-    method = cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
-    return method.fit(shop.split("train"), shop.split("validation"), cs.Run(observers=()))
+    method = cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
+    return method.fit(shop.split("train"), shop.split("validation"), cs.RunConfig())
 
 
 @pytest.fixture(scope="session")

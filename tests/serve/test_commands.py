@@ -58,7 +58,7 @@ def test_the_command_makes_a_map_of_every_vector(index: Path, tmp_path: Path) ->
 def test_the_posterior_is_that_of_the_network(feature_dataset: Dataset) -> None:
     method = PosteriorMatching(epochs=1, hidden_dim=8, device="cpu")
     space = method.fit(
-        feature_dataset.split("train"), feature_dataset.split("validation"), cs.Run(observers=())
+        feature_dataset.split("train"), feature_dataset.split("validation"), cs.RunConfig()
     )
     network = space.network
     assert isinstance(network, PosteriorNetwork)

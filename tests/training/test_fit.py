@@ -16,7 +16,7 @@ from commonspace.errors import OutputError, SpaceError, TrainingError
 from commonspace.evaluation import evaluate_retrieval
 from commonspace.methods import DSCMR
 from commonspace.space import CommonSpace
-from commonspace.training import CHECKPOINT, EpochRecord, Run, loop
+from commonspace.training import CHECKPOINT, EpochRecord, RunConfig, loop
 
 TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "batch_size": 16, "epochs": 4}
 Weights = dict[str, Tensor]
@@ -30,7 +30,7 @@ def _save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fit(method: DSCMR, data: Dataset, *observers: Any, **run: Any) -> CommonSpace:  # noqa: ANN401
     parts = data.split("train"), data.split("validation")
-    return method.fit(*parts, Run(observers=observers, **run))
+    return method.fit(*parts, RunConfig(callbacks=observers, **run))
 
 
 def equal(first: Weights, second: Weights) -> bool:
@@ -45,7 +45,7 @@ def figures(records: list[EpochRecord]) -> list[dict[str, Any]]:
 
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "features, shuffled": ("feature_dataset", {}),
-    "as released, in order": ("feature_dataset", {"variant": "released"}),
+    "as released, in order": ("feature_dataset", {"preset": "official"}),
     "closed form": ("feature_dataset", {"classifier": "closed_form"}),
     "three modalities": ("three_modalities", {}),
     "raw, with dropout": ("raw_dataset", {}),
@@ -71,9 +71,9 @@ def test_a_resumed_training_equals_one_that_ran_through(
     for epoch in range(2, len(through.records) + 1):
         folder = tmp_path / str(epoch)
         with pytest.raises(KeyboardInterrupt):
-            fit(method, data, witness(dies_in=epoch), folder=folder)
+            fit(method, data, witness(dies_in=epoch), checkpoint=folder)
         again = witness()
-        space = fit(method, data, again, folder=folder, resume=True)
+        space = fit(method, data, again, checkpoint=folder, resume=True)
         assert again.started_with[0][2] == epoch - 1
         assert figures(again.records) == figures(through.records[epoch - 1 :])
         for number, weights in again.weights.items():
@@ -103,7 +103,7 @@ def test_the_generators_of_the_caller_stay_as_they_were(
     raw_dataset: Dataset, tmp_path: Path
 ) -> None:
     states = torch.get_rng_state(), np.random.get_state(legacy=False)  # noqa: NPY002
-    fit(DSCMR(**{**TINY, "epochs": 1}), raw_dataset, folder=tmp_path)
+    fit(DSCMR(**{**TINY, "epochs": 1}), raw_dataset, checkpoint=tmp_path)
     assert torch.equal(states[0], torch.get_rng_state())
     assert str(states[1]) == str(np.random.get_state(legacy=False))  # noqa: NPY002
 
@@ -147,7 +147,7 @@ def test_observers_hear_of_every_step_and_epoch(
 ) -> None:
     watcher = witness()
     fit(DSCMR(**{**TINY, "batch_size": 15}), feature_dataset, watcher)
-    assert watcher.started_with == [(4, 3, 0)]  # 40 samples in batches of 15: three steps
+    assert watcher.started_with == [(12, 0, 0)]  # 4 epochs of 40 samples in batches of 15
     assert watcher.steps == 4 * 3
     assert [record.epoch for record in watcher.records] == [1, 2, 3, 4]
     assert watcher.endings == 1
@@ -175,7 +175,7 @@ def test_observers_hear_of_the_end_of_a_killed_training(
 def test_a_training_that_diverges_says_so(
     options: dict[str, Any], feature_dataset: Dataset
 ) -> None:
-    method = DSCMR(**{**TINY, "variant": "released", "batch_size": 40, **options})
+    method = DSCMR(**{**TINY, "preset": "official", "batch_size": 40, **options})
     with pytest.raises(TrainingError) as caught:
         fit(method, feature_dataset)
     assert "finite" in str(caught.value)
@@ -185,7 +185,7 @@ def test_a_training_that_diverges_says_so(
 def killed(method: DSCMR, data: Dataset, folder: Path, witness: Callable[..., Any]) -> Path:
     """Return the checkpoint that a training leaves when it is killed in its third epoch."""
     with pytest.raises(KeyboardInterrupt):
-        fit(method, data, witness(dies_in=3), folder=folder)
+        fit(method, data, witness(dies_in=3), checkpoint=folder)
     return folder / CHECKPOINT
 
 
@@ -195,7 +195,7 @@ def killed(method: DSCMR, data: Dataset, folder: Path, witness: Callable[..., An
         ({"seed": 5}, "seed was 0, now 5"),
         ({"eta": 0.5}, "eta was None, now 0.5"),
         ({"batch_size": 8}, "batch_size was 16, now 8"),
-        ({"variant": "released"}, "variant was 'paper', now 'released'"),
+        ({"preset": "official"}, "preset was 'paper', now 'official'"),
     ],
 )
 def test_the_checkpoint_of_other_settings_is_refused(
@@ -208,7 +208,7 @@ def test_the_checkpoint_of_other_settings_is_refused(
     path = killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
     before = path.read_bytes()
     with pytest.raises(SpaceError, match="another training") as caught:
-        fit(DSCMR(**{**TINY, **change}), feature_dataset, folder=tmp_path, resume=True)
+        fit(DSCMR(**{**TINY, **change}), feature_dataset, checkpoint=tmp_path, resume=True)
     assert difference in caught.value.found
     assert path.read_bytes() == before
 
@@ -219,7 +219,7 @@ def test_the_checkpoint_of_other_data_is_refused(
     killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
     order = np.arange(len(feature_dataset))[::-1]
     with pytest.raises(SpaceError, match="another training") as caught:
-        fit(DSCMR(**TINY), feature_dataset.take(order), folder=tmp_path, resume=True)
+        fit(DSCMR(**TINY), feature_dataset.take(order), checkpoint=tmp_path, resume=True)
     assert "data.fingerprint was" in caught.value.found
 
 
@@ -227,7 +227,7 @@ def test_there_must_be_a_checkpoint_to_resume_from(
     feature_dataset: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(SpaceError, match="no such file"):
-        fit(DSCMR(**TINY), feature_dataset, folder=tmp_path, resume=True)
+        fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path, resume=True)
 
 
 def test_a_new_training_writes_over_no_checkpoint(
@@ -236,7 +236,7 @@ def test_a_new_training_writes_over_no_checkpoint(
     path = killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
     before = path.read_bytes()
     with pytest.raises(OutputError, match="already exists") as caught:
-        fit(DSCMR(**TINY), feature_dataset, folder=tmp_path)
+        fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path)
     assert "resume" in caught.value.advice
     assert path.read_bytes() == before
 
@@ -244,21 +244,21 @@ def test_a_new_training_writes_over_no_checkpoint(
 def test_the_folder_of_the_checkpoint_is_made_before_the_first_step(
     feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
 ) -> None:
-    fit(DSCMR(**TINY), feature_dataset, folder=tmp_path / "new" / "deep")
+    fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path / "new" / "deep")
     assert (tmp_path / "new" / "deep" / CHECKPOINT).exists()
     (tmp_path / "file").write_text("taken")
     watcher = witness()
     with pytest.raises(OutputError, match="could not be made"):
-        fit(DSCMR(**TINY), feature_dataset, watcher, folder=tmp_path / "file" / "run")
+        fit(DSCMR(**TINY), feature_dataset, watcher, checkpoint=tmp_path / "file" / "run")
     assert watcher.steps == 0
 
 
 def test_a_finished_training_is_resumed_without_another_step(
     feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
 ) -> None:
-    whole = fit(DSCMR(**TINY), feature_dataset, folder=tmp_path)
+    whole = fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path)
     watcher = witness()
-    again = fit(DSCMR(**TINY), feature_dataset, watcher, folder=tmp_path, resume=True)
+    again = fit(DSCMR(**TINY), feature_dataset, watcher, checkpoint=tmp_path, resume=True)
     assert watcher.steps == 0
     assert equal(whole.network.state_dict(), again.network.state_dict())
     assert again.provenance["chosen"] == whole.provenance["chosen"]

@@ -14,7 +14,7 @@ from commonspace.encoders import Vectors
 from commonspace.training import (
     Batch,
     EpochRecord,
-    Run,
+    RunConfig,
     Samples,
     TrainingSettings,
     best_epoch,
@@ -23,7 +23,7 @@ from commonspace.training import (
 )
 
 CPU = torch.device("cpu")
-QUIET = Run(observers=())
+QUIET = RunConfig()
 
 
 def samples(data: Dataset) -> Samples:
@@ -49,7 +49,7 @@ class Spy:
         self.batches.append(batch)
         weight = network.weight
         assert isinstance(weight, Tensor)
-        return {"loss": weight * 0, "size": torch.tensor(float(len(batch.labels))) + weight * 0}
+        return {"loss": weight * 1, "size": torch.tensor(float(len(batch.labels)))}
 
 
 def orders(data: Dataset, epochs: int, **settings: Any) -> list[list[tuple[float, ...]]]:  # noqa: ANN401
@@ -98,7 +98,7 @@ def test_records_are_means_over_samples_not_over_batches(feature_dataset: Datase
     (record,) = train(
         Slope(), Spy(), samples(feature_dataset), lambda network: 0.5, settings, QUIET, "{}"
     )
-    assert record.losses == {"loss": 0.0, "size": pytest.approx(14.4)}
+    assert record.losses["size"] == pytest.approx(14.4)
 
 
 def test_a_step_is_one_of_adam_by_its_formula(feature_dataset: Dataset) -> None:
@@ -158,7 +158,3 @@ def test_without_a_folder_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     orders(feature_dataset, 1)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_each_run_has_a_progress_bar_of_its_own() -> None:
-    assert Run().observers[0] is not Run().observers[0]

@@ -1,4 +1,4 @@
-"""Who watches a training: the progress bar and TensorBoard."""
+"""Callbacks of a training: progress bar and TensorBoard."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 )
 from torch import nn
 
-from commonspace.training import EpochRecord, ProgressBar
+from commonspace.callbacks import Callback, EpochRecord
+from commonspace.progress import ProgressBar
 from commonspace.training.tensorboard import TensorBoard
 
 NETWORK = nn.Identity()
@@ -19,13 +20,14 @@ def record(epoch: int) -> EpochRecord:
     return EpochRecord(epoch, losses, {1: 0.3, 2: 0.6}.get(epoch, 0.5), 2.0 * epoch)
 
 
-def watch(observer: ProgressBar | TensorBoard, epochs: int, done: int = 0) -> None:
-    observer.started(epochs, 2, tuple(record(epoch) for epoch in range(1, done + 1)))
+def watch(callback: Callback, epochs: int, done: int = 0) -> None:
+    history = tuple(record(epoch) for epoch in range(1, done + 1))
+    callback.on_start("training", 2 * epochs, 2 * done, history)
     for epoch in range(done + 1, epochs + 1):
-        observer.stepped()
-        observer.stepped()
-        observer.epoch_ended(record(epoch), NETWORK)
-    observer.ended()
+        callback.on_advance()
+        callback.on_advance()
+        callback.on_epoch_end(record(epoch), NETWORK)
+    callback.on_end()
 
 
 def test_a_log_file_gets_ten_lines_with_figures_and_time_left(
@@ -44,7 +46,8 @@ def test_a_log_file_gets_ten_lines_with_figures_and_time_left(
 
 def test_a_resumed_training_remembers_its_best_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     watch(ProgressBar(), epochs=4, done=2)
-    lines = capsys.readouterr().err.splitlines()
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "training: 4 of 8 were done before"
     assert [line.split("  ")[0] for line in lines] == ["epoch 3/4", "epoch 4/4"]
     assert all("(best 0.600, epoch 2)" in line for line in lines)
 
@@ -58,7 +61,7 @@ def test_a_terminal_gets_a_live_bar(
     watch(ProgressBar(), epochs=3)
     err = capsys.readouterr().err
     assert "J3 0.2500  validation mAP 0.500 (best 0.600, epoch 2)" in err
-    assert "3/3" in err
+    assert "epoch 3/3" in err
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -85,9 +88,9 @@ def test_a_resumed_training_hides_what_was_written_after_its_checkpoint(tmp_path
     assert [step for step, _ in scalars(tmp_path)["validation/map"]] == [1, 2, 3, 4, 5]
 
 
-def test_observers_that_were_never_started_do_nothing(tmp_path: Path) -> None:
-    for observer in (ProgressBar(), TensorBoard(tmp_path)):
-        observer.stepped()
-        observer.epoch_ended(record(1), NETWORK)
-        observer.ended()
+def test_callbacks_that_were_never_started_do_nothing(tmp_path: Path) -> None:
+    for callback in (ProgressBar(), TensorBoard(tmp_path)):
+        callback.on_advance()
+        callback.on_epoch_end(record(1), NETWORK)
+        callback.on_end()
     assert list(tmp_path.iterdir()) == []

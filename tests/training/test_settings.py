@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
         ("precision", "float64"),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused(name: str, value: Any) -> None:  # noqa: ANN401
+def test_an_invalid_setting_is_refused(name: str, value: Any) -> None:  # noqa: ANN401
     given: dict[str, Any] = {"epochs": 1, "batch_size": 1, "learning_rate": 1.0, name: value}
     with pytest.raises(SettingError, match=f"`{name}` must be ") as caught:
         TrainingSettings(**given)

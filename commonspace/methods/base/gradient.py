@@ -1,123 +1,386 @@
-"""What all methods that train a network by gradient descent have in common.
-
-A method says what to train, on which objective and how; here the parts of the data meet it, the
-epoch is chosen on validation, and the space gets the record of how it came about.
-"""
+"""Base class of the methods that train a network by gradient descent."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from commonspace.callbacks import EpochRecord
+from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
-from commonspace.encoders import Input
+from commonspace.encoders import Encoder, Input, Pixels, Vectors, Words
+from commonspace.errors import DataError
 from commonspace.machine import choose_device
-from commonspace.methods.base.calibrate import calibrated
-from commonspace.methods.base.parts import check_parts, facts_of
-from commonspace.space import CommonSpace, versions
-from commonspace.training import (
-    Objective,
-    Run,
-    Samples,
-    TrainingSettings,
-    ValidationScore,
-    chosen_epoch,
-    epoch_seed,
-    train,
+from commonspace.methods.base.encoder_config import (
+    EncoderConfig,
+    attach_encoders,
+    encode_splits,
+    encoder_modules,
+    join_encoders,
 )
+from commonspace.methods.base.hyperparameters import SearchSpace
+from commonspace.methods.base.method import (
+    calibrate_scores,
+    check_splits,
+    describe_split,
+    select_splits,
+)
+from commonspace.networks.branches import BranchesConfig, BranchesNetwork
+from commonspace.progress import ProgressBar
+from commonspace.settings import Precision, Settings, declared
+from commonspace.space import CommonSpace, versions
+from commonspace.training.loop import RunConfig, chosen_epoch, epoch_seed, train
+from commonspace.training.samples import Batch, Samples, ValidationScore
+from commonspace.training.settings import NetworkSettings, TrainingSettings
 
-__all__ = ["Recipe", "fit_by_gradient"]
-
-BEST = "validation mAP, the mean over all directions"
+__all__ = ["GradientMethod", "TrainingData", "zero_loss"]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that a method decides.
+class TrainingData:
+    """The data of one fit, as ``GradientMethod.prepare`` returns it."""
 
-    Args:
-        name: of the method.
-        options: the method's own settings, for the record; fit for JSON.
-        network: builds the network with fresh weights from torch's global generator.
-        objective: what to minimise.
-        inputs: modality name -> what turns its items into network input.
-        settings: how to train.
-        encoders: modality -> the facts of the encoder whose network is trained along.
-        supervised: whether the objective looks at classes; without them there is then nothing to
-            learn from.
-        settle: sets, from the training part, what of the network is not learnt by descent; called
-            after each epoch, before its validation.
-    """
-
-    name: str
-    options: Mapping[str, Any]
-    network: Callable[[], nn.Module]
-    objective: Objective
+    train: Dataset
+    """The training split; features in place of raw columns whose encoder is frozen."""
+    validation: Dataset
+    """The validation split, likewise."""
     inputs: Mapping[str, Input]
-    settings: TrainingSettings
-    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    supervised: bool = True
-    settle: Callable[[nn.Module, Samples], None] | None = None
+    """Modality -> converter of its items to network input."""
+    backbones: Mapping[str, Mapping[str, Any]]
+    """Modality -> description of the backbone of its branch."""
+    encoders: Mapping[str, Encoder]
+    """Modality -> encoder of its raw items, frozen or fine-tuned."""
+    device: torch.device
+    """Where the network is trained."""
+    samples: Samples
+    """The training split as tensors."""
+    validation_samples: Samples
+    """The validation split as tensors."""
+    fingerprint: str
+    """Fingerprint of the training split that ``fit`` was given."""
 
 
-def fit_by_gradient(
-    recipe: Recipe, train_part: Dataset, validation: Dataset, run: Run
-) -> CommonSpace:
-    """Train the network of a recipe and return it as a common space.
+class GradientMethod(Settings):
+    """Base of the methods that train a network by gradient descent.
+
+    ``fit`` runs four steps, which a subclass may override:
+
+        prepare        encode raw columns, check the splits, choose input and backbones
+        build_network  by default a `BranchesNetwork`: a backbone and a hidden layer a modality
+        train          minimize the loss; the best epoch on validation is kept
+        calibrate      the common space, with scores calibrated to probabilities
+
+    A method of your own needs no more than a loss. Its fields are its settings, without a
+    decorator:
+
+        class CenterLoss(cs.GradientMethod):
+            margin: float = 0.2
+
+            def loss(self, embeddings, labels):
+                centers = {name: labels.T @ z for name, z in embeddings.items()}
+                ...
+
+    Override ``batch_loss`` in place of ``loss`` to use samples that lack a modality, training-only
+    heads of the network, or several loss terms.
+    """
+
+    name: ClassVar[str] = ""
+    """Name in the provenance of a space and in messages; by default that of the class."""
+    supervised: ClassVar[bool] = True
+    """Whether the loss uses the labels of the training split."""
+    needs_pairs: ClassVar[bool] = False
+    """Whether each modality needs samples that have another modality too."""
+    search_space: ClassVar[SearchSpace] = {}
+    """Setting -> values that hyperparameter search may try."""
+
+    seed: int = declared(TrainingSettings, "seed")
+    epochs: int = declared(TrainingSettings, "epochs", 100)
+    patience: int | None = declared(TrainingSettings, "patience", 20)
+    batch_size: int = declared(TrainingSettings, "batch_size", 100)
+    learning_rate: float = declared(TrainingSettings, "learning_rate", 1e-4)
+    hidden_dim: int = declared(NetworkSettings, "hidden_dim")
+    embedding_dim: int = declared(NetworkSettings, "embedding_dim")
+    device: str = declared(TrainingSettings, "device")
+    precision: Precision = declared(TrainingSettings, "precision")
+    encoders: EncoderConfig = field(default_factory=EncoderConfig)
+
+    def fit(
+        self, train: Dataset, validation: Dataset | None = None, run: RunConfig | None = None
+    ) -> CommonSpace:
+        """Fit a common space; the epoch is chosen on the validation split.
+
+        Args:
+            train: The training split, or a data set with a training and a validation split.
+            validation: Labeled samples of the same columns; None: those of ``train``.
+            run: Callbacks and checkpoint; default: a progress bar and no checkpoint.
+
+        Raises:
+            DataError: If the splits lack modalities, labels or pairs, or do not match.
+            TrainingError: If the loss is not finite, or does not depend on the weights.
+            SpaceError: If there is no usable checkpoint to resume from.
+            MissingExtraError: If an encoder needs an optional package.
+        """
+        run = run or RunConfig(callbacks=(ProgressBar(),))
+        data = self.prepare(*select_splits(train, validation), run)
+        with encoder_modules(data.encoders) if data.encoders else nullcontext():
+            with _initial_weights(self.seed):
+                network = self.build_network(data)
+            history = self.train(network, data, run)
+            return self.calibrate(network, data, history)
+
+    def prepare(self, train: Dataset, validation: Dataset, run: RunConfig) -> TrainingData:
+        """Encode raw columns, check the splits, and choose input and backbone of each branch.
+
+        Args:
+            train: The training split.
+            validation: The validation split.
+            run: Its callbacks receive the progress of the encoders.
+        """
+        fingerprint = train.fingerprint
+        encoders: dict[str, Encoder] = {}
+        if self.encoders.specs or self.encoders.multi_caption == "expand":
+            train, validation, encoders = encode_splits(
+                self.encoders, train, validation, run, seed=self.seed, device=self.device
+            )
+        _check_columns(train)
+        if self.needs_pairs:
+            _check_pairs(train)
+        tuned = encoders if self.encoders.fine_tune != "none" else {}
+        branches = {
+            name: (tuned[name].input, dict(tuned[name].backbone_config))
+            if name in tuned
+            else _branch_start(column)
+            for name, column in train.columns.items()
+        }
+        check_splits(train, validation, supervised=self.supervised)
+        inputs = {name: input_ for name, (input_, _) in branches.items()}
+        device = choose_device(self.device)
+        return TrainingData(
+            train,
+            validation,
+            inputs,
+            {name: backbone for name, (_, backbone) in branches.items()},
+            encoders,
+            device,
+            Samples(train, inputs, device),
+            Samples(validation, inputs, device),
+            fingerprint,
+        )
+
+    def build_network(self, data: TrainingData) -> nn.Module:
+        """Return the network with initial weights, drawn from torch's global generator.
+
+        Args:
+            data: Names the modalities and their backbones.
+        """
+        return BranchesNetwork(
+            BranchesConfig(
+                data.backbones, hidden_dim=self.hidden_dim, embedding_dim=self.embedding_dim
+            )
+        )
+
+    def loss(self, embeddings: dict[str, Tensor], labels: Tensor) -> Tensor:
+        """Return the loss of the complete samples of a batch, those with every modality.
+
+        Args:
+            embeddings: Modality -> (n, d) float32, L2-normalized by the default network; row i of
+                each belongs to the same sample.
+            labels: (n, c) float32, 1 where a sample has a class; a row of zeros is unlabeled.
+
+        Returns:
+            A scalar.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines neither loss nor batch_loss")
+
+    def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
+        """Return the loss of a batch and its terms; by default ``loss`` of complete samples.
+
+        Args:
+            network: What ``build_network`` returned.
+            batch: Some samples of the training split.
+            data: The data of this fit.
+
+        Returns:
+            Scalars by name: "loss", which is minimized, and terms to be shown.
+        """
+        complete = torch.stack(list(batch.present.values())).all(dim=0)
+        embeddings = {
+            name: network.embed(name, inputs)[complete[batch.present[name]]]  # type: ignore[operator]
+            for name, inputs in batch.inputs.items()
+        }
+        with torch.autocast(batch.labels.device.type, enabled=False):
+            if not complete.any():
+                return {"loss": zero_loss(embeddings)}
+            return {"loss": self.loss(embeddings, batch.labels[complete])}
+
+    def train(
+        self, network: nn.Module, data: TrainingData, run: RunConfig
+    ) -> tuple[EpochRecord, ...]:
+        """Minimize the loss and leave the network with the weights of the epoch that is kept.
+
+        Args:
+            network: With initial weights.
+            data: The data of this fit.
+            run: Callbacks and checkpoint.
+
+        Returns:
+            The record of each epoch.
+        """
+        if self.encoders.fine_tune != "none":
+            attach_encoders(network, data.encoders, self.encoders)
+        network.to(data.device)
+        score = ValidationScore(data.validation_samples)
+
+        def validate(network: nn.Module) -> float:
+            self.after_epoch(network, data)
+            return score(network)
+
+        return train(
+            network,
+            lambda network, batch: self.batch_loss(network, batch, data),
+            data.samples,
+            validate,
+            self.training_settings(data),
+            run,
+            json.dumps(self._provenance(data)),
+        )
+
+    def after_epoch(self, network: nn.Module, data: TrainingData) -> None:
+        """Set weights that are not trained by gradient, before each validation; default: none.
+
+        Args:
+            network: Its weights are set in place.
+            data: The data of this fit.
+        """
+
+    def training_settings(self, data: TrainingData) -> TrainingSettings:
+        """Return the settings of the training loop.
+
+        Args:
+            data: The data of this fit, on which they may depend.
+        """
+        own = {one.name for one in fields(self)}
+        return TrainingSettings(
+            **{
+                one.name: getattr(self, one.name)
+                for one in fields(TrainingSettings)
+                if one.name in own
+            },
+            backbone_learning_rate=self.encoders.backbone_learning_rate,
+        )
+
+    def calibrate(
+        self, network: nn.Module, data: TrainingData, history: tuple[EpochRecord, ...]
+    ) -> CommonSpace:
+        """Return the common space, with scores calibrated on the validation split.
+
+        Args:
+            network: Trained.
+            data: The data of this fit.
+            history: The record of each epoch.
+        """
+        settings = self.training_settings(data)
+        best = chosen_epoch(history, settings)
+        provenance = self._provenance(data)
+        provenance["chosen"] = {
+            "by": "validation mAP, the mean over all directions"
+            if settings.schedule == "constant"
+            else "the end of the cycle",
+            "epoch": best.epoch,
+            "epochs": len(history),
+            "validation_map": best.validation_map,
+            "seconds": history[-1].seconds,
+            "device": data.device.type,
+        }
+        space = CommonSpace(network, data.inputs, data.train.class_names, provenance)
+        calibrate_scores(space, data.validation_samples.embed(network), data.validation)
+        if data.fingerprint != data.train.fingerprint:
+            space.provenance["data"]["given_fingerprint"] = data.fingerprint
+        if data.encoders and self.encoders.fine_tune == "none":
+            return join_encoders(space, data.encoders)
+        return space
+
+    def _provenance(self, data: TrainingData) -> dict[str, Any]:
+        tuned = data.encoders if self.encoders.fine_tune != "none" else {}
+        return {
+            "method": {"name": self.name or type(self).__name__, "options": asdict(self)},
+            "training": asdict(self.training_settings(data)),
+            "data": describe_split(data.train),
+            "validation": describe_split(data.validation),
+            "encoders": {
+                **data.train.provenance.get("encoders", {}),
+                **{name: encoder.provenance for name, encoder in tuned.items()},
+            },
+            "versions": versions(),
+        }
+
+
+def zero_loss(values: Mapping[str, Tensor]) -> Tensor:
+    """Return 0 with a gradient of zeros: the loss of a batch that a method cannot use.
 
     Args:
-        recipe: what the method decided.
-        train_part: the samples to learn from.
-        validation: the samples on which the epoch is chosen.
-        run: how to report, and where to keep a checkpoint.
-
-    Raises:
-        DataError: a part has no labels, or validation differs from training in a modality or in
-            the classes.
-        TrainingError: the loss is no longer finite.
-        SpaceError: there is no usable checkpoint to resume from.
+        values: Modality -> (n_m, d), the outputs of the network.
     """
-    check_parts(train_part, validation, supervised=recipe.supervised)
-    device = choose_device(recipe.settings.device)
+    return torch.stack([u.sum() * 0 for u in values.values()]).sum()
+
+
+@contextmanager
+def _initial_weights(seed: int) -> Iterator[None]:
+    """Seed torch's global generator for the block."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(epoch_seed(recipe.settings.seed, 0))
-        network = recipe.network().to(device)
-    record: dict[str, Any] = {
-        "method": {"name": recipe.name, "options": dict(recipe.options)},
-        "training": asdict(recipe.settings),
-        "data": facts_of(train_part),
-        "validation": facts_of(validation),
-        "encoders": {**train_part.provenance.get("encoders", {}), **recipe.encoders},
-        "versions": versions(),
-    }
-    samples = Samples(train_part, recipe.inputs, device)
-    score = ValidationScore(Samples(validation, recipe.inputs, device))
+        torch.default_generator.manual_seed(epoch_seed(seed, 0))
+        yield
 
-    def validate(network: nn.Module) -> float:
-        if recipe.settle is not None:
-            recipe.settle(network, samples)
-        return score(network)
 
-    history = train(
-        network,
-        recipe.objective,
-        samples,
-        validate,
-        recipe.settings,
-        run,
-        json.dumps(record),
+def _branch_start(column: Column) -> tuple[Input, dict[str, Any]]:
+    """Return input and backbone for a column: features as they are, raw items from scratch."""
+    match column:
+        case Features():
+            return Vectors(column.size), {"kind": "vectors", "size": column.size}
+        case Images():
+            return Pixels(), {"kind": "image_cnn"}
+        case Texts():
+            words = Words.fit(column)
+            return words, {"kind": "text_cnn", "vocabulary": words.size}
+    raise DataError(
+        "this type of column is not supported",
+        expected="features, images or texts",
+        found=column.kind,
+        advice="extract features from it first",
     )
-    best = chosen_epoch(history, recipe.settings)
-    record["chosen"] = {
-        "by": BEST if recipe.settings.schedule == "constant" else "the end of the cycle",
-        "epoch": best.epoch,
-        "epochs": len(history),
-        "validation_map": best.validation_map,
-        "seconds": history[-1].seconds,
-        "device": device.type,
-    }
-    space = CommonSpace(network, recipe.inputs, train_part.class_names, record)
-    return calibrated(space, validation)
+
+
+def _check_columns(train: Dataset) -> None:
+    if len(train.columns) < 2:
+        raise DataError(
+            f"{train.name!r} has too few modalities for a common space",
+            expected="at least two, such as image and text",
+            found=", ".join(train.modalities),
+            advice="add a column with the other modality of each sample",
+        )
+    for name, column in train.columns.items():
+        if not column.present.any():
+            raise DataError(
+                f"no training sample of {train.name!r} has the modality {name!r}",
+                expected="at least one",
+                found=f"0 of {len(train)}",
+                advice="drop the column, or add training samples that have it",
+            )
+
+
+def _check_pairs(train: Dataset) -> None:
+    present = torch.stack([torch.from_numpy(one.present) for one in train.columns.values()])
+    several = present.sum(dim=0) >= 2
+    for name, mask in zip(train.columns, present, strict=True):
+        count = int((mask & several).sum())
+        if count < 2:
+            raise DataError(
+                f"{train.name!r} has too few complete samples to train on {name!r}",
+                expected="at least two that have another modality too",
+                found=f"{count} of {len(train)}",
+                advice="add pairs, or use a method that needs none, such as sdml or supcon",
+            )

@@ -1,7 +1,7 @@
-"""What may be tried for the settings of a method: ranges and choices. Nothing is tried here.
+"""Search spaces of hyperparameters: ranges and choices.
 
-A method that can be tuned says so in a class attribute ``search``: the name of a setting -> the
-values that are worth a trial. The method as it stands is always the first trial.
+A method that can be tuned has a class attribute ``search_space``: setting -> values to try. Its
+defaults are always the first trial.
 """
 
 from collections.abc import Mapping
@@ -15,27 +15,26 @@ __all__ = ["LEARNING_RATE", "Between", "OneOf", "SearchSpace"]
 
 @dataclass(frozen=True)
 class Between:
-    """A number from ``low`` to ``high``, drawn evenly on a logarithmic scale.
+    """A number from ``low`` to ``high``, drawn uniformly on a logarithmic scale.
 
     Args:
-        low: the smallest, above 0.
-        high: the largest.
+        low: Smallest value, > 0.
+        high: Largest value.
 
     Raises:
-        SettingError: the two do not make a range.
+        SettingError: If not 0 < low < high.
     """
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no range on a logarithmic scale."""
         if not 0 < self.low < self.high < float("inf"):
             raise SettingError(
-                "a setting cannot be searched in this range",
+                "a search range must satisfy 0 < low < high",
                 expected="0 < low < high",
                 found=f"from {self.low} to {self.high}",
-                advice="name single values with OneOf",
+                advice="list single values with OneOf",
             )
 
 
@@ -44,19 +43,18 @@ class OneOf:
     """One of a few values.
 
     Args:
-        values: numbers or strings, at least two.
+        values: Numbers or strings, at least two.
 
     Raises:
-        SettingError: there is no choice.
+        SettingError: If there are fewer than two different values.
     """
 
     values: tuple[float | str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what leaves no choice."""
         if len(set(self.values)) < 2:
             raise SettingError(
-                "a setting cannot be searched among these values",
+                "a search needs at least two different values",
                 expected="at least two",
                 found=repr(self.values),
                 advice="set a single value instead of searching it",
@@ -64,7 +62,7 @@ class OneOf:
 
 
 SearchSpace: TypeAlias = Mapping[str, Between | OneOf]
-"""The name of a setting -> what may be tried for it."""
+"""Setting -> values that may be tried."""
 
 LEARNING_RATE = Between(5e-5, 2e-3)
-"""Of Adam, for every method that trains a network: one range, so that none has a head start."""
+"""Learning rates of Adam to try, the same range for every method that trains a network."""

@@ -1,11 +1,9 @@
-"""Class posteriors of each modality by kernel machines, all chosen by leave-one-out likelihood.
+"""Class posteriors of each modality by kernel machines, chosen by leave-one-out likelihood.
 
-Nothing here looks at the validation part, and nothing is learnt by descent. It knows nothing of
-the network that joins the machines.
+Only the training split is used, and nothing is trained by gradient.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, starmap
 from typing import NamedTuple
@@ -14,48 +12,52 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from commonspace.callbacks import Callbacks
 from commonspace.data.dataset import Dataset
 from commonspace.machine import one_thread
 from commonspace.methods.base.kernel_ridge import KernelRidge, squared_distances
-from commonspace.methods.base.noise_model import Tempered, believe, temper
-from commonspace.methods.base.views import ROUNDING, features_at, labelled_rows
-from commonspace.training import Preparation
+from commonspace.methods.base.noise_model import (
+    TemperatureScaling,
+    clean_labels,
+    fit_temperature,
+)
+from commonspace.methods.base.views import ROUNDING, features_at, labeled_rows
 
 __all__ = ["KernelPosterior", "KernelPosteriors", "Scaling", "fit_kernel_posteriors"]
 
 POWERS = (1.0, 0.5)
 EVENNESS = (1.0, 0.0)
 RELEVANCES = (0.25, 0.5)
-"""Beside 0, which is tried first."""
+"""Exponents beside 0, which is tried first."""
 WIDTHS = (0.1, 0.3, 1.0, 3.0)
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 MIDDLE = (0.3, 0.3)
-"""A width and a ridge from which to begin the search."""
-HOPELESS = 1.02
-"""A scaling is given up whose loss, at the width of the best, is so many times the best's."""
+"""Width and ridge at which the search starts."""
+DROP_FACTOR = 1.02
+"""A scaling is dropped if its loss at the best width exceeds the best loss by this factor."""
 LANDMARKS = 1000
 SAMPLES = 20_000
-"""A machine is fitted to so many at most, in 160 MB a matrix: more would hardly change it."""
+"""Largest number of samples of a machine, 160 MB a matrix: more would hardly change it."""
 FEW = (1000, 500)
-"""The samples and the landmarks with which scaling and width are chosen, where there are more."""
+"""Largest number of samples and of landmarks with which scaling and width are chosen."""
 NOISE = 0.02
-"""Below this share of wrong labels, labels are taken as they are."""
-ENOUGH = 8
-"""Labelled samples for each class from which the share of wrong labels can be told."""
-BLIND = (0.1, 0.1, 4.0)
-"""Width, ridge and slope where samples that are left out tell nothing: see ``_Problem``."""
+"""Share of wrong labels below which labels are used unchanged."""
+PER_CLASS = 8
+"""Smallest number of labeled samples per class for estimating the share of wrong labels."""
+FIXED = (0.1, 0.1, 4.0)
+"""Width, ridge and slope where leave-one-out likelihood is meaningless: see ``_Problem``."""
 
 
 class Scaling(NamedTuple):
-    """What features go through before a kernel sees them.
+    """Scaling of features before a kernel.
 
     Args:
-        power: they are sign(x) |x|^power first.
-        evenness: 1 where each is brought to variance 1 then, 0 where all are multiplied by one
-            number, so that those that vary more count for more.
-        relevance: r, each is multiplied by F^r at last, with F the ratio of the analysis of
-            variance (Fisher: Statistical Methods for Research Workers, 1925) of the feature between
-            and within classes, so that those that tell classes apart count for more.
+        power: Each feature becomes sign(x) |x|^power first.
+        evenness: 1 scales each feature to variance 1, 0 all features by one number, so that those
+            with a larger variance weigh more.
+        relevance: r; each feature is finally multiplied by F^r, with F the ratio of the analysis of
+            variance (Fisher: Statistical Methods for Research Workers, 1925) between and within
+            classes, so that features that separate classes weigh more.
     """
 
     power: float = 1.0
@@ -65,19 +67,19 @@ class Scaling(NamedTuple):
 
 @dataclass(frozen=True)
 class KernelPosterior:
-    """The machine of one modality: softmax (or sigmoid) of A'k(x) + b is p(class | x).
+    """Kernel machine of one modality: softmax (or sigmoid) of A'k(x) + b is p(class | x).
 
     Args:
-        scaling: how features are scaled.
-        shift: (d,) float64, what is taken off after the power.
-        weight: (d,) float64, what that is multiplied by; 0 for a feature that is constant.
-        landmarks: (l, d) float64, after that.
-        width: of the kernel.
+        scaling: How features are scaled.
+        shift: (d,) float64, subtracted after the power.
+        weight: (d,) float64, factor after the shift; 0 for a constant feature.
+        landmarks: (l, d) float64, scaled.
+        width: Width of the kernel.
         coefficients: (l, c) float64, A.
         bias: (c,) float64, b.
-        ridge: the penalty that was chosen.
-        loss: the mean negative log likelihood of classes, each sample left out; None where that
-            tells nothing.
+        ridge: The chosen penalty.
+        loss: Mean leave-one-out negative log likelihood of the classes; None where it is
+            meaningless.
     """
 
     scaling: Scaling
@@ -93,66 +95,69 @@ class KernelPosterior:
 
 @dataclass(frozen=True)
 class KernelPosteriors:
-    """The machines of all modalities, and what they were finally fitted to.
+    """Kernel machines of all modalities, and the targets that they were finally fitted to.
 
     Args:
-        machines: modality name -> its machine.
-        beliefs: (n, c) float64, for each sample of the part what is believed of its classes; a
-            row of zeros where it has no label.
-        noise: the share of labels that seem to be wrong; 0 where they are taken as they are.
+        machines: Modality -> its machine.
+        targets: (n, c) float64, class probabilities of each sample of the split; a row of zeros
+            is unlabeled.
+        noise: Estimated share of wrong labels; 0 where labels are used unchanged.
     """
 
     machines: Mapping[str, KernelPosterior]
-    beliefs: NDArray[np.float64]
+    targets: NDArray[np.float64]
     noise: float
 
 
 def fit_kernel_posteriors(
-    train: Dataset, *, several: bool, seed: int, watcher: Preparation | None = None
+    train: Dataset, *, multi_label: bool, seed: int, callbacks: Callbacks | None = None
 ) -> KernelPosteriors:
-    """Fit the machines, weigh the labels by them, and, where labels are wrong, fit them again.
+    """Fit the machines, estimate wrong labels with them, and, if there are any, fit them again.
 
     Args:
-        train: the training part; its columns are features.
-        several: whether samples may carry several classes.
-        seed: of the choice of landmarks.
-        watcher: who is told of each scaling that was tried, and of the machine at last.
+        train: The training split; its columns are features.
+        multi_label: Whether samples may have several classes.
+        seed: Random seed of the choice of landmarks.
+        callbacks: Receive each scaling that was tried, and the final machine.
 
     Raises:
-        DataError: a modality has fewer than two labelled samples.
+        DataError: If a modality has fewer than two labeled samples.
     """
+    callbacks = callbacks or Callbacks()
     labels = train.labels.astype(np.float64)
-    if not several:
+    if not multi_label:
         labels /= np.maximum(labels.sum(axis=1, keepdims=True), 1)
     draw = np.random.default_rng(seed)
     problems = {
-        name: _Problem(train, name, draw.permutation(labelled_rows(train, name)))
+        name: _Problem(train, name, draw.permutation(labeled_rows(train, name)))
         for name in train.modalities
     }
 
     def fit_all() -> dict[str, tuple[KernelPosterior, NDArray[np.float64]]]:
         fitted = {}
         for name, problem in problems.items():
-            with _told(watcher, name) as advance, one_thread():
-                fitted[name] = problem.fit(labels, several, advance)
+            steps = len(POWERS) * len(EVENNESS) + len(RELEVANCES) + 1
+            with callbacks.task(f"kernel machine of {name}", steps) as task, one_thread():
+                fitted[name] = problem.fit(labels, multi_label, task.on_advance)
+                task.on_advance()
         return fitted
 
     fitted = fit_all()
     known = np.flatnonzero(labels.any(axis=1))
     noise = 0.0
-    if not several and len(known) >= ENOUGH * int(labels.any(axis=0).sum()) > ENOUGH:
+    if not multi_label and len(known) >= PER_CLASS * int(labels.any(axis=0).sum()) > PER_CLASS:
         scores = [np.zeros_like(labels) for _ in fitted]
         for score, (name, (_, left_out)) in zip(scores, fitted.items(), strict=True):
             score[problems[name].rows] = left_out
-        found = believe([score[known] for score in scores], labels[known])
-        if found.noise > NOISE:
-            noise, labels[known] = found.noise, found.classes
+        cleaned = clean_labels([score[known] for score in scores], labels[known])
+        if cleaned.noise > NOISE:
+            noise, labels[known] = cleaned.noise, cleaned.classes
             fitted = fit_all()
     return KernelPosteriors({name: one for name, (one, _) in fitted.items()}, labels, noise)
 
 
 class _Choice(NamedTuple):
-    """Settings of a machine, and the loss of samples that are left out, by which they compare."""
+    """Settings of a machine and their leave-one-out loss."""
 
     loss: float
     scaling: Scaling
@@ -161,48 +166,51 @@ class _Choice(NamedTuple):
 
 
 class _Problem:
-    """One modality of the labelled samples that have it, in random order.
+    """One modality of the labeled samples that have it, in random order.
 
-    With fewer than two samples a class on average, a sample that is left out has often been all
-    there was of its class, and its likelihood tells nothing. Then fixed settings are taken.
+    With fewer than two samples a class on average, a sample that is left out is often the only one
+    of its class, and its likelihood is meaningless. Then fixed settings are used.
     """
 
     def __init__(self, train: Dataset, modality: str, rows: NDArray[np.intp]) -> None:
         self.rows = rows
         self._features = features_at(train, modality, rows)
-        # Samples without a label say as well as others how features are spread.
+        # Unlabeled samples count for the variance of features too.
         present = np.flatnonzero(train.columns[modality].present)
         unlabelled = features_at(train, modality, np.setdiff1d(present, rows))
         self._spreads = {power: _spread(self._features, unlabelled, power) for power in POWERS}
 
     def fit(
-        self, targets: NDArray[np.float64], several: bool, advance: Callable[[], None]
+        self, targets: NDArray[np.float64], multi_label: bool, advance: Callable[[], None]
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the best machine and its scores of the rows, each left out."""
         T = targets[self.rows]
         classes = int((T > 0).any(axis=0).sum())
         if len(T) < 2 * classes:
-            width, ridge, slope = BLIND
-            tempered = Tempered(slope, np.zeros(T.shape[1]), np.inf)
-            return self._machine(T, Scaling(), width, lambda *_: (ridge, tempered))
+            width, ridge, slope = FIXED
+            calibrated = TemperatureScaling(slope, np.zeros(T.shape[1]), np.inf)
+            return self._machine(T, Scaling(), width, lambda *_: (ridge, calibrated))
         best = _Choice(np.inf, Scaling(), MIDDLE[0], MIDDLE[1])
         for scaling in starmap(Scaling, product(POWERS, EVENNESS)):
-            best = min(best, self._tried(T, several, scaling, best))
+            best = min(best, self._search(T, multi_label, scaling, best))
             advance()
-        if len(T) >= ENOUGH * classes:  # else features are relevant by chance
+        if len(T) >= PER_CLASS * classes:  # else features are relevant by chance
             plain = best.scaling
             for relevance in RELEVANCES:
                 scaling = plain._replace(relevance=relevance)
-                best = min(best, self._tried(T, several, scaling, best))
+                best = min(best, self._search(T, multi_label, scaling, best))
                 advance()
         return self._machine(
-            T, best.scaling, best.width, lambda one, known: _best(one, known, several, best.ridge)
+            T,
+            best.scaling,
+            best.width,
+            lambda one, known: _best(one, known, multi_label, best.ridge),
         )
 
-    def _tried(
-        self, T: NDArray[np.float64], several: bool, scaling: Scaling, near: "_Choice"
+    def _search(
+        self, T: NDArray[np.float64], multi_label: bool, scaling: Scaling, near: "_Choice"
     ) -> "_Choice":
-        """Return what is best with this scaling, looked for from what was best with another."""
+        """Return the best settings with this scaling, searched from the best with another."""
         samples, landmarks = FEW
         X = self._rescaled(slice(samples), scaling.power, *self._scale(T, scaling))
         between = squared_distances(X, X[:landmarks]).astype(np.float32)
@@ -211,11 +219,11 @@ class _Problem:
         def left_out(width: float) -> float:
             if width not in tried:
                 machine = KernelRidge(between, between[:landmarks], width)
-                ridge, tempered = _best(machine, T[:samples], several, near.ridge)
-                tried[width] = _Choice(tempered.loss, scaling, width, ridge)
+                ridge, calibrated = _best(machine, T[:samples], multi_label, near.ridge)
+                tried[width] = _Choice(calibrated.loss, scaling, width, ridge)
             return tried[width].loss
 
-        if left_out(near.width) > HOPELESS * near.loss:
+        if left_out(near.width) > DROP_FACTOR * near.loss:
             return tried[near.width]
         return tried[_lowest(left_out, WIDTHS, near.width)]
 
@@ -224,17 +232,17 @@ class _Problem:
         T: NDArray[np.float64],
         scaling: Scaling,
         width: float,
-        chosen: Callable[[KernelRidge, NDArray[np.float64]], tuple[float, Tempered]],
+        choose: Callable[[KernelRidge, NDArray[np.float64]], tuple[float, TemperatureScaling]],
     ) -> tuple[KernelPosterior, NDArray[np.float64]]:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
         scales, known = self._scale(T, scaling), T[:SAMPLES]
         X = self._rescaled(slice(SAMPLES), scaling.power, *scales)
         between = squared_distances(X, X[:LANDMARKS])
         machine = KernelRidge(between, between[:LANDMARKS], width)
-        ridge, tempered = chosen(machine, known)
+        ridge, calibrated = choose(machine, known)
         solution = machine.solve(known, ridge)
         left_out = [solution.left_out]
-        for begin in range(SAMPLES, len(T), SAMPLES):  # which the machine has not seen anyway
+        for begin in range(SAMPLES, len(T), SAMPLES):  # not used for fitting
             others = self._rescaled(slice(begin, begin + SAMPLES), scaling.power, *scales)
             between = squared_distances(others, X[:LANDMARKS])
             left_out.append(np.exp(-width * between) @ solution.coefficients + solution.bias)
@@ -243,23 +251,23 @@ class _Problem:
             *scales,
             X[:LANDMARKS],
             width,
-            tempered.slope * solution.coefficients,
-            tempered.slope * solution.bias + tempered.offsets,
+            calibrated.slope * solution.coefficients,
+            calibrated.slope * solution.bias + calibrated.offsets,
             ridge,
-            tempered.loss if np.isfinite(tempered.loss) else None,
+            calibrated.loss if np.isfinite(calibrated.loss) else None,
         )
         return found, np.concatenate(left_out)
 
     def _scale(
         self, T: NDArray[np.float64], scaling: Scaling
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the mean of each feature, and what it is multiplied by, 0 where it is constant."""
+        """Return the mean of each feature, and its factor, 0 where it is constant."""
         mean, spread = self._spreads[scaling.power]
         varies = spread > 0
         weight = np.zeros_like(spread)
         weight[varies] = spread[varies] ** -scaling.evenness
         if scaling.relevance:
-            varying = _raised(self._features[:, varies], scaling.power)
+            varying = _apply_power(self._features[:, varies], scaling.power)
             weight[varies] *= _f_ratios(varying, T) ** scaling.relevance
         size = np.sqrt(np.square(weight * spread)[varies].mean()) if varies.any() else 1.0
         return mean, weight / size
@@ -267,42 +275,29 @@ class _Problem:
     def _rescaled(
         self, rows: slice, power: float, shift: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return some samples, of mean 0 and, on average, of variance 1 over all of them."""
-        found: NDArray[np.float64] = (_raised(self._features[rows], power) - shift) * weight
+        """Return scaled samples, with mean 0 and average variance 1 over all of them."""
+        found: NDArray[np.float64] = (_apply_power(self._features[rows], power) - shift) * weight
         return found
 
 
-@contextmanager
-def _told(watcher: Preparation | None, modality: str) -> Iterator[Callable[[], None]]:
-    """Tell of the steps of one modality, whose last is done when the context ends."""
-    if watcher is None:
-        yield lambda: None
-        return
-    steps = len(POWERS) * len(EVENNESS) + len(RELEVANCES) + 1
-    watcher.started(f"kernel machine of {modality}", steps)
-    try:
-        yield watcher.advanced
-        watcher.advanced()
-    finally:
-        watcher.ended()
-
-
 def _best(
-    machine: KernelRidge, targets: NDArray[np.float64], several: bool, near: float
-) -> tuple[float, Tempered]:
-    """Return the ridge under which samples that are left out are most likely."""
-    tempered: dict[float, Tempered] = {}
+    machine: KernelRidge, targets: NDArray[np.float64], multi_label: bool, near: float
+) -> tuple[float, TemperatureScaling]:
+    """Return the ridge with the highest leave-one-out likelihood."""
+    calibrated: dict[float, TemperatureScaling] = {}
 
     def left_out(ridge: float) -> float:
-        tempered[ridge] = temper(machine.left_out(targets, ridge), targets, several=several)
-        return tempered[ridge].loss
+        calibrated[ridge] = fit_temperature(
+            machine.left_out(targets, ridge), targets, multi_label=multi_label
+        )
+        return calibrated[ridge].loss
 
     ridge = _lowest(left_out, RIDGES, near)
-    return ridge, tempered[ridge]
+    return ridge, calibrated[ridge]
 
 
 def _lowest(loss: Callable[[float], float], values: Sequence[float], near: float) -> float:
-    """Return the value from which both neighbours lead upwards, looked for from one of them."""
+    """Return a local minimum among sorted values, searched from one of them."""
     known: dict[float, float] = {}
     found, last = near, None
     while found != last:
@@ -316,31 +311,31 @@ def _lowest(loss: Callable[[float], float], values: Sequence[float], near: float
 def _spread(
     labelled: NDArray[np.float64], unlabelled: NDArray[np.float64], power: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean of each feature, and its deviation, 0 where it is constant."""
-    raised = _raised(np.concatenate([labelled, unlabelled]), power)
+    """Return mean and standard deviation of each feature, 0 where it is constant."""
+    raised = _apply_power(np.concatenate([labelled, unlabelled]), power)
     spread = raised.std(axis=0)
     varies = spread > ROUNDING * np.sqrt(np.square(raised).mean(axis=0))
     return raised.mean(axis=0), np.where(varies, spread, 0.0)
 
 
 def _f_ratios(X: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (d,), the variance of each feature that classes explain, over what they leave.
+    """Return (d,), the F ratio of each feature: variance explained by the classes over the rest.
 
-    Targets need not be of one class each: what they explain is a regression on them.
+    Targets may be of several classes each: the explained variance is that of a regression.
     """
-    centred = X - X.mean(axis=0)
+    centered = X - X.mean(axis=0)
     directions, sizes, _ = scipy.linalg.svd(T - T.mean(axis=0), full_matrices=False)
     directions = directions[:, sizes > ROUNDING * max(1.0, sizes[0])]
-    explained, total = len(directions.T), np.square(centred).sum(axis=0)
-    between = np.square(directions.T @ centred).sum(axis=0)
+    explained, total = len(directions.T), np.square(centered).sum(axis=0)
+    between = np.square(directions.T @ centered).sum(axis=0)
     within = np.maximum(total - between, ROUNDING * total)
     left = max(1, len(X) - explained - 1)
-    # A feature that varies only where labels are missing tells nothing of classes.
+    # A feature that varies only over unlabeled samples has ratio 0.
     ratios = np.divide(between, within, out=np.zeros_like(total), where=within > 0)
     found: NDArray[np.float64] = ratios * left / max(1, explained)
     return np.maximum(found, ROUNDING)
 
 
-def _raised(X: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+def _apply_power(X: NDArray[np.float64], power: float) -> NDArray[np.float64]:
     found: NDArray[np.float64] = np.sign(X) * np.abs(X) ** power
     return found

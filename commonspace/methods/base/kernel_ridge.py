@@ -1,7 +1,4 @@
-"""Kernel ridge regression of classes with exact leave-one-out predictions, in closed form.
-
-It knows nothing of modalities or retrieval.
-"""
+"""Kernel ridge regression of classes with exact leave-one-out predictions, in closed form."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,19 +10,19 @@ from scipy.linalg import eigh, get_lapack_funcs, solve_triangular
 __all__ = ["KernelRidge", "Solution", "squared_distances"]
 
 RANK = 1e-8
-"""Landmarks whose function the others give but for this share of it are left out of the basis."""
+"""Share of a landmark that the others do not explain, below which it is left out of the basis."""
 ROUNDING = 8
-"""That share is as many times the rounding of a number at least."""
+"""Smallest such share, in units of the rounding of a number."""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What was found: f(x) = A'k(x) + b.
+    """Solution of a regression: f(x) = A'k(x) + b.
 
     Args:
         coefficients: (l, c) float64, A.
         bias: (c,) float64, b.
-        left_out: (n, c) float64, the prediction for each sample of a machine without it.
+        left_out: (n, c) float64, leave-one-out prediction for each sample.
     """
 
     coefficients: NDArray[np.float64]
@@ -34,7 +31,7 @@ class Solution:
 
 
 class KernelRidge:
-    """The regression of targets on features with a Gaussian kernel, for any number of targets.
+    """Regression of targets on features with a Gaussian kernel, for any number of targets.
 
         min  sum_i ||t_i - f(x_i)||^2 + r ||f||^2,    f(x) = b + sum_j a_j exp(-g ||x - l_j||^2 / d)
 
@@ -47,22 +44,21 @@ class KernelRidge:
     The n samples must include enough to make h_i < 1, which r > 0 ensures, save for b when n = 1.
 
     Args:
-        between: (n, l) float64, or float32, which is enough to compare machines and takes half the
-            time; ||x - l||^2 / d from samples, two or more, to landmarks.
-        among: (l, l) of the same, among landmarks.
-        width: g, above 0.
+        between: (n, l) float64 or float32, ||x - l||^2 / d from samples, two or more, to
+            landmarks. float32 is enough to compare machines and takes half the time.
+        among: (l, l), the same among landmarks.
+        width: g > 0.
     """
 
     def __init__(
         self, between: NDArray[np.floating], among: NDArray[np.floating], width: float
     ) -> None:
-        """Decompose the kernel of the landmarks and the scatter of the samples in it."""
         assert len(between) > 1
         (pstrf,) = get_lapack_funcs(("pstrf",), (among,))
         rest = max(RANK, ROUNDING * float(np.finfo(among.dtype).eps))
         found, order, rank, _ = pstrf(np.exp(-width * among), tol=rest, lower=1)
         self._basis, self._landmarks = order[:rank] - 1, len(among)
-        root = found[:rank, :rank]  # lower; what is above it is not looked at
+        root = found[:rank, :rank]  # lower; entries above the diagonal are not used
         kernel = np.exp(-width * between[:, self._basis])
         features = solve_triangular(root, kernel.T, lower=True, overwrite_b=True).T
         self._mean = features.mean(axis=0)
@@ -77,8 +73,8 @@ class KernelRidge:
         """Return the optimum.
 
         Args:
-            targets: (n, c), classes or beliefs in them.
-            ridge: r, above 0.
+            targets: (n, c), class probabilities.
+            ridge: r > 0.
         """
         weights = self._weights(targets, ridge)
         coefficients = np.zeros((self._landmarks, targets.shape[1]))
@@ -90,15 +86,15 @@ class KernelRidge:
         )
 
     def left_out(self, targets: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
-        """Return (n, c), the prediction for each sample of a machine without it."""
+        """Return (n, c), the leave-one-out prediction for each sample."""
         fitted = self._turned @ self._weights(targets, ridge) + targets.mean(axis=0)
         leverage = (self._squares @ (1 / (self._scatter + ridge)) + 1 / len(targets))[:, None]
         found: NDArray[np.float64] = (fitted - leverage * targets) / (1 - leverage)
         return found
 
     def _weights(self, targets: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
-        centred = targets - targets.mean(axis=0)
-        found: NDArray[np.float64] = (self._turned.T @ centred) / (self._scatter + ridge)[:, None]
+        centered = targets - targets.mean(axis=0)
+        found: NDArray[np.float64] = (self._turned.T @ centered) / (self._scatter + ridge)[:, None]
         return found
 
     @cached_property

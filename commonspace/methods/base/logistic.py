@@ -1,7 +1,4 @@
-"""Multinomial logistic regression with a squared penalty, solved to the optimum.
-
-It knows nothing of modalities or retrieval.
-"""
+"""Multinomial logistic regression with a squared penalty, solved to the optimum."""
 
 from functools import cached_property
 
@@ -18,18 +15,18 @@ Posteriors = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class LogisticRegression:
-    """The regression of labels on features, for one or several weights of the penalty.
+    """Regression of labels on features, for one or several weights of the penalty.
 
         min  ||W||^2 / 2 - C sum_i sum_c t_ic log p(c | x_i)
 
-    with t_i the classes of sample i in equal shares; b goes free. The problem is convex. L-BFGS
+    with t_i the classes of sample i in equal shares; b is not penalized. The problem is convex. L-BFGS
     solves it in coordinates in which no curvature exceeds 1: the Hessian is at most
     X'X / 2 + I / C for each class (Boehning: Multinomial logistic regression algorithm, Annals of
     the Institute of Statistical Mathematics 44, 1992), so that principal coordinates are divided
     by the root of that.
 
     Args:
-        X: (n, d) float64, best of about unit variance.
+        X: (n, d) float64, preferably of about unit variance.
         labels: (n, c) bool, at least one in each row.
 
     Example:
@@ -40,7 +37,6 @@ class LogisticRegression:
     """
 
     def __init__(self, X: NDArray[np.float64], labels: NDArray[np.bool_]) -> None:
-        """Keep the features, and the shares of the classes."""
         self._X = X
         self._shares = labels / labels.sum(axis=1, keepdims=True)
 
@@ -48,8 +44,8 @@ class LogisticRegression:
         """Return the optimum.
 
         Args:
-            C: the weight of the likelihood, above 0.
-            start: where to begin, such as the optimum for another C; None: zero.
+            C: Weight of the likelihood, > 0.
+            start: Initial value, such as the optimum for another C; None: zero.
 
         Returns:
             W, (d, c) float64, and b, (c,) float64 with mean 0. A class without samples gets a

@@ -1,7 +1,4 @@
-"""From scores to probabilities of classes, and from labels that may be wrong to beliefs in them.
-
-It knows nothing of where the scores come from; they must be of samples that were left out.
-"""
+"""Noise model of labels and temperature scaling of scores, both from leave-one-out scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +8,23 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
-__all__ = ["Beliefs", "Tempered", "believe", "temper"]
+__all__ = ["CleanedLabels", "TemperatureScaling", "clean_labels", "fit_temperature"]
 
 SHRINKAGE = 1e-3
-"""Of the offsets towards 0, so that a class that is never there stays finite."""
+"""Penalty of the offsets, so that a class without samples stays finite."""
 
 SLOPES = (-3.0, 6.0)
 """Bounds of log t."""
 
 
 @dataclass(frozen=True)
-class Tempered:
+class TemperatureScaling:
     """Logits t s + b of scores s, whose softmax (or sigmoid) is calibrated.
 
     Args:
         slope: t.
         offsets: (c,) float64, b.
-        loss: the mean negative log likelihood of the targets.
+        loss: Mean negative log likelihood of the targets.
     """
 
     slope: float
@@ -36,29 +33,32 @@ class Tempered:
 
 
 @dataclass(frozen=True)
-class Beliefs:
-    """What is believed of the classes of samples, given their labels and all else about them.
+class CleanedLabels:
+    """Class probabilities of samples, given their labels and their features.
 
     Args:
-        classes: (n, c) float64; each row adds up to 1.
-        noise: the share of labels that seem to have been drawn at random.
+        classes: (n, c) float64; each row sums to 1.
+        noise: Estimated share of labels that were drawn at random.
     """
 
     classes: NDArray[np.float64]
     noise: float
 
 
-def temper(scores: NDArray[np.float64], targets: NDArray[np.float64], *, several: bool) -> Tempered:
-    """Find the slope and the offsets under which the targets are most likely.
+def fit_temperature(
+    scores: NDArray[np.float64], targets: NDArray[np.float64], *, multi_label: bool
+) -> TemperatureScaling:
+    """Fit slope and offsets by maximum likelihood of the targets.
 
     Args:
         scores: (n, c).
-        targets: (n, c) in [0, 1]; each row adds up to 1 unless there may be several classes.
-        several: whether classes are independent (sigmoid) or exclude each other (softmax).
+        targets: (n, c) in [0, 1]; each row sums to 1 unless ``multi_label``.
+        multi_label: Whether classes are independent (sigmoid) or exclusive (softmax).
 
     Example:
-        >>> found = temper(np.eye(2), np.array([[0.9, 0.1], [0.1, 0.9]]), several=False)
-        >>> round(found.slope, 2), round(float(np.log(9)), 2)
+        >>> targets = np.array([[0.9, 0.1], [0.1, 0.9]])
+        >>> fit = fit_temperature(np.eye(2), targets, multi_label=False)
+        >>> round(fit.slope, 2), round(float(np.log(9)), 2)
         (2.2, 2.2)
     """
     n = len(scores)
@@ -66,7 +66,7 @@ def temper(scores: NDArray[np.float64], targets: NDArray[np.float64], *, several
     def mean_loss(packed: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         slope, b = np.exp(packed[0]), packed[1:]
         logits = slope * scores + b
-        if several:
+        if multi_label:
             p = expit(logits)
             loss = (np.logaddexp(0, logits) - targets * logits).sum() / n
         else:
@@ -80,28 +80,30 @@ def temper(scores: NDArray[np.float64], targets: NDArray[np.float64], *, several
     start = np.concatenate([[np.log(8.0)], np.zeros(scores.shape[1])])
     bounds = [SLOPES] + [(None, None)] * scores.shape[1]
     found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return Tempered(float(np.exp(found.x[0])), found.x[1:], float(found.fun))
+    return TemperatureScaling(float(np.exp(found.x[0])), found.x[1:], float(found.fun))
 
 
-def believe(scores: Sequence[NDArray[np.float64]], labels: NDArray[np.float64]) -> Beliefs:
-    """Weigh each label against what the modalities of its sample say, by the share of wrong ones.
+def clean_labels(
+    scores: Sequence[NDArray[np.float64]], labels: NDArray[np.float64]
+) -> CleanedLabels:
+    """Weigh each label against the predictions of the modalities, by the share of wrong labels.
 
         P(label | x) = (1 - r) p(label | x) + r / c,    p(. | x) = softmax(sum_m t_m s_m + b)
 
-    A label is right, or, with probability r, drawn at random from all c classes. The slopes t, the
-    offsets b and r are those under which the labels are most likely; r comes out as 0 where labels
-    are as right as the modalities can tell. The belief in a class is Bayes' rule:
+    A label is right, or, with probability r, drawn at random from all c classes. Slopes t, offsets
+    b and r maximize the likelihood of the labels; r is 0 where the modalities give no evidence of
+    wrong labels. The probability of a class follows by Bayes' rule:
 
         q_c ~ p(c | x) ((1 - r) [c is the label] + r / c)
 
     After Natarajan, Dhillon, Ravikumar, Tewari: Learning with noisy labels, NIPS 2013, and
     Lawrence and Schoelkopf: Estimating a kernel Fisher discriminant in the presence of label
-    noise, ICML 2001. Ours is that the modalities of a sample vote on its label together, each by a
-    prediction that has not seen this label.
+    noise, ICML 2001. New here: all modalities of a sample predict its label together, each by
+    leave-one-out.
 
     Args:
-        scores: for each modality (n, c), of samples that were left out; 0 where it is missing.
-        labels: (n, c), the shares of the classes; each row adds up to 1.
+        scores: For each modality (n, c) leave-one-out scores; 0 where it is missing.
+        labels: (n, c), shares of the classes; each row sums to 1.
     """
     (n, c), m = labels.shape, len(scores)
     stacked = np.stack(scores)
@@ -129,4 +131,4 @@ def believe(scores: Sequence[NDArray[np.float64]], labels: NDArray[np.float64]) 
     found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     r = float(expit(found[-1]))
     q = joint(found) * ((1 - r) * labels + r / c)
-    return Beliefs(q / q.sum(axis=1, keepdims=True), r)
+    return CleanedLabels(q / q.sum(axis=1, keepdims=True), r)

@@ -1,8 +1,7 @@
-"""Features -> principal coordinates, in which every eigenproblem of the closed forms is regular.
+"""Principal coordinates of features, in which every eigenproblem of the closed forms is regular.
 
-Collinear features, such as topic weights that add up to 1, leave directions without variance. They
-are dropped here, once, so that no method behind need divide by zero. This module knows nothing of
-what a method does with the coordinates.
+Collinear features, such as topic weights that sum to 1, leave directions without variance. They
+are dropped here, so that no method divides by zero.
 """
 
 from collections.abc import Mapping
@@ -18,20 +17,20 @@ from commonspace.errors import DataError, SettingError
 from commonspace.networks.linear import AffineMap
 
 __all__ = [
-    "Standardised",
+    "Standardized",
     "View",
     "cholesky",
     "features_at",
-    "labelled_rows",
-    "labelled_views",
+    "labeled_rows",
+    "labeled_views",
     "paired_views",
-    "shrunk",
-    "stacked",
-    "standardised",
+    "shrink",
+    "split_directions",
+    "standardize_features",
 ]
 
 ROUNDING = 32 * float(np.finfo(np.float32).eps)
-"""Below this share of the norm of the features a singular value is rounding, not data.
+"""Share of the norm of the features below which a singular value is rounding, not data.
 
 Rounding to float32 moves the singular values of X by up to eps/2 ||X||_F (Weyl's inequality);
 32 eps allows for features that were computed in float32, and not only stored in it.
@@ -42,14 +41,13 @@ Rounding to float32 moves the singular values of X by up to eps/2 ||X||_F (Weyl'
 class View:
     """One modality of n training samples in its principal coordinates.
 
-    Z = (X - m) B has orthogonal columns, as many as X has rank, and unit variance in all: the
-    variances of its columns add up to 1.
+    Z = (X - m) B has orthogonal columns, as many as the rank of X, whose variances sum to 1.
 
     Args:
         mean: (size,) float64, m.
         basis: (size, r) float64, B.
         values: (n, r) float64, Z.
-        labels: (n, c) bool, the classes of the samples.
+        labels: (n, c) bool, classes of the samples.
     """
 
     mean: NDArray[np.float64]
@@ -64,11 +62,11 @@ class View:
 
     @property
     def variances(self) -> NDArray[np.float64]:
-        """(r,) float64, the variance of each coordinate, which is also their covariance."""
+        """(r,) float64, variance of each coordinate; their covariance is diagonal."""
         spread: NDArray[np.float64] = np.square(self.values).mean(axis=0)
         return spread
 
-    def mapped(
+    def affine_map(
         self, directions: NDArray[np.float64], bias: NDArray[np.float64] | None = None
     ) -> AffineMap:
         """Return the map from features to W'Z + b.
@@ -81,12 +79,12 @@ class View:
 
 
 @dataclass(frozen=True)
-class Standardised:
+class Standardized:
     """One modality of n training samples, each feature with mean 0 and variance 1.
 
     Args:
         mean: (size,) float64.
-        weight: (size,) float64, one over the standard deviation; 0 for a feature that is constant.
+        weight: (size,) float64, one over the standard deviation; 0 for a constant feature.
         values: (n, size) float64.
     """
 
@@ -94,7 +92,7 @@ class Standardised:
     weight: NDArray[np.float64]
     values: NDArray[np.float64]
 
-    def mapped(
+    def affine_map(
         self, directions: NDArray[np.float64], bias: NDArray[np.float64] | None = None
     ) -> AffineMap:
         """Return the map from features to W'z + b.
@@ -106,52 +104,52 @@ class Standardised:
         return AffineMap(self.mean, self.weight[:, None] * directions, bias)
 
 
-def paired_views(train: Dataset, *, labelled: bool = False) -> dict[str, View]:
-    """Return all modalities over the complete samples: those that have every one of them.
+def paired_views(train: Dataset, *, labeled: bool = False) -> dict[str, View]:
+    """Return all modalities over the complete samples, those that have every modality.
 
     Args:
-        train: the training part; its columns are features.
-        labelled: whether to leave out samples without a label.
+        train: The training split; its columns are features.
+        labeled: Whether to leave out unlabeled samples.
 
     Returns:
-        Modality name -> view; row i of each belongs to the same sample.
+        Modality -> view; row i of each belongs to the same sample.
 
     Raises:
-        DataError: fewer than two samples are complete, or a modality does not vary.
+        DataError: If fewer than two samples are complete, or a modality does not vary.
     """
-    there = np.column_stack([column.present for column in train.columns.values()]).all(axis=1)
-    if labelled:
-        there &= train.labels.any(axis=1)
-    rows = np.flatnonzero(there)
+    complete = np.column_stack([column.present for column in train.columns.values()]).all(axis=1)
+    if labeled:
+        complete &= train.labels.any(axis=1)
+    rows = np.flatnonzero(complete)
     if len(rows) < 2:
         raise DataError(
             f"{train.name!r} has too few complete samples",
-            expected="at least two that have every modality" + (" and a label" if labelled else ""),
+            expected="at least two that have every modality" + (" and a label" if labeled else ""),
             found=f"{len(rows)} of {len(train)}",
-            advice="add pairs, or take a method that needs none, such as sm",
+            advice="add pairs, or use a method that needs none, such as sm",
         )
     return {name: _view(train, name, rows) for name in train.modalities}
 
 
-def labelled_views(train: Dataset) -> dict[str, View]:
-    """Return each modality over the labelled samples that have it, paired or not.
+def labeled_views(train: Dataset) -> dict[str, View]:
+    """Return each modality over the labeled samples that have it, paired or not.
 
     Raises:
-        DataError: a modality has fewer than two labelled samples, or does not vary.
+        DataError: If a modality has fewer than two labeled samples, or does not vary.
     """
-    return {name: _view(train, name, labelled_rows(train, name)) for name in train.modalities}
+    return {name: _view(train, name, labeled_rows(train, name)) for name in train.modalities}
 
 
-def labelled_rows(train: Dataset, modality: str) -> NDArray[np.intp]:
-    """Return the rows of the labelled samples that have a modality.
+def labeled_rows(train: Dataset, modality: str) -> NDArray[np.intp]:
+    """Return the rows of the labeled samples that have a modality.
 
     Raises:
-        DataError: there are fewer than two.
+        DataError: If there are fewer than two.
     """
     rows = np.flatnonzero(train.columns[modality].present & train.labels.any(axis=1))
     if len(rows) < 2:
         raise DataError(
-            f"{train.name!r} has too few labelled samples with the modality {modality!r}",
+            f"{train.name!r} has too few labeled samples with the modality {modality!r}",
             expected="at least two",
             found=f"{len(rows)} of {len(train)}",
             advice="label more samples, or drop the column",
@@ -166,11 +164,11 @@ def features_at(train: Dataset, modality: str, rows: NDArray[np.intp]) -> NDArra
     return column.values[rows].astype(np.float64)
 
 
-def standardised(train: Dataset, modality: str, rows: NDArray[np.intp]) -> Standardised:
+def standardize_features(train: Dataset, modality: str, rows: NDArray[np.intp]) -> Standardized:
     """Return the features of some samples, each with mean 0 and variance 1 over them.
 
     Raises:
-        DataError: no feature varies.
+        DataError: If no feature varies.
     """
     X = features_at(train, modality, rows)
     mean = X.mean(axis=0)
@@ -179,18 +177,18 @@ def standardised(train: Dataset, modality: str, rows: NDArray[np.intp]) -> Stand
     if not varies.any():
         raise _constant(modality, len(rows))
     weight = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
-    return Standardised(mean, weight, (X - mean) * weight)
+    return Standardized(mean, weight, (X - mean) * weight)
 
 
-def shrunk(covariance: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """Return (1 - r) C + r t I with t the mean of C's diagonal: C shrunk towards a multiple of I.
+def shrink(covariance: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Return (1 - r) C + r t I, with t the mean of the diagonal of C.
 
     Args:
-        covariance: (d, d) float64, C; or (d,), its diagonal where it has nothing else.
-        share: r in [0, 1]; 0 leaves C as it is, 1 makes all directions alike.
+        covariance: (d, d) float64, C; or (d,), its diagonal if it is diagonal.
+        share: r in [0, 1]; 0 leaves C unchanged, 1 makes all directions equal.
 
     Example:
-        >>> shrunk(np.array([3.0, 1.0]), 0.5)
+        >>> shrink(np.array([3.0, 1.0]), 0.5)
         array([2.5, 1.5])
     """
     diagonal = covariance if covariance.ndim == 1 else covariance.diagonal()
@@ -201,30 +199,30 @@ def shrunk(covariance: NDArray[np.float64], share: float) -> NDArray[np.float64]
 
 
 def cholesky(scatter: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the lower factor L of a scatter within classes, LL' = S.
+    """Return the lower Cholesky factor L of a scatter within classes, LL' = S.
 
     Args:
         scatter: (d, d) float64, S.
 
     Raises:
-        SettingError: it is singular.
+        SettingError: If S is singular.
     """
     try:
         factor: NDArray[np.float64] = scipy.linalg.cholesky(scatter, lower=True)
     except scipy.linalg.LinAlgError as exc:
         raise SettingError(
             "the scatter within classes is singular",
-            expected="more samples than features, or a regularisation above 0",
-            found=f"{len(scatter)} directions, some without scatter, and no regularisation",
-            advice="leave the option regularisation out to have it chosen on validation",
+            expected="more samples than features, or regularization > 0",
+            found=f"{len(scatter)} directions, some without scatter, and no regularization",
+            advice="omit `regularization` to choose it on validation",
         ) from exc
     return factor
 
 
-def stacked(
+def split_directions(
     views: Mapping[str, View], directions: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Divide directions over all coordinates, (sum of ranks, d), into those of each modality."""
+    """Split directions over all coordinates, (sum of ranks, d), into those of each modality."""
     ends = np.cumsum([view.rank for view in views.values()])[:-1]
     return dict(zip(views, np.split(directions, ends), strict=True))
 
@@ -244,7 +242,7 @@ def _view(train: Dataset, modality: str, rows: NDArray[np.intp]) -> View:
 def _constant(modality: str, count: int) -> DataError:
     return DataError(
         f"the modality {modality!r} does not vary over the training samples",
-        expected="features that tell samples apart",
+        expected="features that differ between samples",
         found=f"{count} equal rows",
         advice="check how they were extracted, or drop the column",
     )

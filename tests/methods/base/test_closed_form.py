@@ -1,153 +1,179 @@
-"""What methods in closed form share: the choice on validation, the record, and what they refuse."""
+"""Closed-form methods: selection on validation, provenance, callbacks and unsuitable data."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from torch import nn
 
 import commonspace as cs
+from commonspace.callbacks import Callback, EpochRecord
 from commonspace.data import Dataset, Features, Texts
 from commonspace.errors import DataError, SettingError
-from commonspace.methods.base.closed_form import Fitting, dimensions, to_try
+from commonspace.methods.base.closed_form import (
+    ClosedFormMethod,
+    dimensions_to_try,
+    values_to_try,
+)
 from commonspace.networks.linear import AffineMap, LinearNetwork
-from commonspace.training import EpochRecord
 
 
-@dataclass(frozen=True)
-class Turned:
-    """A method for tests: the labels themselves, or these turned for one modality."""
+class Turned(ClosedFormMethod):
+    """A method for tests: the features of one modality turned by some positions."""
 
-    turn: int
+    name: ClassVar[str] = "turned"
+
+    turn: int | None = None
+    turns: tuple[int, ...] = ()
+    uses_labels: bool = True
+    exactly: int | None = None
+
+    @property
+    def supervised(self) -> bool:
+        return self.uses_labels
+
+    @property
+    def exact_modalities(self) -> int | None:
+        return self.exactly
+
+    def prepare(self, train: Dataset) -> None: ...
+
+    def candidates(self, problem: None) -> Sequence["Turned"]:
+        return [replace(self, turn=turn) for turn in self.turns]
+
+    def solve(self, problem: None) -> LinearNetwork:
+        if self.turn is None or self.turn < 0:
+            raise SettingError("this one fails")
+        eye = np.eye(4)
+        maps = {
+            "image": AffineMap(np.zeros(4), eye),
+            "text": AffineMap(np.zeros(4), np.roll(eye, self.turn, axis=1)),
+        }
+        return LinearNetwork.from_maps(maps)
 
 
 @pytest.fixture
-def labelled(feature_dataset: Dataset) -> Dataset:
-    """Return data whose features are the labels, so that what is right is known."""
+def labels_as_features(feature_dataset: Dataset) -> Dataset:
+    """Return data whose features are the labels, so that the right answer is known."""
     labels = feature_dataset.labels.astype(np.float64)
     return replace(feature_dataset, columns={"image": Features(labels), "text": Features(labels)})
 
 
-def build(candidate: Turned) -> LinearNetwork:
-    eye = np.eye(4)
-    maps = {
-        "image": AffineMap(np.zeros(4), eye),
-        "text": AffineMap(np.zeros(4), np.roll(eye, candidate.turn, axis=1)),
-    }
-    return LinearNetwork.from_maps(maps)
-
-
-class Listener:
-    """An observer that writes down what it hears."""
+class Log(Callback):
+    """A callback that records its events."""
 
     def __init__(self) -> None:
-        self.heard: list[object] = []
+        self.events: list[object] = []
 
-    def started(self, epochs: int, steps: int, history: tuple[EpochRecord, ...]) -> None:
-        self.heard.append(("started", epochs, steps, history))
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        self.events.append(("started", task, total))
 
-    def stepped(self) -> None:
-        self.heard.append("stepped")
+    def on_advance(self, steps: int = 1) -> None:
+        self.events.append("advanced")
 
-    def epoch_ended(self, record: EpochRecord, network: nn.Module) -> None:
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
+        assert isinstance(network, nn.Module)
         assert not network.training
-        self.heard.append((record.epoch, dict(record.losses), round(record.validation_map, 3)))
+        self.events.append((record.epoch, dict(record.losses), round(record.validation_map, 3)))
 
-    def ended(self) -> None:
-        self.heard.append("ended")
+    def on_end(self) -> None:
+        self.events.append("ended")
 
 
-def test_the_first_of_the_best_is_chosen_and_all_are_recorded(labelled: Dataset) -> None:
-    fitting = Fitting("turned", labelled.split("train"), labelled.split("validation"))
-    candidates = [Turned(1), Turned(4), Turned(0), Turned(2)]
-    listener = Listener()
-    space = fitting.choose(Turned(-1), candidates, build, cs.Run(observers=(listener,)))
-    assert cs.evaluate(space, labelled.split("test"))["average"]["map"] == 1.0
+def test_the_first_of_the_best_is_chosen_and_all_are_recorded(labels_as_features: Dataset) -> None:
+    log = Log()
+    method = Turned(turns=(1, 4, 0, 2))
+    space = method.fit(labels_as_features, run=cs.RunConfig(callbacks=(log,)))
+    assert cs.evaluate(space, labels_as_features.split("test"))["average"]["map"] == 1.0
     record = space.provenance
-    assert record["method"] == {"name": "turned", "options": {"turn": -1}}
-    assert record["chosen"]["settings"] == {"turn": 4}
+    assert record["method"]["name"] == "turned"
+    assert record["method"]["options"]["turn"] is None
+    assert record["chosen"]["settings"]["turn"] == 4
     assert (record["chosen"]["trial"], record["chosen"]["trials"]) == (2, 4)
     assert record["chosen"]["validation_map"] == 1.0
-    assert [one["settings"]["turn"] for one in record["tried"]] == [1, 4, 0, 2]
-    figures = [one["validation_map"] for one in record["tried"]]
+    assert [trial["settings"]["turn"] for trial in record["tried"]] == [1, 4, 0, 2]
+    figures = [trial["validation_map"] for trial in record["tried"]]
     assert figures[1] == figures[2] == 1.0
     assert max(figures[0], figures[3]) < 0.5
-    assert record["data"]["fingerprint"] == labelled.split("train").fingerprint
+    assert record["data"]["fingerprint"] == labels_as_features.split("train").fingerprint
     assert record["validation"]["samples"] == 24
     trials: list[object] = []
     for number, figure in enumerate(figures, 1):
-        trials += ["stepped", (number, {}, round(figure, 3))]
-    assert listener.heard == [("started", 4, 1, ()), *trials, "ended"]
+        trials += ["advanced", (number, {}, round(figure, 3))]
+    assert log.events == [("started", "fitting", 4), *trials, "ended"]
 
 
-def test_the_figure_is_the_mean_over_all_directions(labelled: Dataset) -> None:
-    validation = labelled.split("validation")
-    space = Fitting("turned", labelled.split("train"), validation).choose(
-        Turned(1), [Turned(1)], build, cs.Run(observers=())
-    )
+def test_the_figure_is_the_mean_over_all_directions(labels_as_features: Dataset) -> None:
+    validation = labels_as_features.split("validation")
+    space = Turned(turns=(1,)).fit(labels_as_features.split("train"), validation, cs.RunConfig())
     expected = cs.evaluate(space, validation)["average"]["map"]
     assert space.provenance["chosen"]["validation_map"] == pytest.approx(expected)
 
 
-def test_observers_hear_the_end_of_a_fitting_that_fails(labelled: Dataset) -> None:
-    def broken(_: Turned) -> LinearNetwork:
-        raise SettingError("this one cannot work")
-
-    listener = Listener()
-    fitting = Fitting("turned", labelled.split("train"), labelled.split("validation"))
+def test_the_end_of_a_failing_fit_is_reported(labels_as_features: Dataset) -> None:
+    log = Log()
     with pytest.raises(SettingError, match="this one"):
-        fitting.choose(Turned(0), [Turned(0)], broken, cs.Run(observers=(listener,)))
-    assert listener.heard == [("started", 1, 1, ()), "ended"]
+        Turned(turns=(-1,)).fit(labels_as_features, run=cs.RunConfig(callbacks=(log,)))
+    assert log.events == [("started", "fitting", 1), "ended"]
 
 
-def refused(train: Dataset, validation: Dataset, **options: object) -> DataError:
+def refuse(train: Dataset, validation: Dataset, **options: Any) -> DataError:  # noqa: ANN401
     with pytest.raises(DataError) as caught:
-        Fitting("turned", train, validation, **options)  # type: ignore[arg-type]
+        Turned(turns=(0,), **options).fit(train, validation, cs.RunConfig())
     assert caught.value.expected
     assert caught.value.found
     assert caught.value.advice
     return caught.value
 
 
-def test_what_no_method_in_closed_form_can_take_is_refused(
+def test_unsuitable_columns_are_refused(
     feature_dataset: Dataset, raw_dataset: Dataset, three_modalities: Dataset
 ) -> None:
     train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
-    raw = refused(raw_dataset.split("train"), raw_dataset.split("validation"))
+    raw = refuse(raw_dataset.split("train"), raw_dataset.split("validation"))
     assert "'image' is raw" in raw.problem
     assert "commonspace extract" in raw.advice
     words = replace(train, columns={**train.columns, "text": Texts([("word",)] * len(train))})
-    assert "'text' is raw" in refused(words, validation).problem
+    assert "'text' is raw" in refuse(words, validation).problem
     alone = replace(train, columns={"image": train.columns["image"]})
-    assert refused(alone, validation).found == "1: 'image'"
-    many = refused(three_modalities.split("train"), three_modalities.split("validation"), exactly=2)
+    assert refuse(alone, validation).found == "1: 'image'"
+    many = refuse(three_modalities.split("train"), three_modalities.split("validation"), exactly=2)
     assert many.expected == "exactly 2"
     assert many.found == "3: 'image', 'type', 'sound.wav'"
     empty = np.zeros(len(train), dtype=bool)
     gone = replace(
         train, columns={**train.columns, "text": Features(np.zeros((len(train), 5)), empty)}
     )
-    assert "has the modality 'text'" in refused(gone, validation).problem
+    assert "has the modality 'text'" in refuse(gone, validation).problem
 
 
-def test_labels_are_asked_for_where_they_are_needed(feature_dataset: Dataset) -> None:
-    train, validation = feature_dataset.split("train"), feature_dataset.split("validation")
+def test_labels_are_needed_only_where_they_are_used(labels_as_features: Dataset) -> None:
+    train = labels_as_features.split("train")
+    validation = labels_as_features.split("validation")
     bare = replace(train, labels=np.zeros_like(train.labels))
-    assert "training part" in refused(bare, validation).problem
-    Fitting("turned", bare, validation, supervised=False)
+    assert "training split" in refuse(bare, validation).problem
+    Turned(turns=(0,), uses_labels=False).fit(bare, validation, cs.RunConfig())
     unknown = replace(validation, labels=np.zeros_like(validation.labels))
-    assert "validation part" in refused(train, unknown, supervised=False).problem
+    assert "validation split" in refuse(train, unknown, uses_labels=False).problem
 
 
 @pytest.mark.parametrize(
     ("limit", "expected"), [(1, (1,)), (2, (2,)), (3, (2, 3)), (8, (2, 4, 8)), (9, (2, 4, 8, 9))]
 )
 def test_dimensions_double_up_to_the_limit(limit: int, expected: tuple[int, ...]) -> None:
-    assert dimensions(None, limit) == expected
-    assert dimensions(1, limit) == (1,)
-    with pytest.raises(SettingError, match=f"at most {limit}"):
-        dimensions(limit + 1, limit)
+    assert dimensions_to_try(None, limit) == expected
+    assert dimensions_to_try(1, limit) == (1,)
+    with pytest.raises(SettingError, match=f"<= {limit}"):
+        dimensions_to_try(limit + 1, limit)
 
 
 def test_a_setting_of_zero_is_a_setting() -> None:
-    assert to_try(0.0, (1.0, 2.0)) == (0.0,)
+    assert values_to_try(0.0, (1.0, 2.0)) == (0.0,)

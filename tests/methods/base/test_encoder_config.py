@@ -15,9 +15,9 @@ from commonspace.errors import DataError, SettingError
 from commonspace.methods import DSCMR, EncoderConfig
 from commonspace.networks.backbones.vgg19 import VGG19
 from commonspace.networks.dscmr import DSCMRNetwork
-from commonspace.training import Run, Samples
+from commonspace.training import RunConfig, Samples
 
-QUIET = Run(observers=())
+QUIET = RunConfig()
 
 
 @pytest.fixture(autouse=True)

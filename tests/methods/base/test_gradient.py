@@ -1,4 +1,4 @@
-"""What the methods that train a network of branches share: settings, resuming, raw columns."""
+"""Gradient methods: settings, resuming, raw columns, and user-defined losses."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,48 +10,26 @@ import pytest
 import torch
 
 import commonspace as cs
-from commonspace.cli.methods import BY_DESCENT, MethodOptions, method_named
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
-from commonspace.methods import DCCA, SDML, EncoderConfig, InfoNCE
+from commonspace.methods import DCCA, SDML, EncoderConfig, GradientMethod, InfoNCE
 from commonspace.networks.branches import BranchesNetwork
-from commonspace.training import Run, loop
+from commonspace.registry import METHODS, make_method
+from commonspace.training import RunConfig, loop
 
-QUIET = Run(observers=())
+QUIET = RunConfig()
+GRADIENT = [name for name in METHODS if isinstance(make_method(name), GradientMethod)][1:]
+"""Every method that trains by gradient, but DSCMR, which has its own tests."""
 TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 6, "learning_rate": 1e-2}
 
-TRAINS_TRUNKS = [name for name in BY_DESCENT if name != "posterior"]
+TRAINS_BACKBONES = [name for name in GRADIENT if name != "posterior"]
 """Those that train what reads raw items; posterior takes encoders as they are."""
 
-every = pytest.mark.parametrize("name", BY_DESCENT)
+every = pytest.mark.parametrize("name", GRADIENT)
 
 
 def tiny(name: str, **options: Any) -> Any:  # noqa: ANN401
-    return replace(method_named(name, MethodOptions(**TINY)), **options)  # type: ignore[type-var]
-
-
-@every
-def test_every_option_of_the_command_line_arrives(name: str) -> None:
-    given: dict[str, Any] = {
-        "seed": 7,
-        "epochs": 3,
-        "batch_size": 9,
-        "learning_rate": 0.5,
-        "hidden_dim": 5,
-        "embedding_dim": 4,
-        "device": "cpu",
-        "precision": "float32",
-    }
-    specs = {"image": "vgg19"}
-    raw: dict[str, Any] = {
-        "multi_caption": "mean",
-        "fine_tune": "top" if name in TRAINS_TRUNKS else "none",
-        "backbone_learning_rate": 1e-3,
-        "checkpoint_gradients": True,
-    }
-    method: Any = method_named(name, MethodOptions(**given, encoders=specs, **raw, patience=0))
-    assert method == type(method)(**given, patience=None, encoders=EncoderConfig(specs, **raw))
-    assert method_named(name, MethodOptions()) == type(method)()
+    return make_method(name, **{**TINY, **options})
 
 
 @every
@@ -86,9 +64,11 @@ def test_a_killed_training_ends_at_the_same_bits(
     whole = method.fit(train, validation, QUIET)
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        method.fit(train, validation, Run(folder, observers=(witness(dies_in=4),)))
+        method.fit(train, validation, RunConfig(checkpoint=folder, callbacks=(witness(dies_in=4),)))
     again = witness()
-    space = method.fit(train, validation, Run(folder, resume=True, observers=(again,)))
+    space = method.fit(
+        train, validation, RunConfig(checkpoint=folder, resume=True, callbacks=(again,))
+    )
     assert again.started_with[0][2] == 3
     for key, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, space.network.state_dict()[key])
@@ -103,7 +83,7 @@ def test_posterior_says_that_it_trains_no_backbones(raw_dataset: Dataset) -> Non
     assert "extract" in caught.value.advice
 
 
-@pytest.mark.parametrize("name", TRAINS_TRUNKS)
+@pytest.mark.parametrize("name", TRAINS_BACKBONES)
 def test_raw_columns_are_learnt_from(name: str, raw_dataset: Dataset, tmp_path: Path) -> None:
     """Pictures and texts through backbones that start from nothing; a third is relevant."""
     method = tiny(name, epochs=12, batch_size=8, hidden_dim=32, learning_rate=3e-3)
@@ -125,7 +105,7 @@ def test_products_in_bfloat16_leave_weights_and_losses_exact(
         watcher = witness()
         method = tiny(name, precision=precision, epochs=3, learning_rate=1e-3)
         parts = feature_dataset.split("train"), feature_dataset.split("validation")
-        space = method.fit(*parts, Run(observers=(watcher,)))
+        space = method.fit(*parts, RunConfig(callbacks=(watcher,)))
         assert all(one.dtype == torch.float32 for one in space.network.state_dict().values())
         seen.append([one.losses["loss"] for one in watcher.records])
     assert seen[0] != seen[1]
@@ -161,7 +141,7 @@ def test_a_modality_without_partners_is_named(name: str, feature_dataset: Datase
     there[0] = True
     text = Features(train.columns["text"].values, there)  # type: ignore[attr-defined]
     alone = replace(train, columns={"image": train.columns["image"], "text": text})
-    with pytest.raises(DataError, match="too few complete samples to learn 'image' from") as caught:
+    with pytest.raises(DataError, match="too few complete samples to train on 'image'") as caught:
         tiny(name).fit(alone, feature_dataset.split("validation"), QUIET)
     assert caught.value.found == "1 of 40"
 
@@ -184,10 +164,10 @@ def test_a_sample_of_three_modalities_needs_only_two_of_them_for_infonce(
 
 def test_own_settings_that_cannot_work_are_refused_by_name() -> None:
     wrong: list[tuple[Callable[[], object], str]] = [
-        (lambda: InfoNCE(temperature=0.0), "temperature of infonce"),
-        (lambda: DCCA(ridge=0.0), "ridge of dcca"),
-        (lambda: DCCA(embedding_dim=4, dimension=5), "dimension of dcca"),
-        (lambda: SDML(reconstruction=1.0), "reconstruction of sdml"),
+        (lambda: InfoNCE(temperature=0.0), "`temperature` must be >= 0.01"),
+        (lambda: DCCA(ridge=0.0), "`ridge` must be > 0"),
+        (lambda: DCCA(embedding_dim=4, dimension=5), "`dimension` must be <= embedding_dim, 4"),
+        (lambda: SDML(reconstruction=1.0), "`reconstruction` must be >= 0 and < 1"),
     ]
     for make, message in wrong:
         with pytest.raises(SettingError, match=message):

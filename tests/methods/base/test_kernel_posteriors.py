@@ -1,5 +1,6 @@
 """How features are scaled for a kernel: as labels that are left out are likeliest."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import f_oneway
 
+from commonspace.callbacks import Callback, Callbacks, EpochRecord
 from commonspace.data import Dataset, Features
 from commonspace.methods.base import kernel_posteriors
 from commonspace.methods.base.kernel_posteriors import KernelPosterior, fit_kernel_posteriors
@@ -34,7 +36,7 @@ def drawn(n: int = 120, noise: int = 20, size: float = 1.0) -> Dataset:
 
 
 def machine(data: Dataset) -> KernelPosterior:
-    return fit_kernel_posteriors(data, several=False, seed=0).machines["one"]
+    return fit_kernel_posteriors(data, multi_label=False, seed=0).machines["one"]
 
 
 def values(data: Dataset) -> NDArray[np.float64]:
@@ -68,39 +70,45 @@ def test_left_out_labels_are_likelier_with_relevance(monkeypatch: pytest.MonkeyP
     assert loss(found) < 0.9 * loss(machine(data))
 
 
-class Heard:
-    """A watcher that writes down what it hears."""
+class Log(Callback):
+    """A callback that records its events."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.events: list[str] = []
 
-    def started(self, what: str, steps: int) -> None:
-        self.said.append(f"{what}, {steps} steps")
+    def on_start(
+        self,
+        task: str,
+        total: int | None = None,
+        done: int = 0,
+        history: Sequence[EpochRecord] = (),
+    ) -> None:
+        self.events.append(f"{task}, {total} steps")
 
-    def advanced(self) -> None:
-        self.said.append("advanced")
+    def on_advance(self, steps: int = 1) -> None:
+        self.events.append("advanced")
 
-    def ended(self) -> None:
-        self.said.append("ended")
+    def on_end(self) -> None:
+        self.events.append("ended")
 
 
-def test_each_step_is_told() -> None:
+def test_each_step_is_reported() -> None:
     """Four scalings, two relevances and the machine itself."""
-    heard = Heard()
-    fit_kernel_posteriors(drawn(), several=False, seed=0, watcher=heard)
+    log = Log()
+    fit_kernel_posteriors(drawn(), multi_label=False, seed=0, callbacks=Callbacks([log]))
     whole = ["kernel machine of one, 7 steps", *["advanced"] * 7, "ended"]
-    assert heard.said[: len(whole)] == whole
+    assert log.events[: len(whole)] == whole
 
 
-def test_a_watcher_hears_of_the_end_when_it_is_broken_off() -> None:
-    class Breaking(Heard):
-        def advanced(self) -> None:
+def test_the_end_of_an_interrupted_search_is_reported() -> None:
+    class Interrupting(Log):
+        def on_advance(self, steps: int = 1) -> None:
             raise KeyboardInterrupt
 
-    heard = Breaking()
+    log = Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        fit_kernel_posteriors(drawn(), several=False, seed=0, watcher=heard)
-    assert heard.said == ["kernel machine of one, 7 steps", "ended"]
+        fit_kernel_posteriors(drawn(), multi_label=False, seed=0, callbacks=Callbacks([log]))
+    assert log.events == ["kernel machine of one, 7 steps", "ended"]
 
 
 @pytest.mark.parametrize("size", [0.05, 1.0, 20.0])
@@ -108,7 +116,7 @@ def test_nothing_is_lost_by_giving_up_early(size: float, monkeypatch: pytest.Mon
     """A search that looks at every width for every scaling chooses the same."""
     data = drawn(noise=12, size=size)
     found = machine(data)
-    monkeypatch.setattr(kernel_posteriors, "HOPELESS", np.inf)
+    monkeypatch.setattr(kernel_posteriors, "DROP_FACTOR", np.inf)
     whole = machine(data)
     assert (found.scaling, found.width, found.ridge) == (whole.scaling, whole.width, whole.ridge)
 
@@ -153,7 +161,7 @@ def test_a_feature_that_varies_only_without_labels_is_bearable() -> None:
 def test_few_labels_make_nothing_relevant() -> None:
     data = drawn()
     labels = data.labels.copy()
-    labels[kernel_posteriors.ENOUGH * CLASSES - 1 :] = False
+    labels[kernel_posteriors.PER_CLASS * CLASSES - 1 :] = False
     assert machine(replace(data, labels=labels)).scaling.relevance == 0
 
 
@@ -167,7 +175,7 @@ def test_several_labels_a_sample_have_relevant_features_too() -> None:
     X = np.hstack([told, draw.normal(size=(len(data), 40))])
     changed: dict[str, Any] = {"one": Features(X)}
     given = replace(data, columns=changed, labels=labels)
-    found = fit_kernel_posteriors(given, several=True, seed=0).machines["one"]
+    found = fit_kernel_posteriors(given, multi_label=True, seed=0).machines["one"]
     assert found.scaling.relevance > 0
     assert found.weight[:TELLING].min() > found.weight[TELLING:].max()
 
@@ -182,14 +190,14 @@ def test_samples_beyond_those_of_the_machine_are_believed_as_well(
     changed = draw.random(400) < 0.4
     data = replace(clean, labels=np.where(changed[:, None], others, clean.labels))
     wrong = (data.labels != clean.labels).any(axis=1)
-    whole = fit_kernel_posteriors(data, several=False, seed=0)
+    whole = fit_kernel_posteriors(data, multi_label=False, seed=0)
     monkeypatch.setattr(kernel_posteriors, "SAMPLES", 150)
     monkeypatch.setattr(kernel_posteriors, "LANDMARKS", 100)
-    part = fit_kernel_posteriors(data, several=False, seed=0)
+    part = fit_kernel_posteriors(data, multi_label=False, seed=0)
     assert len(part.machines["one"].landmarks) == 100
-    believed = (part.beliefs * clean.labels).sum(axis=1)
+    believed = (part.targets * clean.labels).sum(axis=1)
     assert part.noise == pytest.approx(whole.noise, abs=0.08)
     assert (believed[wrong] > 0.5).mean() > 0.7
     assert (believed[~wrong] > 0.5).mean() > 0.9
-    agreed = part.beliefs.argmax(axis=1) == whole.beliefs.argmax(axis=1)
+    agreed = part.targets.argmax(axis=1) == whole.targets.argmax(axis=1)
     assert agreed.mean() > 0.9

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from commonspace.methods.base.kernel_ridge import KernelRidge, squared_distances
-from commonspace.methods.base.noise_model import temper
+from commonspace.methods.base.noise_model import fit_temperature
 
 Array = NDArray[np.float64]
 
@@ -91,5 +91,5 @@ def test_single_precision_is_enough_to_compare_by(width: float, ridge: float) ->
     between, among = squared_distances(X, X[:200]), squared_distances(X[:200], X[:200])
     exact = KernelRidge(between, among, width).left_out(Y, ridge)
     single = KernelRidge(between.astype("f4"), among.astype("f4"), width).left_out(Y, ridge)
-    expected = temper(exact, Y, several=False).loss
-    assert temper(single, Y, several=False).loss == pytest.approx(expected, rel=5e-3)
+    expected = fit_temperature(exact, Y, multi_label=False).loss
+    assert fit_temperature(single, Y, multi_label=False).loss == pytest.approx(expected, rel=5e-3)

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from commonspace.methods.base import noise_model
-from commonspace.methods.base.noise_model import believe, temper
+from commonspace.methods.base.noise_model import clean_labels, fit_temperature
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ def drawn(n: int, c: int, spread: float, seed: int) -> tuple[Array, Array, NDArr
 
 def test_the_slope_and_the_offsets_are_found_again() -> None:
     logits, p, classes = drawn(20_000, 3, 2.0, 0)
-    found = temper((logits - [0.5, 0.0, -0.5]) / 4, np.eye(3)[classes], several=False)
+    found = fit_temperature((logits - [0.5, 0.0, -0.5]) / 4, np.eye(3)[classes], multi_label=False)
     assert found.slope == pytest.approx(4, rel=0.03)
     np.testing.assert_allclose(found.offsets - found.offsets.mean(), [0.5, 0, -0.5], atol=0.06)
     assert found.loss == pytest.approx(-(p * np.log(p)).sum(axis=1).mean(), abs=0.02)
@@ -35,14 +35,14 @@ def test_independent_classes_are_found_again() -> None:
     draw = np.random.default_rng(1)
     logits = 2 * draw.normal(size=(20_000, 2))
     targets = (draw.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(float)
-    found = temper(logits / 3, targets, several=True)
+    found = fit_temperature(logits / 3, targets, multi_label=True)
     assert found.slope == pytest.approx(3, rel=0.03)
     np.testing.assert_allclose(found.offsets, 0, atol=0.06)
 
 
 def test_scores_that_say_nothing_leave_the_rates_of_the_classes() -> None:
     targets = np.eye(2)[[0] * 30 + [1] * 10]
-    found = temper(np.zeros((40, 2)), targets, several=False)
+    found = fit_temperature(np.zeros((40, 2)), targets, multi_label=False)
     np.testing.assert_allclose(softmax(found.offsets), [0.75, 0.25], atol=0.01)
 
 
@@ -53,7 +53,7 @@ def test_the_share_of_wrong_labels_is_found_and_most_are_put_right(wrong: float)
     truth = draw.integers(0, c, n)
     scores = [np.eye(c)[truth] + 0.35 * draw.normal(size=(n, c)) for _ in range(2)]
     labels = np.where(draw.random(n) < wrong, draw.integers(0, c, n), truth)
-    found = believe(scores, np.eye(c)[labels])
+    found = clean_labels(scores, np.eye(c)[labels])
     assert found.noise == pytest.approx(wrong, abs=0.03)
     np.testing.assert_allclose(found.classes.sum(axis=1), 1)
     assert (found.classes.argmax(axis=1) == truth).mean() > 0.97
@@ -67,7 +67,10 @@ def test_a_modality_that_says_nothing_of_a_sample_leaves_it_to_the_other() -> No
     truth = draw.integers(0, 3, 900)
     scores = np.eye(3)[truth] + 0.3 * draw.normal(size=(900, 3))
     labels = np.eye(3)[np.where(draw.random(900) < 0.3, draw.integers(0, 3, 900), truth)]
-    alone, beside = believe([scores], labels), believe([scores, np.zeros_like(scores)], labels)
+    alone, beside = (
+        clean_labels([scores], labels),
+        clean_labels([scores, np.zeros_like(scores)], labels),
+    )
     assert beside.noise == pytest.approx(alone.noise, abs=1e-3)
     np.testing.assert_allclose(beside.classes, alone.classes, atol=5e-3)
 
@@ -91,7 +94,7 @@ def test_the_gradients_are_those_of_the_losses(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(noise_model, "minimize", checked)
     draw = np.random.default_rng(5)
     scores, labels = draw.normal(size=(12, 3)), np.eye(3)[draw.integers(0, 3, 12)]
-    temper(scores, labels, several=False)
-    temper(scores, labels, several=True)
-    believe([scores, draw.normal(size=(12, 3))], labels)
+    fit_temperature(scores, labels, multi_label=False)
+    fit_temperature(scores, labels, multi_label=True)
+    clean_labels([scores, draw.normal(size=(12, 3))], labels)
     assert looked == [4, 4, 6]

@@ -13,11 +13,11 @@ from commonspace.errors import DataError, SettingError
 from commonspace.methods.base.views import (
     View,
     cholesky,
-    labelled_views,
+    labeled_views,
     paired_views,
-    shrunk,
-    stacked,
-    standardised,
+    shrink,
+    split_directions,
+    standardize_features,
 )
 
 
@@ -71,7 +71,7 @@ def test_a_view_has_the_rank_of_the_features(
 def test_topic_weights_that_add_up_to_one_lose_one_direction() -> None:
     topics = np.random.default_rng(0).dirichlet(np.ones(10), size=200).astype(np.float32)
     X = topics.astype(np.float64)
-    view = labelled_views(data_of(one=X, two=X))["two"]
+    view = labeled_views(data_of(one=X, two=X))["two"]
     assert view.rank == 9
     check(view, X)
 
@@ -93,14 +93,14 @@ def test_only_complete_samples_are_paired_and_only_labelled_ones_labelled() -> N
     labels[5] = False
     data = replace(data, labels=labels)
     for labelled, expected in ((False, [0, 1, 2, 4, 5, 6, 8, 9, 10, 11]), (True, None)):
-        views = paired_views(data, labelled=labelled)
+        views = paired_views(data, labeled=labelled)
         rows = expected or [0, 1, 2, 4, 6, 8, 9, 10, 11]
         assert {name: len(view.values) for name, view in views.items()} == {
             "one": len(rows),
             "two": len(rows),
         }
         np.testing.assert_array_equal(views["one"].labels, labels[rows])
-    single = labelled_views(data)
+    single = labeled_views(data)
     assert [len(single[name].values) for name in ("one", "two")] == [10, 10]
 
 
@@ -113,7 +113,7 @@ def test_too_few_samples_are_refused() -> None:
     labels = np.zeros((6, 2), dtype=bool)
     labels[3:, 0] = True
     with pytest.raises(DataError, match=r"the modality 'one'[^$]*0 of 6"):
-        labelled_views(replace(data, labels=labels))
+        labeled_views(replace(data, labels=labels))
 
 
 def test_features_that_do_not_vary_are_refused() -> None:
@@ -122,17 +122,17 @@ def test_features_that_do_not_vary_are_refused() -> None:
     with pytest.raises(DataError, match=r"'two' does not vary[^$]*5 equal rows"):
         paired_views(data)
     with pytest.raises(DataError, match="'two' does not vary"):
-        standardised(data, "two", np.arange(5))
+        standardize_features(data, "two", np.arange(5))
 
 
-def test_standardised_features_have_mean_zero_and_variance_one() -> None:
+def test_standardized_features_have_mean_zero_and_variance_one() -> None:
     X = np.random.default_rng(5).normal(3, [1.0, 1e-3, 50.0, 0.0], size=(40, 4))
     rows = np.arange(3, 33)
-    found = standardised(data_of(one=X, two=X), "one", rows)
+    found = standardize_features(data_of(one=X, two=X), "one", rows)
     np.testing.assert_allclose(found.values.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(found.values.std(axis=0), [1, 1, 1, 0], atol=1e-12)
     W = np.random.default_rng(6).normal(size=(4, 2))
-    map_ = found.mapped(W)
+    map_ = found.affine_map(W)
     stored = X[rows].astype(np.float32)
     np.testing.assert_allclose(
         (stored - map_.shift) @ map_.matrix, found.values @ W, rtol=1e-9, atol=1e-9
@@ -142,11 +142,11 @@ def test_standardised_features_have_mean_zero_and_variance_one() -> None:
 def test_shrinking_ends_in_a_multiple_of_the_identity_of_the_same_trace() -> None:
     half = np.random.default_rng(7).normal(size=(4, 4))
     C = half @ half.T
-    np.testing.assert_array_equal(shrunk(C, 0.0), C)
-    np.testing.assert_allclose(shrunk(C, 1.0), np.trace(C) / 4 * np.eye(4), atol=1e-12)
-    np.testing.assert_allclose(np.trace(shrunk(C, 0.3)), np.trace(C))
+    np.testing.assert_array_equal(shrink(C, 0.0), C)
+    np.testing.assert_allclose(shrink(C, 1.0), np.trace(C) / 4 * np.eye(4), atol=1e-12)
+    np.testing.assert_allclose(np.trace(shrink(C, 0.3)), np.trace(C))
     np.testing.assert_allclose(
-        np.diag(shrunk(C.diagonal(), 0.3)), shrunk(np.diag(C.diagonal()), 0.3), atol=1e-12
+        np.diag(shrink(C.diagonal(), 0.3)), shrink(np.diag(C.diagonal()), 0.3), atol=1e-12
     )
 
 
@@ -154,7 +154,7 @@ def test_stacked_directions_come_apart_in_order() -> None:
     draw = np.random.default_rng(8)
     views = paired_views(data_of(one=draw.normal(size=(9, 3)), two=draw.normal(size=(9, 2))))
     V = draw.normal(size=(5, 4))
-    parts = stacked(views, V)
+    parts = split_directions(views, V)
     np.testing.assert_array_equal(parts["one"], V[:3])
     np.testing.assert_array_equal(parts["two"], V[3:])
 
@@ -165,4 +165,4 @@ def test_a_singular_scatter_is_refused_with_advice() -> None:
     np.testing.assert_allclose(L @ L.T, regular)
     with pytest.raises(SettingError, match="singular") as caught:
         cholesky(np.ones((2, 2)) - 1e-9 * np.eye(2))
-    assert "regularisation" in caught.value.advice
+    assert "regularization" in caught.value.advice

@@ -1,0 +1,118 @@
+"""Source files and functions of the package that a call enters, and how deep it nests.
+
+    python benchmarks/trace_files.py [--list]
+
+Each call runs once before it is traced, so that imports do not count. A file counts when a function
+of it is called; depth is the largest number of package frames on the stack.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+import commonspace as cs
+from commonspace.methods import DSCMR, InfoNCE, PosteriorMatching
+
+PACKAGE = str(Path(cs.__file__).parent)
+
+
+@dataclass
+class Trace:
+    """Files, functions and depth of one traced call.
+
+    Args:
+        files: paths relative to the package.
+        functions: number of different functions.
+        depth: largest number of package frames on the stack.
+    """
+
+    files: set[str] = field(default_factory=set)
+    functions: set[tuple[str, str]] = field(default_factory=set)
+    depth: int = 0
+
+
+def trace(call: Callable[[], object]) -> Trace:
+    """Run a call under ``sys.setprofile`` and return what of the package it entered."""
+    result = Trace()
+    depth = 0
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        nonlocal depth
+        path = frame.f_code.co_filename
+        if not path.startswith(PACKAGE):
+            return
+        if event == "call":
+            depth += 1
+            result.depth = max(result.depth, depth)
+            name = path.removeprefix(PACKAGE + "/")
+            result.files.add(name)
+            result.functions.add((name, frame.f_code.co_qualname))
+        elif event == "return":
+            depth -= 1
+
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return result
+
+
+def main() -> None:
+    """Trace fit, evaluate, Index.create and search on random features."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--list", action="store_true", help="Also print the files of each call.")
+    arguments = parser.parse_args()
+    data = _points()
+    train, validation = data.split("train"), data.split("validation")
+    methods = {
+        "fit of InfoNCE": InfoNCE(epochs=2),
+        "fit of DSCMR": DSCMR(epochs=2),
+        "fit of PosteriorMatching": PosteriorMatching(epochs=2),
+    }
+    space = InfoNCE(epochs=2).fit(train, validation)
+    with tempfile.TemporaryDirectory() as folder:
+        places = iter(Path(folder) / str(number) for number in range(9))
+        index = cs.Index.create(next(places), space, data)
+        query = np.asarray(space.embed("image", data.columns["image"]))[0]
+        calls: dict[str, Callable[[], object]] = {
+            **{name: partial(method.fit, train, validation) for name, method in methods.items()},
+            "evaluate": lambda: cs.evaluate(space, data.split("test")),
+            "Index.create": lambda: cs.Index.create(next(places), space, data),
+            "search": lambda: index.search(vector=query, modality="text", k=3),
+        }
+        print(f"{'call':<26} files  functions  depth")
+        for name, call in calls.items():
+            call()
+            found = trace(call)
+            print(f"{name:<26} {len(found.files):5}  {len(found.functions):9}  {found.depth:5}")
+            if arguments.list:
+                print("  " + "\n  ".join(sorted(found.files)))
+
+
+def _points() -> cs.Dataset:
+    draw = np.random.default_rng(0)
+    classes = np.arange(90) % 3
+    centers = draw.normal(size=(2, 3, 8))
+    return cs.Dataset(
+        name="points",
+        ids=tuple(map(str, range(90))),
+        columns={
+            name: cs.Features(center[classes] + draw.normal(size=(90, 8)))
+            for name, center in zip(("image", "text"), centers, strict=True)
+        },
+        labels=np.eye(3, dtype=bool)[classes],
+        class_names=("a", "b", "c"),
+        splits=np.repeat(["train", "validation", "test"], 30),
+    )
+
+
+if __name__ == "__main__":
+    main()
