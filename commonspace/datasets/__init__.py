@@ -1,4 +1,4 @@
-"""Data sets by name or path: the benchmarks, the built-in scenes, and files of one's own."""
+"""Data sets by name or path: benchmarks, built-in scenes, and user files."""
 
 from commonspace.datasets.load import load_dataset
 

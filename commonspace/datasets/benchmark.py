@@ -1,8 +1,7 @@
-"""What the benchmarks of the papers share: their sizes, their splits, files that are missing.
+"""Common parts of the benchmark readers: sizes, splits, and missing files.
 
 A published folder gives fewer splits than the papers report: a test list that holds validation and
-test, or no list at all. What is missing is drawn here, by seed, and recorded in the provenance. Knows
-nothing of any one benchmark's files.
+test, or no list at all. The rest is drawn here, by seed, and recorded in the provenance.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,12 +33,12 @@ _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A data set on which papers report figures.
+    """A data set on which papers report results.
 
     Args:
-        pairs: how many pairs the papers have in train, validation and test.
+        pairs: numbers of pairs in train, validation and test of the papers.
         read: (folder, warnings, seed) -> table, split as the publisher splits it, or not at all.
-        divides_test: the publisher's test list is the papers' validation and test together.
+        divides_test: whether the publisher's test list is the papers' validation and test together.
     """
 
     pairs: tuple[int, int, int]
@@ -48,7 +47,7 @@ class Benchmark:
 
 
 def paper_split(table: Table, benchmark: Benchmark, *, seed: int, warnings: WarningLog) -> Table:
-    """Give a table the splits of the papers, as far as it does not have them.
+    """Give a table the splits of the papers where it lacks them.
 
     Splits that the source gives are kept. Where it gives none, all three are drawn in the papers'
     proportions. Where its test list is the papers' validation and test together, that list is
@@ -56,12 +55,12 @@ def paper_split(table: Table, benchmark: Benchmark, *, seed: int, warnings: Warn
 
     Args:
         table: from a reader.
-        benchmark: what the papers have.
+        benchmark: sizes of the papers.
         seed: the same seed draws the same pairs.
-        warnings: gets a note where the sizes differ from the papers'.
+        warnings: gets a sentence where the sizes differ from the papers'.
 
     Returns:
-        The table with its splits, and with ``drawn`` where something was drawn.
+        The table with its splits; ``drawn`` describes what was drawn.
     """
     classes = np.column_stack([table.labels, ~table.labels.any(axis=1)]).argmax(axis=1)
     sizes = "/".join(map(str, benchmark.pairs))
@@ -83,7 +82,7 @@ def paper_split(table: Table, benchmark: Benchmark, *, seed: int, warnings: Warn
 
 
 def draw_sizes(classes: NDArray[np.intp], sizes: Sequence[int], *, seed: int) -> NDArray[np.intp]:
-    """Deal samples into parts of exactly proportional size, each class in proportion.
+    """Divide samples into parts of exactly proportional size, each class in proportion.
 
     Args:
         classes: (n,) the class of each sample.
@@ -115,7 +114,7 @@ def stratified_draw(
     Args:
         classes: (n,) the class of each sample.
         count: from 0 to n.
-        generator: draws within each class.
+        generator: random generator.
 
     Returns:
         (count,) intp, places from 0 to n - 1, ascending.
@@ -130,11 +129,11 @@ def stratified_draw(
 
 
 def files_by_stem(folder: Path, suffixes: frozenset[str] = _IMAGES) -> dict[str, list[Path]]:
-    """Return the files at any depth of a folder by their names without suffix, each list sorted.
+    """Return the files at any depth of a folder by name without suffix, each list sorted.
 
     Args:
-        folder: may be missing: then nothing is found.
-        suffixes: in lower case; those of images, when left out.
+        folder: may be missing: the result is empty.
+        suffixes: in lower case (default: those of images).
     """
     found: dict[str, list[Path]] = {}
     for file in sorted(folder.rglob("*")):
@@ -144,15 +143,15 @@ def files_by_stem(folder: Path, suffixes: frozenset[str] = _IMAGES) -> dict[str,
 
 
 def need_file(file: Path, what: str, *, advice: str) -> None:
-    """See to it that a file is there without which nothing can be read.
+    """Check that a required file exists.
 
     Args:
         file: the file.
-        what: what it holds.
+        what: its content.
         advice: where to get it and where to put it.
 
     Raises:
-        DataError: it is not there.
+        DataError: it is missing.
     """
     if not file.is_file():
         raise DataError(f"{file} is missing", expected=what, found="no such file", advice=advice)
@@ -167,20 +166,20 @@ def report_missing(
     advice: str,
     warnings: WarningLog,
 ) -> None:
-    """Report the files that a list names and the folder lacks, all in one message.
+    """Report all files that a list names and the folder lacks in one message.
 
     Args:
         source: what to call the source.
-        what: of what kind the files are, such as "image".
-        wanted: what each file should have been.
-        found: what came of each; None where there is none.
+        what: kind of the files, such as "image".
+        wanted: the name of each file.
+        found: the file, or None where it is missing.
         advice: where to get them and where to put them.
         warnings: raises or records.
 
     Raises:
         DataError: strict, and a file is missing.
     """
-    missing = [name for name, one in zip(wanted, found, strict=True) if one is None]
+    missing = [name for name, file in zip(wanted, found, strict=True) if file is None]
     if not missing:
         return
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -198,7 +197,7 @@ def report_missing(
 def _divided_test(
     table: Table, benchmark: Benchmark, classes: NDArray[np.intp], seed: int
 ) -> Table:
-    """Divide test into validation and test where the papers do, and nobody has done it yet."""
+    """Divide test into validation and test where the papers do and the source does not."""
     assert table.splits is not None
     names = np.array([split_name(spelling) or "" for spelling in table.splits])
     test = np.flatnonzero(names == "test")
@@ -213,6 +212,6 @@ def _divided_test(
     drawn = int((parts == 0).sum())
     how = (
         f"as given; of the {len(test)} pairs of the test list {drawn} are validation, as in the"
-        f" paper ({validation} and {rest}); which, it does not say: drawn, stratified, seed {seed}"
+        f" paper ({validation} and {rest}), which does not name them: drawn, stratified, seed {seed}"
     )
     return replace(table, splits=split, drawn=how)

@@ -5,7 +5,7 @@ r"""NUS-WIDE-10k, drawn from NUS-WIDE in its published layout (Chua et al., 2009
 ``NUS_WID_Tags/All_Tags.txt`` the id of each image (the number after the underscore) and its tags,
 or ``AllTags1k.txt`` a row of 0 and 1 for each line, with ``TagList1k.txt``. The images lie in
 ``Flickr/`` under the names of the list. The subset: ten classes, 1000 images of each that carry no
-other of the ten. Images are only looked for. Features: {train,val,test}_{img,txt,img_lab}.mat.
+other of the ten. Image files are located, not opened. Features: {train,val,test}_{img,txt,img_lab}.mat.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,22 +40,22 @@ _ZERO, _ONE = b"01"
 
 
 def read_nuswide(folder: Path, warnings: WarningLog, seed: int) -> Table:
-    """Read the folder for the benchmark: the published lists where they are there, else features.
+    """Read the folder for the benchmark: the published lists where they exist, else features.
 
     The ten classes are ``CLASSES``, those of the subset that papers use, where the ground truth has
     them all; else the ten with the most images. An image is a candidate if it carries exactly one
     of the ten (others of the 81 concepts do not count) and has a tag. Of the candidates of each
-    class ``PER_CLASS`` are drawn, whether or not their files are there: the same seed gives the
-    same pairs on every machine.
+    class ``PER_CLASS`` are drawn, whether or not their files exist: the same seed gives the same
+    pairs on every machine.
 
     Args:
         folder: holds ImageList/, Groundtruth/, NUS_WID_Tags/ and Flickr/; or
             {train,val,test}_{img,txt,img_lab}.mat.
-        warnings: raises or records images that are missing; gets a note of classes that are small.
-        seed: draws the images.
+        warnings: raises or records images that are missing; gets a sentence for each small class.
+        seed: seed of the draw of images.
 
     Returns:
-        A table without splits; the text of a sample is its tags, divided by spaces.
+        A table without splits; the text of a sample is its tags, separated by spaces.
 
     Raises:
         DataError: a list is missing or does not match the others, or an image is missing.
@@ -150,12 +150,12 @@ def _ten(concepts: Sequence[str], marks: NDArray[np.bool_]) -> tuple[NDArray[np.
 def _drawn(candidates: NDArray[np.bool_], seed: int) -> list[int]:
     """Draw from (classes, images) bool the rows of at most PER_CLASS images a class, ascending."""
     generator = np.random.default_rng([seed, PER_CLASS])  # not the stream that draws the splits
-    drawn = [generator.permutation(np.flatnonzero(one))[:PER_CLASS] for one in candidates]
+    drawn = [generator.permutation(np.flatnonzero(row))[:PER_CLASS] for row in candidates]
     return sorted(np.concatenate(drawn).tolist())
 
 
 def _tags(folder: Path, names: Sequence[str]) -> list[str]:
-    """Return for each image its tags, divided by spaces, "" where it has none."""
+    """Return for each image its tags, separated by spaces, "" where it has none."""
     if not (folder / _TAGS).is_file() and (folder / _TAGS_1K).is_file():
         return list(_tags_from_matrix(folder, len(names)))
     need_file(folder / _TAGS, "the id of each image and its tags", advice=_WHERE)

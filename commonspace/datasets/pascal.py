@@ -4,7 +4,7 @@ Raw: images in a folder for each of the 20 classes (``aeroplane/2008_000716.jpg`
 sentences, five for each, either on the authors' web page, saved beside the folders (``index.html``:
 an <img>, then a table of sentences), or in a text file for each image (``2008_000716.txt``, a
 sentence a line) at any depth. Features: {train,val,test}_{img,txt,img_lab}.mat. The authors give no
-splits. Texts are read here, images only looked for.
+splits. Texts are read here; image files are located, not opened.
 """
 
 import re
@@ -32,19 +32,19 @@ _WHERE = (
 
 
 def read_pascal(folder: Path, warnings: WarningLog, seed: int) -> Table:
-    """Read the folder for the benchmark: raw files where there are images, else features.
+    """Read the folder for the benchmark: raw files where images exist, else features.
 
     Args:
         folder: holds class folders of images with the saved page or text files; or
             {train,val,test}_{img,txt,img_lab}.mat.
         warnings: raises or records files that are missing or damaged.
-        seed: not used: all published pairs are taken.
+        seed: not used: all published pairs are read.
 
     Returns:
         A table without splits from raw files, with those of the file names from features.
 
     Raises:
-        DataError: neither is there; an image has no sentences, or sentences have no image.
+        DataError: neither exists; an image has no sentences, or sentences have no image.
         FileFormatError: a file is damaged.
     """
     images = _by_class(folder)
@@ -86,7 +86,7 @@ def read_sentence_page(path: Path) -> dict[str, tuple[str, ...]]:
     Every non-empty table cell after an <img> belongs to that image.
 
     Raises:
-        DataError: there is no such file.
+        DataError: the file is missing.
         FileFormatError: it is not UTF-8.
     """
     with reading(path, "the saved web page, in UTF-8"):
@@ -97,13 +97,13 @@ def read_sentence_page(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 class _Page(HTMLParser):
-    """Gathers the table cells that follow each image; a cell around others gives nothing itself."""
+    """Collects the table cells that follow each image; a cell around others has no text."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.sentences: dict[str, list[str]] = {}
         self._image: str | None = None
-        self._cell: list[str] | None = None  # what the cell says so far, None outside of one
+        self._cell: list[str] | None = None  # text of the open cell, None outside of one
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         source = dict(attrs).get("src")
@@ -114,7 +114,7 @@ class _Page(HTMLParser):
             self._close_cell()
         if tag == "td":
             self._cell = []
-        self.handle_data(" ")  # <br> and the like divide words
+        self.handle_data(" ")  # <br> and the like separate words
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "tr", "table"):
@@ -132,7 +132,7 @@ class _Page(HTMLParser):
 
 
 def _by_class(folder: Path) -> dict[str, Path]:
-    """Return image name -> file, sorted by class; an image right in the folder has no class."""
+    """Return image name -> file, sorted by class; an image directly in the folder has no class."""
     files = [file for several in files_by_stem(folder).values() for file in several]
     files = sorted((f for f in files if f.parent != folder), key=lambda f: (f.parent.name, f.name))
     images: dict[str, Path] = {}
@@ -186,7 +186,7 @@ def _check_images(
     sentences: dict[str, tuple[str, ...]],
     warnings: WarningLog,
 ) -> None:
-    """Report sentences whose image is not there: without its folder their class is not known."""
+    """Report sentences whose image is missing: its folder would be their class."""
     lost = [name for name in sentences if name not in images and _NAME.fullmatch(name)]
     if lost:
         warnings.report(

@@ -3,8 +3,8 @@
 ``trainset_txt_img_cat.list`` and ``testset_txt_img_cat.list`` have one line for each pair (text id,
 image id, class from 1), ``categories.list`` the names of the classes. Raw: ``images/<class>/<image
 id>.jpg`` and ``texts/<text id>.xml``. Features: ``raw_features.mat`` with I_tr and I_te (128-d SIFT
-words), T_tr and T_te (10-d LDA topics), one row for each line. Texts are read here, images only
-looked for.
+words), T_tr and T_te (10-d LDA topics), one row for each line. Texts are read here; image files
+are located, not opened.
 """
 
 import re
@@ -46,13 +46,13 @@ _ENCODING = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[\"']")
 
 
 def is_wikipedia_folder(folder: Path) -> bool:
-    """Tell whether a folder holds the features and at least one of the lists."""
+    """Return whether a folder holds the features and at least one of the lists."""
     lists = [folder / _list_name(split) for split in ("train", "test")]
     return (folder / FEATURES_NAME).is_file() and any(file.is_file() for file in lists)
 
 
 def has_wikipedia_keys(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Tell whether the variables of a .mat file are those of this layout."""
+    """Return whether the variables of a .mat file are those of this layout."""
     return all(key in arrays for key in _KEYS.values())
 
 
@@ -98,7 +98,7 @@ def read_wikipedia(path: Path, warnings: WarningLog) -> Table:
 
 
 def read_wikipedia_pairs(folder: Path, warnings: WarningLog, seed: int) -> Table:
-    """Read the folder for the benchmark: raw files where they are there, else features.
+    """Read the folder for the benchmark: raw files where they exist, else features.
 
     Args:
         folder: holds images/ and texts/ with the two lists; or raw_features.mat with the lists; or
@@ -107,7 +107,7 @@ def read_wikipedia_pairs(folder: Path, warnings: WarningLog, seed: int) -> Table
         seed: not used: the publisher gives the pairs and the two lists.
 
     Raises:
-        DataError: none of these is there, or a list, an image or a text is missing.
+        DataError: none of these exists, or a list, an image or a text is missing.
         FileFormatError: a line, a text or a feature file is damaged.
     """
     if (folder / "images").is_dir() or (folder / "texts").is_dir():
@@ -208,14 +208,14 @@ def _images(
     folder: Path, image_ids: Sequence[str], classes: Sequence[str], warnings: WarningLog
 ) -> Paths:
     """Find each image by its id; where several folders have it, in the folder of its class."""
-    there = files_by_stem(folder)
+    by_id = files_by_stem(folder)
     images: Paths = []
     for image_id, name in zip(image_ids, classes, strict=True):
-        found = there.get(image_id, [])
+        found = by_id.get(image_id, [])
         images.append(next((file for file in found if file.parent.name == name), None))
         if images[-1] is None and found:
             images[-1] = found[0]
-    wanted = [f"{name}/{one}.jpg" for one, name in zip(image_ids, classes, strict=True)]
+    wanted = [f"{name}/{image_id}.jpg" for image_id, name in zip(image_ids, classes, strict=True)]
     report_missing(
         str(folder), "image", wanted, images, advice=f"{_WHERE}, images/ with it", warnings=warnings
     )
@@ -242,7 +242,7 @@ def _texts(folder: Path, text_ids: Sequence[str], warnings: WarningLog) -> list[
 def _class_names(folder: Path, warnings: WarningLog) -> list[str] | None:
     categories = folder / _CATEGORIES
     if not categories.is_file():
-        warnings.add(f"{categories} is missing: the classes go by their numbers, from 0")
+        warnings.add(f"{categories} is missing: the classes are named by their numbers, from 0")
         return None
     with reading(categories, "a list of class names in UTF-8"):
         return categories.read_text(encoding="utf-8").split()
@@ -259,7 +259,7 @@ def _read_list(file: Path, split: str) -> dict[str, NDArray[Any]]:
         if len(line) != 3 or not line[2].isdecimal() or int(line[2]) < 1:
             raise FileFormatError(
                 f"{file}, line {number}, cannot be read",
-                expected="text id, image id and class (from 1), divided by white space",
+                expected="text id, image id and class (from 1), separated by white space",
                 found=" ".join(line)[:80] or "an empty line",
                 advice="correct this line, or copy the file again",
             )

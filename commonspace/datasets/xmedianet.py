@@ -2,9 +2,10 @@
 
 ``img_train_list.txt`` and ``txt_train_list.txt`` have one line for each item: its path and its
 class, numbered from 1; line i of one and line i of the other are a pair. The same for test, and for
-val where somebody has divided the test lists. Raw: the files that the lists name. Features:
+val where the test lists have been divided. Raw: the files that the lists name. Features:
 ``img_train_fea.txt`` and ``txt_train_fea.txt``, a row of numbers for each line; or
-{train,val,test}_{img,txt,img_lab}.mat. Texts are read here, images only looked for.
+{train,val,test}_{img,txt,img_lab}.mat. Texts are read here; image files are
+located, not opened.
 """
 
 from collections.abc import Sequence
@@ -28,20 +29,20 @@ __all__ = ["read_xmedianet"]
 _SPLITS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 _SHORT = {"image": "img", "text": "txt"}
 _FOLDERS = {"image": ("", "image", "images", "img"), "text": ("", "text", "texts", "txt")}
-_WHERE = "ask the authors (Peking University, MIPL) for XMediaNet, and unpack it there"
+_WHERE = "request XMediaNet from the authors (Peking University, MIPL), and unpack it there"
 
 
 @dataclass(frozen=True)
 class _Lists:
     """The lines of all splits, in order: n paths of images, n of texts, n classes from 0."""
 
-    splits: dict[str, tuple[str, int]]  # split -> how the files spell it, how many lines
+    splits: dict[str, tuple[str, int]]  # split -> its spelling in file names, number of lines
     paths: dict[str, list[str]]
     numbers: NDArray[np.int64]
 
 
 def read_xmedianet(folder: Path, warnings: WarningLog, seed: int) -> Table:
-    """Read the folder for the benchmark: raw files where they are there, else features.
+    """Read the folder for the benchmark: raw files where they exist, else features.
 
     Args:
         folder: holds the lists, with the files that they name or the files of features; or
@@ -53,7 +54,7 @@ def read_xmedianet(folder: Path, warnings: WarningLog, seed: int) -> Table:
         A table with "image" and "text", split as the lists are; the sample id is the image's path.
 
     Raises:
-        DataError: the lists are not there or contradict each other; a file is missing.
+        DataError: the lists are missing or contradict each other; a file is missing.
         FileFormatError: a line or a file is damaged.
     """
     if not (folder / "img_train_list.txt").is_file() and is_mat_folder(folder):
@@ -123,7 +124,7 @@ def _read_list(file: Path) -> list[tuple[str, int]]:
         if not path.strip() or not label.isdecimal() or int(label) < 1:
             raise FileFormatError(
                 f"{file}, line {number}, cannot be read",
-                expected="a path and a class (from 1), divided by white space",
+                expected="a path and a class (from 1), separated by white space",
                 found=line.strip()[:80],
                 advice="correct this line, or copy the file again",
             )
@@ -191,11 +192,11 @@ def _text(file: Path) -> str:
 
 
 def _features(folder: Path, modality: str, lists: _Lists) -> Features:
-    """Read the rows of all splits; every one of them must be there, with a row for each line."""
+    """Read the rows of all splits; each file must have a row for each line of its list."""
     parts: list[NDArray[Any]] = []
     for spelt, count in lists.splits.values():
         file = _feature_file(folder, modality, spelt)
-        with reading(file, "rows of numbers, divided by white space"):
+        with reading(file, "rows of numbers, separated by white space"):
             rows = np.loadtxt(file, dtype=np.float32, ndmin=2)
         if len(rows) != count or (parts and rows.shape[1] != parts[0].shape[1]):
             size = parts[0].shape[1] if parts else rows.shape[1]
@@ -211,7 +212,7 @@ def _features(folder: Path, modality: str, lists: _Lists) -> Features:
 
 
 def _unique(paths: Sequence[str]) -> list[str]:
-    """Number the further uses of an image that is in several pairs: "a.jpg", "a.jpg#2"."""
+    """Number an image that is in several pairs: "a.jpg", "a.jpg#2"."""
     seen: dict[str, int] = {}
     names = []
     for path in paths:

@@ -187,7 +187,7 @@ def test_a_split_declared_but_empty(tmp_path: Path) -> None:
     assert len(load_dataset(tmp_path / "x.npz", partial=True)) == 8
 
 
-def test_drawn_splits_say_so(tmp_path: Path) -> None:
+def test_drawn_splits_are_recorded(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", image=np.eye(20), label=np.arange(20) % 2)
     data = load_dataset(tmp_path / "x.npz", seed=5)
     assert data.provenance["split"] == "drawn: stratified, seed 5"

@@ -1,7 +1,4 @@
-"""Eight places for a thing to stand in, each painted a little differently every time.
-
-A backdrop is a gradient with simple shapes on it. It knows nothing of what will be drawn over it.
-"""
+"""Eight backgrounds with random details: a gradient with simple shapes on it."""
 
 from collections.abc import Callable
 
@@ -21,7 +18,7 @@ def backdrop(name: str, side: int, rng: np.random.Generator) -> Image.Image:
     Args:
         name: a key of ``BACKDROPS``.
         side: height and width, in pixels.
-        rng: what decides over horizon, hills, clouds, stars.
+        rng: random generator for horizon, hills, clouds and stars.
     """
     top, bottom, ground, paint = BACKDROPS[name]
     horizon = int(side * rng.uniform(0.5, 0.8))

@@ -1,7 +1,7 @@
-"""Sentences about a scene: many wordings, which share their words across all things.
+"""Captions of a scene in many wordings, which share their words across all classes.
 
-A sentence may name two things. Which one it is about follows from its order and from what stands
-beside each name, never from which words occur. It knows nothing of drawing.
+A caption may name two objects. Which one is the subject follows from the order of the words and from
+the size and color words, never from which names occur.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ __all__ = ["BACKDROP_PHRASES", "NAMES", "RELATIONS", "Scene", "caption"]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a scene shows, as far as words can tell it.
+    """Content of a scene that a caption can describe.
 
     Attributes:
-        subject: the thing that it is about, a key of ``NAMES``.
+        subject: the main object and class, a key of ``NAMES``.
         colour: the colour of the subject.
-        context: the smaller thing beside it.
-        context_colour: the colour of the smaller thing.
-        relation: where the subject is, seen from the smaller thing: a key of ``RELATIONS``.
-        backdrop: the place, a key of ``BACKDROP_PHRASES``.
+        context: the smaller object.
+        context_colour: the color of the smaller object.
+        relation: position of the subject relative to the smaller object: a key of ``RELATIONS``.
+        backdrop: the background, a key of ``BACKDROP_PHRASES``.
     """
 
     subject: str
@@ -58,7 +58,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "tree": ("tree", "fir tree"),
     "umbrella": ("umbrella", "paper umbrella"),
 }
-"""Thing -> what people call it."""
+"""Class -> nouns for it."""
 
 RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "above": ("below", ("above", "over")),
@@ -78,21 +78,21 @@ BACKDROP_PHRASES: dict[str, tuple[str, ...]] = {
     "dusk": ("at dusk", "in the evening"),
     "city": ("in the city", "in the street"),
 }
-"""Backdrop -> how to say that something is there."""
+"""Background -> phrases for it."""
 
 _LARGE = ("big", "large", "huge")
 _SMALL = ("small", "little", "tiny")
 _VERBS = ("is", "stands", "appears", "waits", "there is")
 _OPENINGS = ("a picture of", "here is", "there is", "we see", "look at", "")
-_TWO_THINGS = 0.5  # of the sentences name the smaller thing too
+_TWO_THINGS = 0.5  # fraction of captions that name the smaller object too
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
     """Return one sentence that is true of the scene.
 
     Args:
-        scene: what there is to see.
-        rng: what chooses the wording.
+        scene: content of the image.
+        rng: random generator for the wording.
     """
 
     def pick(words: tuple[str, ...]) -> str:
@@ -130,6 +130,6 @@ def _noun_phrase(size: str, colour: str, noun: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Return the text with single spaces and a capital letter, where words were left out."""
+    """Return the text with single spaces and a capital letter."""
     words = " ".join(text.split())
     return words[0].upper() + words[1:]

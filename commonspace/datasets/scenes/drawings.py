@@ -1,7 +1,6 @@
-"""Twenty-four things, each drawn with filled polygons in one main colour.
+"""Drawings of the 24 classes: filled polygons in one main color.
 
-A drawing fills the square from (-1, -1) to (1, 1), y pointing down. This module knows nothing of
-scenes: where a thing stands, how large it is and in what colour is for others to say.
+A drawing fills the square from (-1, -1) to (1, 1), y pointing down.
 """
 
 from collections.abc import Callable
@@ -40,12 +39,12 @@ DRAWINGS: dict[str, Callable[[], list[Patch]]] = {
     "tree": nature.tree,
     "umbrella": home.umbrella,
 }
-"""Name of a thing -> the function that draws it."""
+"""Class -> the function that draws it."""
 
 
 @cache
 def drawing(name: str) -> tuple[Patch, ...]:
-    """Return the patches of one thing, from back to front.
+    """Return the patches of one class, from back to front.
 
     Args:
         name: a key of ``DRAWINGS``.

@@ -1,7 +1,7 @@
 """Drawings of things to use, to play with and to eat.
 
 Each is a list of patches, from back to front, in the square from (-1, -1) to (1, 1), y pointing
-down. It knows no names and no scenes.
+down.
 """
 
 from commonspace.datasets.scenes.shapes import Patch, bar, box, oval, pair, path, ring

@@ -1,7 +1,7 @@
 """Drawings of what grows and lives.
 
 Each is a list of patches, from back to front, in the square from (-1, -1) to (1, 1), y pointing
-down. It knows no names and no scenes.
+down.
 """
 
 import numpy as np

@@ -1,8 +1,7 @@
-"""The built-in data set: pictures drawn, and captions written, by code from a seed.
+"""Built-in data set of drawn images with captions, generated from a seed.
 
-Each picture shows a large thing, which is its class, and a smaller thing of another class, before
-one of eight backdrops and among small clutter. Each caption says something true about it. No file
-is read; it knows nothing of the networks that will learn from it.
+Each image shows a large object, which is its class, a smaller object of another class, one of eight
+backgrounds and small clutter. Each caption is a true statement about the image. No file is read.
 """
 
 import numpy as np
@@ -34,7 +33,7 @@ COLOURS: dict[str, Colour] = {
 }
 """Name of a colour -> its red, green and blue."""
 
-_FINE = 3  # drawn that much larger, then averaged, so that edges are smooth
+_FINE = 3  # drawn larger by this factor, then averaged, for smooth edges
 _STEPS = {"above": (0, -1), "below": (0, 1), "left of": (-1, 0), "right of": (1, 0)}
 
 
@@ -88,7 +87,7 @@ def scenes(seed: int = 0, per_class: int = 120) -> Dataset:
 
 
 def _plan(subject: str, rng: np.random.Generator) -> Scene:
-    """Choose what stands beside the subject, where, and in which colours."""
+    """Choose the second object, its place and the colors."""
     others = [name for name in DRAWINGS if name != subject]
     colour, context_colour = rng.choice(len(COLOURS), 2, replace=False)
     names = list(COLOURS)
@@ -117,11 +116,11 @@ def _draw(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
 def _places(
     relation: str, rng: np.random.Generator
 ) -> tuple[tuple[NDArray[np.float64], float], tuple[NDArray[np.float64], float]]:
-    """Return centre and half size of subject and context, in parts of the picture's side."""
+    """Return centre and half size of subject and context, as fractions of the image side."""
     large, small = rng.uniform(0.24, 0.34), rng.uniform(0.1, 0.14)
     step = np.array(_STEPS[relation])
     across = step == 0
-    # Along the relation the two touch; what room is left shifts them together.
+    # Along the relation the two touch; the remaining room shifts them together.
     slack = max(0.0, 1 - 2 * large - 2 * small)
     start = rng.uniform(0, slack)
     along = {1: (start + 2 * small + large, start + small)}
@@ -142,7 +141,7 @@ def _thing(
     half: float,
     rng: np.random.Generator,
 ) -> None:
-    """Draw one thing with a thin dark outline, a little turned, stretched, or mirrored."""
+    """Draw one object with a thin dark outline, slightly rotated, stretched or mirrored."""
     turn = rng.normal(0, 0.12)
     stretch = rng.uniform(0.88, 1.0, 2) * (rng.choice((-1, 1)), 1)
     cos, sin = np.cos(turn), np.sin(turn)
@@ -161,7 +160,7 @@ def _thing(
 
 
 def _clutter(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
-    """Scatter small plain shapes, to be drawn over."""
+    """Draw small plain shapes behind the objects."""
     palette = list(COLOURS.values())
     for _ in range(rng.integers(2, 6)):
         x, y = rng.uniform(0.05, 0.95, 2) * SIDE * _FINE

@@ -1,6 +1,6 @@
-"""Filled polygons and their shades: what drawings are made of.
+"""Filled polygons and their shades.
 
-Points lie in the square from (-1, -1) to (1, 1), y pointing down. It knows nothing of pictures.
+Points lie in the square from (-1, -1) to (1, 1), y pointing down.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ def shades(colour: Colour) -> dict[str, Colour]:
     """Return the colour of every shade that a patch may name.
 
     Args:
-        colour: the main colour of the thing.
+        colour: the main color of the object.
 
     Example:
         >>> shades((200, 100, 0))["dark"]

@@ -111,13 +111,13 @@ def test_any_number_of_modalities_in_the_order_of_the_file() -> None:
     assert table.labels.shape == (4, 0)
 
 
-def test_the_first_key_of_ids_that_tells_rows_apart_names_the_samples() -> None:
+def test_the_first_key_of_distinct_ids_names_the_samples() -> None:
     table, _ = read(image=IMAGE, image_id=np.array(list("aabc")), text_id=np.array(list("wxyz")))
     assert table.ids == ["w", "x", "y", "z"]
     assert table.fields["image_id"] == ["a", "a", "b", "c"]
 
 
-def test_a_row_may_lack_a_modality_if_it_says_so() -> None:
+def test_a_row_may_lack_a_modality_by_its_mask() -> None:
     image = IMAGE.copy()
     image[1] = np.nan
     table, _ = read(image=image, text=TEXT, image_present=np.array([1, 0, 1, 1]))
