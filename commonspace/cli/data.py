@@ -55,7 +55,7 @@ def data(
 
     Every image is opened, and whatever cannot be read is listed, as is content
     of validation and test that is also in train. train needs a data set
-    without errors, or --partial to leave the broken samples out.
+    without errors, or --skip-invalid to leave the broken samples out.
 
     [bold]Examples[/bold]
 

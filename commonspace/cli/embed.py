@@ -1,4 +1,4 @@
-"""``commonspace embed``: a run and a data set in, the vectors as a feature file out."""
+"""Command ``embed``: the embeddings of a data set as a feature file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def embed(
         str | None,
         typer.Option(
             metavar="DATA",
-            help="What to embed; by itself the data that the run was trained on.",
+            help="Data set to embed (default: the training data of the run).",
             show_default=False,
         ),
     ] = None,
@@ -39,11 +39,11 @@ def embed(
     partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Turn the samples of a data set into vectors of the common space.
+    """Write the embeddings of a data set to a feature file.
 
-    The file holds a vector for each modality of each sample, of unit length:
-    their inner product is the score. It also holds ids, labels, splits and
-    class names, and is a feature file itself, which every command reads.
+    The file has one vector of unit length for each modality of each sample;
+    the inner product of two vectors is the score. It also has ids, labels,
+    splits and class names, so that every command reads it.
 
     [bold]Examples[/bold]
 
@@ -55,7 +55,7 @@ def embed(
     from commonspace.space import load
 
     check_absent(out)
-    writer_of(out)  # what could not be written in the end is refused before the work
+    writer_of(out)  # an error in the name is reported before the work
     space = load(run, device=device)
     dataset = data_of(run, data, split_seed, partial=partial)
     for problem in dataset.warnings:
@@ -69,15 +69,15 @@ def embed(
 
 
 def embedded(space: "CommonSpace", dataset: "Dataset") -> "Dataset":
-    """Return the data set with the vectors of the space in place of its columns.
+    """Return the data set with embeddings in place of its columns.
 
     Args:
-        space: what embeds.
-        dataset: its samples without any modality of the space are left out.
+        space: the common space.
+        dataset: the samples; those without a modality of the space are left out.
 
     Raises:
-        SettingError: the space and the data have no modality in common.
-        DataError: a column is of another kind or size than the space was fitted on.
+        SettingError: If the space and the data have no modality in common.
+        DataError: If a column is of another kind or size than in training.
     """
     import numpy as np
 

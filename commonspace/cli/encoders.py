@@ -1,7 +1,6 @@
 """Options that name encoders, shared by the commands that read raw items."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import typer
@@ -17,7 +16,6 @@ __all__ = [
     "MultiCaptionOption",
     "TextOption",
     "encoders_named",
-    "user_modules",
 ]
 
 ENCODERS = "Encoders of raw images and texts"
@@ -106,27 +104,3 @@ def encoders_named(
             )
         named.setdefault(name, []).append(spec)
     return {name: " + ".join(specs) for name, specs in named.items()}
-
-
-@contextmanager
-def user_modules(*options: Sequence[str] | None) -> Iterator[None]:
-    """Provide the torch modules that options name as FILE.py:Class to spaces loaded in the block.
-
-    A saved space names the class of its encoder but never runs its file; the option does.
-
-    Args:
-        options: the values of --image, --text and --encoder; names of other encoders are ignored.
-
-    Raises:
-        DataError: If a class cannot be loaded.
-    """
-    specs = [spec.partition("=")[2] or spec for option in options for spec in option or ()]
-    if not any(".py:" in spec for spec in specs):
-        yield
-        return
-    from commonspace.encoders.torch_module import is_module_spec, load_class, short_name
-    from commonspace.networks.backbones.torch_module import use_modules
-
-    modules = {short_name(spec): load_class(spec) for spec in specs if is_module_spec(spec)}
-    with use_modules(modules):
-        yield

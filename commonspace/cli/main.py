@@ -119,7 +119,7 @@ COMMANDS: dict[str, Command] = {
     "key": Command(key, "Serve"),
 }
 
-OPTION_NAMES = {"partial=True": "--partial"}
+OPTION_NAMES = {"partial=True": "--skip-invalid"}
 """Python arguments in messages, and the options that replace them."""
 
 
@@ -236,7 +236,7 @@ def _options(
         typer.Option(
             "--network",
             metavar="FILE.py:CLASS",
-            help="Class of a user-defined network that saved models name; repeatable.",
+            help="Class of a user-defined network or encoder that saved models name; repeatable.",
         ),
     ] = None,
     show_version: Annotated[
@@ -251,11 +251,15 @@ def _options(
 ) -> None:
     """Accept options before the command; --version is handled by its callback."""
     if network:
-        from commonspace.encoders.torch_module import load_class
+        from commonspace.encoders.torch_module import load_class, short_name
         from commonspace.networks import use_networks
+        from commonspace.networks.backbones.torch_module import use_modules
 
-        classes = {spec.rpartition(":")[2]: load_class(spec) for spec in network}
-        context.with_resource(use_networks(classes))
+        classes = {spec: load_class(spec) for spec in network}
+        names = {spec.rpartition(":")[2]: loaded for spec, loaded in classes.items()}
+        context.with_resource(use_networks(names))
+        modules = {short_name(spec): loaded for spec, loaded in classes.items()}
+        context.with_resource(use_modules(modules))
 
 
 def _print_version(show: bool) -> None:

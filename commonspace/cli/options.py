@@ -1,7 +1,4 @@
-"""The arguments and options that several commands share, and the words that an option may take.
-
-Importing this module loads no torch, so that ``--help`` is there at once. It knows no command.
-"""
+"""Arguments and options that several commands share. Importing this module does not load torch."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,35 +32,42 @@ DataArgument = Annotated[
         metavar="DATA",
         help="A feature file (.npz .mat .h5 .parquet); a folder of images with metadata.jsonl or"
         " metadata.csv; a benchmark: wikipedia:FOLDER, pascal:FOLDER, nuswide10k:FOLDER or"
-        ' xmedianet:FOLDER; or "scenes", which is built in.',
+        " xmedianet:FOLDER; or scenes, which is built in.",
     ),
 ]
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The folder that train or demo wrote.")
+    Path,
+    typer.Argument(metavar="RUN", help="Folder of a training run, as train or demo writes it."),
 ]
 OtherDataOption = Annotated[
     str | None,
     typer.Option(
         metavar="DATA",
-        help="Another data set than the one that the run was trained on.",
+        help="Data set to use (default: the training data of the run).",
         show_default=False,
     ),
 ]
 SplitSeedOption = Annotated[
     int,
-    typer.Option(min=0, help="Seed of the splits where the data gives none, and of built-in data."),
+    typer.Option(
+        min=0, help="Random seed of splits that the data does not define, and of built-in data."
+    ),
 ]
 OtherSplitSeedOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Another split seed than that of the run.", show_default=False),
+    typer.Option(
+        min=0, help="Random seed of splits (default: that of the run).", show_default=False
+    ),
 ]
 PartialOption = Annotated[
     bool,
-    typer.Option("--partial", help="Load what can be loaded, and say what was left out."),
+    typer.Option("--skip-invalid", help="Skip samples that cannot be read, and list them."),
 ]
 DeviceOption = Annotated[
     str,
-    typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest."),
+    typer.Option(
+        metavar="NAME", help="Device: auto, cpu, cuda, cuda:1 or mps; auto chooses the fastest."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 JobsOption = Annotated[
@@ -71,7 +75,7 @@ JobsOption = Annotated[
     typer.Option(
         "--jobs",
         min=1,
-        help="Fits at a time; by itself one for each core, or one on a GPU.",
+        help="Number of parallel trainings (default: one per core, or one on a GPU).",
         show_default=False,
     ),
 ]

@@ -1,12 +1,10 @@
-"""The folder of a training: what is in it, which data it belongs to, and how it comes to be.
+"""The folder of a training run: its files, the data it belongs to, and its lifecycle.
 
-    run.json                 which data, how it was divided, which command made the folder
-    events/                  the figures of each epoch for TensorBoard
-    checkpoint.safetensors   while training: what --resume goes on from
-    history.jsonl            afterwards: the figures of each epoch, a line each
-    config.json, model.safetensors    the common space
-
-It knows the names of files and no method.
+run.json                 the data set, its splits, and the command that made the folder
+events/                  TensorBoard events, by option
+checkpoint.safetensors   during training: what --resume continues from
+history.jsonl            the figures of each epoch, one line of JSON each
+config.json, model.safetensors    the common space
 """
 
 import fcntl
@@ -15,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,17 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["RunRecord", "continued_run", "data_of", "new_run", "open_data"]
 
 RECORD, CONFIG, CHECKPOINT = "run.json", "config.json", "checkpoint.safetensors"
+FROM_RUN = "data_from_run"
+BUILT_IN = ("scenes",)
 FILES = (RECORD, CHECKPOINT, "history.jsonl", "model.safetensors", CONFIG)
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What ``run.json`` says, so that ``evaluate RUN`` finds the data again.
+    """The content of ``run.json``, by which ``evaluate RUN`` finds the data.
+
+    The file stores the path of the data as an absolute path and relative to the run, so that the
+    run can be used from any folder, and moved together with its data.
 
     Args:
-        data: the data set, as it was given on the command line.
+        data: the data set, as on the command line.
         split_seed: the seed with which it was opened.
-        partial: whether it was opened with --partial.
+        partial: whether it was opened with --skip-invalid.
         made_by: the command that made the folder.
     """
 
@@ -51,17 +54,26 @@ class RunRecord:
         """Write the record into the folder of the run.
 
         Raises:
-            OutputError: there is one already, or it cannot be written.
+            OutputError: If the file exists already, or cannot be written.
         """
+        record = asdict(self)
+        before, path, after = _split_path(self.data)
+        if path:
+            absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
+            relative = os.path.relpath(absolute, os.path.abspath(folder))  # noqa: PTH100
+            record["data"] = f"{before}{absolute}{after}"
+            record[FROM_RUN] = f"{before}{relative}{after}"
         with replace_file(folder / RECORD) as draft:
-            draft.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", "utf-8")
+            draft.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord | None":
         """Return the record of a run; None for a space that was saved from Python.
 
+        Its ``data`` is the stored absolute path if it exists, else the path relative to the run.
+
         Raises:
-            SpaceError: the record is damaged.
+            SpaceError: If the record is damaged.
         """
         path = folder / RECORD
         try:
@@ -71,7 +83,12 @@ class RunRecord:
             for name, kind in (("data", str), ("split_seed", int), ("partial", bool)):
                 if name in record and not isinstance(record[name], kind):
                     raise ValueError(f"{name}: {record[name]!r}")
-            return cls(**record)
+            relative = record.pop(FROM_RUN, None)
+            known = cls(**record)
+            if isinstance(relative, str) and not _split_path(known.data)[1]:
+                before, moved, after = _split_path(relative, folder)
+                known = replace(known, data=f"{before}{moved}{after}") if moved else known
+            return known
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError) as exc:
@@ -84,22 +101,22 @@ class RunRecord:
 
 
 def data_of(folder: Path, data: str | None, split_seed: int | None, *, partial: bool) -> "Dataset":
-    """Open the data set of a run, or another one in its place.
+    """Open the data set of a run, or another one.
 
     Args:
         folder: the run.
-        data: another data set; None opens the one that the run was trained on.
-        split_seed: another seed for its splits; None takes that of the run, 0 without one.
-        partial: whether to load what can be loaded, which is also done where the run did so.
+        data: another data set; None: the one that the run was trained on.
+        split_seed: another seed of its splits; None: that of the run, 0 without a record.
+        partial: whether to skip invalid items, as is also done if the training did.
 
     Raises:
-        SpaceError: no data is named, and the run does not name any.
-        DataError: the data cannot be opened.
+        SpaceError: If neither the argument nor the run names the data.
+        DataError: If the data cannot be opened.
     """
     record = RunRecord.read(folder)
     if data is None and record is None:
         raise SpaceError(
-            f"{folder} does not say which data it was trained on",
+            f"{folder} has no record of its training data",
             expected=f"a {RECORD}, as train writes it",
             found="none",
             advice="name the data with --data",
@@ -113,16 +130,16 @@ def data_of(folder: Path, data: str | None, split_seed: int | None, *, partial: 
 
 
 def open_data(data: str, split_seed: int, *, partial: bool, need_splits: bool = True) -> "Dataset":
-    """Open a data set; with ``partial`` also without the images that cannot be opened.
+    """Open a data set; with ``partial`` without the images that cannot be opened.
 
     Args:
-        data: as it was given on the command line.
-        split_seed: for splits that are drawn.
-        partial: whether to load what can be loaded.
+        data: as on the command line.
+        split_seed: seed of splits that are drawn.
+        partial: whether to skip invalid items.
         need_splits: whether classes of one sample and empty splits are errors.
 
     Raises:
-        DataError: the data cannot be opened.
+        DataError: If the data cannot be opened.
     """
     from commonspace.data import drop_unreadable_images
     from commonspace.datasets import load_dataset
@@ -133,49 +150,48 @@ def open_data(data: str, split_seed: int, *, partial: bool, need_splits: bool = 
 
 @contextmanager
 def new_run(folder: Path, record: RunRecord) -> Iterator[bool]:
-    """Make the folder of a run, before anything is loaded or trained.
+    """Create the folder of a run, before anything is loaded or trained.
 
-    If the block ends before there is a checkpoint or a space, the folder is taken away again.
+    If the block ends without a checkpoint or a space, the folder is removed again.
 
     Yields:
-        False: there is no checkpoint to go on from.
+        False: there is no checkpoint to continue from.
 
     Raises:
-        OutputError: something is there already, or the folder cannot be made.
+        OutputError: If the folder exists and is not empty, or cannot be created.
     """
     was_there = folder.exists()
     if (folder / RECORD).exists() and not (folder / CONFIG).exists():
-        with _alone_in(folder):
+        with _lock(folder):
             raise OutputError(
-                f"{folder} holds a training that has not ended",
-                expected="a place that is still free",
+                f"{folder} contains a training that has not ended",
+                expected="a new folder",
                 found=CHECKPOINT if (folder / CHECKPOINT).exists() else RECORD,
-                advice="go on with --resume, or choose another place; nothing was changed",
+                advice="continue it with --resume, or choose another folder; nothing was changed",
             )
     make_folder(folder)
-    with _alone_in(folder), _begun(folder, record, keep_folder=was_there):
+    with _lock(folder), _record_run(folder, record, keep_folder=was_there):
         yield False
 
 
 @contextmanager
 def continued_run(folder: Path, record: RunRecord) -> Iterator[bool]:
-    """Take over the folder of a training that was interrupted.
+    """Continue in the folder of an interrupted training.
 
     Yields:
-        Whether there is a checkpoint to go on from. A training that was killed in its first epoch
-        left none, and begins anew.
+        Whether there is a checkpoint to continue from. A training that was killed in its first
+        epoch left none, and starts again.
 
     Raises:
-        SpaceError: the training is finished, or there is none.
-        OutputError: another process is at work on it.
+        SpaceError: If the training is finished, or there is none.
+        OutputError: If another process is running it.
     """
     if (folder / CONFIG).exists():
         raise SpaceError(
             f"the training in {folder} is finished",
-            expected="one that was interrupted",
+            expected="an interrupted training",
             found=f"a common space in {CONFIG}",
-            advice=f"measure it: commonspace evaluate {folder}; or train another with another"
-            " --out",
+            advice=f"evaluate it: commonspace evaluate {folder}; or train into another --out",
         )
     if not any((folder / name).exists() for name in (CHECKPOINT, RECORD)):
         raise SpaceError(
@@ -184,28 +200,28 @@ def continued_run(folder: Path, record: RunRecord) -> Iterator[bool]:
             found="no such folder" if not folder.exists() else "none",
             advice="check the folder given with --out, or start without --resume",
         )
-    with _alone_in(folder):
-        for name in FILES:  # what a kill in the middle of writing left beside them
+    with _lock(folder):
+        for name in FILES:  # drafts that a kill during writing left behind
             for draft in folder.glob(f".{name}.*"):
                 draft.unlink()
         if (folder / CHECKPOINT).exists():
             yield True
             return
         _clear(folder)
-        with _begun(folder, record, keep_folder=True):
+        with _record_run(folder, record, keep_folder=True):
             yield False
 
 
 @contextmanager
-def _begun(folder: Path, record: RunRecord, *, keep_folder: bool) -> Iterator[None]:
-    """Write the record; take it away again where the block ends without anything to keep."""
+def _record_run(folder: Path, record: RunRecord, *, keep_folder: bool) -> Iterator[None]:
+    """Write the record; remove it if the block fails without a checkpoint or a space."""
     try:
         record.write(folder)
         yield
     except BaseException:
         if not any((folder / name).exists() for name in (CHECKPOINT, CONFIG)):
             _clear(folder)
-            with suppress(OSError):  # something else was put there meanwhile: it stays
+            with suppress(OSError):  # other files were put there meanwhile: they stay
                 if not keep_folder:
                     folder.rmdir()
         raise
@@ -217,24 +233,43 @@ def _clear(folder: Path) -> None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other trainings out of the folder until the block, or this process, ends.
+def _lock(folder: Path) -> Iterator[None]:
+    """Lock the folder against other trainings until the block, or this process, ends.
 
     Raises:
-        OutputError: another one is at work there.
+        OutputError: If another training holds the lock.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network drives know no locks: then there is none
+        with suppress(OSError):  # some network drives have no locks
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 raise OutputError(
-                    f"another training is at work in {folder}",
-                    expected="a folder for this training alone",
-                    found="a process that holds it",
-                    advice="wait for its end, or choose another place; nothing was changed",
+                    f"another training is running in {folder}",
+                    expected="a folder without a running training",
+                    found="a process that has locked it",
+                    advice="wait for its end, or choose another folder; nothing was changed",
                 ) from exc
         yield
     finally:
         os.close(handle)
+
+
+def _split_path(data: str, folder: Path | None = None) -> tuple[str, str, str]:
+    """Divide a data argument "layout:path?keys" around its path, "" if there is no such path.
+
+    Args:
+        data: as on the command line.
+        folder: what a relative path starts from; None: the current folder.
+    """
+    if data in BUILT_IN:
+        return data, "", ""
+    start = folder or Path()
+    for text, after in ((data, ""), (data.partition("?")[0], data[len(data.partition("?")[0]) :])):
+        layout, colon, rest = text.partition(":")
+        for before, path in (("", text), (layout + colon, rest)):
+            place = start / Path(path).expanduser()
+            if path and place.exists():
+                return before, str(place), after
+    return data, "", ""

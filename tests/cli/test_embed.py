@@ -50,7 +50,7 @@ def test_samples_without_a_modality_stay_without_it(
 ) -> None:
     arrays = dict(np.load(points_file))
     arrays["text_present"] = np.arange(120) % 4 != 0
-    arrays["extra"] = np.ones((120, 2), dtype=np.float32)
+    arrays["audio"] = np.ones((120, 2), dtype=np.float32)
     arrays["image_present"] = np.arange(120) != 8  # row 8 has only what the space does not know
     np.savez(tmp_path / "gaps.npz", **arrays)
     out = tmp_path / "v.npz"

@@ -67,7 +67,7 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
         assert first.stdout.readline() == "begun\n"
         for begin in (new_run, continued_run):
             with (
-                pytest.raises(OutputError, match="another training is at work"),
+                pytest.raises(OutputError, match="another training is running"),
                 begin(out, RunRecord("points.npz")),
             ):
                 pytest.fail("it began beside the other")
@@ -113,10 +113,55 @@ def test_partial_does_without_broken_pictures(call: Call, tmp_path: Path) -> Non
     assert strict.exit_code == 2
     assert "0.png is corrupt" in strict.stderr
     assert not out.exists()
-    trained = call("train", folder, "--out", out, "--partial", *SMALL)
+    trained = call("train", folder, "--out", out, "--skip-invalid", *SMALL)
     assert trained.exit_code == 0, trained.stderr
     assert trained.stderr.count("it has no image") == 2
     measured = call("evaluate", out, "--json")
     assert measured.exit_code == 0, measured.stderr
     assert json.loads(measured.stdout)["image->text"]["queries"] == 5
     assert "no longer" not in measured.stderr
+
+
+@pytest.mark.parametrize("form", ["{}", "classes:{}", "{}?image=a&label=b"])
+def test_the_data_is_found_from_any_folder_and_after_a_move(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tmp_path / "work"
+    (whole / "data set").mkdir(parents=True)
+    run = whole / "runs" / "one"
+    run.mkdir(parents=True)
+    monkeypatch.chdir(whole)
+    RunRecord(form.format("data set"), split_seed=3).write(run)
+    monkeypatch.chdir(tmp_path)
+    expected = RunRecord(form.format(whole / "data set"), split_seed=3)
+    assert RunRecord.read(run) == expected
+    monkeypatch.chdir(run)
+    assert RunRecord.read(Path()) == expected
+    whole.rename(tmp_path / "moved")
+    moved = RunRecord.read(tmp_path / "moved" / "runs" / "one")
+    assert moved is not None
+    head, _, tail = form.partition("{}")
+    path = Path(moved.data.removeprefix(head).removesuffix(tail)).resolve()
+    assert path == tmp_path / "moved" / "data set"
+
+
+def test_data_that_is_no_path_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "run").mkdir()
+    RunRecord("scenes").write(tmp_path / "run")
+    assert RunRecord.read(tmp_path / "run") == RunRecord("scenes")
+
+
+def test_a_run_is_evaluated_from_another_folder(
+    call: Call, points_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "points.npz").write_bytes(points_file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert call("train", "points.npz", "--out", "run", *SMALL).exit_code == 0
+    expected = call("evaluate", "run", "--json").stdout
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert call("evaluate", "../run", "--json").stdout == expected

@@ -151,14 +151,21 @@ def test_damaged_data_is_named_and_advice_is_in_the_words_of_the_command_line(
     result = call("train", tmp_path / "nan.npz", "--out", tmp_path / "run", "--epochs", 1, *SMALL)
     assert result.exit_code == 2
     assert "row 5, column 2" in result.stderr
-    assert "--partial" in result.stderr
+    assert "--skip-invalid" in result.stderr
     assert "partial=True" not in result.stderr
     result = call(
-        "train", tmp_path / "nan.npz", "--out", tmp_path / "run", "--epochs", 1, "--partial", *SMALL
+        "train",
+        tmp_path / "nan.npz",
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        1,
+        "--skip-invalid",
+        *SMALL,
     )
     assert result.exit_code == 0, result.stderr
     assert "note: " in result.stderr
-    assert call("evaluate", tmp_path / "run").exit_code == 0  # opened with --partial again
+    assert call("evaluate", tmp_path / "run").exit_code == 0  # opened with --skip-invalid again
 
 
 def test_a_finished_run_is_not_resumed(call: Call, run_folder: Path, points_file: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from commonspace.networks.backbones.base import PretrainedBackbone, mean_of_view
 
 __all__ = ["TorchModuleBackbone", "modules_in", "modules_of", "use_modules"]
 
-_MODULES: ContextVar[Mapping[str, Callable[[], nn.Module]]] = ContextVar("modules", default={})  # noqa: B039
+_PROVIDED: dict[str, Callable[[], nn.Module]] = {}
 
 
 @contextmanager
@@ -32,11 +31,13 @@ def use_modules(modules: Mapping[str, Callable[[], nn.Module]]) -> Iterator[None
         >>> backbone(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8))
         tensor([[1., 1., 1.]])
     """
-    token = _MODULES.set({**_MODULES.get(), **modules})
+    before = dict(_PROVIDED)
+    _PROVIDED.update(modules)
     try:
         yield
     finally:
-        _MODULES.reset(token)
+        _PROVIDED.clear()
+        _PROVIDED.update(before)
 
 
 def modules_of(classes: Iterable[type[nn.Module]], config: object) -> dict[str, type[nn.Module]]:
@@ -109,13 +110,13 @@ class TorchModuleBackbone(PretrainedBackbone):
         views: int = 1,
     ) -> None:
         super().__init__()
-        build = _MODULES.get().get(module)
+        build = _PROVIDED.get(module)
         if build is None:
             raise SpaceError(
                 f"the model needs the class {module}, which its file names but never runs",
-                expected=f"the class of the encoder: --image {module} with the path of the file,"
-                " or encoders={...} in Python",
-                found=", ".join(_MODULES.get()) or "none",
+                expected=f"that class: commonspace --network FILE.py:{module.rpartition(':')[2]} before"
+                " the command, or encoders={...} in Python",
+                found=", ".join(_PROVIDED) or "none",
                 advice="name the file and class that the model was trained with",
             )
         self.module = module
