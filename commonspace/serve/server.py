@@ -27,7 +27,7 @@ MAX_CONNECTIONS = 1000
 """At a time; further ones get status 503."""
 STOP_SECONDS = 30.0
 """Time within which the process ends after a signal."""
-_RESERVE = 5.0
+_RESERVE = 8.0
 """Of the time to stop, what is left for closing after the last request."""
 
 
@@ -182,7 +182,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._force_after is not None and not self.should_exit:
-            timer = threading.Timer(self._force_after - 1, _end_process)
+            timer = threading.Timer(self._force_after - 2, _end_process)
             timer.daemon = True
             timer.start()
         super().handle_exit(sig, frame)

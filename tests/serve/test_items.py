@@ -42,7 +42,9 @@ def test_an_id_with_a_slash_may_be_written_as_it_is(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("id", ODD)
-def test_the_picture_is_the_one_that_was_put_in(client: TestClient, shop: Dataset, id: str) -> None:
+def test_the_picture_is_the_one_that_was_indexed(
+    client: TestClient, shop: Dataset, id: str
+) -> None:
     column = shop.columns["image"]
     assert isinstance(column, Images)
     answer = client.get(address(id) + "/image")
@@ -78,13 +80,13 @@ def test_a_thumbnail_fits_into_its_square(client: TestClient, size: int) -> None
         ("/nowhere", 404),
     ],
 )
-def test_what_is_not_there_is_said_as_json(client: TestClient, path: str, status: int) -> None:
+def test_unknown_paths_are_answered_as_json(client: TestClient, path: str, status: int) -> None:
     answer = client.get(path)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["problem"]
 
 
-def test_a_service_that_is_not_writable_changes_nothing(client: TestClient) -> None:
+def test_a_read_only_service_changes_nothing(client: TestClient) -> None:
     assert client.post("/items", json={"id": "new", "text": ["a wall"]}).status_code == 403
     answer = client.delete(address("a/b"))
     assert answer.status_code == 403
@@ -92,7 +94,7 @@ def test_a_service_that_is_not_writable_changes_nothing(client: TestClient) -> N
     assert client.get(address("a/b")).status_code == 200
 
 
-def test_what_is_put_in_is_found_and_what_is_taken_out_is_not(
+def test_written_items_are_found_and_removed_ones_are_not(
     index: Path,
     serve: Serve,
     tmp_path: Path,
@@ -129,3 +131,43 @@ def test_what_is_put_in_is_found_and_what_is_taken_out_is_not(
             assert client.post("/items", json=wrong).status_code == 400
         assert client.post("/items", json={"id": "", "text": ["a"]}).status_code == 422
         assert client.get("/about").json()["items"] == count
+
+
+def test_a_batch_is_written_whole_or_not_at_all(index: Path, serve: Serve, tmp_path: Path) -> None:
+    copytree(index, tmp_path / "copy")
+    with serve(tmp_path / "copy", writable=True) as client:
+        count = client.get("/v1/about").json()["items"]
+        items = [{"id": f"new {row}", "text": [f"a wall {row}"]} for row in range(50)]
+        response = client.post("/v1/items/batch", json={"items": items})
+        assert response.status_code == 200, response.text
+        written = {"added": 50, "replaced": 0, "described": 0, "unchanged": 0}
+        assert response.json() == {**written, "items": count + 50}
+        items[3]["text"] = ["another wall"]
+        response = client.post("/v1/items/batch", json={"items": items})
+        written = {"added": 0, "replaced": 1, "described": 0, "unchanged": 49}
+        assert response.json() == {**written, "items": count + 50}
+        for wrong, status in (
+            ([{"id": "x", "text": ["a"]}, {"id": "x", "text": ["b"]}], 400),
+            ([{"id": "x", "text": ["a"]}, {"id": "empty"}], 400),
+            ([{"id": "x", "text": ["a"]}, {"id": ""}], 422),
+            ([], 422),
+            ([{"id": str(row), "text": ["a"]} for row in range(1001)], 422),
+        ):
+            response = client.post("/v1/items/batch", json={"items": wrong})
+            assert response.status_code == status, response.text
+        assert client.get("/v1/about").json()["items"] == count + 50
+        assert client.get("/v1/items/x").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/items", "/v1/items/batch"])
+def test_a_field_of_another_type_is_refused_with_the_id(
+    index: Path, serve: Serve, tmp_path: Path, path: str
+) -> None:
+    copytree(index, tmp_path / "copy")
+    with serve(tmp_path / "copy", writable=True) as client:
+        item = {"id": "bad one", "text": ["a wall"], "fields": {"price": "cheap"}}
+        response = client.post(path, json={"items": [item]} if "batch" in path else item)
+        assert response.status_code == 400
+        assert "bad one" in str(response.json())
+        assert "price" in str(response.json())
+        assert client.get("/v1/about").json()["fields"]["price"]["kind"] == "number"

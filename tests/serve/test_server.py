@@ -1,4 +1,4 @@
-"""A service that listens: slow and rude clients, many at once, a graceful end, another index."""
+"""A running server: slow clients, many connections, stopping, proxies, replacement of the index."""
 
 import json
 import os
@@ -8,15 +8,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from io import BytesIO
 from pathlib import Path
 from shutil import copytree
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from starlette.testclient import TestClient
 
 import commonspace as cs
@@ -24,7 +27,10 @@ from commonspace import CommonSpace, Dataset
 from commonspace.client import Client
 from commonspace.errors import ServiceError, SettingError
 from commonspace.serve import ServiceSettings, build_app, server
+from commonspace.serve.access import RateLimit
 from commonspace.serve.index_manager import IndexManager
+from commonspace.serve.schemas import SearchResponse
+from commonspace.serve.service import SearchJob, Service
 
 Listen = Callable[[FastAPI], AbstractContextManager[str]]
 Serve = Callable[..., AbstractContextManager[TestClient]]
@@ -42,13 +48,20 @@ def all_of(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 HEAD = (
     b"POST /search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     b"Content-Length: 40\r\n\r\n"
 )
 
 
-def test_slow_and_vanishing_clients_are_given_up_and_others_are_answered(
+def test_slow_and_disconnected_clients_do_not_delay_others(
     index: Path, listening: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.5)
@@ -88,7 +101,7 @@ def test_two_hundred_connections_at_once_are_all_answered(index: Path, listening
             assert [one["id"] for one in json.loads(said)["results"]] == [one.id for one in wanted]
 
 
-def test_the_client_speaks_every_call(
+def test_every_call_of_the_client(
     index: Path, listening: Listen, shop: Dataset, tmp_path: Path
 ) -> None:
     copytree(index, tmp_path / "copy")
@@ -122,10 +135,11 @@ def test_the_client_speaks_every_call(
         Client("localhost:8000")
 
 
-def test_a_signal_ends_it_after_what_has_begun(index: Path) -> None:
-    """The command answers a request whose body is still coming when SIGTERM arrives."""
-    command = [sys.executable, "-m", "commonspace", "serve", str(index), "--port", "0"]
-    done = subprocess.Popen(
+@contextmanager
+def running(index: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run the command ``serve`` for the block; return its address and process."""
+    command = [sys.executable, "-m", "commonspace", "serve", str(index), "--port", "0", *options]
+    process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -133,27 +147,157 @@ def test_a_signal_ends_it_after_what_has_begun(index: Path) -> None:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     try:
-        assert done.stdout is not None
-        address = done.stdout.readline().split(" on ")[1].split("/ ")[0]
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        yield line.split(" on ")[1].split("/ ")[0], process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+
+
+def test_a_signal_ends_the_process_after_the_requests_in_progress(index: Path) -> None:
+    with running(index) as (address, process):
         body = b'{"text": "a red wall", "k": 1}'
         with connected(address) as connection:
             connection.sendall(HEAD.replace(b"40", str(len(body)).encode()) + body[:10])
             time.sleep(0.3)
-            done.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             connection.sendall(body[10:])
             assert all_of(connection).startswith(b"HTTP/1.1 200 ")
-        _, said = done.communicate(timeout=20)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert errors.splitlines()[-1] == "stopped"
+    assert "Traceback" not in errors
+
+
+def test_a_signal_ends_the_process_while_photos_are_decoded(index: Path) -> None:
+    """Workers that are stuck do not keep the process; none of them survives it."""
+    with running(index) as (address, process):
+        workers = children(process)
+        assert len(workers) >= 2
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        photo = Image.new("RGB", (9, 9))
+        file = BytesIO()
+        photo.save(file, "PNG")
+        head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+        body = head + file.getvalue() + b"\r\n--b--\r\n"
+        request = (
+            b"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n"
+            b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n"
+        )
+        with connected(address) as first, connected(address) as second:
+            for connection in (first, second):
+                connection.sendall(request + body)
+            time.sleep(0.5)
+            start = time.perf_counter()
+            process.send_signal(signal.SIGTERM)
+            process.wait(40)
+            assert time.perf_counter() - start < 30
+    for worker in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+
+
+def test_a_process_that_does_not_stop_is_ended(tmp_path: Path) -> None:
+    """An application whose shutdown never ends, and the limit of time of the server."""
+    program = tmp_path / "stuck.py"
+    program.write_text(
+        "import asyncio\n"
+        "from commonspace.serve.server import run\n"
+        "async def app(scope, receive, send):\n"
+        "    while True:\n"
+        "        message = await receive()\n"
+        "        if message['type'] == 'lifespan.startup':\n"
+        "            await send({'type': 'lifespan.startup.complete'})\n"
+        "        elif message['type'] == 'lifespan.shutdown':\n"
+        "            await asyncio.sleep(1000)\n"
+        "run(app, port=0, started=lambda *_: print('ready', flush=True), stop_seconds=3)\n"
+    )
+    process = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        start = time.perf_counter()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 1
+        assert time.perf_counter() - start < 10
     finally:
-        if done.poll() is None:
-            done.kill()
-            done.communicate()
-    assert done.returncode == 0, said
-    assert said.splitlines()[-1] == "stopped"
-    assert "Traceback" not in said
+        process.kill()
+        process.communicate()
 
 
-def test_another_index_in_its_place_drops_no_request(
+def test_work_of_clients_that_have_gone_is_dropped(
+    index: Path, listening: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[int] = []
+    gate = threading.Event()
+    search = Service.search
+
+    def slow(self: Service, jobs: Sequence[SearchJob]) -> list[SearchResponse]:
+        answered.append(len(jobs))
+        gate.wait(10)
+        return search(self, jobs)
+
+    monkeypatch.setattr(Service, "search", slow)
+    app = build_app(index, ServiceSettings(rate=0, batch_size=1))
+    body = b'{"text": "a red wall", "k": 1}'
+    request = HEAD.replace(b"40", str(len(body)).encode()) + body
+    with listening(app) as address:
+        with connected(address) as first:
+            first.sendall(request)
+            while not answered:
+                time.sleep(0.01)
+            for _ in range(20):  # they wait behind the first, and leave
+                with connected(address) as gone:
+                    gone.sendall(request)
+                    time.sleep(0.02)
+            time.sleep(0.3)
+            gate.set()
+        assert len(Client(address).search("a red wall", k=1)) == 1
+    assert len(answered) <= 3
+
+
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.1",), ("10.0.0.0/8",)])
+def test_only_trusted_proxies_name_the_client(
+    index: Path, trusted: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers: list[str] = []
+
+    def wait(self: RateLimit, caller: str) -> int:
+        callers.append(caller)
+        return 0
+
+    monkeypatch.setattr(RateLimit, "wait", wait)
+    ready, addresses = threading.Event(), []
+
+    def announce(host: str, port: int) -> None:
+        addresses.append(f"http://{host}:{port}")
+        ready.set()
+
+    with server.listen("127.0.0.1", 0) as accepted:
+        made = server.make_server(
+            build_app(index), started=announce, stop_seconds=6, trusted_proxies=trusted
+        )
+        thread = threading.Thread(target=made.run, args=([accepted],), daemon=True)
+        thread.start()
+        assert ready.wait(20)
+        headers = {"X-Forwarded-For": "203.0.113.9"}
+        urlopen(Request(f"{addresses[0]}/v1/about", headers=headers)).read()
+        made.should_exit = True
+        thread.join(20)
+    assert callers == ["203.0.113.9" if trusted == ("127.0.0.1",) else "127.0.0.1"]
+
+
+def test_replacing_the_index_drops_no_request(
     shop: Dataset,
     shop_space: CommonSpace,
     serve: Serve,
@@ -176,18 +320,18 @@ def test_another_index_in_its_place_drops_no_request(
 
         with ThreadPoolExecutor(2) as pool:
             asking = [pool.submit(ask) for _ in range(2)]
-            time.sleep(0.4)
+            wait_until(lambda: (200, len(shop)) in totals)
             fresh = tmp_path / "fresh"
             fresh.symlink_to(tmp_path / "two")
             fresh.replace(link)
-            time.sleep(0.6)
+            wait_until(lambda: (200, 20) in totals)
             stop.set()
             for one in asking:
                 one.result()
     assert set(totals) == {(200, len(shop)), (200, 20)}
 
 
-def test_a_lent_index_is_closed_by_the_last_who_uses_it(
+def test_a_replaced_index_is_closed_after_its_last_use(
     shop: Dataset, shop_space: CommonSpace, tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
@@ -206,7 +350,7 @@ def test_a_lent_index_is_closed_by_the_last_who_uses_it(
     holder.close()
 
 
-def test_a_port_that_is_taken_is_named(index: Path) -> None:
+def test_a_port_in_use_is_reported(index: Path) -> None:
     with server.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingError, match=f"cannot listen on 127.0.0.1:{port}"):
