@@ -8,6 +8,7 @@ from commonspace.comparison.benchmark import (
 )
 from commonspace.comparison.compare import ComparisonResult, compare
 from commonspace.comparison.experiments import Experiment, TuningBudget, make_experiments
+from commonspace.comparison.mean_ranks import MeanRanks, mean_ranks
 from commonspace.comparison.summary import MethodSummary, summarize
 from commonspace.comparison.tables import write_tables
 
@@ -16,10 +17,12 @@ __all__ = [
     "BenchmarkResult",
     "ComparisonResult",
     "Experiment",
+    "MeanRanks",
     "MethodSummary",
     "TuningBudget",
     "compare",
     "make_experiments",
+    "mean_ranks",
     "read_benchmark",
     "run_benchmark",
     "summarize",

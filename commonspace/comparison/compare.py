@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from commonspace.callbacks import Callback
 from commonspace.comparison.benchmark import Benchmark, Protocol, run_benchmark
@@ -15,7 +15,11 @@ from commonspace.comparison.tables import NOTE, columns, flatten, write_tables
 from commonspace.data import Dataset
 from commonspace.errors import TrainingError
 from commonspace.methods import Method
+from commonspace.plots import draw_method_classes
 from commonspace.tables import Table, to_frame
+
+if TYPE_CHECKING:
+    from commonspace.plots.style import Figure
 
 __all__ = ["ComparisonResult", "compare"]
 
@@ -57,7 +61,7 @@ class ComparisonResult:
         return to_frame([flatten(one) for one in self.methods], index="method")
 
     def save(self, folder: str | Path) -> None:
-        """Write ``table.md``, ``table.tex``, ``table.csv`` and ``table.json`` into a folder.
+        """Write ``table.md``, ``.tex``, ``.csv`` and ``.json``, and ``classes.csv``, into a folder.
 
         Raises:
             OutputError: a file cannot be written.
@@ -65,6 +69,16 @@ class ComparisonResult:
         """
         Path(folder).mkdir(parents=True, exist_ok=True)
         write_tables(Path(folder), self.methods, self.baseline, self.title)
+
+    def plot_classes(self) -> "Figure":
+        """Return a heat map of the mAP of each class, for each method with figures.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        return draw_method_classes(
+            {one.name: one.class_map for one in self.methods if one.class_map}
+        )
 
     def __repr__(self) -> str:
         """Return the table."""

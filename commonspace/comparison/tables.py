@@ -2,14 +2,18 @@
 
 import csv
 import json
+import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from commonspace.atomic import replace_file
 from commonspace.comparison.summary import MethodSummary
 from commonspace.extras import optional
+from commonspace.machine import available_cores
 
 __all__ = ["NOTE", "columns", "flatten", "format_table", "write_reproduction", "write_tables"]
 
@@ -78,7 +82,7 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[str]], form: str) 
 def write_tables(
     folder: Path, summaries: Sequence[MethodSummary], baseline: str | None, title: str
 ) -> None:
-    """Write ``table.md``, ``table.tex``, ``table.csv`` and ``table.json`` into a folder.
+    """Write ``table.md``, ``.tex``, ``.csv`` and ``.json``, and ``classes.csv``, into a folder.
 
     Earlier ones are replaced.
 
@@ -88,18 +92,15 @@ def write_tables(
     """
     for name, text in (
         ("table.md", _markdown(summaries, baseline, title)),
-        ("table.tex", _latex(summaries, baseline)),
+        ("table.tex", _latex(summaries, baseline, title)),
         ("table.json", _json(summaries, baseline, title)),
     ):
         with replace_file(folder / name, overwrite=True) as draft:
             draft.write_text(text, "utf-8")
-    with replace_file(folder / "table.csv", overwrite=True) as draft:
-        rows = [flatten(summary) for summary in summaries]
-        head = list(dict.fromkeys(key for row in rows for key in row))
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, head)
-            writer.writeheader()
-            writer.writerows(rows)
+    _write_csv(folder / "table.csv", [flatten(summary) for summary in summaries])
+    classes = [{"method": one.name, **one.class_map} for one in summaries if one.class_map]
+    if classes:
+        _write_csv(folder / "classes.csv", classes)
 
 
 def write_reproduction(
@@ -122,6 +123,45 @@ def write_reproduction(
         draft.write_text(text, "utf-8")
 
 
+def environment() -> dict[str, Any]:
+    """Return the machine and the versions that a comparison depends on, for its record."""
+    packages = ("commonspace", "torch", "numpy", "scipy", "optuna")
+    return {
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": available_cores(),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in packages},
+    }
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    head = list(dict.fromkeys(key for row in rows for key in row))
+    with (
+        replace_file(path, overwrite=True) as draft,
+        draft.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, head)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def _markdown(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
     head, rows = columns(summaries, baseline)
     table = format_table(head, rows, "pipe")
@@ -140,8 +180,14 @@ def _markdown(summaries: Sequence[MethodSummary], baseline: str | None, title: s
     return "\n\n".join(parts) + "\n"
 
 
-def _latex(summaries: Sequence[MethodSummary], baseline: str | None) -> str:
-    return format_table(*columns(summaries, baseline), "latex_booktabs") + "\n"
+def _latex(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
+    """Return a ``table`` environment for booktabs, with the note as caption."""
+    table = format_table(*columns(summaries, baseline), "latex_booktabs")
+    caption = f"{title}. {_note(summaries)}"
+    for character in "&%#_":
+        caption = caption.replace(character, f"\\{character}")
+    caption = caption.replace("<", "$<$")
+    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{table}\n\\end{{table}}\n"
 
 
 def _json(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
@@ -149,6 +195,7 @@ def _json(summaries: Sequence[MethodSummary], baseline: str | None, title: str) 
         "title": title,
         "baseline": baseline,
         "note": _note(summaries),
+        "environment": environment(),
         "methods": [*map(asdict, summaries)],
     }
     return json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -3,6 +3,7 @@
 from commonspace.plots.classes import draw_class_map, sort_classes
 from commonspace.plots.colors import class_colors, modality_markers
 from commonspace.plots.confusion import Confusion, draw_confusion, most_confused
+from commonspace.plots.critical_difference import draw_critical_difference
 from commonspace.plots.curves import Curves, draw_precision_curves
 from commonspace.plots.embedding_scatter import (
     ModalityPoints,
@@ -12,6 +13,7 @@ from commonspace.plots.embedding_scatter import (
     project_panels,
 )
 from commonspace.plots.learning_curves import Steps, draw_learning_curves
+from commonspace.plots.method_classes import draw_method_classes
 from commonspace.plots.page import Fact, Page, PageFigure, Table, render
 from commonspace.plots.projection import TSNEMap, fit_tsne, stratified_sample, tsne
 from commonspace.plots.ranked_lists import Card, RankedList, draw_ranked_lists
@@ -44,8 +46,10 @@ __all__ = [
     "class_colors",
     "draw_class_map",
     "draw_confusion",
+    "draw_critical_difference",
     "draw_embedding_scatter",
     "draw_learning_curves",
+    "draw_method_classes",
     "draw_precision_curves",
     "draw_ranked_lists",
     "draw_sensitivity",

@@ -1,5 +1,6 @@
 """``compare``: figures, table and files of a comparison in Python."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,11 @@ def test_a_folder_keeps_runs_and_tables(feature_dataset: Dataset, tmp_path: Path
     assert more["cca"].seconds == first["cca"].seconds  # read, not run again
     table = json.loads((tmp_path / "t" / "table.json").read_text())
     assert [one["name"] for one in table["methods"]] == ["cca", "toy"]
+    assert table["environment"]["torch"].startswith("2.")
+    with (tmp_path / "t" / "classes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["ant"]) == more["cca"].class_map["ant"]
+    assert more.plot_classes().axes[0].images[0].get_array().shape == (2, 4)  # type: ignore[union-attr]
 
 
 def test_two_instances_of_a_class_get_different_names() -> None:

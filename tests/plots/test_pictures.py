@@ -16,8 +16,10 @@ from commonspace.plots import (
     RankedList,
     draw_class_map,
     draw_confusion,
+    draw_critical_difference,
     draw_embedding_scatter,
     draw_learning_curves,
+    draw_method_classes,
     draw_precision_curves,
     draw_ranked_lists,
     draw_sensitivity,
@@ -266,3 +268,31 @@ def test_the_highest_cell_is_framed_and_rows_are_lambdas() -> None:
     for wrong in (maps.T, np.full((2, 3), np.nan)):
         with pytest.raises(DataError, match="sensitivity grid"):
             draw_sensitivity([0.01, 1], [0.1, 1, 10], wrong, split="validation")
+
+
+def test_bars_join_the_methods_within_the_critical_difference() -> None:
+    ranks = {"best": 1.2, "second": 1.9, "third": 2.9, "last": 4.0}
+    figure = draw_critical_difference(ranks, 1.5)
+    (axes,) = figure.axes
+    thick = [line for line in axes.get_lines() if line.get_linewidth() == 3]
+    ends = [np.asarray(line.get_xdata(), dtype=float) for line in thick]
+    assert [(round(a + 0.06, 9), round(b - 0.06, 9)) for a, b in ends] == [
+        (1.2, 1.9),
+        (1.9, 2.9),
+        (2.9, 4.0),
+    ]
+    written = " ".join(text.get_text() for text in axes.texts)
+    assert "best  1.20" in written
+    assert "4.00  last" in written
+    with pytest.raises(DataError, match="two methods"):
+        draw_critical_difference({"one": 1.0}, 1.0)
+
+
+def test_a_heat_map_has_a_row_for_each_method_and_sorted_classes() -> None:
+    figures = {"a": {"cat": 0.2, "dog": 0.9}, "b": {"cat": 0.4, "dog": 0.7}}
+    axes = draw_method_classes(figures).axes[0]
+    np.testing.assert_array_equal(np.asarray(axes.images[0].get_array()), [[0.9, 0.2], [0.7, 0.4]])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["dog", "cat"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    with pytest.raises(DataError, match="no common classes"):
+        draw_method_classes({"a": {"cat": 0.2}, "b": {"dog": 0.4}})
