@@ -72,11 +72,15 @@ def script_page(script: str, name: str) -> str:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """List the reference and the research notes in the navigation."""
+    """List the reference, the tutorials and the research notes in the navigation."""
     research = sorted(Path(config.docs_dir, "research").glob("*.md"), key=lambda file: file.stem)
     for entry in config.nav or []:
         if "API reference" in entry:
             entry["API reference"] = [{title: _path(title)} for title in PAGES]
+        if "Tutorials" in entry:
+            scripts = sorted(Path(config.docs_dir, "tutorials").glob("*.py"))
+            pages = [f"tutorials/{script.stem}.md" for script in scripts]
+            entry["Tutorials"] = ["tutorials/index.md", *pages]
         if "Research notes" in entry:
             notes = [f"research/{file.name}" for file in research if file.stem != "index"]
             entry["Research notes"] = ["research/index.md", *notes]
