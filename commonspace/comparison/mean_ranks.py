@@ -30,7 +30,7 @@ class MeanRanks:
         """Return the ranks as a formatted table."""
         note = (
             f"critical difference {self.critical_difference:.2f} (Nemenyi);"
-            f" Friedman p {self.friedman_p:.3f}"
+            f" Friedman p {_format_p(self.friedman_p)}"
         )
         rows = [[name, f"{rank:.2f}"] for name, rank in self.ranks.items()]
         return Table(f"mean ranks over {self.datasets} data sets", ["method", "rank"], rows, [note])
@@ -89,3 +89,7 @@ def mean_ranks(
     means = dict(zip(names, ranks.mean(axis=0).tolist(), strict=True))
     ordered = dict(sorted(means.items(), key=lambda item: item[1]))
     return MeanRanks(ordered, n, float(q * np.sqrt(k * (k + 1) / (6 * n))), float(friedman))
+
+
+def _format_p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -20,7 +20,7 @@ def test_ten_are_further_apart_than_the_seven_of_a_palette_for_the_colour_blind(
     assert separation(class_colors(10)) > separation([one.lower() for one in OKABE_ITO]) > 0.07
 
 
-def test_fifty_five_can_be_told_apart_side_by_side() -> None:
+def test_fifty_five_are_distinct_side_by_side() -> None:
     assert separation(class_colors(55)) > 0.03  # a just noticeable difference is about 0.02
 
 

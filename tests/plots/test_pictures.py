@@ -143,7 +143,7 @@ def test_the_chosen_epoch_is_marked_where_it_lies() -> None:
     assert figure.axes[-1].get_xlabel() == "epoch"
 
 
-def test_trials_are_single_points_and_the_axis_says_so() -> None:
+def test_trials_are_single_points_on_a_named_axis() -> None:
     figure = draw_learning_curves([0.2, 0.5], {}, chosen=1, steps="trial")
     assert figure.axes[0].get_lines()[0].get_linestyle() == "None"
     assert figure.axes[0].get_xlabel() == "trial"

@@ -1,4 +1,4 @@
-"""Photos and texts are those of the very samples; what cannot be shown gives its reason."""
+"""Photos and texts are those of the samples; an unreadable photo is shown as its error."""
 
 from dataclasses import replace
 from pathlib import Path

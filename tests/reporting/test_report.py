@@ -212,7 +212,7 @@ def test_a_place_that_is_taken_is_refused_before_any_work(
 
 
 @pytest.mark.parametrize("wrong", [{"points": 4}, {"seed": -1}, {"formats": ["gif"]}])
-def test_options_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
+def test_invalid_options_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingError):
         ReportOptions(**wrong)  # type: ignore[arg-type]
 

@@ -53,7 +53,7 @@ def test_unlabelled_samples_and_absent_modalities(
 
 
 def test_a_space_with_an_encoder_shows_its_features(raw_dataset: Dataset) -> None:
-    """What learns from nothing along with the space has no panel of its own; an encoder has."""
+    """Columns trained from scratch have no panel of its own; an encoder has."""
     from commonspace.methods import DSCMR, EncoderConfig
 
     raw = EncoderConfig(specs={"text": "textcnn"})
