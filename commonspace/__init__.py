@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from commonspace.methods import SupervisedContrastive as SupervisedContrastive
     from commonspace.methods import TrainingData as TrainingData
     from commonspace.networks import Network as Network
+    from commonspace.progress import ProgressBar as ProgressBar
     from commonspace.retrieval import Index as Index
     from commonspace.retrieval import Item as Item
     from commonspace.retrieval import Query as Query
@@ -140,6 +141,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "TrainingData",
     ),
     "networks": ("Network",),
+    "progress": ("ProgressBar",),
     "retrieval": ("Index", "Item", "Query", "SearchResult", "SearchResults"),
     "space": ("CommonSpace", "load"),
     "settings": ("setting",),
@@ -161,6 +163,7 @@ _MODULES = (
     "methods",
     "networks",
     "plots",
+    "progress",
     "reporting",
     "retrieval",
     "serve",

@@ -240,6 +240,11 @@ BRIEF = {  # one line is enough
     "Images.digest",
     "Images.take",
     "Network.embed",
+    "ProgressBar.on_advance",
+    "ProgressBar.on_epoch_end",
+    "ProgressBar.on_message",
+    "ProgressBar.on_start",
+    "ProgressBar.on_status",
     "Texts.digest",
     "Texts.take",
 }

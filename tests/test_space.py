@@ -423,20 +423,21 @@ def test_evaluate_takes_the_test_split(
 def test_the_summary_names_method_modalities_and_precision(
     of_feature_dataset: cs.CommonSpace, space: cs.CommonSpace
 ) -> None:
-    precision = of_feature_dataset.provenance["training"]["precision"]
+    precision = of_feature_dataset.precision
+    assert precision == of_feature_dataset.provenance["chosen"]["precision"]
+    assert precision in ("float32", "bfloat16")
     assert repr(of_feature_dataset) == (
-        f"CommonSpace(dscmr, image + text, 8-d, trained in {of_feature_dataset.precision})"
+        f"CommonSpace(dscmr, image + text, 8-d, trained in {precision})"
     )
-    assert of_feature_dataset.precision in (precision, "float32", "bfloat16")
-    assert repr(space) == f"CommonSpace(linear-probe, image + text, {space.dimension}-d)" or (
-        repr(space) == f"CommonSpace(probe, image + text, {space.dimension}-d)"
-    )
+    assert repr(space) == f"CommonSpace({space.method}, image + text, {space.dimension}-d)"
+    assert space.precision == ""
     html = of_feature_dataset._repr_html_()
     for text in (
         "dscmr",
         "DSCMRNetwork",
         "image (features), text (features)",
         "points, 40 samples",
+        precision,
     ):
         assert text in html
 

@@ -14,7 +14,7 @@ from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Input, Pixels, Vectors, Words
 from commonspace.errors import DataError
-from commonspace.machine import choose_device
+from commonspace.machine import choose_device, choose_precision
 from commonspace.methods.base.encoder_config import (
     EncoderConfig,
     attach_encoders,
@@ -295,6 +295,7 @@ class GradientMethod(Settings):
             "validation_map": best.validation_map,
             "seconds": history[-1].seconds,
             "device": data.device.type,
+            "precision": str(choose_precision(settings.precision, data.device)).split(".")[-1],
         }
         space = CommonSpace(network, data.inputs, data.train.class_names, provenance)
         calibrate_scores(space, data.validation_samples.embed(network), data.validation)
