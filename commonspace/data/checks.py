@@ -61,7 +61,7 @@ def check_labels(
     used = np.flatnonzero(labels.any(axis=0))
     if len(used) == 1 and len(labels) > 1:
         warnings.add(
-            f"{source}: all labelled samples have the one class {class_names[int(used[0])]!r}:"
+            f"{source}: all labeled samples have the one class {class_names[int(used[0])]!r}:"
             " every item is relevant to every query, and mAP is 1 for any model"
         )
     for name, column in columns.items():

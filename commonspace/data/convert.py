@@ -355,7 +355,7 @@ def _images(modality: str, entries: Sequence[Any]) -> Images:
 
 
 def _rgb(pixels: NDArray[Any], modality: str, row: int) -> NDArray[np.uint8]:
-    """Return (h, w, 3) uint8 of an array of grey or RGB pixels."""
+    """Return (h, w, 3) uint8 of an array of gray or RGB pixels."""
     if pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.dtype == np.uint8 and pixels.ndim == 2:

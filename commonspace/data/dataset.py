@@ -35,7 +35,7 @@ class Dataset:
         columns: modality name -> column of n entries: features, images or texts. A sample may
             lack a modality, though not all of them.
         labels: (n, c) bool; row i marks the classes of sample i. One mark is the usual case,
-            several are allowed, and none means that the sample is not labelled.
+            several are allowed, and none means that the sample is not labeled.
         class_names: c distinct names, in the order of the columns of ``labels``.
         splits: (n,) str, each "train", "validation" or "test".
         fields: metadata columns as the source gives them: name -> n values.

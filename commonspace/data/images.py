@@ -26,8 +26,8 @@ IMAGE_SUFFIXES = frozenset(
 def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Open an image as it is meant to be seen.
 
-    The EXIF orientation is applied; transparency is laid on white; palettes, grey, 16-bit grey and
-    CMYK become 8-bit RGB; of an animation the first picture is taken. Colour profiles are ignored.
+    The EXIF orientation is applied; transparency is laid on white; palettes, gray, 16-bit gray and
+    CMYK become 8-bit RGB; of an animation the first picture is taken. Color profiles are ignored.
 
     Args:
         item: a file, or an (h, w, 3) uint8 array, which is returned as it is.
@@ -83,7 +83,7 @@ def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
-        return _from_deep_grey(np.asarray(image), name)
+        return _from_deep_gray(np.asarray(image), name)
     if image.mode == "F":
         raise FileFormatError(
             f"{name} has floating-point pixels, which have no agreed range",
@@ -143,7 +143,7 @@ class EncodedImages:
         self.items.append(pixels)
 
 
-def _from_deep_grey(pixels: NDArray[np.integer], name: str) -> NDArray[np.uint8]:
+def _from_deep_gray(pixels: NDArray[np.integer], name: str) -> NDArray[np.uint8]:
     """Scale 0..65535 to 0..255, rounded, and repeat it over the three channels."""
     if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 65535:
         raise FileFormatError(
@@ -152,5 +152,5 @@ def _from_deep_grey(pixels: NDArray[np.integer], name: str) -> NDArray[np.uint8]
             found=f"{pixels.min()} to {pixels.max()}",
             advice="convert it to 8-bit RGB",
         )
-    grey = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    gray = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.reading import WarningLog
-from commonspace.data.vocabulary import MISSING, UNLABELLED, class_names_of, is_missing, is_strings
+from commonspace.data.vocabulary import MISSING, UNLABELED, class_names_of, is_missing, is_strings
 from commonspace.errors import DataError
 
-__all__ = ["UNLABELLED", "decode_labels", "labels_from_names", "no_labels"]
+__all__ = ["UNLABELED", "decode_labels", "labels_from_names", "no_labels"]
 
 _SEPARATORS = ("|", ";", ",")
 
@@ -32,9 +32,9 @@ def decode_labels(
         values: one of
             (n,) or (n, 1) integers, or floats that are whole: indices of ``class_names`` from 0 (or
             from 1 as in MATLAB, where only that fits); without class names the numbers themselves
-            are the classes. -1 and NaN mean "not labelled".
+            are the classes. -1 and NaN mean "not labeled".
             (n, c) numbers 0/1 or bool, c >= 2: row i marks the classes of sample i; a row of zeros,
-            or of NaN, is not labelled.
+            or of NaN, is not labeled.
             (n,) or (n, k) strings, bytes or None: class names; missing values are no label.
             n lists or tuples of class names.
         class_names: their names in order, or None for those that occur, sorted.
@@ -131,7 +131,7 @@ def labels_from_names(
 
 
 def no_labels(like: NDArray[Any], count: int) -> NDArray[Any]:
-    """Return ``count`` rows that mean "not labelled" in the spelling of ``like``.
+    """Return ``count`` rows that mean "not labeled" in the spelling of ``like``.
 
     Args:
         like: labels as :func:`decode_labels` takes them.
@@ -140,10 +140,10 @@ def no_labels(like: NDArray[Any], count: int) -> NDArray[Any]:
     Returns:
         (count,) + like.shape[1:], of a dtype that can stand in one array with ``like``.
     """
-    fill: Any = {"U": "", "S": b"", "O": None, "f": np.nan}.get(like.dtype.kind, UNLABELLED)
+    fill: Any = {"U": "", "S": b"", "O": None, "f": np.nan}.get(like.dtype.kind, UNLABELED)
     if like.ndim == 2 and like.shape[1] > 1 and like.dtype.kind in "biuf":
         fill = 0
-    dtype = np.int64 if like.dtype.kind in "bui" and fill == UNLABELLED else like.dtype
+    dtype = np.int64 if like.dtype.kind in "bui" and fill == UNLABELED else like.dtype
     return np.full((count, *like.shape[1:]), fill, dtype=dtype)
 
 
@@ -251,20 +251,20 @@ def _sort(names: set[str]) -> list[str]:
 def _from_numbers(
     values: NDArray[Any], names: tuple[str, ...] | None, source: str
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    labelled = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
-    known = values[labelled].astype(float)
+    labeled = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
+    known = values[labeled].astype(float)
     # a float64 is exact for whole numbers up to 2**53: beyond that it is no label but a key
-    wrong = (known != np.floor(known)) | (known < UNLABELLED) | (np.abs(known) > 2.0**53)
+    wrong = (known != np.floor(known)) | (known < UNLABELED) | (np.abs(known) > 2.0**53)
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise DataError(
             f"{source} holds a number that is no label",
             expected="whole numbers from 0, or -1 for a sample without label",
-            found=f"{known[at]} in row {np.flatnonzero(labelled)[at]}",
+            found=f"{known[at]} in row {np.flatnonzero(labeled)[at]}",
             advice="number the classes from 0, or give their names",
         )
-    rows = np.flatnonzero(labelled)[known != UNLABELLED]
-    index = known[known != UNLABELLED].astype(np.int64)
+    rows = np.flatnonzero(labeled)[known != UNLABELED]
+    index = known[known != UNLABELED].astype(np.int64)
     if names is None:
         distinct, index = np.unique(index, return_inverse=True)
         names = tuple(str(number) for number in distinct)

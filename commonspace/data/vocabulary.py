@@ -20,7 +20,7 @@ from commonspace.errors import DataError, FileFormatError
 __all__ = [
     "MISSING",
     "SPLITS",
-    "UNLABELLED",
+    "UNLABELED",
     "as_strings",
     "class_name",
     "class_names_of",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 SPLITS = ("train", "validation", "test")
-UNLABELLED = -1
+UNLABELED = -1
 
 MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None")
@@ -95,7 +95,7 @@ def is_missing(value: object) -> bool:
 
 
 def class_name(value: object) -> str | None:
-    """Return a class name in its normal spelling, None for "not labelled".
+    """Return a class name in its normal spelling, None for "not labeled".
 
     Blanks at both ends are removed, runs of blanks become one, Unicode is composed (NFC), and
     numbers that are whole are written without decimals.
@@ -119,15 +119,15 @@ def class_name(value: object) -> str | None:
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int | float):
-        if value != int(value) or value < UNLABELLED:
+        if value != int(value) or value < UNLABELED:
             raise ValueError(f"{value} is no class")
-        return None if value == UNLABELLED else str(int(value))
+        return None if value == UNLABELED else str(int(value))
     if not isinstance(value, str):
         raise ValueError(f"a {type(value).__name__} is no class")
     name = " ".join(unicodedata.normalize("NFC", replace_surrogates(value)).split())
     if match := _WHOLE_FLOAT.fullmatch(name):
         name = match[1]
-    return None if name == str(UNLABELLED) else name
+    return None if name == str(UNLABELED) else name
 
 
 def class_names_of(value: object) -> tuple[str, ...]:

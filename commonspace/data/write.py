@@ -26,7 +26,7 @@ from commonspace.data.formats.keys import (
 from commonspace.data.formats.mat import write_mat
 from commonspace.data.formats.npz import write_npz
 from commonspace.data.formats.parquet import write_parquet
-from commonspace.data.vocabulary import UNLABELLED, spell
+from commonspace.data.vocabulary import UNLABELED, spell
 from commonspace.errors import DataError, OutputError
 
 __all__ = ["WRITERS", "Writer", "write_arrays", "writer_of"]
@@ -145,5 +145,5 @@ def _labels_of(dataset: Dataset) -> NDArray[Any]:
     if (dataset.labels.sum(axis=1) > 1).any():
         return dataset.labels.astype(np.uint8)
     if not dataset.class_names:
-        return np.full(len(dataset), UNLABELLED)
-    return np.where(dataset.labels.any(axis=1), dataset.labels.argmax(axis=1), UNLABELLED)
+        return np.full(len(dataset), UNLABELED)
+    return np.where(dataset.labels.any(axis=1), dataset.labels.argmax(axis=1), UNLABELED)

@@ -91,25 +91,25 @@ def _read_lists(folder: Path) -> _Lists:
     paths: dict[str, list[str]] = {name: [] for name in _SHORT}
     numbers: list[int] = []
     for split, spellings in _SPLITS.items():
-        spelt = next((s for s in spellings if _list_file(folder, "image", s).is_file()), None)
-        if spelt is None and split == "validation":
+        spelled = next((s for s in spellings if _list_file(folder, "image", s).is_file()), None)
+        if spelled is None and split == "validation":
             continue
-        spelt = spelt or split
-        found = {name: _read_list(_list_file(folder, name, spelt)) for name in _SHORT}
-        _check_pairs(folder, spelt, found)
+        spelled = spelled or split
+        found = {name: _read_list(_list_file(folder, name, spelled)) for name in _SHORT}
+        _check_pairs(folder, spelled, found)
         for name, lines in found.items():
             paths[name] += [path for path, _ in lines]
         numbers += [number for _, number in found["image"]]
-        splits[split] = (spelt, len(found["image"]))
+        splits[split] = (spelled, len(found["image"]))
     return _Lists(splits, paths, np.array(numbers, dtype=np.int64))
 
 
-def _list_file(folder: Path, modality: str, spelt: str) -> Path:
-    return folder / f"{_SHORT[modality]}_{spelt}_list.txt"
+def _list_file(folder: Path, modality: str, spelled: str) -> Path:
+    return folder / f"{_SHORT[modality]}_{spelled}_list.txt"
 
 
-def _feature_file(folder: Path, modality: str, spelt: str) -> Path:
-    return folder / f"{_SHORT[modality]}_{spelt}_fea.txt"
+def _feature_file(folder: Path, modality: str, spelled: str) -> Path:
+    return folder / f"{_SHORT[modality]}_{spelled}_fea.txt"
 
 
 def _read_list(file: Path) -> list[tuple[str, int]]:
@@ -132,20 +132,20 @@ def _read_list(file: Path) -> list[tuple[str, int]]:
     return found
 
 
-def _check_pairs(folder: Path, spelt: str, found: dict[str, list[tuple[str, int]]]) -> None:
+def _check_pairs(folder: Path, spelled: str, found: dict[str, list[tuple[str, int]]]) -> None:
     images, texts = found["image"], found["text"]
     if len(images) != len(texts):
         raise DataError(
-            f"the lists of {spelt} in {folder} do not match",
-            expected=f"{len(images)} lines in {_list_file(folder, 'text', spelt).name}, as many as"
-            f" in {_list_file(folder, 'image', spelt).name}",
+            f"the lists of {spelled} in {folder} do not match",
+            expected=f"{len(images)} lines in {_list_file(folder, 'text', spelled).name}, as many as"
+            f" in {_list_file(folder, 'image', spelled).name}",
             found=f"{len(texts)}",
             advice="copy both lists again: line i of each is pair i",
         )
     for number, (image, text) in enumerate(zip(images, texts, strict=True), start=1):
         if image[1] != text[1]:
             raise DataError(
-                f"the lists of {spelt} in {folder} are not in one order",
+                f"the lists of {spelled} in {folder} are not in one order",
                 expected="one class for line i of images and line i of texts, which are a pair",
                 found=f"class {image[1] + 1} and class {text[1] + 1} in line {number}",
                 advice="copy both lists again",
@@ -194,8 +194,8 @@ def _text(file: Path) -> str:
 def _features(folder: Path, modality: str, lists: _Lists) -> Features:
     """Read the rows of all splits; each file must have a row for each line of its list."""
     parts: list[NDArray[Any]] = []
-    for spelt, count in lists.splits.values():
-        file = _feature_file(folder, modality, spelt)
+    for spelled, count in lists.splits.values():
+        file = _feature_file(folder, modality, spelled)
         with reading(file, "rows of numbers, separated by white space"):
             rows = np.loadtxt(file, dtype=np.float32, ndmin=2)
         if len(rows) != count or (parts and rows.shape[1] != parts[0].shape[1]):
@@ -203,7 +203,7 @@ def _features(folder: Path, modality: str, lists: _Lists) -> Features:
             raise DataError(
                 f"{file} does not match its list",
                 expected=f"({count}, {size}) numbers, a row for each line of"
-                f" {_list_file(folder, modality, spelt).name}",
+                f" {_list_file(folder, modality, spelled).name}",
                 found=f"{rows.shape}",
                 advice="copy both files again",
             )

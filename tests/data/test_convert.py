@@ -121,9 +121,9 @@ def test_images_of_every_kind(tmp_path: Path) -> None:
         column = Dataset.from_arrays(image=form, labels=NAMES).columns["image"]
         assert isinstance(column, Images)
         assert column.items == tuple(paths)
-    grey = Dataset.from_arrays(image=list(pixels[..., 0]), labels=NAMES).columns["image"]
-    assert isinstance(grey, Images)
-    assert (np.asarray(grey.items[0])[..., 2] == pixels[0, ..., 0]).all()
+    gray = Dataset.from_arrays(image=list(pixels[..., 0]), labels=NAMES).columns["image"]
+    assert isinstance(gray, Images)
+    assert (np.asarray(gray.items[0])[..., 2] == pixels[0, ..., 0]).all()
 
 
 def test_texts_one_or_several() -> None:

@@ -12,7 +12,7 @@ from commonspace.errors import DataError, FileFormatError
 
 GENERATOR = np.random.default_rng(0)
 RGB: NDArray[np.uint8] = GENERATOR.integers(0, 256, (5, 7, 3), dtype=np.uint8)
-GREY: NDArray[np.uint8] = RGB[:, :, 0]
+GRAY: NDArray[np.uint8] = RGB[:, :, 0]
 
 
 def saved(path: Path, image: Image.Image, **options: object) -> NDArray[np.uint8]:
@@ -30,13 +30,13 @@ def test_rgb_is_exact(tmp_path: Path) -> None:
     assert decode_image(RGB) is RGB
 
 
-def test_grey_fills_three_channels(tmp_path: Path) -> None:
-    assert (saved(tmp_path / "x.png", Image.fromarray(GREY)) == GREY[:, :, None]).all()
+def test_gray_fills_three_channels(tmp_path: Path) -> None:
+    assert (saved(tmp_path / "x.png", Image.fromarray(GRAY)) == GRAY[:, :, None]).all()
 
 
 def test_black_and_white(tmp_path: Path) -> None:
-    decoded = saved(tmp_path / "x.png", Image.fromarray(GREY > 127))
-    assert (decoded == np.where(GREY > 127, 255, 0)[:, :, None]).all()
+    decoded = saved(tmp_path / "x.png", Image.fromarray(GRAY > 127))
+    assert (decoded == np.where(GRAY > 127, 255, 0)[:, :, None]).all()
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
@@ -59,12 +59,12 @@ def test_transparency_lies_on_white(tmp_path: Path) -> None:
     share = alpha[:, :, None] / 255
     expected = RGB * share + 255 * (1 - share)
     assert np.abs(saved(tmp_path / "x.png", image) - expected).max() <= 1
-    image = Image.fromarray(np.dstack([GREY, alpha]))
-    expected = (GREY[:, :, None] * share + 255 * (1 - share)).repeat(3, axis=2)
+    image = Image.fromarray(np.dstack([GRAY, alpha]))
+    expected = (GRAY[:, :, None] * share + 255 * (1 - share)).repeat(3, axis=2)
     assert np.abs(saved(tmp_path / "y.png", image) - expected).max() <= 1
 
 
-def test_a_transparent_colour_of_a_palette_is_white(tmp_path: Path) -> None:
+def test_a_transparent_color_of_a_palette_is_white(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putpixel((1, 0), 1)
@@ -150,4 +150,4 @@ def test_arrays_of_another_form_are_refused() -> None:
     with pytest.raises(DataError, match="float64 of shape"):
         decode_image(np.zeros((2, 2, 3)))  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"\(2, 2\)"):
-        decode_image(GREY[:2, :2])
+        decode_image(GRAY[:2, :2])

@@ -99,7 +99,7 @@ def test_what_is_no_label_is_named(
     "values",
     [np.array([2, 0]), np.array([1.0]), np.array(["a"]), np.eye(3), np.array([7], np.uint8)],
 )
-def test_no_labels_reads_as_unlabelled(values: np.ndarray[Any, Any]) -> None:
+def test_no_labels_reads_as_unlabeled(values: np.ndarray[Any, Any]) -> None:
     rows = np.concatenate([values, no_labels(values, 2)])
     labels, names = decode_labels(rows, None, "label")
     alone, alone_names = decode_labels(values, None, "label")

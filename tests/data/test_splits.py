@@ -22,7 +22,7 @@ def one_hot(classes: list[int], count: int) -> NDArray[np.bool_]:
 
 
 @st.composite
-def labelled_groups(draw: st.DrawFn) -> tuple[NDArray[np.bool_], list[int | None], int]:
+def labeled_groups(draw: st.DrawFn) -> tuple[NDArray[np.bool_], list[int | None], int]:
     """Up to 60 samples of up to 5 classes, several labels or none each, some in groups."""
     count = draw(st.integers(1, 60))
     classes = draw(st.integers(1, 5))
@@ -32,7 +32,7 @@ def labelled_groups(draw: st.DrawFn) -> tuple[NDArray[np.bool_], list[int | None
     return labels, [draw(group) for _ in range(count)], draw(st.integers(0, 5))
 
 
-@given(labelled_groups())
+@given(labeled_groups())
 @settings(deadline=None, max_examples=150)
 def test_groups_stay_whole_train_has_every_class_and_seeds_repeat(
     drawn: tuple[NDArray[np.bool_], list[int | None], int],
@@ -120,7 +120,7 @@ def test_another_seed_draws_another_split() -> None:
     assert Counter(first.tolist()) == Counter(second.tolist())
 
 
-@given(labelled_groups())
+@given(labeled_groups())
 @settings(deadline=None, max_examples=100)
 def test_carving_touches_train_only_and_keeps_its_classes(
     drawn: tuple[NDArray[np.bool_], list[int | None], int],

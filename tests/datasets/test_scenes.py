@@ -19,7 +19,7 @@ from commonspace.data.dataset import SPLITS, Dataset
 from commonspace.datasets.scenes.backdrops import BACKDROPS, backdrop
 from commonspace.datasets.scenes.captions import BACKDROP_PHRASES, NAMES, RELATIONS, Scene, caption
 from commonspace.datasets.scenes.drawings import DRAWINGS, drawing
-from commonspace.datasets.scenes.scenes import COLOURS, _places, scenes
+from commonspace.datasets.scenes.scenes import COLORS, _places, scenes
 from commonspace.datasets.scenes.shapes import shades
 from commonspace.errors import SettingError
 
@@ -125,7 +125,7 @@ def _subject_of(text: str) -> str:
 
 
 def test_word_counts_cannot_tell_the_two_things_apart() -> None:
-    house = replace(KITE, subject="house", colour="blue", context="kite", context_colour="red")
+    house = replace(KITE, subject="house", color="blue", context="kite", context_color="red")
     kite_texts, house_texts = (
         {caption(scene, np.random.default_rng(seed)) for seed in range(3000)}
         for scene in (KITE, house)
@@ -186,9 +186,9 @@ def test_things_stand_where_the_relation_says_and_inside_the_picture(relation: s
     direction = {"above": (0, -1), "below": (0, 1), "left of": (-1, 0), "right of": (1, 0)}
     for seed in range(200):
         (subject, large), (context, small) = _places(relation, np.random.default_rng(seed))
-        for centre, half in ((subject, large), (context, small)):
-            assert (centre - half > -1e-9).all()
-            assert (centre + half < 1 + 1e-9).all()
+        for center, half in ((subject, large), (context, small)):
+            assert (center - half > -1e-9).all()
+            assert (center + half < 1 + 1e-9).all()
         distance = (subject - context) @ direction[relation]
         assert distance == pytest.approx(large + small)
         assert large > 1.7 * small
@@ -196,7 +196,7 @@ def test_things_stand_where_the_relation_says_and_inside_the_picture(relation: s
 
 def test_the_fields_tell_what_there_is() -> None:
     data = _scenes()
-    assert set(data.fields["colour"]) == set(data.fields["context_colour"]) == set(COLOURS)
+    assert set(data.fields["color"]) == set(data.fields["context_color"]) == set(COLORS)
     assert set(data.fields["backdrop"]) == set(BACKDROPS) == set(BACKDROP_PHRASES)
     assert set(data.fields["relation"]) == set(RELATIONS)
     assert set(data.fields["context"]) == set(data.class_names) == set(DRAWINGS) == set(NAMES)
@@ -206,18 +206,18 @@ def test_the_fields_tell_what_there_is() -> None:
     )
 
 
-def test_the_subject_has_its_colour() -> None:
-    """Among apples, the pixels of the middle are nearest the colour that the field names."""
+def test_the_subject_has_its_color() -> None:
+    """Among apples, the pixels of the middle are nearest the color that the field names."""
     data = scenes(per_class=40)
     apples = np.flatnonzero(data.labels[:, data.class_names.index("apple")])
-    palette = np.array(list(COLOURS.values()))
+    palette = np.array(list(COLORS.values()))
     right = 0
     for row in apples.tolist():
         pixels = _pictures(data)[row].reshape(-1, 3).astype(int)
         near = np.linalg.norm(pixels[:, None] - palette, axis=2)
         close = near.min(axis=1) < 45
         votes = np.bincount(near[close].argmin(axis=1), minlength=len(palette))
-        right += list(COLOURS)[int(votes.argmax())] == data.fields["colour"][row]
+        right += list(COLORS)[int(votes.argmax())] == data.fields["color"][row]
     assert right / len(apples) > 0.6
 
 

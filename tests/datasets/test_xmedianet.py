@@ -72,9 +72,9 @@ def test_half_of_the_test_list_is_validation(tmp_path: Path) -> None:
     assert "as in the paper (4000 and 4000)" in data.provenance["split"]
 
 
-@pytest.mark.parametrize("spelt", ["val", "valid", "validation"])
-def test_a_list_of_validation_is_kept(spelt: str, tmp_path: Path) -> None:
-    counts = {"train": 24, spelt: 6, "test": 12}
+@pytest.mark.parametrize("spelled", ["val", "valid", "validation"])
+def test_a_list_of_validation_is_kept(spelled: str, tmp_path: Path) -> None:
+    counts = {"train": 24, spelled: 6, "test": 12}
     arrays = save_features(save_lists(tmp_path, counts), counts)
     data = load_dataset(f"xmedianet:{tmp_path}")
     assert [(data.splits == s).sum() for s in ("train", "validation", "test")] == [24, 6, 12]
@@ -83,7 +83,7 @@ def test_a_list_of_validation_is_kept(spelt: str, tmp_path: Path) -> None:
     assert isinstance(image, Features)
     assert isinstance(text, Features)
     validation = data.splits == "validation"
-    np.testing.assert_allclose(image.values[validation], arrays[f"img_{spelt}"], rtol=1e-6)
+    np.testing.assert_allclose(image.values[validation], arrays[f"img_{spelled}"], rtol=1e-6)
     np.testing.assert_allclose(text.values[data.splits == "test"], arrays["txt_test"], rtol=1e-6)
 
 

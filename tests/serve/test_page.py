@@ -71,7 +71,7 @@ def few_scenes() -> cs.Dataset:
         class_names=drawn.class_names[:CLASSES],
         splits=drawn.splits[rows],
         fields={
-            "colour": drawn.fields["colour"][: len(rows)],
+            "colour": drawn.fields["color"][: len(rows)],
             "sale": [bool(row % 3) for row in rows],
             "price": [int(row) for row in rows],
         },

@@ -368,7 +368,7 @@ def _fields(samples: Sequence[_Sample]) -> Mapping[str, list[Any]]:
 
 def _keys(
     columns: Mapping[str, Column],
-    labelled: bool,
+    labeled: bool,
     split: bool,
     fields: Mapping[str, list[Any]],
     names: Mapping[str, str],
@@ -377,6 +377,6 @@ def _keys(
     own = {known: key for key, known in names.items()}
     taken = {"image": "file_name", "text": "text"}
     keys = {name: own.get(taken[name], taken[name]) for name in columns}
-    keys |= {"label": own.get("label", "label")} if labelled else {}
+    keys |= {"label": own.get("label", "label")} if labeled else {}
     keys |= {"split": "split"} if split else {}
     return keys | ({"group": "group"} if "group" in fields else {})

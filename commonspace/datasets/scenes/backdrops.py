@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from commonspace.datasets.scenes.shapes import Colour
+from commonspace.datasets.scenes.shapes import Color
 
 __all__ = ["BACKDROPS", "backdrop"]
 
@@ -31,25 +31,25 @@ def backdrop(name: str, side: int, rng: np.random.Generator) -> Image.Image:
     return picture
 
 
-def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: Colour) -> None:
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, color: Color) -> None:
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
 
 
 def _hill(
-    draw: ImageDraw.ImageDraw, side: int, horizon: int, colour: Colour, rng: np.random.Generator
+    draw: ImageDraw.ImageDraw, side: int, horizon: int, color: Color, rng: np.random.Generator
 ) -> None:
     x, height = rng.uniform(0, side), rng.uniform(0.06, 0.2) * side
     half = rng.uniform(0.3, 0.6) * side
-    draw.pieslice((x - half, horizon - height, x + half, horizon + height), 180, 360, fill=colour)
+    draw.pieslice((x - half, horizon - height, x + half, horizon + height), 180, 360, fill=color)
 
 
 def _clouds(
-    draw: ImageDraw.ImageDraw, side: int, horizon: int, colour: Colour, rng: np.random.Generator
+    draw: ImageDraw.ImageDraw, side: int, horizon: int, color: Color, rng: np.random.Generator
 ) -> None:
     for x, y in rng.uniform(0, 1, (rng.integers(0, 3), 2)) * (side, horizon * 0.7):
         for step in (-1, 0, 1):
             radius = side * (0.05 if step else 0.07)
-            _disc(draw, x + step * side * 0.06, y - radius / 2, radius, colour)
+            _disc(draw, x + step * side * 0.06, y - radius / 2, radius, color)
 
 
 def _meadow(draw: ImageDraw.ImageDraw, side: int, horizon: int, rng: np.random.Generator) -> None:
@@ -106,12 +106,12 @@ def _city(draw: ImageDraw.ImageDraw, side: int, horizon: int, rng: np.random.Gen
     x = 0.0
     while x < side:
         width, height = rng.uniform(0.1, 0.2) * side, rng.uniform(0.1, 0.45) * side
-        grey = int(rng.uniform(150, 190))
-        draw.rectangle((x, horizon - height, x + width, horizon), fill=(grey, grey, grey + 12))
+        gray = int(rng.uniform(150, 190))
+        draw.rectangle((x, horizon - height, x + width, horizon), fill=(gray, gray, gray + 12))
         x += width
 
 
-BACKDROPS: dict[str, tuple[Colour, Colour, Colour, Painter]] = {
+BACKDROPS: dict[str, tuple[Color, Color, Color, Painter]] = {
     "meadow": ((128, 190, 238), (214, 236, 248), (132, 192, 96), _meadow),
     "night": ((18, 22, 54), (52, 60, 104), (30, 42, 52), _night),
     "sea": ((150, 206, 240), (226, 242, 250), (58, 128, 178), _sea),
@@ -121,4 +121,4 @@ BACKDROPS: dict[str, tuple[Colour, Colour, Colour, Painter]] = {
     "dusk": ((96, 76, 140), (248, 170, 120), (96, 78, 92), _dusk),
     "city": ((196, 214, 228), (232, 236, 238), (128, 128, 134), _city),
 }
-"""Name -> colours of the sky above, the sky at the horizon and the ground, and the painter."""
+"""Name -> colors of the sky above, the sky at the horizon and the ground, and the painter."""

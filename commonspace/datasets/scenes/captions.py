@@ -17,17 +17,17 @@ class Scene:
 
     Attributes:
         subject: the main object and class, a key of ``NAMES``.
-        colour: the colour of the subject.
+        color: the color of the subject.
         context: the smaller object.
-        context_colour: the color of the smaller object.
+        context_color: the color of the smaller object.
         relation: position of the subject relative to the smaller object: a key of ``RELATIONS``.
         backdrop: the background, a key of ``BACKDROP_PHRASES``.
     """
 
     subject: str
-    colour: str
+    color: str
     context: str
-    context_colour: str
+    context_color: str
     relation: str
     backdrop: str
 
@@ -102,7 +102,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
         return pick(words) if rng.random() < chance else ""
 
     subject = _noun_phrase(
-        maybe(_LARGE, 0.4), maybe((scene.colour,), 0.7), pick(NAMES[scene.subject])
+        maybe(_LARGE, 0.4), maybe((scene.color,), 0.7), pick(NAMES[scene.subject])
     )
     place = pick(BACKDROP_PHRASES[scene.backdrop])
     opening, verb = pick(_OPENINGS), pick(_VERBS)
@@ -111,7 +111,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
             pick((f"{opening} {subject} {maybe((place,), 0.7)}", f"{place} {verb} {subject}"))
         )
     context = _noun_phrase(
-        maybe(_SMALL, 0.5), maybe((scene.context_colour,), 0.4), pick(NAMES[scene.context])
+        maybe(_SMALL, 0.5), maybe((scene.context_color,), 0.4), pick(NAMES[scene.context])
     )
     inverse, words = RELATIONS[scene.relation]
     where, back = pick(words), pick(RELATIONS[inverse][1])
@@ -124,8 +124,8 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     return _sentence(pick(wordings))
 
 
-def _noun_phrase(size: str, colour: str, noun: str) -> str:
-    words = [word for word in (size, colour, noun) if word]
+def _noun_phrase(size: str, color: str, noun: str) -> str:
+    words = [word for word in (size, color, noun) if word]
     return " ".join(["an" if words[0][0] in "aeiou" else "a", *words])
 
 

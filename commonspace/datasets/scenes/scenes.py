@@ -13,15 +13,15 @@ from commonspace.data.dataset import Dataset
 from commonspace.datasets.scenes.backdrops import BACKDROPS, backdrop
 from commonspace.datasets.scenes.captions import RELATIONS, Scene, caption
 from commonspace.datasets.scenes.drawings import DRAWINGS, drawing
-from commonspace.datasets.scenes.shapes import Colour, shades
+from commonspace.datasets.scenes.shapes import Color, shades
 from commonspace.errors import SettingError
 
-__all__ = ["COLOURS", "SIDE", "scenes"]
+__all__ = ["COLORS", "SIDE", "scenes"]
 
 SIDE = 64
 """Height and width of a picture, in pixels."""
 
-COLOURS: dict[str, Colour] = {
+COLORS: dict[str, Color] = {
     "red": (212, 52, 48),
     "orange": (240, 140, 36),
     "yellow": (244, 208, 56),
@@ -31,7 +31,7 @@ COLOURS: dict[str, Colour] = {
     "pink": (238, 130, 172),
     "brown": (136, 86, 52),
 }
-"""Name of a colour -> its red, green and blue."""
+"""Name of a color -> its red, green and blue."""
 
 _FINE = 3  # drawn larger by this factor, then averaged, for smooth edges
 _STEPS = {"above": (0, -1), "below": (0, 1), "left of": (-1, 0), "right of": (1, 0)}
@@ -67,7 +67,7 @@ def scenes(seed: int = 0, per_class: int = 120) -> Dataset:
     texts = [(caption(plan, rng),) for plan, rng in zip(plans, generators, strict=True)]
     train = per_class - validation - test
     splits = ["train"] * train + ["validation"] * validation + ["test"] * test
-    facts = ("colour", "context", "context_colour", "relation", "backdrop")
+    facts = ("color", "context", "context_color", "relation", "backdrop")
     return Dataset(
         name="scenes",
         ids=tuple(f"{classes[label]}-{row % per_class:03d}" for row, label in enumerate(labels)),
@@ -89,13 +89,13 @@ def scenes(seed: int = 0, per_class: int = 120) -> Dataset:
 def _plan(subject: str, rng: np.random.Generator) -> Scene:
     """Choose the second object, its place and the colors."""
     others = [name for name in DRAWINGS if name != subject]
-    colour, context_colour = rng.choice(len(COLOURS), 2, replace=False)
-    names = list(COLOURS)
+    color, context_color = rng.choice(len(COLORS), 2, replace=False)
+    names = list(COLORS)
     return Scene(
         subject=subject,
-        colour=names[colour],
+        color=names[color],
         context=others[rng.integers(len(others))],
-        context_colour=names[context_colour],
+        context_color=names[context_color],
         relation=list(RELATIONS)[rng.integers(len(RELATIONS))],
         backdrop=list(BACKDROPS)[rng.integers(len(BACKDROPS))],
     )
@@ -107,8 +107,8 @@ def _draw(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
     pen = ImageDraw.Draw(picture)
     _clutter(pen, rng)
     subject, context = _places(scene.relation, rng)
-    _thing(pen, scene.context, COLOURS[scene.context_colour], *context, rng)
-    _thing(pen, scene.subject, COLOURS[scene.colour], *subject, rng)
+    _thing(pen, scene.context, COLORS[scene.context_color], *context, rng)
+    _thing(pen, scene.subject, COLORS[scene.color], *subject, rng)
     smooth: NDArray[np.uint8] = np.asarray(picture.reduce(_FINE))
     return smooth
 
@@ -116,7 +116,7 @@ def _draw(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
 def _places(
     relation: str, rng: np.random.Generator
 ) -> tuple[tuple[NDArray[np.float64], float], tuple[NDArray[np.float64], float]]:
-    """Return centre and half size of subject and context, as fractions of the image side."""
+    """Return center and half size of subject and context, as fractions of the image side."""
     large, small = rng.uniform(0.24, 0.34), rng.uniform(0.1, 0.14)
     step = np.array(_STEPS[relation])
     across = step == 0
@@ -136,8 +136,8 @@ def _places(
 def _thing(
     pen: ImageDraw.ImageDraw,
     name: str,
-    colour: Colour,
-    centre: NDArray[np.float64],
+    color: Color,
+    center: NDArray[np.float64],
     half: float,
     rng: np.random.Generator,
 ) -> None:
@@ -147,10 +147,10 @@ def _thing(
     cos, sin = np.cos(turn), np.sin(turn)
     frame = np.array([[cos, sin], [-sin, cos]]) * stretch[:, None] * half * SIDE * _FINE
     tint = rng.normal(0, 10, 3)
-    red, green, blue = np.add(colour, tint).clip(0, 255).astype(int).tolist()
+    red, green, blue = np.add(color, tint).clip(0, 255).astype(int).tolist()
     tones = shades((red, green, blue))
     patches = [
-        (tones[patch.shade], (patch.points @ frame + centre * SIDE * _FINE).ravel().tolist())
+        (tones[patch.shade], (patch.points @ frame + center * SIDE * _FINE).ravel().tolist())
         for patch in drawing(name)
     ]
     for _, corners in patches:
@@ -161,7 +161,7 @@ def _thing(
 
 def _clutter(pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """Draw small plain shapes behind the objects."""
-    palette = list(COLOURS.values())
+    palette = list(COLORS.values())
     for _ in range(rng.integers(2, 6)):
         x, y = rng.uniform(0.05, 0.95, 2) * SIDE * _FINE
         radius = rng.uniform(0.02, 0.05) * SIDE * _FINE

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Colour", "Patch", "bar", "box", "oval", "pair", "path", "ring", "shades"]
+__all__ = ["Color", "Patch", "bar", "box", "oval", "pair", "path", "ring", "shades"]
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green and blue, each from 0 to 255."""
 
 
@@ -21,18 +21,18 @@ class Patch(NamedTuple):
     points: NDArray[np.float64]
 
 
-def shades(colour: Colour) -> dict[str, Colour]:
-    """Return the colour of every shade that a patch may name.
+def shades(color: Color) -> dict[str, Color]:
+    """Return the color of every shade that a patch may name.
 
     Args:
-        colour: the main color of the object.
+        color: the main color of the object.
 
     Example:
         >>> shades((200, 100, 0))["dark"]
         (124, 62, 0)
     """
-    red, green, blue = colour
-    fixed: dict[str, Colour] = {
+    red, green, blue = color
+    fixed: dict[str, Color] = {
         "white": (250, 250, 245),
         "black": (35, 32, 40),
         "wood": (140, 92, 52),
@@ -43,7 +43,7 @@ def shades(colour: Colour) -> dict[str, Colour]:
         "metal": (150, 156, 168),
     }
     return fixed | {
-        "main": colour,
+        "main": color,
         "dark": (int(red * 0.62), int(green * 0.62), int(blue * 0.62)),
         "light": (128 + red // 2, 128 + green // 2, 128 + blue // 2),
     }
@@ -74,7 +74,7 @@ def pair(patch: Patch) -> list[Patch]:
 
 def oval(
     shade: str,
-    centre: tuple[float, float],
+    center: tuple[float, float],
     radius: tuple[float, float],
     turn: tuple[float, float] = (0, 360),
 ) -> Patch:
@@ -82,18 +82,18 @@ def oval(
     corners = 20 if turn == (0, 360) else 14
     angle = np.deg2rad(np.linspace(*turn, corners))
     return Patch(
-        shade, np.column_stack([np.cos(angle), np.sin(angle)]) * np.array(radius) + np.array(centre)
+        shade, np.column_stack([np.cos(angle), np.sin(angle)]) * np.array(radius) + np.array(center)
     )
 
 
 def ring(
     shade: str,
-    centre: tuple[float, float],
+    center: tuple[float, float],
     radius: float,
     width: float,
     turn: tuple[float, float],
 ) -> Patch:
     """Return an arc of the given width."""
-    outer = oval(shade, centre, (radius, radius), turn).points
-    inner = oval(shade, centre, (radius - width, radius - width), turn).points
+    outer = oval(shade, center, (radius, radius), turn).points
+    inner = oval(shade, center, (radius - width, radius - width), turn).points
     return Patch(shade, np.concatenate([outer, inner[::-1]]))
