@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from commonspace.methods import LinearProbe as LinearProbe
     from commonspace.methods import Method as Method
     from commonspace.methods import MvDA as MvDA
+    from commonspace.methods import NearestNeighbors as NearestNeighbors
     from commonspace.methods import OneOf as OneOf
     from commonspace.methods import PosteriorMatching as PosteriorMatching
     from commonspace.methods import RawFeatures as RawFeatures
@@ -131,6 +132,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "GradientMethod",
         "InfoNCE",
         "LinearProbe",
+        "NearestNeighbors",
         "Method",
         "MvDA",
         "OneOf",

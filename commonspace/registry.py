@@ -36,6 +36,7 @@ METHODS: Mapping[str, MethodEntry] = {
     "sdml": MethodEntry("SDML"),
     "raw": MethodEntry("RawFeatures"),
     "linear-probe": MethodEntry("LinearProbe"),
+    "knn": MethodEntry("NearestNeighbors"),
     "cca": MethodEntry("CCA"),
     "rcca": MethodEntry("CCA", {"regularization": None}),
     "mcca": MethodEntry("MCCA"),

@@ -12,6 +12,7 @@ from commonspace.methods.dscmr import DSCMR
 from commonspace.methods.gma import GMA
 from commonspace.methods.infonce import InfoNCE
 from commonspace.methods.jrl import JRL
+from commonspace.methods.knn import NearestNeighbors
 from commonspace.methods.linear_probe import LinearProbe
 from commonspace.methods.mcca import MCCA
 from commonspace.methods.mvda import MvDA
@@ -38,6 +39,7 @@ __all__ = [
     "LinearProbe",
     "Method",
     "MvDA",
+    "NearestNeighbors",
     "OneOf",
     "PosteriorMatching",
     "RawFeatures",

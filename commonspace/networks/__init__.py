@@ -12,6 +12,7 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
 from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
 from commonspace.networks.multi_branch import MultiBranchNetwork
+from commonspace.networks.neighbors import NeighborsConfig, NeighborsNetwork
 from commonspace.networks.network import Network, use_networks
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 
@@ -26,6 +27,8 @@ __all__ = [
     "LinearConfig",
     "LinearNetwork",
     "MultiBranchNetwork",
+    "NeighborsConfig",
+    "NeighborsNetwork",
     "Network",
     "PosteriorConfig",
     "PosteriorNetwork",

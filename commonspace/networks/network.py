@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "branches": "commonspace.networks.branches:BranchesNetwork",
         "dscmr": "commonspace.networks.dscmr:DSCMRNetwork",
         "linear": "commonspace.networks.linear:LinearNetwork",
+        "neighbors": "commonspace.networks.neighbors:NeighborsNetwork",
         "posterior": "commonspace.networks.posterior:PosteriorNetwork",
     }
 )

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
+from torch import nn
 
 from commonspace.callbacks import Callbacks, EpochRecord
 from commonspace.data.columns import Features
@@ -19,7 +20,6 @@ from commonspace.methods.base.method import (
     describe_split,
     select_splits,
 )
-from commonspace.networks.linear import LinearNetwork
 from commonspace.progress import ProgressBar
 from commonspace.settings import Settings
 from commonspace.space import CommonSpace, versions
@@ -41,7 +41,7 @@ class ClosedFormMethod(Settings):
 
         prepare     what does not depend on settings that are searched
         candidates  the method with every value to try for its settings that are None
-        solve       one candidate -> its affine maps
+        solve       one candidate -> its network
 
     The candidate with the best validation mAP is kept, the first of several. Nothing is random and
     there is no checkpoint. Callbacks receive each candidate as an epoch without losses.
@@ -81,7 +81,7 @@ class ClosedFormMethod(Settings):
         """
         return [self]
 
-    def solve(self, problem: Any) -> LinearNetwork:  # noqa: ANN401 - as prepare returned it
+    def solve(self, problem: Any) -> nn.Module:  # noqa: ANN401 - as prepare returned it
         """Return the solution for the settings of this candidate.
 
         Args:
@@ -119,7 +119,7 @@ class ClosedFormMethod(Settings):
             problem = self.prepare(train)
             candidates = self.candidates(problem)
             tried: list[dict[str, Any]] = []
-            best: tuple[float, int, LinearNetwork] | None = None
+            best: tuple[float, int, nn.Module] | None = None
             with Callbacks(run.callbacks).task("fitting", len(candidates)) as task:
                 for number, candidate in enumerate(candidates, 1):
                     network = candidate.solve(problem).eval()
