@@ -117,7 +117,7 @@ def test_the_projectors_ascend_what_the_classifier_of_modalities_descends() -> N
             assert torch.equal(turned[name], plain[name])
 
 
-def test_without_an_adversary_the_projectors_hear_nothing_of_modalities() -> None:
+def test_without_an_adversary_the_projectors_get_no_gradient_from_modalities() -> None:
     for name, gradient in gradients(0.0, "L_adv").items():
         assert gradient.any() == name.startswith("heads.modality")
 
@@ -125,7 +125,7 @@ def test_without_an_adversary_the_projectors_hear_nothing_of_modalities() -> Non
 def test_the_adversary_makes_modalities_harder_to_tell(
     feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
-    """Nothing else is learnt here; twice log 2, or 1.39, is the loss of a guess."""
+    """Nothing else is trained here; twice log 2, or 1.39, is the loss of a guess."""
     told = {}
     for adversary in (1e-12, 1.0):
         options: dict[str, Any] = {
@@ -151,6 +151,6 @@ def test_the_adversary_makes_modalities_harder_to_tell(
 @pytest.mark.parametrize(
     "wrong", [{"margin": 0.0}, {"alpha": -1.0}, {"adversary": float("inf")}, {"weights": -1e-3}]
 )
-def test_settings_that_cannot_work_are_refused_by_name(wrong: dict[str, float]) -> None:
+def test_invalid_settings_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingError, match=f"`{next(iter(wrong))}` must be "):
         ACMR(**wrong)  # type: ignore[arg-type]

@@ -163,7 +163,7 @@ def test_a_scale_changes_no_score_of_regularised_cca() -> None:
     ("option", "value"),
     [("regularization", -0.1), ("regularization", 1.5), ("dimension", 0), ("dimension", -3)],
 )
-def test_settings_that_cannot_work_are_refused(option: str, value: float) -> None:
+def test_invalid_settings_are_refused(option: str, value: float) -> None:
     options: dict[str, object] = {option: value}
     with pytest.raises(SettingError, match=option) as caught:
         CCA(**options)  # type: ignore[arg-type]

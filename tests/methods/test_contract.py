@@ -219,7 +219,7 @@ def test_three_modalities_are_refused_where_two_are_meant(
 
 
 @pytest.mark.parametrize("name", with_needs(labels=False))
-def test_labels_of_training_are_not_looked_at(
+def test_labels_of_training_are_not_used(
     name: str, two: Dataset, space_of: Callable[[str], CommonSpace]
 ) -> None:
     known = two.splits == "train"
@@ -230,7 +230,7 @@ def test_labels_of_training_are_not_looked_at(
 
 
 @pytest.mark.parametrize("name", with_needs(labels=True))
-def test_labels_of_training_are_asked_for(name: str, two: Dataset) -> None:
+def test_labels_of_training_are_required(name: str, two: Dataset) -> None:
     labels = np.where((two.splits == "train")[:, None], False, two.labels)
     with pytest.raises(DataError, match="the training split of 'points' has no labels"):
         fit(name, replace(two, labels=labels))
@@ -254,13 +254,13 @@ def test_no_pairs_are_needed(name: str, two: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", with_needs(pairs=True))
-def test_pairs_are_asked_for(name: str, two: Dataset) -> None:
+def test_pairs_are_required(name: str, two: Dataset) -> None:
     with pytest.raises(DataError, match="too few complete samples"):
         fit(name, split_apart(two))
 
 
 @every
-def test_gaps_several_labels_and_none_are_learnt_from(name: str, two: Dataset) -> None:
+def test_gaps_several_labels_and_none_are_supported(name: str, two: Dataset) -> None:
     """A row of a missing entry is never looked at, whatever numbers stand in it."""
     labels = two.labels.copy()
     train = two.splits == "train"
@@ -298,7 +298,7 @@ def test_raw_items_are_sent_to_extraction(name: str, raw_dataset: Dataset) -> No
 
 
 @pytest.mark.parametrize("name", [one for one in CLOSED_FORM if one != "raw"])
-def test_wikipedia_is_learnt_above_chance(name: str) -> None:
+def test_wikipedia_is_above_chance(name: str) -> None:
     """Real features with collinear topics: ten classes, chance .11; these come to .19 and more."""
     path = SHARED / "data" / "wikipedia" / "wikipedia.npz"
     if not path.exists():

@@ -112,7 +112,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def test_infonce_finds_the_very_pair_without_a_label() -> None:
+def test_infonce_finds_the_exact_pair_without_labels() -> None:
     data = two_views()
     space = InfoNCE(**SETTINGS).fit(data.split("train"), data.split("validation"), QUIET)
     test = data.split("test")
@@ -122,13 +122,13 @@ def test_infonce_finds_the_very_pair_without_a_label() -> None:
     assert np.mean(scores.argmax(axis=0) == own) > 0.9
 
 
-def test_the_temperature_is_learnt_unless_it_is_held() -> None:
+def test_the_temperature_is_learned_unless_it_is_fixed() -> None:
     data = two_views(300)
     parts = data.split("train"), data.split("validation")
     options: dict[str, Any] = {**SETTINGS, "epochs": 20, "temperature": 0.5}
-    learnt = InfoNCE(**options).fit(*parts, QUIET)
+    learned = InfoNCE(**options).fit(*parts, QUIET)
     held = InfoNCE(**options, learn_temperature=False).fit(*parts, QUIET)
-    scale = learnt.network.state_dict()["heads.scale.logarithm"].exp()
+    scale = learned.network.state_dict()["heads.scale.logarithm"].exp()
     assert scale > 2.01  # this data allows for sharper choices than it began with
     assert not [name for name in held.network.state_dict() if "heads" in name]
 

@@ -98,7 +98,7 @@ def test_what_is_only_related_by_a_curve_is_found() -> None:
     assert abs(np.corrcoef(u, v)[0, 1]) < 0.3
 
 
-def test_collinear_constant_and_few_features_are_learnt_from() -> None:
+def test_collinear_constant_and_few_features_are_supported() -> None:
     """Fewer features than outputs, topic weights that add up to 1, and a feature without life."""
     draw = np.random.default_rng(3)
     z = draw.normal(size=(120, 2))

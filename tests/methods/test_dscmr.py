@@ -262,7 +262,7 @@ def test_the_test_part_is_out_of_reach(feature_dataset: Dataset) -> None:
     assert first.provenance == second.provenance
 
 
-def test_three_modalities_gaps_and_unlabelled_samples_are_learnt_from(
+def test_three_modalities_gaps_and_unlabelled_samples_are_supported(
     three_modalities: Dataset,
 ) -> None:
     """A sample without image is one without image: its row of numbers is never looked at."""

@@ -114,7 +114,7 @@ def test_classes_of_equal_samples_are_refused() -> None:
         ("alignment", "pairs"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(option: str, value: object) -> None:
+def test_invalid_settings_are_refused(option: str, value: object) -> None:
     options: dict[str, object] = {option: value}
     with pytest.raises(SettingError, match=option) as caught:
         GMA(**options)  # type: ignore[arg-type]

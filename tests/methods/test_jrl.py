@@ -192,7 +192,7 @@ def test_the_space_is_the_solution(three_modalities: Dataset) -> None:
     ("option", "value"),
     [("sparsity", 0.0), ("graph", -1.0), ("correlation", float("inf")), ("neighbours", 0)],
 )
-def test_settings_that_cannot_work_are_refused(option: str, value: float) -> None:
+def test_invalid_settings_are_refused(option: str, value: float) -> None:
     options: dict[str, object] = {option: value}
     with pytest.raises(SettingError, match=option):
         JRL(**options)  # type: ignore[arg-type]

@@ -101,7 +101,7 @@ def test_the_order_of_modalities_does_not_matter(three_modalities: Dataset) -> N
 
 
 @pytest.mark.parametrize(("option", "value"), [("regularization", 2.0), ("dimension", 0)])
-def test_settings_that_cannot_work_are_refused(option: str, value: float) -> None:
+def test_invalid_settings_are_refused(option: str, value: float) -> None:
     options: dict[str, object] = {option: value}
     with pytest.raises(SettingError, match=option):
         MCCA(**options)  # type: ignore[arg-type]

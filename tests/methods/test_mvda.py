@@ -1,4 +1,4 @@
-"""MvDA against its definition, sample by sample, and on classes that can be told apart."""
+"""MvDA against its definition, sample by sample, and on classes that can be separated."""
 
 from dataclasses import replace
 
@@ -157,7 +157,7 @@ def test_consistency_takes_complete_samples_and_plain_mvda_takes_all(
     np.testing.assert_array_equal(consistent.embed("image", x), other_consistent.embed("image", x))
 
 
-def test_classes_that_can_be_told_apart_are() -> None:
+def test_separable_classes_are_separated() -> None:
     """Each modality hides the class among directions of a hundred times its size."""
     draw = np.random.default_rng(3)
     n = 180
@@ -198,6 +198,6 @@ def test_fewer_samples_than_features_need_regularisation(feature_dataset: Datase
     ("option", "value"),
     [("consistency", -1.0), ("consistency", float("nan")), ("regularization", 1.1)],
 )
-def test_settings_that_cannot_work_are_refused(option: str, value: float) -> None:
+def test_invalid_settings_are_refused(option: str, value: float) -> None:
     with pytest.raises(SettingError, match=option):
         MvDA(**{option: value})

@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "epochs": 5}
 
 
 def drawn(n: int = 600, c: int = 3, seed: int = 0) -> Dataset:
-    """Return two modalities around class centres, with what tells pairs apart beside them."""
+    """Return two modalities around class centres, with what distinguishes pairs beside them."""
     draw = np.random.default_rng(seed)
     classes = np.arange(n) % c
     own = draw.normal(size=(n, 3))
@@ -59,9 +59,9 @@ def space(data: Dataset) -> cs.CommonSpace:
     return fitted(data, hidden_dim=64, epochs=20, embedding_dim=16)
 
 
-def scores_of(space: cs.CommonSpace, part: Dataset, dial: float) -> np.ndarray[Any, Any]:
+def scores_of(space: cs.CommonSpace, part: Dataset, weight: float) -> np.ndarray[Any, Any]:
     one, other = (each.vectors for each in space.embed_dataset(part).values())
-    scores: np.ndarray[Any, Any] = space.as_queries(one, dial) @ other.T
+    scores: np.ndarray[Any, Any] = space.as_queries(one, weight) @ other.T
     return scores
 
 
@@ -81,14 +81,12 @@ def test_the_score_is_the_probability_of_a_shared_class(
     assert sum(gaps) < 0.04
 
 
-def test_the_dial_leads_from_the_kind_to_the_very_thing(
-    space: cs.CommonSpace, data: Dataset
-) -> None:
+def test_instance_weight_leads_from_class_to_instance(space: cs.CommonSpace, data: Dataset) -> None:
     test = data.split("test")
     relevant = test.labels.astype(int) @ test.labels.T.astype(int) > 0
     first, kinds = [], []
-    for dial in (0.0, 0.5, 1.0):
-        best = scores_of(space, test, dial).argmax(axis=1)
+    for weight in (0.0, 0.5, 1.0):
+        best = scores_of(space, test, weight).argmax(axis=1)
         first.append((best == np.arange(len(test))).mean())
         kinds.append(relevant[np.arange(len(test)), best].mean())
     assert first[0] < 0.1 < 0.3 < first[1]
@@ -174,7 +172,7 @@ def test_a_resumed_fitting_gives_the_same_bits(data: Dataset, tmp_path: Path, wi
         ({"encoders": EncoderConfig(fine_tune="all")}, "fine_tune"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message) as caught:
         PosteriorMatching(**options)
     assert caught.value.advice

@@ -85,7 +85,7 @@ def test_the_projection_is_orthonormal_drawn_from_the_seed_and_stays(
     assert not torch.allclose(drawn[0], drawn[2])
 
 
-def test_a_modality_is_learnt_as_if_the_other_were_not_there(
+def test_a_modality_is_trained_independently_of_the_other(
     feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     """Other numbers in the text change no bit of the image branch, in any epoch."""

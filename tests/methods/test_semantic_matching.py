@@ -165,7 +165,7 @@ def test_labels_without_pairs_are_enough_for_sm(feature_dataset: Dataset) -> Non
         {"canonical": False, "regularization": 0.5},
     ],
 )
-def test_settings_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(options: dict[str, Any]) -> None:
     *_, name = options
     with pytest.raises(SettingError, match=name):
         SemanticMatching(**options)

@@ -142,7 +142,7 @@ def test_training_stops_after_that_many_epochs_without_a_better_one(
         assert epoch - (int(np.argmax(scores[:epoch])) + 1) < patience
 
 
-def test_observers_hear_of_every_step_and_epoch(
+def test_callbacks_receive_every_step_and_epoch(
     feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     watcher = witness()
@@ -156,7 +156,7 @@ def test_observers_hear_of_every_step_and_epoch(
     assert seconds[0] > 0
 
 
-def test_observers_hear_of_the_end_of_a_killed_training(
+def test_callbacks_receive_the_end_of_a_killed_training(
     feature_dataset: Dataset, witness: Callable[..., Any]
 ) -> None:
     watcher = witness(dies_in=2)
@@ -172,7 +172,7 @@ def test_observers_hear_of_the_end_of_a_killed_training(
         {"learning_rate": 1e30, "batch_size": 8},  # and the loss in the next
     ],
 )
-def test_a_training_that_diverges_says_so(
+def test_a_training_that_diverges_is_reported(
     options: dict[str, Any], feature_dataset: Dataset
 ) -> None:
     method = DSCMR(**{**TINY, "preset": "official", "batch_size": 40, **options})

@@ -57,7 +57,7 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_bfloat16_is_taken_by_itself_only_where_it_is_native(
+def test_auto_is_bfloat16_only_where_it_is_native(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "_has_bfloat16", lambda device: native)

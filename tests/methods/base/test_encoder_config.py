@@ -212,7 +212,7 @@ def test_features_of_another_encoder_are_refused_by_name(
     assert isinstance(space.inputs["image"], Vectors)
 
 
-def test_options_that_cannot_work() -> None:
+def test_invalid_settings_are_refused() -> None:
     for bad in ({"fine_tune": "some"}, {"multi_caption": "first"}, {"backbone_learning_rate": 0.0}):
         with pytest.raises(SettingError, match=next(iter(bad))):
             EncoderConfig(**bad)

@@ -45,7 +45,7 @@ def tiny(name: str, **options: Any) -> Any:  # noqa: ANN401
         {"seed": -1},
     ],
 )
-def test_settings_that_cannot_work_are_refused_by_name(name: str, wrong: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused_by_name(name: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(wrong))):
         tiny(name, **wrong)
 
@@ -84,8 +84,8 @@ def test_posterior_says_that_it_trains_no_backbones(raw_dataset: Dataset) -> Non
 
 
 @pytest.mark.parametrize("name", TRAINS_BACKBONES)
-def test_raw_columns_are_learnt_from(name: str, raw_dataset: Dataset, tmp_path: Path) -> None:
-    """Pictures and texts through backbones that start from nothing; a third is relevant."""
+def test_raw_columns_are_trained_on(name: str, raw_dataset: Dataset, tmp_path: Path) -> None:
+    """Pictures and texts through backbones trained from scratch; a third is relevant."""
     method = tiny(name, epochs=12, batch_size=8, hidden_dim=32, learning_rate=3e-3)
     space = method.fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
     assert cs.evaluate(space, raw_dataset.split("validation"))["average"]["map"] > 0.6
@@ -119,7 +119,7 @@ def test_encoders_stand_before_the_branches(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Kept as they are, they come to the space that learnt on their features; or trained along."""
+    """Kept as they are, they join the space of their features; or trained along."""
     monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
     raw = EncoderConfig(specs={"text": "textcnn"}, fine_tune=fine_tune)
     method = tiny("sdml", encoders=raw, batch_size=8)
@@ -162,7 +162,7 @@ def test_a_sample_of_three_modalities_needs_only_two_of_them_for_infonce(
     assert space.modalities == three_modalities.modalities
 
 
-def test_own_settings_that_cannot_work_are_refused_by_name() -> None:
+def test_own_invalid_settings_are_refused_by_name() -> None:
     wrong: list[tuple[Callable[[], object], str]] = [
         (lambda: InfoNCE(temperature=0.0), "`temperature` must be >= 0.01"),
         (lambda: DCCA(ridge=0.0), "`ridge` must be > 0"),

@@ -19,7 +19,7 @@ TELLING = 3
 
 
 def drawn(n: int = 120, noise: int = 20, size: float = 1.0) -> Dataset:
-    """Return features of which the first few tell classes apart, and noise of a given size."""
+    """Return features of which the first few separate classes, and noise of a given size."""
     draw = np.random.default_rng(0)
     classes = draw.permutation(n) % CLASSES
     centres = 1.5 * draw.normal(size=(CLASSES, TELLING))
@@ -50,7 +50,7 @@ def loss(found: KernelPosterior) -> float:
     return found.loss
 
 
-def test_features_that_tell_classes_apart_count_for_more() -> None:
+def test_features_that_separate_classes_count_for_more() -> None:
     data = drawn()
     found = machine(data)
     X, classes = values(data), data.labels.argmax(axis=1)

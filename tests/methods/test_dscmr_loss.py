@@ -216,12 +216,12 @@ def test_a_batch_without_labels_or_pairs_costs_nothing(classifier: str) -> None:
     alone = Batch({"image": draw}, {"image": here, "text": gone}, torch.zeros(2, 4))
     parts = loss("frobenius", 1.0, 1.0, 1.0)(built.train(), alone)
     assert {key: value.item() for key, value in parts.items()} == dict.fromkeys(parts, 0.0)
-    assert all(not gradient.any() for gradient in gradients_of_learnt(built, parts["loss"]))
+    assert all(not gradient.any() for gradient in gradients_of_parameters(built, parts["loss"]))
 
 
-def gradients_of_learnt(built: DSCMRNetwork, value: Tensor) -> list[Tensor]:
-    learnt = [parameter for parameter in built.parameters() if parameter.requires_grad]
-    found = torch.autograd.grad(value, learnt, allow_unused=True)
+def gradients_of_parameters(built: DSCMRNetwork, value: Tensor) -> list[Tensor]:
+    learned = [parameter for parameter in built.parameters() if parameter.requires_grad]
+    found = torch.autograd.grad(value, learned, allow_unused=True)
     return [gradient for gradient in found if gradient is not None]
 
 
