@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from commonspace.retrieval.schema import (
+    entry_checksum,
     item_checksum,
     source_checksum,
     vector_checksum,
@@ -47,19 +48,19 @@ def insert_items(connection: sqlite3.Connection, space: int, items: Sequence[New
     item_rows, entry_rows, source_rows = [], [], []
     vector_rows: dict[int, list[tuple[int, int, bytes]]] = {}
     for item in items:
-        row = (number, item.id, *_describe(item, fields))
+        row = (number, item.id, *_describe(item, fields), len(item.entries))
         item_rows.append((*row, item_checksum(*row)))
         for name, (source, vector) in item.entries.items():
             modality = modalities[name]
             content = (source.format, source.raw, source.features)
-            entry_rows.append((entry, number, modality, source.digest))
-            checksum = source_checksum(entry, number, modality, source.digest, *content)
-            source_rows.append((entry, *content, checksum))
+            identity = (entry, number, modality, source.digest)
+            entry_rows.append((*identity, entry_checksum(*identity)))
+            source_rows.append((entry, *content, source_checksum(entry, *content)))
             vector_rows.setdefault(modality, []).append((entry, number, vector))
             entry += 1
         number += 1
-    connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", item_rows)
-    connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", entry_rows)
+    connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", item_rows)
+    connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", entry_rows)
     connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", source_rows)
     for modality, rows in vector_rows.items():
         insert_vectors(connection, space, modality, rows)
@@ -75,9 +76,12 @@ def update_items(connection: sqlite3.Connection, items: Mapping[int, NewItem]) -
     names = [key for item in items.values() for key in item.fields]
     fields = _number_names(connection, "fields", names)
     rows = []
+    sql = "SELECT item, entries FROM items WHERE item IN (SELECT value FROM json_each(?))"
+    counts = dict(connection.execute(sql, (json.dumps(list(items)),)).fetchall())
     for number, item in items.items():
         described = _describe(item, fields)
-        rows.append((*described, item_checksum(number, item.id, *described), number))
+        checksum = item_checksum(number, item.id, *described, counts[number])
+        rows.append((*described, checksum, number))
     connection.executemany(
         "UPDATE items SET split = ?, labels = ?, fields = ?, checksum = ? WHERE item = ?", rows
     )
@@ -91,18 +95,12 @@ def update_photo_paths(connection: sqlite3.Connection, paths: Mapping[int, str])
         paths: number of the item -> stored path of its photo.
     """
     sql = (
-        "SELECT item, entry, modality, digest, features FROM entries JOIN sources USING (entry)"
+        "SELECT item, entry, features FROM entries JOIN sources USING (entry)"
         " WHERE format = 'photo' AND item IN (SELECT value FROM json_each(?))"
     )
     rows = [
-        (
-            paths[item],
-            source_checksum(entry, item, modality, digest, "photo", paths[item], features),
-            entry,
-        )
-        for item, entry, modality, digest, features in connection.execute(
-            sql, (json.dumps(list(paths)),)
-        )
+        (paths[item], source_checksum(entry, "photo", paths[item], features), entry)
+        for item, entry, features in connection.execute(sql, (json.dumps(list(paths)),))
     ]
     connection.executemany("UPDATE sources SET raw = ?, checksum = ? WHERE entry = ?", rows)
 
@@ -165,12 +163,12 @@ def insert_vectors(
 def drop_features(connection: sqlite3.Connection, modality: int) -> None:
     """Delete the features of the raw items of a modality: another encoder made them."""
     sql = (
-        "SELECT entry, item, modality, digest, format, raw FROM entries JOIN sources USING (entry)"
+        "SELECT entry, format, raw FROM entries JOIN sources USING (entry)"
         " WHERE modality = ? AND format <> '' AND features IS NOT NULL"
     )
     rows = [
-        (source_checksum(entry, item, number, digest, format, raw, None), entry)
-        for entry, item, number, digest, format, raw in connection.execute(sql, (modality,))
+        (source_checksum(entry, format, raw, None), entry)
+        for entry, format, raw in connection.execute(sql, (modality,))
     ]
     connection.executemany("UPDATE sources SET features = NULL, checksum = ? WHERE entry = ?", rows)
 

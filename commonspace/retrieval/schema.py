@@ -11,12 +11,11 @@
     segments    the file of the main segment of each modality and space, with its SHA-256
     vectors_S_M the vectors of modality M in space S
 
-Every row of items, sources, removed and vectors has a CRC-32; the small tables share one in meta.
+Every row of items, entries, sources and vectors has a CRC-32; the small tables share one in meta.
 """
 
 import json
 import sqlite3
-import struct
 import zlib
 from pathlib import Path
 
@@ -30,6 +29,7 @@ __all__ = [
     "connect",
     "create_tables",
     "describe_error",
+    "entry_checksum",
     "item_checksum",
     "source_checksum",
     "table_checksum",
@@ -68,6 +68,7 @@ CREATE TABLE items (
     split TEXT NOT NULL,
     labels TEXT NOT NULL,
     fields TEXT NOT NULL,
+    entries INTEGER NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE entries (
@@ -75,6 +76,7 @@ CREATE TABLE entries (
     item INTEGER NOT NULL REFERENCES items ON DELETE CASCADE,
     modality INTEGER NOT NULL REFERENCES modalities,
     digest BLOB NOT NULL,
+    checksum INTEGER NOT NULL,
     UNIQUE (item, modality)
 ) STRICT;
 CREATE TABLE sources (
@@ -187,32 +189,37 @@ def table_checksum(connection: sqlite3.Connection) -> int:
     return zlib.crc32(json.dumps(rows).encode("ascii"))
 
 
-def item_checksum(item: int, id: str, split: str, labels: str, fields: str) -> int:
+def item_checksum(item: int, id: str, split: str, labels: str, fields: str, entries: int) -> int:
     """Return the CRC-32 of a row of items."""
-    return zlib.crc32(json.dumps([item, id, split, labels, fields]).encode("ascii"))
+    return _checksum(item, id, split, labels, fields, entries)
+
+
+def entry_checksum(entry: int, item: int, modality: int, digest: bytes) -> int:
+    """Return the CRC-32 of a row of entries."""
+    return _checksum(entry, item, modality, digest)
 
 
 def source_checksum(
-    entry: int,
-    item: int,
-    modality: int,
-    digest: bytes,
-    format: str,
-    raw: str | bytes | None,
-    features: bytes | None,
+    entry: int, format: str, raw: str | bytes | None, features: bytes | None
 ) -> int:
-    """Return the CRC-32 of an entry and its source."""
-    crc = zlib.crc32(struct.pack("<qqq", entry, item, modality))
-    for part in (digest, format, raw, features):
-        blob = part.encode("utf-8") if isinstance(part, str) else part
-        kind = b"-" if blob is None else b"%d:" % len(blob)
-        crc = zlib.crc32(blob or b"", zlib.crc32(kind, crc))
-    return crc
+    """Return the CRC-32 of a row of sources."""
+    return _checksum(entry, format, raw, features)
 
 
 def vector_checksum(entry: int, item: int, vector: bytes) -> int:
     """Return the CRC-32 of a row of vectors."""
-    return zlib.crc32(vector, zlib.crc32(struct.pack("<qq", entry, item)))
+    return _checksum(entry, item, vector)
+
+
+def _checksum(*parts: object) -> int:
+    """Return the CRC-32 of values, which may have any type if the database is damaged."""
+    crc = 0
+    for part in parts:
+        if isinstance(part, bytes):
+            crc = zlib.crc32(part, zlib.crc32(b"%d:" % len(part), crc))
+        else:
+            crc = zlib.crc32(ascii(part).encode("ascii"), crc)
+    return crc
 
 
 def describe_error(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:

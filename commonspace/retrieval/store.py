@@ -24,6 +24,7 @@ from commonspace.retrieval.schema import (
     connect,
     create_tables,
     describe_error,
+    entry_checksum,
     item_checksum,
     source_checksum,
     table_checksum,
@@ -288,39 +289,41 @@ class Store:
         sources: dict[int, dict[str, Any]] = {}
         modalities: dict[int, list[str]] = {}
         sql = (
-            "SELECT item, name, entry, modality, digest, format,"
+            "SELECT item, name, entry, modality, digest, e.checksum, format,"
             " CASE format WHEN 'pixels' THEN NULL ELSE raw END,"
-            " CASE format WHEN '' THEN NULL ELSE features END, checksum"
-            " FROM entries JOIN modalities USING (modality) JOIN sources USING (entry)"
+            " CASE format WHEN '' THEN NULL ELSE features END, s.checksum"
+            " FROM entries AS e JOIN modalities USING (modality) JOIN sources AS s USING (entry)"
             " WHERE item IN (SELECT value FROM json_each(?)) ORDER BY modality"
         )
-        for item, name, entry, modality, digest, format, raw, blob, checksum in self.rows(
+        for item, name, entry, modality, digest, checksum, format, raw, blob, own in self.rows(
             sql, parameters
         ):
             shown = format in ("texts", "photo")
-            if shown and checksum != source_checksum(
-                entry, item, modality, digest, format, raw, blob
+            if checksum != entry_checksum(entry, item, modality, digest) or (
+                shown and own != source_checksum(entry, format, raw, blob)
             ):
-                raise self._damaged(f"the source of entry {entry}", "another checksum")
+                raise self._damaged(f"the entry {entry}", "another checksum")
             modalities.setdefault(item, []).append(name)
             sources.setdefault(item, {})[format] = raw
         sql = "SELECT * FROM items WHERE item IN (SELECT value FROM json_each(?))"
         items = {}
-        for item, id, split, labels, fields, checksum in self.rows(sql, parameters):
-            if checksum != item_checksum(item, id, split, labels, fields):
+        for item, id, split, labels, fields, count, checksum in self.rows(sql, parameters):
+            known = modalities.get(item, [])
+            damaged = checksum != item_checksum(item, id, split, labels, fields, count)
+            if damaged or len(known) != count:
                 raise self._damaged(f"the item {item}", "another checksum")
-            own = sources.get(item, {})
-            photo = photo_path(own["photo"]) if "photo" in own else None
+            own_sources = sources.get(item, {})
+            photo = photo_path(own_sources["photo"]) if "photo" in own_sources else None
             values = zip(names, json.loads(fields), strict=False)
             items[item] = Item(
                 id=id,
                 split=split,
                 labels=tuple(json.loads(labels)),
                 fields={name: value for name, value in values if value is not None},
-                texts=tuple(json.loads(own.get("texts", "[]"))),
+                texts=tuple(json.loads(own_sources.get("texts", "[]"))),
                 photo=None if photo is None else str(photo),
-                has_picture="pixels" in own or (photo is not None and photo.is_file()),
-                modalities=tuple(modalities.get(item, ())),
+                has_picture="pixels" in own_sources or (photo is not None and photo.is_file()),
+                modalities=tuple(known),
             )
         return items
 
@@ -412,7 +415,7 @@ class Store:
         entries, items, blobs, _ = zip(*rows, strict=True)
         length = dimension * FLOAT32.itemsize
         for entry, item, blob, checksum in rows:
-            if len(blob) != length or vector_checksum(entry, item, blob) != checksum:
+            if vector_checksum(entry, item, blob) != checksum or len(blob) != length:
                 raise self._damaged(f"the vector of entry {entry}", "another checksum")
         values = np.frombuffer(b"".join(blobs), FLOAT32).reshape(len(blobs), dimension)
         return Vectors(

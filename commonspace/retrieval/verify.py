@@ -15,7 +15,12 @@ from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.backends.faiss import knn
 from commonspace.retrieval.browse import item_labels
 from commonspace.retrieval.folder import load_space
-from commonspace.retrieval.schema import item_checksum, source_checksum, vectors_table
+from commonspace.retrieval.schema import (
+    entry_checksum,
+    item_checksum,
+    source_checksum,
+    vectors_table,
+)
 from commonspace.retrieval.segments import Segment
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
@@ -134,6 +139,13 @@ def _low_recall(costs: Mapping[str, Cost]) -> Iterator[str]:
 
 
 def _store_problems(store: Store) -> Iterator[str]:
+    try:
+        yield from _check_rows(store)
+    except StoreError as exc:
+        yield f"{exc.problem}: {exc.found}"
+
+
+def _check_rows(store: Store) -> Iterator[str]:
     for (message,) in store.rows("PRAGMA integrity_check"):
         if message != "ok":
             yield f"the database is damaged: {message}"
@@ -150,22 +162,26 @@ def _store_problems(store: Store) -> Iterator[str]:
     damaged = [row[1] for row in _all_rows(store, "items") if row[-1] != item_checksum(*row[:-1])]
     if damaged:
         yield f"{len(damaged)} items are damaged, such as {damaged[0]!r}"
-    count = sum(
-        checksum != source_checksum(*row)
-        for *row, checksum in _all_rows(store, "entries JOIN sources USING (entry)")
+    for table, checksum in (("entries", entry_checksum), ("sources", source_checksum)):
+        count = sum(row[-1] != checksum(*row[:-1]) for row in _all_rows(store, table))
+        if count:
+            yield f"{count} {table} are damaged"
+    short = store.rows(
+        "SELECT id FROM items WHERE entries <>"
+        " (SELECT count(*) FROM entries WHERE entries.item = items.item)"
     )
-    if count:
-        yield f"{count} sources are damaged"
+    if short:
+        yield f"{len(short)} items lack a modality, such as {short[0][0]!r}"
     for name, number in store.modalities.items():
         yield from _vector_problems(store, name, number)
 
 
-def _all_rows(store: Store, tables: str) -> Iterator[tuple[Any, ...]]:
-    """Yield all rows of tables whose first column is their key, in batches."""
-    key = "item" if tables == "items" else "entry"
+def _all_rows(store: Store, table: str) -> Iterator[tuple[Any, ...]]:
+    """Yield all rows of a table whose first column is its key, in batches."""
+    key = "item" if table == "items" else "entry"
     last = 0
     while rows := store.rows(
-        f"SELECT * FROM {tables} WHERE {key} > ? ORDER BY {key} LIMIT {BATCH}", (last,)
+        f"SELECT * FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT {BATCH}", (last,)
     ):
         yield from rows
         last = rows[-1][0]

@@ -1,6 +1,8 @@
 """An index finds what a search by hand finds, whatever was put in, changed and taken out before."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -449,3 +451,84 @@ def test_another_space_is_refused(
     other.write(index.path / "spaces" / "1")
     with Index.open(index.path) as swapped, pytest.raises(StoreError, match="another space"):
         swapped.search(vector=np.ones(6))
+
+
+def test_a_field_keeps_its_type(index: Index, make: Make) -> None:
+    wrong = replace(make([50]), fields={"price": ["cheap"]})
+    with pytest.raises(DataError, match="'price' is a number, and 'article 50' has a string"):
+        index.add(wrong)
+    with pytest.raises(DataError, match="has a boolean"):
+        index.add(replace(make([50]), fields={"price": [True]}))
+    with pytest.raises(DataError, match="has a string"):
+        index.update(replace(make([50, 51]), fields={"price": [5, [1, "two"]]}))
+    assert len(index) == 40
+    assert index.add(replace(make([50]), fields={"price": [None]})).added == 1
+    assert index.add(replace(make([51]), fields={"price": [[1, 2.5]]})).added == 1
+    assert index.summary().fields["price"].kind == "number"
+
+
+def test_a_field_of_several_types_is_mixed_and_noted(index: Index, make: Make) -> None:
+    change = index.add(replace(make([50, 51]), fields={"size": [38, "XL"]}))
+    assert change.notes == (
+        "the field 'size' has values of several types: a number in 'article 50' and a string in"
+        " 'article 51'",
+    )
+    assert index.add(replace(make([52]), fields={"size": [True]})).notes == ()
+    assert index.summary().fields["size"].kind == "mixed"
+
+
+def test_types_of_fields_can_be_declared(tmp_path: Path, space: CommonSpace, make: Make) -> None:
+    types = {"price": "number", "size": "string", "extra": "mixed"}
+    with Index.create(tmp_path / "a", space, field_types=types) as index:
+        with pytest.raises(DataError, match="'size' is a string, and 'article 50' has a number"):
+            index.add(replace(make([50]), fields={"size": [5]}))
+        index.add(replace(make([50, 51]), fields={"extra": [5, "five"], "size": ["5", None]}))
+        assert index.info()["field_types"] == types
+    with pytest.raises(SettingError, match="type of the field 'price' is unknown"):
+        Index.create(tmp_path / "b", space, field_types={"price": "float"})
+
+
+def test_arguments_of_a_wrong_type(index: Index, space: CommonSpace, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="path has the wrong type"):
+        Index.open(5)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="load_dataset"):
+        index.add("photos")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="load_dataset"):
+        index.update(None)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="space has the wrong type"):
+        Index.create(tmp_path / "a", "runs/photos")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="space has the wrong type"):
+        index.migrate("runs/photos")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="kind of index is unknown"):
+        Index.create(tmp_path / "a", space, kind=3)  # type: ignore[arg-type]
+
+
+READ_ONLY = """
+import sys
+from commonspace.errors import CommonspaceError
+from commonspace.retrieval import Index
+import numpy as np
+with Index.open(sys.argv[1]) as index:
+    print(index.search(vector=np.arange(1, 7), k=3)[0].id, index.info()["read_only"])
+    print(index.verify().problems)
+    try:
+        index.remove(["article 1"])
+    except CommonspaceError as exc:
+        print(type(exc).__name__)
+"""
+
+
+def test_a_read_only_folder_can_be_searched(index: Index, tmp_path: Path) -> None:
+    """In a mount namespace, so that even the superuser cannot write."""
+    index.close()
+    mount = f"mount --bind {index.path} {index.path} && mount -o remount,ro,bind {index.path}"
+    script = f'{mount} && exec "$0" -c "$1" "$2"'
+    words = ["unshare", "-rm", "sh", "-c", script, sys.executable, READ_ONLY, str(index.path)]
+    possible = subprocess.run([*words[:4], mount], check=False, capture_output=True)
+    if possible.returncode:
+        pytest.skip("mount namespaces are not available")
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    with Index.open(index.path) as writable:
+        best = writable.search(vector=np.arange(1, 7), k=1)[0].id
+        assert not writable.info()["read_only"]
+    assert done.stdout.splitlines() == [f"{best} True", "()", "OutputError"]
