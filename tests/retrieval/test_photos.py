@@ -16,7 +16,7 @@ from commonspace.retrieval import Change, Index
 
 @pytest.fixture(scope="module")
 def raw_space(raw_dataset: Dataset) -> CommonSpace:
-    method = cs.DSCMR(variant="released", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
+    method = cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
     return method.fit(raw_dataset.split("train"), raw_dataset.split("validation"))
 
 
