@@ -87,7 +87,7 @@ Returns the milliseconds between frames, and how often the points were drawn.
 def first_results(page: Page, address: str) -> dict[str, list[float]]:
     """Return the milliseconds from Enter to the awaited event, for each of many queries."""
     page.goto(address)
-    page.wait_for_selector(".empty")
+    page.wait_for_selector(".sample")
     page.evaluate(WATCH)
     times: dict[str, list[float]] = {"result": [], "photo": []}
     for kind in KINDS:

@@ -15,6 +15,7 @@ the median time of one request without other load. Memory is that of the server 
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -22,12 +23,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 WORDS = ("a red kite", "some blue boat at sea", "two green trees", "an old clock in the city")
 CONNECTIONS = 32
@@ -202,6 +205,46 @@ def measure(name: str, folder: Path, seconds: float) -> None:
     )
 
 
+def photos(folder: Path, seconds: float) -> None:
+    """Print how many photos of 12 megapixels are searched by a second, decoded by two workers."""
+    draw = np.random.default_rng(0)
+    coarse = Image.fromarray(draw.integers(0, 255, (300, 400, 3), np.uint8))
+    file = io.BytesIO()
+    coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+    body = head + file.getvalue() + b"\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    server = Server(folder, 32)
+    statuses: list[int] = []
+
+    def send() -> None:
+        connection = HTTPConnection(server.host, server.port, timeout=60)
+        while time.perf_counter() < end:
+            connection.request("POST", "/v1/search", body, headers)
+            response = connection.getresponse()
+            response.read()
+            statuses.append(response.status)
+        connection.close()
+
+    try:
+        load(server, 1, 5, most=BLOCK)
+        start = time.perf_counter()
+        end = start + seconds
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        taken = time.perf_counter() - start
+    finally:
+        server.stop()
+    print(
+        f"photos of 12 megapixels ({len(file.getvalue()) / 1e6:.1f} MB):"
+        f" {len(statuses) / taken:.1f} a second, statuses {dict(Counter(statuses))}",
+        flush=True,
+    )
+
+
 def memory(folder: Path, asked: int) -> None:
     """Print the memory of the server after a warm-up and after many more requests."""
     server = Server(folder, 32)
@@ -225,19 +268,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="duration of each row")
     parser.add_argument("--per-class", type=int, default=500, help="scenes per class (24 classes)")
     parser.add_argument("--asked", type=int, default=20_000, help="requests of the memory test")
-    parser.add_argument("--only", choices=[*BUILDERS, "memory"], help="run one part only")
+    parser.add_argument("--only", choices=[*BUILDERS, "photos", "memory"], help="run one part only")
     parser.add_argument("--keep", type=Path, help="folder that caches the indexes")
     given = parser.parse_args()
-    wanted = [given.only] if given.only else [*BUILDERS, "memory"]
+    wanted = [given.only] if given.only else [*BUILDERS, "photos", "memory"]
     with tempfile.TemporaryDirectory() as place:
         folders = {name: (given.keep or Path(place)) / name for name in BUILDERS}
-        for name in dict.fromkeys("words" if name == "memory" else name for name in wanted):
+        for name in dict.fromkeys(
+            "words" if name in ("photos", "memory") else name for name in wanted
+        ):
             if not folders[name].exists():
                 BUILDERS[name](folders[name], given.per_class)
         print(f"{'':20}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}{'requests':>10}")
         for name in BUILDERS:
             if name in wanted:
                 measure(name, folders[name], given.seconds)
+        if "photos" in wanted:
+            photos(folders["words"], given.seconds)
         if "memory" in wanted:
             memory(folders["words"], given.asked)
 

@@ -1,7 +1,6 @@
 """Map of an index: a two-dimensional projection of all items, computed once and stored with it.
 
-t-SNE of a sample, stratified by class; every other item is placed between its three nearest
-neighbors in the sample.
+t-SNE of a sample, stratified by class; all other items are then placed among its points.
 """
 
 import json
@@ -13,22 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from commonspace.atomic import replace_file
 from commonspace.errors import CommonspaceError
-from commonspace.plots import stratified_sample, tsne
+from commonspace.plots import fit_tsne, stratified_sample
 from commonspace.retrieval import Index
 from commonspace.serve.errors import RequestError
 from commonspace.serve.index_manager import IndexManager
 
-__all__ = ["MAP", "MapFile", "interpolate", "make_map", "read_map"]
+__all__ = ["MAP", "MapFile", "make_map", "read_map"]
 
 LOG = logging.getLogger("commonspace.serve")
 MAP = "map.json"
 """Name of the map in the folder of the index."""
-NEAREST = 3
-BLOCK = 1000
+BLOCK = 5000
+"""Vectors placed at a time."""
 
 
 class MapFile:
@@ -134,11 +132,13 @@ def make_map(
         [position[labels[0]] if labels else -1 for labels in content.labels], dtype=int
     )
     sample = stratified_sample(classes, max(1, max_points), np.random.default_rng(seed))
-    places = tsne(units[sample], seed, progress)
+    fitted = fit_tsne(units[sample], seed, progress)
     points = np.empty((len(units), 2))
-    points[sample] = places
+    points[sample] = fitted.points
     others = np.setdiff1d(np.arange(len(units)), sample)
-    points[others] = interpolate(units[others], units[sample], places)
+    for start in range(0, len(others), BLOCK):
+        rows = others[start : start + BLOCK]
+        points[rows] = fitted.place(units[rows])
     points -= (points.max(axis=0) + points.min(axis=0)) / 2
     points /= max(float(np.abs(points).max()), 1e-30)
     result = {
@@ -154,33 +154,6 @@ def make_map(
     with replace_file(index.path / MAP, overwrite=True) as draft:
         draft.write_text(json.dumps(result, ensure_ascii=False), "utf-8")
     return len(units)
-
-
-def interpolate(
-    vectors: NDArray[np.float32], sample: NDArray[np.float32], places: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return (n, 2): the mean place of the three nearest vectors of a sample, weighted by 1 / distance.
-
-    Args:
-        vectors: (n, d), L2-normalized.
-        sample: (m, d), L2-normalized.
-        places: (m, 2), of the sample.
-
-    Example:
-        >>> sample = np.eye(3, dtype=np.float32)
-        >>> interpolate(sample[1:2], sample, np.array([[0.0, 0], [1, 0], [0, 1]])).round(3).tolist()
-        [[1.0, 0.0]]
-    """
-    points = np.empty((len(vectors), 2))
-    count = min(NEAREST, len(sample))
-    for start in range(0, len(vectors), BLOCK):
-        scores = vectors[start : start + BLOCK] @ sample.T
-        nearest = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-        cosines = np.take_along_axis(scores, nearest, axis=1)
-        weights = 1 / (np.sqrt(np.maximum(0, 2 - 2 * cosines)) + 1e-6)
-        weights /= weights.sum(axis=1, keepdims=True)
-        points[start : start + BLOCK] = np.einsum("nk,nkc->nc", weights, places[nearest])
-    return points
 
 
 def read_map(folder: Path) -> dict[str, Any] | None:

@@ -347,5 +347,4 @@ def test_two_bombs_do_not_stop_photo_search(
 
 def test_formats_are_those_of_the_documentation() -> None:
     text = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
-    names = {"WEBP": "WebP"}
-    assert ", ".join(names.get(each, each) for each in decode_worker.FORMATS) in text
+    assert ", ".join(decode_worker.FORMATS) in text

@@ -12,25 +12,36 @@ from starlette.testclient import TestClient
 import commonspace as cs
 from commonspace import Dataset
 from commonspace.errors import DataError
-from commonspace.serve.projection import interpolate, make_map, read_map
+from commonspace.methods import RawFeatures
+from commonspace.serve.projection import make_map, read_map
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
 
-def test_a_point_between_three_is_their_weighed_mean() -> None:
+def test_items_outside_the_sample_are_placed_in_their_class(
+    tmp_path: Path,
+) -> None:
+    """Three separate clusters, of which a tenth is in the sample."""
     draw = np.random.default_rng(0)
-    known = draw.normal(size=(50, 4)).astype(np.float32)
-    known /= np.linalg.norm(known, axis=1, keepdims=True)
-    asked = draw.normal(size=(30, 4)).astype(np.float32)
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    laid = draw.normal(size=(50, 2))
-    placed = interpolate(asked, known, laid)
-    for vector, place in zip(asked, placed, strict=True):  # one by one, by distance
-        distances = [float(np.linalg.norm(vector - other)) for other in known]
-        nearest = sorted(range(50), key=distances.__getitem__)[:3]
-        weights = [1 / distances[one] for one in nearest]
-        mean = sum(w * laid[one] for w, one in zip(weights, nearest, strict=True)) / sum(weights)
-        np.testing.assert_allclose(place, mean, atol=1e-3)
+    classes = np.arange(120) % 3
+    vectors = np.eye(3)[classes] + draw.normal(0, 0.05, (120, 3))
+    data = Dataset(
+        name="clusters",
+        ids=tuple(f"item {row}" for row in range(120)),
+        columns={"image": cs.Features(vectors), "text": cs.Features(vectors)},
+        labels=np.eye(3, dtype=bool)[classes],
+        class_names=("a", "b", "c"),
+        splits=np.array(["train"] * 120),
+    )
+    space = RawFeatures().fit(data, data)
+    with cs.Index.create(tmp_path / "index", space, data) as index:
+        assert make_map(index, max_points=40) == 240
+    found = read_map(tmp_path / "index")
+    assert found is not None
+    places = np.array([found["x"], found["y"]]).T
+    middles = [np.median(places[np.array(found["class"]) == one], axis=0) for one in range(3)]
+    nearest = np.argmin([np.linalg.norm(places - middle, axis=1) for middle in middles], axis=0)
+    assert np.mean(nearest == found["class"]) > 0.98
 
 
 def test_the_map_holds_every_vector_and_is_served(
