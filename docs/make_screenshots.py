@@ -1,10 +1,10 @@
-"""Takes the screenshots of the web page for README and docs/page.md from a running service.
+"""Take screenshots of the page for the README and docs/page.md, from a running service.
 
     commonspace serve INDEX --port 8000
     python docs/make_screenshots.py http://127.0.0.1:8000 docs/pictures
 
-The index holds the built-in scenes and has a map; docs/page.md describes how it is made. Needs
-Playwright and Chromium.
+INDEX contains the built-in scenes, and a map; docs/page.md shows how to make it. Needs playwright
+and chromium.
 """
 
 import io
@@ -18,32 +18,51 @@ from playwright.sync_api import Page, sync_playwright
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
+TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
 STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "start": ("", ".sample", {}),
     "results": ("?q=a+red+kite", ".card", {}),
+    "filters": ("?q=a+boat&is:colour=green&is:colour=blue&max:price=60", ".card", {}),
     "dark": ("?q=a+green+boat+at+night", ".card", {"color_scheme": "dark"}),
-    "phone": ("?q=a+lighthouse", ".card", {"viewport": PHONE, "has_touch": True}),
-    "map": ("?q=a+red+kite&view=map", ".map-caption:has-text('your query')", {}),
-    "none": ("?q=a+rocket&is:label=cup", ".dimmed", {}),
     "item": ("?q=a+red+kite&item=kite-001", "#item .near", {}),
+    "none": ("?q=a+rocket&is:label=cup", ".poor", {}),
+    "map": ("?q=a+red+kite&view=map", ".map-caption:has-text('your search')", {}),
     "chinese": ("?q=a+red+kite", ".card", {"locale": "zh-CN"}),
+    "phone": ("?q=a+lighthouse", ".card", TOUCH),
+    "phone-start": ("", ".sample", TOUCH),
+    "phone-filters": ("?q=a+boat&is:colour=green", ".card", TOUCH),
+    "phone-item": ("?q=a+red+kite&item=kite-001", "#item .near", TOUCH),
+    "phone-map": ("?q=a+red+kite&view=map", ".map-caption", TOUCH),
 }
-"""Name of a picture -> address, selector to wait for, and settings of the browser."""
+"""Name of a screenshot -> address, selector to wait for, settings of the browser."""
 
 
-def main(address: str, out: Path) -> None:
-    """Take every picture, as a PNG of at most 256 colors."""
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        for name, (query, ready, setting) in STATES.items():
-            context = browser.new_context(**{"viewport": WIDE, "locale": "en-GB", **setting})
+def main(address: str, out: Path, names: list[str]) -> None:
+    """Take screenshots as PNG files of at most 256 colors."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for name, (query, selector, settings) in STATES.items():
+            if names and name not in names:
+                continue
+            context = browser.new_context(**{"viewport": WIDE, "locale": "en-GB", **settings})
             page = context.new_page()
             page.goto(f"{address}/{query}")
-            page.wait_for_selector(ready)
+            page.wait_for_selector(selector)
+            if name == "phone-filters":
+                page.click("#show-filters")
             _wait_for_pictures(page)
-            picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            picture.quantize(256, dither=Image.Dither.NONE).save(
+            screenshot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            screenshot.quantize(256, dither=Image.Dither.NONE).save(
                 out / f"page-{name}.png", optimize=True
             )
             context.close()
@@ -51,9 +70,9 @@ def main(address: str, out: Path) -> None:
 
 
 def _wait_for_pictures(page: Page) -> None:
-    page.wait_for_load_state("networkidle")  # pictures below the screen are not fetched
-    page.wait_for_timeout(600)  # what glides comes to rest
+    page.wait_for_load_state("networkidle")  # pictures below the screen are not loaded
+    page.wait_for_timeout(600)  # animations end
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].rstrip("/"), Path(sys.argv[2]))
+    main(sys.argv[1].rstrip("/"), Path(sys.argv[2]), sys.argv[3:])

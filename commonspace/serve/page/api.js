@@ -1,89 +1,105 @@
-// Asks the service. Knows its routes and its errors, and nothing of elements.
+// Requests to the service, and its errors in words for visitors.
 
 import { t } from "./words.js";
 
-/** What went wrong, in words for the person at the page. */
+/** An error in words for a visitor. */
 export class ServiceError extends Error {
   /**
    * @param {string} message
-   * @param {number} status 0 where nothing answered
-   * @param {string} reason what the service itself said
-   * @param {number|null} retryAfter seconds, where the service named them
+   * @param {number} status 0 if the service did not answer
+   * @param {string} code of the service
+   * @param {number|null} retryAfter seconds
    */
-  constructor(message, status, reason = "", retryAfter = null) {
+  constructor(message, status, code = "", retryAfter = null) {
     super(message);
     this.status = status;
-    this.reason = reason;
+    this.code = code;
     this.retryAfter = retryAfter;
   }
 }
 
+const BY_CODE = {
+  image_too_large: "photoLarge",
+  image_truncated: "photoCut",
+  image_unreadable: "notPhoto",
+  map_in_progress: "mapMaking",
+  no_map: "mapNone",
+};
+const BY_STATUS = { 401: "key", 403: "forbidden", 404: "gone", 413: "photoLarge", 429: "busy", 503: "busy" };
+
 let key = null;
 
-/** Send this key along from now on; it is kept in this tab. */
-export function useKey(given) {
-  key = given;
+/** Send this key from now on; it is kept in this tab only. */
+export function useKey(text) {
+  key = text;
 }
 
-/** Return what there is to search in. */
-export const about = () => ask("about");
+/** Return the contents of the index. */
+export const about = () => request("about");
 
-/** Return the map as arrays. */
-export const map = () => ask("map");
+/** Return the map as columns. */
+export const map = () => request("map");
 
-/** Return an item with all that is known of it. */
-export const item = (id, signal) => ask(`items/${encodeURIComponent(id)}`, { signal });
+/** Return an item. */
+export const item = (id, signal) => request(`items/${encodeURIComponent(id)}`, { signal });
 
 /** Return the address of a thumbnail of an item. */
-export const thumbnail = (id, size) => `items/${encodeURIComponent(id)}/thumbnail?size=${size}`;
+export const thumbnail = (id, size) => `v1/items/${encodeURIComponent(id)}/thumbnail?size=${size}`;
 
 /** Return the address of the photo of an item. */
-export const photo = (id) => `items/${encodeURIComponent(id)}/image`;
+export const photo = (id) => `v1/items/${encodeURIComponent(id)}/image`;
 
 /**
  * Search.
- *
- * @param {{text: string|null, id: string|null, image: Blob|null, modality: string|null,
- *   where: string|null, instance_weight: number|null, k: number, offset: number}} query
+ * @param {{text?: string, vector?: number[], id?: string, modality?: string, where?: string,
+ *   instance_weight?: number, sort?: string, k: number, offset?: number}} query null: left out
  * @param {AbortSignal} signal
  */
-export function search(query, signal) {
+export const search = (query, signal) => request("search", { ...json(query), signal });
+
+/**
+ * Return the number of items that match a condition, for each value of each field.
+ * @param {string|null} where
+ * @param {AbortSignal} signal
+ */
+export const facets = (where, signal) => request("facets", { ...json({ where }), signal });
+
+/**
+ * Return the query vector of a photo.
+ * @param {Blob} image
+ */
+export function embed(image) {
   const form = new FormData();
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== "") form.append(name, value instanceof Blob ? value : String(value));
-  }
-  return ask("search", { method: "POST", body: form, signal });
+  form.append("image", image);
+  return request("embed", { method: "POST", body: form });
 }
 
-async function ask(address, options = {}) {
-  const headers = key ? { Authorization: `Bearer ${key}` } : {};
-  let answer;
+function json(values) {
+  const body = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== ""));
+  return { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+}
+
+async function request(path, options = {}) {
+  const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+  let response;
   try {
-    answer = await fetch(address, { ...options, headers });
+    response = await fetch(`v1/${path}`, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ServiceError(t("unreachable"), 0);
   }
-  if (answer.ok) return answer.json();
-  const reason = await said(answer);
-  const after = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
-  const known = { 401: "key", 403: "key", 413: "large", 429: "busy" }[answer.status];
-  throw new ServiceError(
-    known ? t(known) : t("wrong", { reason }),
-    answer.status,
-    reason,
-    Number.isFinite(after) ? after : null,
-  );
+  if (response.ok) return response.json();
+  const code = await codeOf(response);
+  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  const words = BY_CODE[code] ?? BY_STATUS[response.status] ?? "wrong";
+  throw new ServiceError(t(words), response.status, code, Number.isFinite(seconds) ? seconds : null);
 }
 
-/** Return the sentence of an error: ours have a problem and advice, a proxy's may be no JSON. */
-async function said(answer) {
+/** Return the code of an error; an error of a proxy has none. */
+async function codeOf(response) {
   try {
-    const body = await answer.json();
-    const error = body.error ?? body.detail ?? body;
-    if (typeof error === "string") return error;
-    return [error.problem ?? error.message, error.advice].filter(Boolean).join("; ");
+    return (await response.json()).error?.code ?? "";
   } catch {
-    return `HTTP ${answer.status}`;
+    return "";
   }
 }

@@ -1,11 +1,11 @@
-// Makes elements. Text goes in as text, never as HTML, so that no item of an index can write markup.
+// Creates elements. Text is inserted as text, never as HTML, so that no item can write markup.
 
 /**
  * Return an element.
  *
- * Properties that begin with "on" are listeners, those with a dash or named role, for, type and the
- * like are attributes, `class` is the class, `--x` a CSS variable (set by the CSSOM: the content
- * security policy forbids style attributes), and null leaves one out.
+ * Properties that start with "on" are listeners, `--x` is a CSS variable (set by the CSSOM: the
+ * content security policy forbids style attributes), all others are attributes. null, undefined and
+ * false leave a property out.
  *
  * @param {string} tag
  * @param {Object<string, *>} properties
@@ -24,9 +24,18 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Paths of icons in a box of 24 x 24. */
+export const ICONS = {
+  close: "m6 6 12 12M18 6 6 18",
+  like: "M12 4v4m0 8v4M4 12h4m8 0h4M7 7l2 2m6 6 2 2m0-10-2 2m-6 6-2 2",
+  previous: "m14.500 5-7 7 7 7",
+  next: "m9.500 5 7 7-7 7",
+  download: "M12 4v11m-5-4.500 5 5 5-5M4.500 20h15",
+};
+
 /**
- * Return an icon of one path, hidden from screen readers.
- * @param {string} path the d of an SVG path in a 24 x 24 box
+ * Return an icon, hidden from screen readers.
+ * @param {string} path the d of an SVG path
  */
 export function icon(path) {
   const space = "http://www.w3.org/2000/svg";
@@ -40,23 +49,35 @@ export function icon(path) {
   return svg;
 }
 
-/** Return the element with an id; one that is missing is a mistake of the page. */
+/** Return the element with an id. */
 export function at(id) {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`the page has no #${id}`);
-  return found;
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return element;
 }
 
-/** Return text that only screen readers have. */
+/** Return text for screen readers only. */
 export function spoken(text) {
   return h("span", { class: "spoken" }, text);
 }
 
-/** Call `work` when `milliseconds` have passed without a further call. */
-export function calm(work, milliseconds) {
+/** Return a button with an icon. */
+export function iconButton(label, path, onclick, properties = {}) {
+  return h("button", { type: "button", class: "plain", "aria-label": label, title: label, onclick, ...properties }, icon(path));
+}
+
+/** Return a function that calls `work` when `milliseconds` have passed without a further call. */
+export function debounce(work, milliseconds) {
   let timer = 0;
-  return (...given) => {
+  return (...values) => {
     clearTimeout(timer);
-    timer = setTimeout(() => work(...given), milliseconds);
+    timer = setTimeout(() => work(...values), milliseconds);
   };
+}
+
+/** Let the browser save a file. */
+export function download(name, text, type) {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

@@ -1,123 +1,176 @@
-// The dialog of an item: what it is in each modality, its classes by probability, what lies near.
+// The dialog of an item: photo, title, price, fields, text, class probabilities, similar items.
 
 import * as api from "./api.js";
 import { noPicture, picture } from "./cards.js";
-import { at, h, icon } from "./dom.js";
-import { modalityName, percent, t } from "./words.js";
+import { at, h, icon, iconButton, ICONS } from "./dom.js";
+import { fieldName, linkOf, priceOf, shortTitle, titleOf, valueText } from "./fields.js";
+import { number, percent, singularName, t } from "./words.js";
 
-/** Classes of a posterior that are shown; the others share what is left. */
+/** Classes whose probabilities are shown. */
 const CLASSES = 5;
 
-let asking = null;
+/** Characters of a text that are shown at first. */
+const EXCERPT = 280;
+
+let loading = null;
+let steps = { previous: null, next: null };
 
 /**
  * Show an item.
  * @param {string} id
- * @param {{open: function(string), like: function(string), close: function()}} deeds
+ * @param {{role: Object, ids: string[], open: Function, step: Function, like: Function, close: Function}} context
+ *   `ids` are those of the results, to step through
  */
-export async function showItem(id, deeds) {
+export async function showItem(id, context) {
   const dialog = at("item");
-  asking?.abort();
-  asking = new AbortController();
-  if (!dialog.open) {
-    dialog.replaceChildren(head(id, deeds), h("p", { class: "status" }, t("searching")));
+  loading?.abort();
+  loading = new AbortController();
+  const head = header(id, context);
+  const stepped = document.activeElement?.dataset?.step;
+  if (dialog.open) dialog.querySelector("header")?.replaceWith(head);
+  else {
+    dialog.replaceChildren(head, h("p", { class: "status" }, t("searching")));
     dialog.showModal();
   }
   try {
-    const item = await api.item(id, asking.signal);
-    dialog.replaceChildren(head(titleOf(item), deeds), ...body(item, deeds));
+    const item = await api.item(id, loading.signal);
+    dialog.replaceChildren(dialog.querySelector("header") ?? head, ...body(item, context));
+    dialog.setAttribute("aria-label", shortTitle(titleOf(item, context.role)));
   } catch (error) {
     if (error.name === "AbortError") return;
-    const words = error.status === 404 ? t("gone") : error.message;
-    dialog.replaceChildren(head(id, deeds), h("p", { class: "notice", role: "alert" }, words));
+    dialog.replaceChildren(dialog.querySelector("header") ?? head, h("p", { class: "notice", role: "alert" }, error.message));
   }
-  dialog.querySelector(".shut").focus();
+  dialog.scrollTop = 0;
+  const arrow = stepped ? dialog.querySelector(`[data-step=${stepped}]:enabled`) : null;
+  (arrow ?? dialog).focus();
 }
 
-/** Close the dialog, if it is open. */
+/** Draw the position among the results again, after these have changed. */
+export function showPlace(id, context) {
+  const old = at("item").querySelector("header");
+  if (at("item").open && old) old.replaceWith(header(id, context));
+}
+
+/** Close the dialog. */
 export function hideItem() {
-  asking?.abort();
+  loading?.abort();
   if (at("item").open) at("item").close();
 }
 
-/** Tell the owner when the person closes the dialog, by Esc, by the cross, or by a click beside it. */
-export function listenForClose(close) {
+/**
+ * Listen to the dialog: Esc and a click beside it close it, arrow keys step through the results.
+ * @param {{close: Function, step: function(string)}} context
+ */
+export function listenToItem({ close, step }) {
   const dialog = at("item");
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
-    close();
+    const enlarged = dialog.querySelector(".enlarged");
+    if (enlarged) enlarged.classList.remove("enlarged");
+    else close();
   });
   dialog.addEventListener("click", (event) => event.target === dialog && close());
+  dialog.addEventListener("keydown", (event) => {
+    const id = { ArrowLeft: steps.previous, ArrowRight: steps.next }[event.key];
+    if (!id || event.target.closest("input, .near")) return;
+    event.preventDefault();
+    step(id);
+  });
 }
 
-const titleOf = (item) => item.texts[0] ?? item.id;
-
-function head(title, deeds) {
+function header(id, { ids, step, close }) {
+  const place = ids.indexOf(id);
+  steps = { previous: place > 0 ? ids[place - 1] : null, next: place >= 0 ? (ids[place + 1] ?? null) : null };
+  const arrow = (name, other) => iconButton(t(name), ICONS[name], () => step(other), { disabled: other === null, "data-step": name });
   return h(
     "header",
     {},
-    h("h2", { id: "item-title" }, title),
-    h("button", { type: "button", class: "plain shut", "aria-label": t("close"), title: t("close"), onclick: deeds.close }, icon("m6 6 12 12M18 6 6 18")),
+    h("span", { class: "place" }, place >= 0 && t("place", { n: number(place + 1), total: number(ids.length) })),
+    arrow("previous", steps.previous),
+    arrow("next", steps.next),
+    iconButton(t("close"), ICONS.close, close, { class: "plain shut" }),
   );
 }
 
-function body(item, deeds) {
-  const photo = h("img", { src: api.photo(item.id), alt: titleOf(item) });
-  photo.addEventListener("error", () => photo.replaceWith(noPicture()), { once: true });
+function body(item, context) {
+  const { role, like } = context;
+  const title = titleOf(item, role);
+  const price = priceOf(item, role);
+  const link = linkOf(item, role);
+  const texts = item.texts.filter((text) => text !== shortTitle(title));
   return [
     h(
       "div",
-      { class: "item-body" },
-      item.has_picture && h("div", { class: "item-photo" }, photo),
+      { class: item.has_picture ? "item-body" : "item-body no-photo" },
+      item.has_picture && photo(item, title),
       h(
         "div",
         { class: "item-facts" },
-        ...item.texts.slice(1).map((text) => h("p", {}, text)),
+        h("h2", { id: "item-title", title }, shortTitle(title)),
+        price && h("p", { class: "price" }, price),
         item.labels.length > 0 && h("p", { class: "tags" }, ...item.labels.map((label) => h("span", { class: "tag" }, label))),
-        facts(item),
-        h("button", { type: "button", class: "go", onclick: () => deeds.like(item.id) }, t("more")),
+        h(
+          "div",
+          { class: "actions" },
+          h("button", { type: "button", class: "go", onclick: () => like(item.id) }, icon(ICONS.like), t("more")),
+          link && h("a", { class: "quiet", href: link, rel: "noopener noreferrer", target: "_blank" }, t("visit")),
+        ),
+        ...texts.map(text),
+        facts(item, role),
         ...posteriors(item),
       ),
     ),
-    ...nearest(item, deeds),
+    ...similar(item, context),
   ];
 }
 
-function facts(item) {
-  const rows = Object.entries(item.fields).map(([name, value]) => [name.replaceAll("_", " "), written(value)]);
-  return h("dl", { class: "facts", "aria-label": t("fields") }, ...[["id", item.id], ...rows].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+function photo(item, title) {
+  const image = h("img", { src: api.photo(item.id), alt: shortTitle(title) });
+  const button = h("button", { type: "button", class: "item-photo", "aria-label": t("enlarge"), title: t("enlarge"), onclick: () => button.classList.toggle("enlarged") }, image);
+  image.addEventListener("error", () => image.replaceWith(noPicture()), { once: true });
+  return button;
 }
 
-function written(value) {
-  if (Array.isArray(value)) return value.map(written).join(", ");
-  if (typeof value === "boolean") return t(value ? "yes" : "no");
-  return String(value); // numbers as they are: a year has no thousands
+function text(words) {
+  if (words.length <= EXCERPT) return h("p", { class: "words" }, words);
+  const shown = h("p", { class: "words clamped" }, words);
+  const more = h("button", { type: "button", class: "text", "aria-expanded": "false" }, t("readMore"));
+  more.addEventListener("click", () => {
+    const clamped = shown.classList.toggle("clamped");
+    more.textContent = t(clamped ? "readMore" : "readLess");
+    more.setAttribute("aria-expanded", String(!clamped));
+  });
+  return h("div", {}, shown, more);
 }
 
-// The posterior is {modality: [{name, probability}]}, the best first; null where the space has none.
+function facts(item, role) {
+  const rows = Object.entries(item.fields).filter(([name]) => name !== role.title && name !== role.link && name !== role.price);
+  const all = [...rows.map(([name, value]) => [fieldName(name), valueText(value)]), ["ID", item.id]];
+  return h("dl", { class: "facts" }, ...all.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}
+
 function posteriors(item) {
   return Object.entries(item.posterior ?? {}).map(([modality, classes]) => {
-    const title = t("posterior", { modality: modalityName(modality).toLowerCase() });
     const rows = Object.entries(classes).slice(0, CLASSES).map(([name, p]) =>
-      h("li", {}, h("span", { class: "name" }, name), h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fill", "--share": p.toFixed(4) })), h("span", { class: "figure" }, percent(p))),
+      h("li", {}, h("span", { class: "name", title: name }, name), h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fill", "--share": p.toFixed(4) })), h("span", { class: "figure" }, percent(p))),
     );
-    return h("section", { class: "posterior" }, h("h3", {}, title), h("ol", {}, ...rows));
+    return h("section", { class: "posterior" }, h("h3", {}, t("posterior", { modality: singularName(modality) })), h("ol", {}, ...rows));
   });
 }
 
-function nearest(item, deeds) {
-  if (!item.neighbors?.length) return [];
-  const cards = item.neighbors.map((one) =>
+function similar(item, { role, open }) {
+  if (item.neighbors.length === 0) return [];
+  const cards = item.neighbors.map((each) =>
     h(
       "li",
       {},
       h(
         "button",
-        { type: "button", class: "open", onclick: () => deeds.open(one.id) },
-        h("span", { class: "photo" }, one.has_picture ? picture(one.id, 128, "") : noPicture()),
-        h("span", { class: "title" }, one.texts[0] ?? one.id),
+        { type: "button", class: "open", onclick: () => open(each.id) },
+        h("span", { class: "photo" }, each.has_picture ? picture(each.id, 128) : noPicture()),
+        h("span", { class: "title" }, shortTitle(titleOf(each, role), 70)),
       ),
     ),
   );
-  return [h("section", { class: "near" }, h("h3", {}, t("neighbours")), h("ul", {}, ...cards))];
+  return [h("section", { class: "near" }, h("h3", {}, t("neighbors")), h("ul", {}, ...cards))];
 }

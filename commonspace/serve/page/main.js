@@ -1,34 +1,51 @@
-// Joins the parts: the state in the address decides what is seen, and whatever a person does changes
-// the state. Asks the service once for each modality, and drops answers that came too late.
+// Joins the parts of the page: the address has the state, every action changes the state, and the
+// page shows it. Answers that come too late are dropped.
 
 import * as api from "./api.js";
-import { at, calm, h } from "./dom.js";
-import { drawFilters, fieldsOf } from "./filters.js";
-import { hideItem, listenForClose, showItem } from "./item.js";
-import { listen, showAsked } from "./query.js";
-import { PAGE, showEmpty, showFound, showNothing, showWaiting, summary, walkByArrows } from "./results.js";
-import { asks, condition, keepPhoto, photos, read, write } from "./state.js";
-import { grain, modalityName, speak, spokenLanguage, t, translate } from "./words.js";
+import { at, debounce, h } from "./dom.js";
+import { fieldName, filterFields, roles } from "./fields.js";
+import { chips, closeSheet, drawFilters, listenToSheet, openSheet } from "./filters.js";
+import { hideItem, listenToItem, showItem, showPlace } from "./item.js";
+import { keepPreview, listen, showQuery } from "./query.js";
+import { clearResults, MATCH, moveByArrows, PAGE, showResults, showWaiting, summary } from "./results.js";
+import { offerSuggestions, rememberQuery, showStart } from "./start.js";
+import { clearFilters, condition, decodeVector, encodeVector, filterCount, hasQuery, read, restrict, write } from "./state.js";
+import { language, modalityName, setLanguage, t, translate, weightName } from "./words.js";
 
 /** Milliseconds after which waiting is shown. */
 const PATIENCE = 150;
 
+/** Results that a search can return at most. */
+const MOST = 1000;
+
+/** Number fields that can be sorted by. */
+const SORTS = 4;
+
+/** Answers that are remembered, for the back button. */
+const REMEMBERED = 20;
+
 let about = null;
 let fields = {};
+let role = { title: null, price: null, link: null, card: [] };
 let state = read(location.search);
-let asked = null; // what the shown parts answer
-let parts = [];
+let shown = null; // the query whose results are shown
+let found = { results: [], total: 0 };
 let seconds = 0;
-let asking = null;
+let searching = null;
+let counting = null;
+let counts = {};
 let mapView = null;
+const answers = new Map(); // query -> {found, seconds}
 
-const deeds = {
+const actions = {
+  search: (q) => change((next) => Object.assign(next, { q, item: null, view: "results" })),
   open: (id) => change((next) => (next.item = id)),
+  step: (id) => change((next) => (next.item = id), "replace"),
   close: () => (history.state?.opened ? history.back() : change((next) => (next.item = null))),
-  like: (id) =>
-    change((next) => Object.assign(next, { q: "", photo: null, like: id, item: null, view: "results" })),
+  like: (id) => change((next) => Object.assign(next, { q: "", photo: null, like: id, item: null, view: "results" })),
 };
 
+history.scrollRestoration = "manual";
 start();
 
 async function start() {
@@ -41,193 +58,286 @@ async function start() {
     return complain(error, start);
   }
   at("notice").hidden = true;
-  fields = fieldsOf(about);
-  if (about.name) at("name").textContent = about.name;
-  document.title = about.name ? `${about.name} – Commonspace` : "Commonspace";
-  const wide = matchMedia("(min-width: 1080px)").matches;
-  showFilters(wide && Object.keys(fields).length > 0);
-  return show();
+  role = roles(about);
+  fields = filterFields(about, role);
+  restrict(state, about, fields);
+  at("name").textContent = about.name;
+  document.title = `${about.name} – Commonspace`;
+  at("choose").hidden = !about.reads.includes("image");
+  at("words").disabled = !about.reads.includes("text");
+  offerSuggestions(about);
+  return show({ pages: history.state?.pages, scroll: history.state?.scroll });
 }
 
 /**
  * Change the state and show it.
  * @param {function(import("./state.js").State)} edit
- * @param {"push"|"replace"} how whether going back leads to what was before
+ * @param {"push"|"replace"} how whether the back button returns to the state before
  */
 function change(edit, how = "push") {
   const opened = state.item;
   const next = read(write(state));
   edit(next);
-  const address = write(next) || location.pathname;
-  if (how === "push" && write(next) !== write(state)) {
+  const query = write(next);
+  const address = query || location.pathname;
+  if (how === "push" && query !== write(state)) {
+    keepPlace();
     history.pushState({ opened: !opened && Boolean(next.item) }, "", address);
   } else history.replaceState(history.state, "", address);
+  const moved = write({ ...next, item: null }) !== write({ ...state, item: null });
   state = next;
-  show();
+  show(moved && how === "push" ? { scroll: 0 } : {});
 }
 
-/** Bring the page to what the state says. */
-function show() {
+/** Remember how far the results are scrolled and loaded, for the back button. */
+function keepPlace() {
+  if (!about) return;
+  const pages = Math.max(1, Math.ceil(found.results.length / PAGE));
+  history.replaceState({ ...history.state, scroll: scrollY, pages }, "");
+}
+
+/**
+ * Show the state.
+ * @param {{pages?: number, scroll?: number}} place results to load, and where to scroll then
+ */
+function show(place = {}) {
   const map = state.view === "map";
   at("to-results").setAttribute("aria-pressed", String(!map));
   at("to-map").setAttribute("aria-pressed", String(map));
   at("results").hidden = map;
   at("map").hidden = !map;
   document.body.classList.toggle("with-map", map);
-  document.body.classList.toggle("idle", !asks(state)); // filters and the dial work on an answer
-  showAsked(state);
+  document.body.classList.toggle("idle", !hasQuery(state));
+  showQuery(state);
+  const query = state.q || t(state.photo ? "photoAsked" : "likeAsked");
+  at("heading").hidden = !map && !hasQuery(state); // the start view has its own
+  at("heading").textContent = map ? t("map") : t("resultsFor", { query });
   if (!about) return;
   showControls();
-  drawFilters(fields, state, (edit) => change(edit));
-  if (state.item) showItem(state.item, deeds);
-  else hideItem();
+  drawFilters(fields, state, counts, change);
   if (map) showMap();
-  answer();
+  answer(place);
+  if (state.item) showItem(state.item, itemContext());
+  else hideItem();
 }
 
-/** Ask the service where the question is another one than that which is answered on the page. */
-async function answer() {
-  const question = write({ ...state, view: "results", item: null });
-  if (question === asked) return;
-  asked = question;
-  asking?.abort();
+/** Search, unless the results of the query are shown already. */
+async function answer({ pages = 1, scroll }) {
+  const query = write({ ...state, view: "results", item: null });
+  if (query === shown) return restoreScroll(scroll);
+  shown = query;
+  searching?.abort();
   at("notice").hidden = true;
-  if (!asks(state)) {
-    parts = [];
+  if (!hasQuery(state)) {
+    found = { results: [], total: 0 };
     at("status").textContent = "";
-    if (state.photo) return notify(t("photoGone"));
     mapView?.showFound([]);
-    return showEmpty(about, (q) => change((next) => (next.q = q)));
+    showStart(about, actions);
+    return restoreScroll(scroll);
   }
-  asking = new AbortController();
-  const { signal } = asking;
+  countFacets();
+  const stored = answers.get(query);
+  if (stored) {
+    ({ found, seconds } = stored);
+    showFound();
+    return restoreScroll(scroll);
+  }
+  searching = new AbortController();
   const waiting = setTimeout(() => {
     at("status").textContent = t("searching");
-    if (parts.length === 0) showWaiting();
+    if (found.results.length === 0) showWaiting();
   }, PATIENCE);
   try {
-    const begun = performance.now();
-    const wanted = state.modality ? [state.modality] : about.modalities;
-    const answers = await Promise.all(wanted.map((modality) => api.search(query(modality, 0), signal)));
-    seconds = (performance.now() - begun) / 1000;
-    parts = answers.map(({ results, total }, place) => ({ modality: wanted[place], found: results, total }));
-    showParts();
+    const start = performance.now();
+    const k = Math.min(MOST, PAGE * Math.max(1, Number(pages) || 1));
+    found = await api.search(parameters(k, 0), searching.signal);
+    seconds = (performance.now() - start) / 1000;
+    remember(query);
+    if (state.q) rememberQuery(state.q);
+    showFound();
+    restoreScroll(scroll);
   } catch (error) {
     if (error.name === "AbortError") return;
-    asked = null;
-    parts = [];
-    showNothing();
-    complain(error, answer);
+    shown = null;
+    found = { results: [], total: 0 };
+    clearResults();
+    complain(error, () => answer({}));
   } finally {
     clearTimeout(waiting);
   }
 }
 
-function showParts() {
-  showFound(parts, { calibrated: about.calibrated, deeds, more });
-  at("status").textContent = summary(parts, seconds);
-  mapView?.showFound(parts.flatMap((part) => part.found));
+function showFound() {
+  const help = found.results.length === 0 || (found.results[0].relevance ?? 1) < MATCH ? helpButtons() : [];
+  showResults(found, { ...actions, role, calibrated: about.calibrated, more, help });
+  at("status").textContent = summary(found, seconds);
+  mapView?.showFound(found.results);
+  if (state.item) showPlace(state.item, itemContext());
 }
 
-async function more(modality) {
-  const part = parts.find((one) => one.modality === modality);
-  const shown = part.found.length;
+function itemContext() {
+  return { ...actions, role, ids: found.results.map((each) => each.id) };
+}
+
+/** Return buttons for what would help where nothing matches. */
+function helpButtons() {
+  const buttons = filterCount(state) > 1 ? chips(state, change) : [];
+  if (filterCount(state) > 0) buttons.push(h("button", { type: "button", class: "quiet", onclick: () => change(clearFilters) }, t("withoutFilters")));
+  if (state.modality) buttons.push(h("button", { type: "button", class: "quiet", onclick: () => change((next) => (next.modality = null)) }, t("everywhere")));
+  const other = about.classes.filter((name) => name !== state.q).slice(0, 5);
+  if (about.reads.includes("text") && filterCount(state) === 0) {
+    buttons.push(...other.map((name) => h("button", { type: "button", class: "quiet", onclick: () => actions.search(name) }, name)));
+  }
+  return buttons;
+}
+
+async function more() {
+  const first = found.results.length;
   try {
-    const further = await api.search(query(modality, shown), asking.signal);
-    part.found = [...part.found, ...further.results];
-    if (further.results.length === 0) part.total = shown;
-    showParts();
-    at("found").querySelectorAll(`[data-modality="${CSS.escape(modality)}"] .open`)[shown]?.focus();
+    const further = await api.search(parameters(PAGE, first), searching?.signal);
+    const known = new Set(found.results.map((each) => each.id));
+    found = {
+      ...found,
+      results: [...found.results, ...further.results.filter((each) => !known.has(each.id))],
+      total: further.results.length === 0 ? first : found.total,
+    };
+    remember(shown);
+    showFound();
+    keepPlace();
+    at("found").querySelectorAll(".card .open")[first]?.focus();
   } catch (error) {
-    if (error.name !== "AbortError") complain(error, () => more(modality));
+    if (error.name !== "AbortError") complain(error, more);
   }
 }
 
-function query(modality, offset) {
+function parameters(k, offset) {
   return {
     text: state.q || null,
     id: state.like,
-    image: state.photo ? photos.get(state.photo) : null,
-    modality,
+    vector: state.photo ? decodeVector(state.photo) : null,
+    modality: state.modality,
     where: condition(state, fields),
-    instance_weight: about.has_instance_block ? (state.g ?? 0) : null,
-    k: PAGE,
-    offset,
+    instance_weight: state.weight,
+    sort: state.sort,
+    k,
+    offset: offset || null,
   };
 }
 
-function showControls() {
-  at("controls").hidden = !asks(state);
-  const names = about.modalities.length > 1 ? [null, ...about.modalities] : [];
-  at("modalities").hidden = names.length === 0;
-  at("modalities").replaceChildren(
-    ...names.map((name) =>
-      h(
-        "button",
-        {
-          type: "button",
-          "aria-pressed": String(state.modality === name),
-          onclick: () => {
-            change((next) => (next.modality = name));
-            at("modalities").querySelector("[aria-pressed=true]").focus();
-          },
-        },
-        name === null ? t("everything") : modalityName(name),
-      ),
-    ),
-  );
-  at("dial").hidden = !about.has_instance_block;
-  const dial = at("instance_weight");
-  const g = state.g ?? 0;
-  if (Number(dial.value) !== g) dial.value = String(g);
-  dial.setAttribute("aria-valuetext", grain(g));
+function remember(query) {
+  answers.delete(query);
+  answers.set(query, { found, seconds });
+  if (answers.size > REMEMBERED) answers.delete(answers.keys().next().value);
 }
 
-function showFilters(visible) {
-  at("filters").hidden = !visible;
-  at("show-filters").setAttribute("aria-expanded", String(visible));
+/** Count the items for each value of each field, under the filters of the other fields. */
+async function countFacets() {
+  counting?.abort();
+  counting = new AbortController();
+  const { signal } = counting;
+  const used = [...new Set([...state.is.keys(), ...state.range.keys()])];
+  try {
+    const [all, ...others] = await Promise.all([null, ...used].map((name) => api.facets(condition(state, fields, name), signal)));
+    const maps = (facets) => Object.fromEntries(Object.entries(facets.fields).map(([name, values]) => [name, new Map(values.map(({ value, count }) => [String(value), count]))]));
+    counts = maps(all);
+    others.forEach((facets, place) => (counts[used[place]] = maps(facets)[used[place]]));
+    drawFilters(fields, state, counts, change);
+  } catch (error) {
+    if (error.name !== "AbortError") counts = {}; // the filters work without counts
+  }
+}
+
+function showControls() {
+  at("controls").hidden = !hasQuery(state);
+  const several = about.modalities.length > 1;
+  at("modality-box").hidden = !several;
+  fill("modality", [["", t("everything")], ...about.modalities.map((name) => [name, modalityName(name)])], state.modality ?? "");
+  const numbers = Object.keys(fields).filter((name) => fields[name].kind === "number").slice(0, SORTS);
+  at("sort-box").hidden = numbers.length === 0;
+  const orders = numbers.flatMap((name) => [
+    [name, t("ascending", { name: fieldName(name) })],
+    [`-${name}`, t("descending", { name: fieldName(name) })],
+  ]);
+  fill("sort", [["", t("bestMatch")], ...orders], state.sort ?? "");
+  at("weight-box").hidden = !about.has_instance_block;
+  const slider = at("weight");
+  const weight = state.weight ?? about.default_instance_weight ?? 0;
+  if (Number(slider.value) !== weight) slider.value = String(weight);
+  slider.setAttribute("aria-valuetext", weightName(weight));
+}
+
+function fill(id, options, value) {
+  at(id).replaceChildren(...options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));
 }
 
 async function showMap() {
   if (mapView) return mapView.resume();
   const { MapView } = await import("./map.js");
-  mapView ??= new MapView(at("map"), deeds);
-  mapView.showFound(parts.flatMap((part) => part.found));
+  mapView ??= new MapView(at("map"), { open: actions.open, titleFields: role });
+  mapView.showFound(found.results);
   return mapView.resume();
+}
+
+function restoreScroll(scroll) {
+  if (typeof scroll === "number") scrollTo(0, scroll);
+}
+
+/** Embed a photo once; its vector is the query from then on, also in the address. */
+async function searchByPhoto(photo, canvas) {
+  at("notice").hidden = true;
+  at("status").textContent = t("searching");
+  try {
+    const { vector, fingerprint } = await api.embed(photo);
+    const text = encodeVector(fingerprint, vector);
+    keepPreview(text, canvas);
+    change((next) => Object.assign(next, { photo: text, like: null, item: null, view: "results" }));
+  } catch (error) {
+    complain(error, () => searchByPhoto(photo, canvas));
+  }
 }
 
 function listenToPage() {
   if (listenToPage.done) return;
   listenToPage.done = true;
   listen({
-    ask: (q) => change((next) => (next.q = q)),
-    photo: (file) => change((next) => Object.assign(next, { photo: keepPhoto(file), like: null })),
-    drop: () => change((next) => Object.assign(next, { photo: null, like: null })),
+    search: actions.search,
+    photo: searchByPhoto,
+    remove: () => change((next) => Object.assign(next, { photo: null, like: null })),
     refuse: () => notify(t("notPhoto")),
   });
-  walkByArrows();
-  listenForClose(deeds.close);
-  addEventListener("popstate", () => {
+  moveByArrows();
+  listenToItem(actions);
+  listenToSheet();
+  addEventListener("popstate", (event) => {
     state = read(location.search);
-    show();
+    if (about) restrict(state, about, fields);
+    closeSheet();
+    show({ pages: event.state?.pages, scroll: event.state?.scroll });
   });
+  addEventListener("scroll", debounce(keepPlace, 200), { passive: true });
   at("home").addEventListener("click", (event) => {
     event.preventDefault();
     change((next) => Object.assign(next, read("")));
   });
-  const turn = calm((g) => change((next) => (next.g = g), "replace"), 40);
-  at("instance_weight").addEventListener("input", (event) => {
-    event.target.setAttribute("aria-valuetext", grain(Number(event.target.value)));
+  at("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    (at("found").querySelector(".open, .sample") ?? at("main")).focus();
+  });
+  const turn = debounce((weight) => change((next) => (next.weight = weight), "replace"), 40);
+  at("weight").addEventListener("input", (event) => {
+    event.target.setAttribute("aria-valuetext", weightName(Number(event.target.value)));
     turn(Number(event.target.value));
   });
+  at("modality").addEventListener("change", (event) => change((next) => (next.modality = event.target.value || null)));
+  at("sort").addEventListener("change", (event) => change((next) => (next.sort = event.target.value || null)));
   at("to-results").addEventListener("click", () => change((next) => (next.view = "results")));
   at("to-map").addEventListener("click", () => change((next) => (next.view = "map")));
-  at("show-filters").addEventListener("click", () => showFilters(at("filters").hidden));
+  at("show-filters").addEventListener("click", openSheet);
   at("theme").addEventListener("click", turnTheme);
   at("language").addEventListener("click", () => {
-    speak(spokenLanguage() === "zh" ? "en" : "zh");
+    setLanguage(language() === "zh" ? "en" : "zh");
     showLanguage();
-    asked = null; // words that are drawn anew with the answer
+    shown = null; // the words of the results are drawn again
     mapView?.translate();
     show();
   });
@@ -236,8 +346,9 @@ function listenToPage() {
 
 function showLanguage() {
   translate();
-  const other = spokenLanguage() === "zh" ? ["en", "English"] : ["zh", "中文"];
-  [at("language").lang, at("language").textContent] = other;
+  const [code, text] = language() === "zh" ? ["en", "English"] : ["zh", "中文"];
+  at("language").lang = code;
+  at("language").textContent = text;
 }
 
 function turnTheme() {
@@ -246,7 +357,7 @@ function turnTheme() {
   try {
     localStorage.setItem("commonspace.theme", theme);
   } catch {
-    // it then lasts for this visit alone
+    // storage may be forbidden: the theme then lasts for this visit
   }
   mapView?.draw();
 }
@@ -257,23 +368,23 @@ function notify(words, ...further) {
   notice.replaceChildren(h("p", {}, words), ...further);
 }
 
-/** Say what went wrong, and offer what can be done: a key, or another try. */
+/** Show an error, and offer what can be done: a key, or another try. */
 function complain(error, retry) {
   if (!(error instanceof api.ServiceError)) throw error;
   at("status").textContent = "";
-  const anew = () => {
+  const again = () => {
     at("notice").hidden = true;
     retry();
   };
-  if (error.status === 401 || error.status === 403) {
+  if (error.status === 401) {
     const field = h("input", { type: "password", "aria-label": t("keyLabel"), autocomplete: "off" });
     const use = (event) => {
       event.preventDefault();
       api.useKey(field.value.trim());
-      anew();
+      again();
     };
     return notify(error.message, h("form", { onsubmit: use }, field, h("button", { class: "quiet" }, t("keyUse"))));
   }
-  const button = h("button", { type: "button", class: "quiet", onclick: anew }, t("again"));
-  return notify(error.message, h("div", { class: "deeds" }, button));
+  const button = h("button", { type: "button", class: "quiet", onclick: again }, t("again"));
+  return notify(error.message, h("div", { class: "help" }, button));
 }

@@ -1,10 +1,10 @@
-// The map as it is seen and moved. What is known of its points is in map_data.js; they are drawn by
-// map_points.js, what lies above them by map_over.js, the lists beside them by map_side.js; zooming
-// and what lies inside a lasso are d3's.
+// The map view: zooming, hovering, selecting. The points are in map_data.js and drawn by
+// map_points.js, names and marks by map_over.js, the lists beside the map by map_side.js.
 
 import * as api from "./api.js";
-import { picture, titleOf } from "./cards.js";
-import { calm, h, icon } from "./dom.js";
+import { picture } from "./cards.js";
+import { debounce, h, icon } from "./dom.js";
+import { shortTitle, titleOf } from "./fields.js";
 import { drawOver } from "./map_over.js";
 import { MapData } from "./map_data.js";
 import { drawPoints } from "./map_points.js";
@@ -14,29 +14,29 @@ import "./vendor/d3.min.js";
 
 const { d3 } = globalThis;
 
-/** Pixels from a point within which it is meant. */
+/** Pixels from a point within which the pointer selects it. */
 const REACH = 14;
 
-/** Seconds after which is asked again whether the map is there, where the service names none. */
+/** Seconds after which an unfinished map is requested again, unless the service says when. */
 const AGAIN = 5;
 
 export class MapView {
   /**
    * @param {HTMLElement} place an empty section
-   * @param {{open: function(string)}} deeds
+   * @param {{open: function(string), titleFields: Object}} actions
    */
-  constructor(place, deeds) {
+  constructor(place, actions) {
     this.place = place;
-    this.deeds = deeds;
+    this.actions = actions;
     this.data = null;
     this.found = [];
-    this.lasso = null; // a list of places while one is drawn, null while the map moves
+    this.lasso = null; // a list of places while one is drawn; null while the pointer moves the map
     this.outline = [];
     this.transform = d3.zoomIdentity;
     this.asked = false;
   }
 
-  /** Show the map, fetching it at the first time. */
+  /** Show the map; it is loaded at the first time. */
   async resume() {
     if (this.data) return this.fitCanvas();
     if (this.asked) return;
@@ -50,18 +50,18 @@ export class MapView {
       if (error.status === 503) {
         this.say(t("mapMaking"), t("mapMakingMore"));
         setTimeout(() => this.place.hidden || this.resume(), 1000 * (error.retryAfter ?? AGAIN));
-      } else if (error.status === 404) this.say(t("mapNone"), t("mapNoneMore", { reason: error.reason }));
+      } else if (error.status === 404) this.say(t("mapNone"), t("mapNoneMore"));
       else this.say(error.message);
     }
   }
 
-  /** Mark what was found, and put the star amid it. */
+  /** Mark search results, and show the star among them. */
   showFound(found) {
     this.found = found;
     this.draw();
   }
 
-  /** Draw the words anew, in the language of now. */
+  /** Draw the texts in the current language. */
   translate() {
     if (this.data) this.build();
     else if (!this.place.hidden) this.resume();
@@ -94,7 +94,7 @@ export class MapView {
         this.draw();
       },
       listView: () => this.side.list(this.data.where((x, y) => this.inView(x, y))),
-      open: this.deeds.open,
+      open: this.actions.open,
     });
     this.place.replaceChildren(this.stage, this.side.element);
     this.listen();
@@ -113,7 +113,7 @@ export class MapView {
         this.draw();
       });
     d3.select(this.above).call(this.zoom).on("dblclick.zoom", null).property("__zoom", this.transform);
-    const look = calm((place) => this.look(place), 60);
+    const look = debounce((place) => this.look(place), 60);
     this.above.addEventListener("pointermove", (event) => {
       if (this.drawing) this.stretch(event);
       else if (event.buttons === 0) look([event.offsetX, event.offsetY]);
@@ -124,7 +124,7 @@ export class MapView {
     this.above.addEventListener("pointercancel", () => this.drawing && this.end());
     this.above.addEventListener("click", (event) => {
       const row = this.lasso === null ? this.nearest([event.offsetX, event.offsetY]) : undefined;
-      if (row !== undefined) this.deeds.open(this.data.map.ids[row]);
+      if (row !== undefined) this.actions.open(this.data.map.ids[row]);
     });
     this.above.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }[event.key];
@@ -179,7 +179,7 @@ export class MapView {
     return [(x - left) / scale, (y - top) / scale];
   }
 
-  /** Draw all, once before the next frame. */
+  /** Draw everything before the next frame. */
   draw() {
     if (!this.data || !this.scale || this.due) return;
     this.due = requestAnimationFrame(() => {
@@ -240,9 +240,9 @@ export class MapView {
     this.card.classList.toggle("up", y > this.stage.clientHeight - 240);
     this.card.style.setProperty("--x", `${x}px`);
     this.card.style.setProperty("--y", `${y}px`);
-    const item = await api.item(id).catch(() => null); // the id is shown already
+    const item = await api.item(id).catch(() => null); // the card then has the id only
     if (!item || this.hovered !== row) return;
-    words.textContent = titleOf(item);
+    words.textContent = shortTitle(titleOf(item, this.actions.titleFields));
     if (item.has_picture) this.card.prepend(h("span", { class: "photo" }, picture(id, 128, "")));
   }
 

@@ -1,5 +1,5 @@
-// The points of the map as the drawing wants them, and what is asked of them: which is nearest, where
-// a class lies, where a query belongs. Knows no elements.
+// The points of the map as arrays, with the nearest point, the middle of each class, and the place of
+// a query.
 
 import { SHAPES } from "./map_points.js";
 import { t } from "./words.js";
@@ -7,11 +7,11 @@ import "./vendor/d3.min.js";
 
 const { d3 } = globalThis;
 
-/** Results that decide where the star stands. */
+/** Results that decide the place of the star. */
 const VOTERS = 10;
 
 export class MapData {
-  /** @param {Object} map the answer of the service */
+  /** @param {Object} map as the service sends it */
   constructor(map) {
     const unclassed = map.class.some((one) => one < 0);
     this.map = { ...map, classes: unclassed ? [...map.classes, t("noClass")] : map.classes };
@@ -32,7 +32,7 @@ export class MapData {
   }
 
   /**
-   * Let these classes alone be found.
+   * Show only these classes.
    * @param {Set<number>|null} alone null for all
    */
   isolate(alone) {
@@ -40,7 +40,7 @@ export class MapData {
     this.tree = d3.quadtree(this.where(() => true), (row) => this.points.x[row], (row) => this.points.y[row]);
   }
 
-  /** Return the rows that can be seen and fulfil a condition on their place. */
+  /** Return the visible rows whose places fulfil a condition. */
   where(belongs) {
     const seen = (row) => !this.alone || this.alone.has(this.points.group[row]);
     return d3.range(this.size).filter((row) => seen(row) && belongs(this.points.x[row], this.points.y[row]));
@@ -51,7 +51,7 @@ export class MapData {
     return this.tree.find(x, y, reach);
   }
 
-  /** Return the rows of what was found, the best first; what is not on the map is left out. */
+  /** Return the rows of search results, best first; results that are not on the map are left out. */
   rowsOf(found) {
     return found
       .toSorted((a, b) => b.score - a.score)
@@ -60,9 +60,9 @@ export class MapData {
   }
 
   /**
-   * Return where the star stands, or null. A query has no place of its own on a map that was made
-   * before it: it stands at the median of its best results, which one that strays does not move.
-   * @param {number[]} rows the best first
+   * Return the place of the star, or null. A query has no place of its own on the map; the star is at
+   * the median of its best results, which an outlier does not move.
+   * @param {number[]} rows best first
    */
   star(rows) {
     return rows.length > 0 ? this.middle(rows.slice(0, VOTERS)) : null;

@@ -1,9 +1,18 @@
-// Draws what lies above the points of the map: names of classes, what was found, the star, the lasso.
+// Draws over the points of the map: names of classes, search results, the star, the lasso.
 
-import { colourOf } from "./map_points.js";
+import { colorOf } from "./map_points.js";
+
+/** Pixels of the corner that the tools cover. */
+const TOOLS = { width: 66, height: 212 };
+
+/** Pixels at the bottom that the caption covers. */
+const CAPTION = { width: 290, height: 50 };
+
+/** Pixels of a name above the middle of its class. */
+const RAISED = 18;
 
 /**
- * @typedef {Object} Over all places in CSS pixels
+ * @typedef {Object} Over places in CSS pixels
  * @property {{name: string, group: number, x: number, y: number, weight: number}[]} names
  * @property {[number, number][]} found
  * @property {[number, number]|null} star
@@ -24,29 +33,31 @@ export function drawOver(context, over, theme) {
   context.clearRect(0, 0, width / ratio, height / ratio);
   const ink = theme === "dark" ? "#ecedf0" : "#1c1d20";
   const paper = theme === "dark" ? "#15171b" : "#fafaf8";
-  drawNames(context, over.names, theme, paper);
+  drawNames(context, over.names, theme, paper, width / ratio, height / ratio);
   for (const [x, y] of over.found) ring(context, x, y, over.radius + 3, ink, paper);
   if (over.hovered) ring(context, ...over.hovered, over.radius + 4.5, ink, paper);
   if (over.star) star(context, ...over.star, ink, paper);
   if (over.lasso.length > 1) lasso(context, over.lasso, ink);
 }
 
-// The heaviest first; one that would lie on another is left out until there is room.
-function drawNames(context, names, theme, paper) {
+// Largest classes first; a name that would overlap another one, or the tools, is left out.
+function drawNames(context, names, theme, paper, width, height) {
   context.font = "600 13px system-ui, sans-serif";
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";
-  const taken = [];
-  for (const { name, group, x, y } of [...names].sort((a, b) => b.weight - a.weight)) {
-    const half = context.measureText(name).width / 2 + 4;
-    const box = [x - half, y - 10, x + half, y + 10];
+  const taken = [[0, 0, TOOLS.width, TOOLS.height], [width / 2 - CAPTION.width / 2, height - CAPTION.height, width / 2 + CAPTION.width / 2, height]];
+  for (const { name, group, x: middle, y: center } of [...names].sort((a, b) => b.weight - a.weight)) {
+    const half = context.measureText(name).width / 2 + 6;
+    const y = Math.max(center - RAISED, 12); // above the points
+    const x = Math.min(Math.max(middle, half), width - half); // inside the map
+    const box = [x - half, y - 11, x + half, y + 11];
     if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
     taken.push(box);
     context.lineWidth = 4;
     context.strokeStyle = paper;
     context.strokeText(name, x, y);
-    context.fillStyle = shade(colourOf(group, theme), theme);
+    context.fillStyle = shade(colorOf(group, theme), theme);
     context.fillText(name, x, y);
   }
 }
@@ -54,9 +65,9 @@ function drawNames(context, names, theme, paper) {
 function ring(context, x, y, radius, ink, paper) {
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
-  for (const [width, colour] of [[4, paper], [1.8, ink]]) {
+  for (const [width, color] of [[4, paper], [1.8, ink]]) {
     context.lineWidth = width;
-    context.strokeStyle = colour;
+    context.strokeStyle = color;
     context.stroke();
   }
 }
@@ -92,7 +103,7 @@ function lasso(context, points, ink) {
   context.setLineDash([]);
 }
 
-// Names are read, points are only seen: towards black on light, towards white on dark.
+// Names need more contrast than points: darker on light, lighter on dark.
 function shade(hex, theme) {
   const part = (place) => Number.parseInt(hex.slice(place, place + 2), 16);
   const mix = (value) => Math.round(theme === "dark" ? value + (255 - value) * 0.35 : value * 0.62);

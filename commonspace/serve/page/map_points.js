@@ -1,17 +1,17 @@
-// Draws points as small stamps, straight into the pixels of a canvas: 50,000 of them in a few
-// milliseconds, on any machine, without WebGL and its compiled shaders. Knows nothing of the service.
+// Draws points as small stamps into the pixels of a canvas: 50,000 of them in a few milliseconds,
+// without WebGL and its compiled shaders, which the content security policy forbids.
 
-/** Told apart by people who see few colours: after Okabe and Ito, and Paul Tol; for light and for dark. */
-export const COLOURS = {
+/** Safe for color-blind people, after Okabe and Ito, and Paul Tol; for light and dark. */
+export const COLORS = {
   light: ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#332288", "#999933", "#882255", "#44aa99", "#aa4499", "#b3a100"],
   dark: ["#4aa3e0", "#f0b030", "#20c090", "#e29bc4", "#f07838", "#8accf2", "#9a8ff0", "#b9b95a", "#d0648f", "#6fd0bf", "#cf7fc0", "#f0e442"],
 };
 
-/** Shapes of modalities, in their order. */
+/** Shapes of the modalities, in order. */
 export const SHAPES = ["disc", "diamond", "ring", "square"];
 
-/** Return the colour of a class. */
-export const colourOf = (place, theme) => COLOURS[theme][place % COLOURS[theme].length];
+/** Return the color of a class. */
+export const colorOf = (place, theme) => COLORS[theme][place % COLORS[theme].length];
 
 /**
  * @typedef {Object} Points
@@ -24,12 +24,12 @@ export const colourOf = (place, theme) => COLOURS[theme][place % COLOURS[theme].
 /**
  * Draw points.
  *
- * @param {CanvasRenderingContext2D} context whose canvas is all drawn over
+ * @param {CanvasRenderingContext2D} context whose canvas is drawn over
  * @param {Points} points
  * @param {{scale: number, left: number, top: number}} view pixel = coordinate * scale + left or top
  * @param {number} radius in pixels
  * @param {string} theme "light" or "dark"
- * @param {Set<number>|null} alone the classes that keep their colour; null for all
+ * @param {Set<number>|null} alone the classes that keep their color; null for all
  */
 export function drawPoints(context, points, view, radius, theme, alone) {
   const { width, height } = context.canvas;
@@ -39,9 +39,9 @@ export function drawPoints(context, points, view, radius, theme, alone) {
   const faded = packed(theme === "dark" ? "#383d46" : "#dcdcd5");
   pixels.fill(paper);
   const stamps = SHAPES.map((shape) => stamp(shape, radius, width));
-  const colours = COLOURS[theme].map(packed);
+  const colors = COLORS[theme].map(packed);
   const reach = Math.ceil(radius) + 1;
-  // Faded points first, so that those that are shown alone lie above them.
+  // Faded points first, below the others.
   for (const shown of alone ? [false, true] : [true]) {
     for (let i = 0; i < points.x.length; i++) {
       const group = points.group[i];
@@ -49,7 +49,7 @@ export function drawPoints(context, points, view, radius, theme, alone) {
       const x = Math.round(points.x[i] * view.scale + view.left);
       const y = Math.round(points.y[i] * view.scale + view.top);
       if (x < reach || y < reach || x >= width - reach || y >= height - reach) continue;
-      press(pixels, y * width + x, stamps[points.shape[i]], shown ? colours[group % colours.length] : faded);
+      press(pixels, y * width + x, stamps[points.shape[i]], shown ? colors[group % colors.length] : faded);
     }
   }
   context.putImageData(image, 0, 0);
@@ -80,10 +80,10 @@ function coverage(shape, dx, dy, radius) {
   return shape === "ring" ? disc - edge(Math.hypot(dx, dy), radius * 0.5) : disc;
 }
 
-function press(pixels, at, { steps, cover }, colour) {
-  const red = colour & 255;
-  const green = (colour >> 8) & 255;
-  const blue = (colour >> 16) & 255;
+function press(pixels, at, { steps, cover }, color) {
+  const red = color & 255;
+  const green = (color >> 8) & 255;
+  const blue = (color >> 16) & 255;
   for (let s = 0; s < steps.length; s++) {
     const place = at + steps[s];
     const share = cover[s];
@@ -99,7 +99,7 @@ function press(pixels, at, { steps, cover }, colour) {
   }
 }
 
-// Red in the lowest byte, as the pixels of a canvas lie in memory on every machine of today.
+// Red in the lowest byte: the order of canvas pixels on little-endian machines.
 function packed(hex) {
   const value = Number.parseInt(hex.slice(1), 16);
   return ((255 << 24) | ((value & 255) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;

@@ -1,8 +1,9 @@
-// Beside the map: the legend, which shows classes alone, and the list of what was chosen, as CSV too.
+// Beside the map: the legend, which selects classes, and the list of selected items, also as CSV.
 
 import { picture } from "./cards.js";
-import { h } from "./dom.js";
-import { colourOf, SHAPES } from "./map_points.js";
+import { csv } from "./csv.js";
+import { download, h } from "./dom.js";
+import { colorOf, SHAPES } from "./map_points.js";
 import { modalityName, number, t } from "./words.js";
 
 /** Items of a selection that are listed; the CSV has all. */
@@ -10,13 +11,13 @@ const LISTED = 60;
 
 export class MapSide {
   /**
-   * @param {Object} map the answer of the service
-   * @param {Set<number>|null} alone the classes that are shown alone
-   * @param {{isolate: function(Set<number>|null), listView: function(), open: function(string)}} deeds
+   * @param {Object} map as the service sends it
+   * @param {Set<number>|null} alone the only classes that are shown; null: all
+   * @param {{isolate: function(Set<number>|null), listView: function(), open: function(string)}} actions
    */
-  constructor(map, alone, deeds) {
+  constructor(map, alone, actions) {
     this.map = map;
-    this.deeds = deeds;
+    this.actions = actions;
     this.alone = new Set(alone);
     this.chosen = h("section", { class: "chosen", "aria-live": "polite" });
     this.element = h("aside", { class: "map-side", "aria-label": t("classes") }, this.chosen, this.legend());
@@ -46,7 +47,7 @@ export class MapSide {
       {},
       h(
         "button",
-        { type: "button", onclick: () => this.deeds.open(id) },
+        { type: "button", onclick: () => this.actions.open(id) },
         h("span", { class: "photo" }, picture(id, 64, "")),
         h("span", { class: "title" }, id),
         h("span", { class: "labels" }, `${this.map.classes[this.groupOf(row)]} · ${modalityName(shape)}`),
@@ -68,7 +69,7 @@ export class MapSide {
       h(
         "button",
         { type: "button", "aria-pressed": String(this.alone.has(place)), onclick: () => this.toggle(place) },
-        h("span", { class: "dot", "aria-hidden": "true", "--light": colourOf(place, "light"), "--dark": colourOf(place, "dark") }),
+        h("span", { class: "dot", "aria-hidden": "true", "--light": colorOf(place, "light"), "--dark": colorOf(place, "dark") }),
         h("span", { class: "name" }, name),
         h("span", { class: "count" }, number(counts[place])),
       ),
@@ -78,7 +79,7 @@ export class MapSide {
       "section",
       { class: "legend" },
       h("ul", { class: "shapes" }, ...shapes),
-      h("button", { type: "button", class: "quiet", onclick: this.deeds.listView }, t("inView")),
+      h("button", { type: "button", class: "quiet", onclick: this.actions.listView }, t("inView")),
       h("h2", {}, t("classes")),
       h("p", {}, t("isolate")),
       this.all,
@@ -92,7 +93,7 @@ export class MapSide {
     else if (!this.alone.delete(place)) this.alone.add(place);
     this.entries.forEach((one, at) => one.setAttribute("aria-pressed", String(this.alone.has(at))));
     this.all.hidden = this.alone.size === 0;
-    this.deeds.isolate(this.alone.size > 0 ? new Set(this.alone) : null);
+    this.actions.isolate(this.alone.size > 0 ? new Set(this.alone) : null);
   }
 
   save(rows) {
@@ -103,15 +104,6 @@ export class MapSide {
       this.map.x[row],
       this.map.y[row],
     ]);
-    const text = [["id", "modality", "class", "x", "y"], ...lines].map((line) => line.map(cell).join(",")).join("\r\n");
-    const address = URL.createObjectURL(new Blob([`${text}\r\n`], { type: "text/csv;charset=utf-8" }));
-    h("a", { href: address, download: "selection.csv" }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 10_000);
+    download("selection.csv", csv([["id", "modality", "class", "x", "y"], ...lines]), "text/csv;charset=utf-8");
   }
-}
-
-/** Return a value as a cell of CSV, as RFC 4180 has it. */
-export function cell(value) {
-  const text = String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

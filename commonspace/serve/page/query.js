@@ -1,37 +1,45 @@
-// The search box: words, a photo that is chosen, pasted or dropped, and the item that "more like
-// this" asks with. Tells its owner what was asked, and shows what it is told.
+// The search box: words, a photo that is chosen, pasted or dropped, and the item of "more like this".
 
 import { thumbnail } from "./api.js";
-import { at, h, icon } from "./dom.js";
-import { photos } from "./state.js";
+import { at, h, icon, ICONS } from "./dom.js";
 import { t } from "./words.js";
 
-const CROSS = "m6 6 12 12M18 6 6 18";
+/** Longest side in pixels to which photos are scaled before they are sent; encoders read less. */
+const SIDE = 800;
+
+/** Bytes up to which a photo that is small enough is sent as it is. */
+const SMALL = 1_000_000;
+
+const PREVIEW = 64;
+const STORED = "commonspace.preview";
+
+/** Preview of the current photo: {photo, canvas}. */
+let preview = null;
 
 /**
- * Listen to the box, to the whole page for photos, and to "/".
+ * Listen to the search box, to the whole page for photos, and to "/".
  *
- * @param {{ask: function(string), photo: function(Blob), drop: function(), refuse: function()}} deeds
- *   `ask` hears words, `photo` a photo, `drop` that photo and item are taken away, `refuse` that
- *   a file was no photo
+ * @param {{search: function(string), photo: function(Blob, HTMLCanvasElement), remove: function(),
+ *   refuse: function()}} actions `photo` is called with a photo scaled for the service and its
+ *   preview, `refuse` when a file is not a photo
  */
-export function listen(deeds) {
+export function listen(actions) {
   const words = at("words");
   const file = at("file");
   at("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    deeds.ask(words.value.trim());
+    actions.search(words.value.trim());
   });
   at("choose").addEventListener("click", () => file.click());
   file.addEventListener("change", () => {
-    if (file.files.length > 0) take(file.files[0], deeds);
+    if (file.files.length > 0) take(file.files[0], actions);
     file.value = ""; // so that the same photo can be chosen again
   });
   document.addEventListener("paste", (event) => {
-    const given = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
-    if (!given) return;
+    const photo = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
+    if (!photo) return;
     event.preventDefault();
-    take(given, deeds);
+    take(photo, actions);
   });
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input:not([type=range]), dialog");
@@ -40,71 +48,108 @@ export function listen(deeds) {
       words.focus();
       words.select();
     } else if (event.key === "Escape" && event.target === words) words.blur();
-    else if (event.key === "ArrowDown" && event.target === words) at("found").querySelector(".open")?.focus();
+    else if (event.key === "ArrowDown" && event.target === words && !words.value) at("found").querySelector(".open, .sample")?.focus();
   });
   at("asked").addEventListener("click", (event) => {
-    if (event.target.closest("button")) deeds.drop();
+    if (event.target.closest("button")) actions.remove();
   });
-  listenForDrops(deeds);
+  listenForDrops(actions);
+}
+
+/** Remember the preview of a photo, in this tab also after a reload. */
+export function keepPreview(photo, canvas) {
+  preview = { photo, canvas };
+  const { data } = canvas.getContext("2d").getImageData(0, 0, PREVIEW, PREVIEW);
+  try {
+    sessionStorage.setItem(STORED, JSON.stringify({ photo, pixels: btoa(String.fromCharCode(...data)) }));
+  } catch {
+    // storage may be forbidden
+  }
 }
 
 /**
- * Show what a state asks with.
+ * Show the query of a state in the box.
  * @param {import("./state.js").State} state
  */
-export async function showAsked(state) {
+export function showQuery(state) {
   const words = at("words");
   if (words.value.trim() !== state.q) words.value = state.q;
   const asked = at("asked");
-  const photo = state.photo ? photos.get(state.photo) : null;
-  asked.hidden = !photo && !state.like;
+  asked.hidden = !state.photo && !state.like;
   if (asked.hidden) return asked.replaceChildren();
-  const label = t(photo ? "removePhoto" : "removeLike");
-  const remove = h("button", { type: "button", "aria-label": label, title: label }, icon(CROSS));
-  if (photo) {
-    const canvas = h("canvas", { width: 64, height: 64, role: "img", "aria-label": t("photoAsked") });
-    asked.replaceChildren(canvas, remove);
-    await paint(canvas, photo);
-  } else {
-    const image = h("img", { src: thumbnail(state.like, 64), alt: "" });
-    image.addEventListener("error", () => image.remove(), { once: true });
-    asked.replaceChildren(image, h("span", {}, t("likeAsked", { id: state.like })), remove);
+  const label = t(state.photo ? "removePhoto" : "removeLike");
+  const remove = h("button", { type: "button", "aria-label": label, title: label }, icon(ICONS.close));
+  if (state.photo) {
+    const canvas = previewOf(state.photo);
+    return asked.replaceChildren(...[canvas, h("span", {}, t("photoAsked")), remove].filter(Boolean));
   }
+  const image = h("img", { src: thumbnail(state.like, 64), alt: "" });
+  image.addEventListener("error", () => image.remove(), { once: true });
+  asked.replaceChildren(image, h("span", { title: state.like }, t("likeAsked")), remove);
 }
 
-async function take(file, deeds) {
+async function take(file, actions) {
+  let image;
   try {
-    (await createImageBitmap(file)).close();
+    image = await createImageBitmap(file);
   } catch {
-    return deeds.refuse();
+    return actions.refuse();
   }
-  return deeds.photo(file);
-}
-
-// A canvas rather than an address of the file: the content security policy need not allow blobs.
-async function paint(canvas, file) {
-  const image = await createImageBitmap(file);
-  const side = Math.min(image.width, image.height);
-  const [left, top] = [(image.width - side) / 2, (image.height - side) / 2];
-  canvas.getContext("2d").drawImage(image, left, top, side, side, 0, 0, canvas.width, canvas.height);
+  const canvas = draw(image, PREVIEW, PREVIEW, true);
+  const longest = Math.max(image.width, image.height);
+  let photo = file;
+  if (longest > SIDE || file.size > SMALL || !/^image\/(jpeg|png|webp)$/.test(file.type)) {
+    const scale = Math.min(1, SIDE / longest);
+    const scaled = draw(image, Math.max(1, Math.round(image.width * scale)), Math.max(1, Math.round(image.height * scale)));
+    photo = await new Promise((done) => scaled.toBlob(done, "image/jpeg", 0.92));
+  }
   image.close();
+  return actions.photo(photo, canvas);
 }
 
-function listenForDrops(deeds) {
+// A canvas instead of the address of a file: the content security policy need not allow blobs.
+function draw(image, width, height, square = false) {
+  const canvas = h("canvas", { width, height });
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#fff"; // transparency on white, as the service has it
+  context.fillRect(0, 0, width, height);
+  context.imageSmoothingQuality = "high";
+  const side = Math.min(image.width, image.height);
+  const [left, top, w, hgt] = square ? [(image.width - side) / 2, (image.height - side) / 2, side, side] : [0, 0, image.width, image.height];
+  context.drawImage(image, left, top, w, hgt, 0, 0, width, height);
+  return canvas;
+}
+
+function previewOf(photo) {
+  if (preview?.photo === photo) return preview.canvas;
+  try {
+    const stored = JSON.parse(sessionStorage.getItem(STORED) ?? "null");
+    if (stored?.photo !== photo) return null;
+    const data = Uint8ClampedArray.from(atob(stored.pixels), (sign) => sign.charCodeAt(0));
+    const canvas = h("canvas", { width: PREVIEW, height: PREVIEW });
+    canvas.getContext("2d").putImageData(new ImageData(data, PREVIEW, PREVIEW), 0, 0);
+    preview = { photo, canvas };
+    return canvas;
+  } catch {
+    return null;
+  }
+}
+
+function listenForDrops(actions) {
   const veil = at("drop");
-  const holdsFiles = (event) => [...event.dataTransfer.types].includes("Files");
+  const hasFiles = (event) => [...event.dataTransfer.types].includes("Files");
   let depth = 0; // enter and leave come for every element that is crossed
   const show = (change) => {
     depth = Math.max(0, depth + change);
     veil.hidden = depth === 0;
   };
-  document.addEventListener("dragenter", (event) => holdsFiles(event) && show(1));
-  document.addEventListener("dragleave", (event) => holdsFiles(event) && show(-1));
-  document.addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
+  document.addEventListener("dragenter", (event) => hasFiles(event) && show(1));
+  document.addEventListener("dragleave", (event) => hasFiles(event) && show(-1));
+  document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
-    if (!holdsFiles(event)) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     show(-depth);
-    if (event.dataTransfer.files.length > 0) take(event.dataTransfer.files[0], deeds);
+    if (event.dataTransfer.files.length > 0) take(event.dataTransfer.files[0], actions);
   });
 }

@@ -1,28 +1,24 @@
-// What is asked, and its place in the address of the page, so that a link opens the same view and
-// the back button works. Knows nothing of elements or of the service.
+// State of the page, read from and written to its address, so that links and the back button work.
+// Everything that comes from an address is validated.
 
 /**
  * @typedef {Object} State
- * @property {string} q words
- * @property {string|null} like the item that asks, for "more like this"
- * @property {string|null} photo the key of a photo in `photos`: a photo itself is not part of a link
- * @property {number|null} g instance_weight, from 0, the same kind, to 1, this very thing
- * @property {string|null} modality what to find; null for all
- * @property {Map<string, Set<string>>} is field -> values of which one must hold
+ * @property {string} q words to search for
+ * @property {string|null} like id of the item of "more like this"
+ * @property {string|null} photo query vector of a photo, see `encodeVector`
+ * @property {number|null} weight instance weight: 0 ranks by class, 1 by exact item; null: default
+ * @property {string|null} modality to search in; null: all
+ * @property {Map<string, Set<string>>} is field -> accepted values
  * @property {Map<string, {min: number|null, max: number|null}>} range field -> bounds
+ * @property {string|null} sort field to sort by, with "-" for descending order; null: best match
  * @property {"results"|"map"} view
- * @property {string|null} item the item that is open
+ * @property {string|null} item id of the open item
  */
 
-/** Photos that were given since the page was opened: key -> file. */
-export const photos = new Map();
-
-/** Keep a photo and return its key. */
-export function keepPhoto(file) {
-  const key = `photo-${photos.size + 1}`;
-  photos.set(key, file);
-  return key;
-}
+const MAX_TEXT = 10_000;
+const MAX_ID = 1000;
+const MAX_VECTOR = 20_000;
+const VECTOR = /^[\w-]{8}\.[\w-]+$/;
 
 /** @returns {State} */
 export function blank() {
@@ -30,41 +26,62 @@ export function blank() {
     q: "",
     like: null,
     photo: null,
-    g: null,
+    weight: null,
     modality: null,
     is: new Map(),
     range: new Map(),
+    sort: null,
     view: "results",
     item: null,
   };
 }
 
 /**
- * Read a state from the query of an address; what makes no sense is left out.
+ * Read a state from the query of an address; invalid parts are left out.
  * @param {string} query
  * @returns {State}
  */
 export function read(query) {
   const state = blank();
-  const given = new URLSearchParams(query);
-  state.q = given.get("q") ?? "";
-  for (const name of ["like", "photo", "modality", "item"]) state[name] = given.get(name) || null;
-  const g = Number.parseFloat(given.get("g") ?? "");
-  if (g >= 0 && g <= 1) state.g = g;
-  if (given.get("view") === "map") state.view = "map";
-  for (const [key, value] of given) {
+  const parameters = new URLSearchParams(query);
+  state.q = (parameters.get("q") ?? "").trim().slice(0, MAX_TEXT);
+  for (const name of ["like", "item", "modality", "sort"]) {
+    const value = parameters.get(name);
+    if (value && value.length <= MAX_ID) state[name] = value;
+  }
+  const photo = parameters.get("photo") ?? "";
+  if (photo.length <= MAX_VECTOR && VECTOR.test(photo) && decodeVector(photo)) state.photo = photo;
+  const weight = numberOf(parameters.get("weight"));
+  if (weight !== null && weight >= 0 && weight <= 1) state.weight = weight;
+  if (parameters.get("view") === "map") state.view = "map";
+  for (const [key, value] of parameters) {
     const [kind, name] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
-    if (kind === "is") state.is.set(name, (state.is.get(name) ?? new Set()).add(value));
-    if ((kind === "min" || kind === "max") && Number.isFinite(Number.parseFloat(value))) {
+    if (kind === "is" && name) state.is.set(name, (state.is.get(name) ?? new Set()).add(value));
+    if ((kind === "min" || kind === "max") && name && numberOf(value) !== null) {
       const bounds = state.range.get(name) ?? { min: null, max: null };
-      state.range.set(name, { ...bounds, [kind]: Number.parseFloat(value) });
+      state.range.set(name, { ...bounds, [kind]: numberOf(value) });
     }
   }
   return state;
 }
 
 /**
- * Write a state as the query of an address, shortest form first.
+ * Remove from a state what the index does not have.
+ * @param {State} state
+ * @param {Object} about the contents of the index
+ * @param {Object<string, Object>} fields those that can be filtered by
+ */
+export function restrict(state, about, fields) {
+  if (!about.modalities.includes(state.modality)) state.modality = null;
+  if (!about.has_instance_block) state.weight = null;
+  if (state.photo && !state.photo.startsWith(`${about.fingerprint.slice(0, 8)}.`)) state.photo = null;
+  if (state.sort && fields[state.sort.replace(/^-/, "")]?.kind !== "number") state.sort = null;
+  for (const name of state.is.keys()) if (!fields[name]) state.is.delete(name);
+  for (const name of state.range.keys()) if (fields[name]?.kind !== "number") state.range.delete(name);
+}
+
+/**
+ * Write a state as the query of an address.
  * @param {State} state
  * @returns {string} "" or "?..."
  */
@@ -72,8 +89,8 @@ export function write(state) {
   const out = new URLSearchParams();
   if (state.q) out.set("q", state.q);
   for (const name of ["like", "photo"]) if (state[name]) out.set(name, state[name]);
-  if (state.g !== null) out.set("g", String(state.g));
-  if (state.modality) out.set("modality", state.modality);
+  if (state.weight !== null) out.set("weight", String(state.weight));
+  for (const name of ["modality", "sort"]) if (state[name]) out.set(name, state[name]);
   for (const [name, values] of state.is) for (const value of values) out.append(`is:${name}`, value);
   for (const [name, { min, max }] of state.range) {
     if (min !== null) out.set(`min:${name}`, String(min));
@@ -85,35 +102,83 @@ export function write(state) {
   return query ? `?${query}` : "";
 }
 
-/** Whether anything is asked. */
-export function asks(state) {
-  return Boolean(state.q || state.like || (state.photo && photos.has(state.photo)));
+/** Return whether a state has a query. */
+export const hasQuery = (state) => Boolean(state.q || state.like || state.photo);
+
+/** Return the number of fields that are filtered by. */
+export const filterCount = (state) => state.is.size + state.range.size;
+
+/** Remove all filters. */
+export function clearFilters(state) {
+  state.is.clear();
+  state.range.clear();
 }
 
-/** How many fields are filtered by. */
-export function filterCount(state) {
-  return state.is.size + state.range.size;
+/** Accept a value of a field, or no longer. */
+export function toggleValue(state, name, value) {
+  const values = new Set(state.is.get(name));
+  if (!values.delete(value)) values.add(value);
+  if (values.size > 0) state.is.set(name, values);
+  else state.is.delete(name);
+}
+
+/** Set a bound of a number field; null removes it. */
+export function setBound(state, name, side, value) {
+  const bounds = { ...(state.range.get(name) ?? { min: null, max: null }), [side]: value };
+  if (bounds.min === null && bounds.max === null) state.range.delete(name);
+  else state.range.set(name, bounds);
 }
 
 /**
- * Return the condition that the filters stand for, in the language of `--where`, or null.
+ * Return the filters as a condition of the API, or null.
  *
  * @param {State} state
- * @param {Object<string, {values: Array|null}>} fields those of the index: an address holds strings,
- *   and their values tell what was a number, true or false
+ * @param {Object<string, {values: Array}>} fields of the index: an address has strings, and the
+ *   values of a field tell numbers and booleans
+ * @param {string|null} without a field to leave out
  */
-export function condition(state, fields) {
+export function condition(state, fields, without = null) {
   const parts = [];
   for (const [name, values] of state.is) {
-    const known = (value) => fields[name]?.values?.find((one) => String(one) === value) ?? value;
-    parts.push(`${named(name)} in (${[...values].map((value) => literal(known(value))).join(", ")})`);
+    if (name === without) continue;
+    const typed = (value) => fields[name]?.values?.find((each) => String(each) === value) ?? value;
+    parts.push(`${quote(name)} in (${[...values].map((value) => literal(typed(value))).join(", ")})`);
   }
   for (const [name, { min, max }] of state.range) {
-    if (min !== null) parts.push(`${named(name)} >= ${min}`);
-    if (max !== null) parts.push(`${named(name)} <= ${max}`);
+    if (name === without) continue;
+    if (min !== null) parts.push(`${quote(name)} >= ${min}`);
+    if (max !== null) parts.push(`${quote(name)} <= ${max}`);
   }
   return parts.length ? parts.join(" and ") : null;
 }
 
+/**
+ * Return a query vector as text for an address: start of the fingerprint of its space, and base64.
+ * @param {string} fingerprint
+ * @param {number[]} vector
+ */
+export function encodeVector(fingerprint, vector) {
+  const bytes = new Uint8Array(Float32Array.from(vector).buffer);
+  const text = btoa(String.fromCharCode(...bytes));
+  return `${fingerprint.slice(0, 8)}.${text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
+}
+
+/** Return the vector of such a text, or null if it is not valid. */
+export function decodeVector(text) {
+  try {
+    const base64 = text.slice(text.indexOf(".") + 1).replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+    const vector = [...new Float32Array(bytes.buffer)];
+    return vector.length > 0 && vector.every(Number.isFinite) ? vector : null;
+  } catch {
+    return null;
+  }
+}
+
+function numberOf(text) {
+  const value = text === null || text.trim() === "" ? Number.NaN : Number(text);
+  return Number.isFinite(value) ? value : null;
+}
+
 const literal = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : String(value));
-const named = (name) => `\`${name.replaceAll("`", "``")}\``;
+const quote = (name) => `\`${name.replaceAll("`", "``")}\``;

@@ -1,11 +1,11 @@
 // Sets light or dark before the first paint. Loaded in the head, not as a module, so that nothing
-// flashes. Knows nothing of the rest of the page.
+// flashes.
 (() => {
   const stored = (() => {
     try {
       return localStorage.getItem("commonspace.theme");
     } catch {
-      return null; // storage may be forbidden; the system's choice will do
+      return null; // storage may be forbidden: the choice of the system is used
     }
   })();
   const dark = matchMedia("(prefers-color-scheme: dark)");

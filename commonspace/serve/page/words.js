@@ -1,13 +1,14 @@
-// Every sentence of the page in English and in Chinese. Names of classes and fields are the data's own.
+// All texts of the page, in English and Chinese. Names of classes and fields come from the data.
 
-/** Language -> key -> sentence; {names} stand for values. */
+/** Language -> key -> text; {names} stand for values. */
 export const WORDS = {
   en: {
     skip: "Skip to the results",
-    placeholder: "Describe it, or paste a photo",
+    placeholder: "Words or a photo",
     searchLabel: "Words to search for",
-    choosePhoto: "Search with a photo",
+    choosePhoto: "Search by photo",
     search: "Search",
+    settings: "View and settings",
     views: "View",
     results: "Results",
     map: "Map",
@@ -15,15 +16,28 @@ export const WORDS = {
     dropHere: "Drop the photo to search with it",
     filters: "Filters",
     filtersOn: "Filters ({n})",
+    activeFilters: "Active filters",
+    removeFilter: "Remove the filter {filter}",
     clearFilters: "Clear all",
-    lookIn: "What to find",
+    showResults: "Show results",
+    findValue: "Find a value",
+    findIn: "Find a value of {name}",
+    allValues: "{n} more",
+    searchIn: "Search in",
+    resultsFor: "Search results: {query}",
     everything: "Everything",
     image: "Photos",
     text: "Texts",
-    instance_weight: "How alike: from the same kind to this very thing",
-    sameKind: "same kind",
-    veryThing: "this very thing",
-    grains: ["the same kind", "rather the same kind", "between kind and thing", "rather this thing", "this very thing"],
+    oneImage: "photo",
+    oneText: "text",
+    sortBy: "Sort by",
+    bestMatch: "Best match",
+    ascending: "{name}: low to high",
+    descending: "{name}: high to low",
+    weightLabel: "Match: from similar category to exact item",
+    category: "Similar category",
+    exact: "Exact item",
+    weights: ["similar category", "rather category", "balanced", "rather exact item", "exact item"],
     class: "Class",
     from: "from",
     to: "to",
@@ -34,232 +48,267 @@ export const WORDS = {
     more: "More like this",
     moreOf: "More like this: {title}",
     showMore: "Show more",
-    likeAsked: "like {id}",
-    photoAsked: "photo",
+    likeAsked: "Similar items",
+    photoAsked: "Photo",
     removePhoto: "Remove the photo",
-    removeLike: "Do not ask with this item",
-    relevance: "{percent} likely to share a class with the query",
+    removeLike: "Remove the item",
+    relevance: "{percent} likely to have a class of the query",
     score: "score {score}",
     sure: "very likely",
     likely: "likely",
     open: "uncertain",
     unlikely: "unlikely",
-    searching: "Searching …",
-    foundOne: "1 result in {seconds} s",
-    found: "{n} results in {seconds} s",
+    searching: "Searching…",
+    foundOne: "{n} of {total} items ({seconds} s)",
+    found: "Best {n} of {total} items ({seconds} s)",
     noneTitle: "Nothing matches well",
-    none: "The best of what there is fits with a probability of {percent}. Below is what comes nearest. Other words, or a photo, may do better.",
-    noneHere: "Nothing here passes the filters.",
-    emptyTitle: "Find it by words, by a photo, or by both",
-    empty: "{items} items, {classes} classes. Type, paste or drop a photo anywhere, or begin with one of these:",
-    keys: "Keys: / to search, arrows to walk through results, Enter to open, Esc to close.",
-    photoGone: "The photo of this search is not part of a link. Give it once more, or search by words.",
-    notPhoto: "This file is no photo that the page can read. Take a JPEG, PNG or WebP.",
-    unreachable: "The service does not answer. Is it still running? Try again in a moment.",
-    busy: "The service has many requests just now. Try again in a moment.",
-    large: "This photo is larger than the service takes. Make it smaller, and try again.",
-    key: "The service wants a key. It stays in this tab until you close it.",
+    none: "The best result matches with a probability of {percent}. The closest items are shown below. Try other words or a photo, or:",
+    noneHere: "No item passes the filters. Remove some of them:",
+    withoutFilters: "Search without filters",
+    everywhere: "Search in everything",
+    startTitle: "Search by words, by photo, or both",
+    startText: "Search by words",
+    startPhoto: "Find similar items",
+    start: "{items} items in {classes} classes",
+    recent: "Recent searches",
+    forget: "Clear",
+    browse: "Browse",
+    keys: "Keys: / to search, arrows to move through results, Enter to open, Esc to close.",
+    notPhoto: "This file is not a photo that can be read. Use a JPEG, PNG or WebP.",
+    photoCut: "This photo is incomplete. Choose it again.",
+    photoLarge: "This photo is too large. Use a smaller one.",
+    unreachable: "No connection to the service. Check your network and try again.",
+    busy: "The service is busy. Try again in a moment.",
+    forbidden: "This is not allowed.",
+    key: "Enter a key to search here. It is kept in this tab until you close it.",
     keyLabel: "Key",
-    keyUse: "Use this key",
-    wrong: "The service could not do that: {reason}",
-    gone: "There is no such item any more.",
+    keyUse: "Continue",
+    wrong: "That did not work. Try again, or change the search.",
+    gone: "This item is no longer available.",
     again: "Try again",
     close: "Close",
-    posterior: "What it is, by its {modality}",
-    neighbours: "Nearest to it",
-    fields: "Facts",
+    previous: "Previous result",
+    next: "Next result",
+    place: "{n} of {total}",
+    enlarge: "Enlarge the photo, or make it small again",
+    visit: "Visit page",
+    readMore: "Read more",
+    readLess: "Read less",
+    posterior: "Most likely classes, by {modality}",
+    neighbors: "Similar items",
     noPhoto: "no photo",
-    mapMaking: "The map is being made",
-    mapMakingMore: "It takes a minute or so for some thousand items, and is kept. This page looks again by itself.",
-    mapNone: "This index has no map yet",
-    mapNoneMore: "Whoever runs the service can make one; the service says how: {reason}",
-    mapLabel: "Map of {n} points. Arrow keys move, plus and minus zoom, 0 shows all. The lists beside it say what it holds.",
-    mapLoading: "Fetching the map …",
-    fit: "Show all",
+    mapMaking: "The map is being computed",
+    mapMakingMore: "This takes a minute or two. The page shows it when it is ready.",
+    mapNone: "There is no map yet",
+    mapNoneMore: "The operator of this service can add one.",
+    mapLabel: "Map of {n} points. Arrow keys move it, plus and minus zoom, 0 shows everything. The lists beside it have its contents.",
+    mapLoading: "Loading the map…",
+    fit: "Show everything",
     zoomIn: "Zoom in",
     zoomOut: "Zoom out",
-    lasso: "Lasso",
-    inView: "List what is in view",
+    lasso: "Select with a lasso",
+    inView: "List the visible items",
     classes: "Classes",
-    isolate: "Choose classes to see them alone",
+    isolate: "Select classes to show only those",
     allClasses: "Show all classes",
     selected: "{n} selected",
     exportCsv: "Save as CSV",
-    andMore: "and {n} more: the CSV has all",
-    nothingSelected: "Nothing lies inside.",
-    star: "your query, amid what it found",
-    starNone: "none of what was found lies on this map",
+    andMore: "and {n} more; the CSV file has all",
+    nothingSelected: "There is nothing inside.",
+    star: "your search, among its results",
+    starNone: "none of the results is on this map",
     noClass: "no class",
-    mapOld: "The index has changed since this map was made.",
-    mapNote: "Near on the map mostly means near in the space; distances between groups mean little.",
+    mapOld: "The items have changed since this map was computed.",
+    mapNote: "Items close to each other are similar. Distances between groups mean little.",
   },
   zh: {
-    skip: "跳到结果",
-    placeholder: "描述要找的内容，或粘贴照片",
-    searchLabel: "搜索词",
-    choosePhoto: "用照片搜索",
+    skip: "跳到搜索结果",
+    placeholder: "输入文字或粘贴图片",
+    searchLabel: "搜索关键词",
+    choosePhoto: "以图搜索",
     search: "搜索",
+    settings: "视图与设置",
     views: "视图",
     results: "结果",
-    map: "地图",
-    theme: "浅色或深色",
-    dropHere: "松开即用这张照片搜索",
+    map: "分布图",
+    theme: "切换浅色/深色",
+    dropHere: "松开鼠标，用这张图片搜索",
     filters: "筛选",
     filtersOn: "筛选（{n}）",
-    clearFilters: "全部清除",
-    lookIn: "要找什么",
+    activeFilters: "已选筛选条件",
+    removeFilter: "移除筛选条件 {filter}",
+    clearFilters: "清空",
+    showResults: "查看结果",
+    findValue: "查找选项",
+    findIn: "在“{name}”中查找",
+    allValues: "展开其余 {n} 项",
+    searchIn: "搜索范围",
+    resultsFor: "搜索结果：{query}",
     everything: "全部",
-    image: "照片",
-    text: "文字",
-    instance_weight: "相似程度：从同一类到就是这一件",
-    sameKind: "同一类",
-    veryThing: "就是这一件",
-    grains: ["同一类", "偏向同一类", "介于两者之间", "偏向这一件", "就是这一件"],
+    image: "图片",
+    text: "文本",
+    oneImage: "图片",
+    oneText: "文本",
+    sortBy: "排序",
+    bestMatch: "匹配度",
+    ascending: "{name}：从低到高",
+    descending: "{name}：从高到低",
+    weightLabel: "匹配方式：从同类到同款",
+    category: "同类",
+    exact: "同款",
+    weights: ["同类", "偏同类", "均衡", "偏同款", "同款"],
     class: "类别",
-    from: "从",
-    to: "到",
-    rangeFrom: "{name}，下限",
-    rangeTo: "{name}，上限",
+    from: "最小",
+    to: "最大",
+    rangeFrom: "{name}，最小值",
+    rangeTo: "{name}，最大值",
     yes: "是",
     no: "否",
-    more: "更多类似的",
-    moreOf: "更多类似的：{title}",
-    showMore: "显示更多",
-    likeAsked: "类似 {id}",
-    photoAsked: "照片",
-    removePhoto: "移除照片",
-    removeLike: "不再用此条目查询",
-    relevance: "与查询同类的概率为 {percent}",
+    more: "查找相似",
+    moreOf: "查找相似：{title}",
+    showMore: "加载更多",
+    likeAsked: "相似条目",
+    photoAsked: "图片",
+    removePhoto: "移除图片",
+    removeLike: "移除该条目",
+    relevance: "与搜索内容同类的概率为 {percent}",
     score: "得分 {score}",
-    sure: "很可能",
-    likely: "可能",
+    sure: "非常匹配",
+    likely: "比较匹配",
     open: "不确定",
-    unlikely: "不太可能",
-    searching: "正在搜索……",
-    foundOne: "1 条结果，用时 {seconds} 秒",
-    found: "{n} 条结果，用时 {seconds} 秒",
-    noneTitle: "没有很匹配的结果",
-    none: "最好的一条匹配概率也只有 {percent}。下面是最接近的内容。换个说法或换张照片也许更好。",
-    noneHere: "没有内容符合筛选条件。",
-    emptyTitle: "用文字、照片，或两者一起查找",
-    empty: "{items} 个条目，{classes} 个类别。输入文字，在任意处粘贴或拖入照片，或从这些开始：",
-    keys: "快捷键：/ 搜索，方向键浏览结果，Enter 打开，Esc 关闭。",
-    photoGone: "链接不包含这次搜索的照片。请再次提供照片，或用文字搜索。",
-    notPhoto: "无法读取这个文件。请使用 JPEG、PNG 或 WebP 照片。",
-    unreachable: "服务没有响应。它还在运行吗？请稍后再试。",
-    busy: "服务现在很忙。请稍后再试。",
-    large: "照片超过了服务允许的大小。请缩小后再试。",
-    key: "服务需要密钥。密钥只保存在本标签页中，关闭后即失效。",
+    unlikely: "不太匹配",
+    searching: "正在搜索…",
+    foundOne: "共 {total} 项，显示 {n} 项（{seconds} 秒）",
+    found: "共 {total} 项，显示最匹配的 {n} 项（{seconds} 秒）",
+    noneTitle: "没有找到匹配的结果",
+    none: "最佳结果的匹配概率只有 {percent}，以下是最接近的条目。可以换个说法、换张图片，或者试试：",
+    noneHere: "没有符合筛选条件的条目，可以移除部分条件：",
+    withoutFilters: "不使用筛选条件",
+    everywhere: "搜索全部",
+    startTitle: "输入文字、上传图片，或两者结合搜索",
+    startText: "输入文字搜索",
+    startPhoto: "查找相似条目",
+    start: "共 {items} 个条目，{classes} 个类别",
+    recent: "最近搜索",
+    forget: "清除",
+    browse: "浏览",
+    keys: "快捷键：/ 搜索，方向键切换结果，Enter 打开，Esc 关闭。",
+    notPhoto: "无法读取该文件，请使用 JPEG、PNG 或 WebP 图片。",
+    photoCut: "图片文件不完整，请重新选择。",
+    photoLarge: "图片过大，请使用较小的图片。",
+    unreachable: "无法连接服务，请检查网络后重试。",
+    busy: "服务繁忙，请稍后重试。",
+    forbidden: "没有权限执行此操作。",
+    key: "请输入密钥后再搜索。密钥仅保存在当前标签页，关闭后失效。",
     keyLabel: "密钥",
-    keyUse: "使用此密钥",
-    wrong: "服务无法完成：{reason}",
-    gone: "这个条目已不存在。",
+    keyUse: "继续",
+    wrong: "操作失败，请重试或修改搜索条件。",
+    gone: "该条目已不存在。",
     again: "重试",
     close: "关闭",
-    posterior: "它是什么（依据{modality}）",
-    neighbours: "与它最接近的",
-    fields: "属性",
-    noPhoto: "无照片",
-    mapMaking: "正在制作地图",
-    mapMakingMore: "几千个条目大约需要一分钟，做好后会保存。本页会自动再次查看。",
-    mapNone: "这个索引还没有地图",
-    mapNoneMore: "运行服务的人可以制作地图；服务给出的说明：{reason}",
-    mapLabel: "共 {n} 个点的地图。方向键移动，加减号缩放，0 显示全部。旁边的列表说明其内容。",
-    mapLoading: "正在获取地图……",
+    previous: "上一个结果",
+    next: "下一个结果",
+    place: "第 {n} 个，共 {total} 个",
+    enlarge: "放大或还原图片",
+    visit: "访问页面",
+    readMore: "展开全文",
+    readLess: "收起",
+    posterior: "可能的类别（依据{modality}）",
+    neighbors: "相似条目",
+    noPhoto: "暂无图片",
+    mapMaking: "正在生成分布图",
+    mapMakingMore: "大约需要一两分钟，完成后会自动显示。",
+    mapNone: "暂无分布图",
+    mapNoneMore: "可由服务管理员生成。",
+    mapLabel: "包含 {n} 个点的分布图。方向键移动，加减号缩放，0 显示全部。内容见旁边的列表。",
+    mapLoading: "正在加载分布图…",
     fit: "显示全部",
     zoomIn: "放大",
     zoomOut: "缩小",
-    lasso: "套索",
-    inView: "列出当前可见的",
+    lasso: "套索选择",
+    inView: "列出可见条目",
     classes: "类别",
-    isolate: "选择类别以单独查看",
+    isolate: "选择类别，仅显示所选内容",
     allClasses: "显示全部类别",
-    selected: "已选 {n} 个",
-    exportCsv: "保存为 CSV",
-    andMore: "另有 {n} 个：CSV 中包含全部",
-    nothingSelected: "范围内没有内容。",
-    star: "你的查询，位于其结果之间",
-    starNone: "找到的内容都不在这张地图上",
+    selected: "已选 {n} 项",
+    exportCsv: "导出 CSV",
+    andMore: "另有 {n} 项，完整内容见 CSV 文件",
+    nothingSelected: "所选区域内没有内容。",
+    star: "搜索内容在结果中的位置",
+    starNone: "搜索结果不在此分布图上",
     noClass: "无类别",
-    mapOld: "制作这张地图之后，索引已有变化。",
-    mapNote: "地图上相近大多意味着在空间中相近；组与组之间的距离意义不大。",
+    mapOld: "生成此图后，条目已有变化。",
+    mapNote: "距离近的条目彼此相似，不同群组之间的距离没有太大意义。",
   },
 };
 
-let language = stored() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+const LANGUAGE = "commonspace.language";
+let current = stored() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
 
 function stored() {
   try {
-    const found = localStorage.getItem("commonspace.language");
-    return found in WORDS ? found : null;
+    const name = localStorage.getItem(LANGUAGE);
+    return name in WORDS ? name : null;
   } catch {
     return null; // storage may be forbidden
   }
 }
 
 /** Return "en" or "zh". */
-export function spokenLanguage() {
-  return language;
-}
+export const language = () => current;
 
-/** Change the language for now and for later visits. */
-export function speak(name) {
-  language = name;
+/** Change the language, also for later visits. */
+export function setLanguage(name) {
+  current = name;
   try {
-    localStorage.setItem("commonspace.language", name);
+    localStorage.setItem(LANGUAGE, name);
   } catch {
-    // it then lasts for this visit alone
+    // storage may be forbidden: the language then lasts for this visit
   }
 }
 
 /**
- * Return a sentence in the language of the page.
+ * Return a text in the language of the page.
  * @param {string} key
- * @param {Object<string, string|number>} values what stands for {names} in it
+ * @param {Object<string, string|number>} values of the {names} in it
  */
 export function t(key, values = {}) {
-  return WORDS[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+  return WORDS[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
-/** Return the words for a instance_weight in [0, 1]. */
-export function grain(g) {
-  const names = WORDS[language].grains;
-  return names[Math.round(g * (names.length - 1))];
+/** Return the words for an instance weight from 0 to 1. */
+export function weightName(weight) {
+  const names = WORDS[current].weights;
+  return names[Math.round(weight * (names.length - 1))];
 }
 
-/** Return the name of a modality: that of the page for images and texts, else the data's own. */
-export function modalityName(name) {
-  return name === "image" || name === "text" ? t(name) : name;
-}
+/** Return the name of a modality. */
+export const modalityName = (name) => (name === "image" || name === "text" ? t(name) : name);
 
-/** Return how sure a probability is, in words. */
-export function certainty(p) {
-  return t(p >= 0.9 ? "sure" : p >= 0.5 ? "likely" : p >= 0.2 ? "open" : "unlikely");
-}
+/** Return the name of one item of a modality. */
+export const singularName = (name) => ({ image: t("oneImage"), text: t("oneText") })[name] ?? name;
 
-/** Return a number as the language writes it. */
-export function number(value, digits = 0) {
-  return value.toLocaleString(language, { maximumFractionDigits: digits });
-}
+/** Return a probability in words. */
+export const certainty = (p) => t(p >= 0.9 ? "sure" : p >= 0.5 ? "likely" : p >= 0.2 ? "open" : "unlikely");
 
-/** Return a probability as per cent; what is not certain is never written as 0 % or 100 %. */
+/** Return a number in the form of the language. */
+export const number = (value, most = 0, least = 0) => value.toLocaleString(current, { maximumFractionDigits: most, minimumFractionDigits: least });
+
+/** Return a probability in percent; an uncertain one is never 0% or 100%. */
 export function percent(p) {
-  const shown = p > 0.994 && p < 1 ? "> 99" : p < 0.006 && p > 0 ? "< 1" : String(Math.round(p * 100));
-  return language === "zh" ? `${shown}%` : `${shown} %`;
+  const text = p > 0.994 && p < 1 ? "> 99" : p < 0.006 && p > 0 ? "< 1" : String(Math.round(p * 100));
+  return `${text}%`;
 }
 
-/** Put the words of the language into all elements that name some. */
+/** Set the texts of all elements that name one. */
 export function translate(root = document) {
-  if (root === document) document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
-  for (const one of root.querySelectorAll("[data-words]")) one.textContent = t(one.dataset.words);
-  for (const [mark, attribute] of [
-    ["wordsLabel", "aria-label"],
-    ["wordsTitle", "title"],
-    ["wordsPlaceholder", "placeholder"],
+  if (root === document) document.documentElement.lang = current === "zh" ? "zh-Hans" : "en";
+  for (const element of root.querySelectorAll("[data-words]")) element.textContent = t(element.dataset.words);
+  for (const [data, attribute] of [
+    ["words-label", "aria-label"],
+    ["words-title", "title"],
+    ["words-placeholder", "placeholder"],
   ]) {
-    const dashed = mark.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    for (const one of root.querySelectorAll(`[data-${dashed}]`)) {
-      one.setAttribute(attribute, t(one.dataset[mark]));
-    }
+    for (const element of root.querySelectorAll(`[data-${data}]`)) element.setAttribute(attribute, t(element.getAttribute(`data-${data}`)));
   }
 }
