@@ -5,35 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commonspace.cli.options import DataArgument, JsonOption, SplitSeedOption
+from commonspace.cli.options import (
+    DataArgument,
+    JsonOption,
+    LabelOption,
+    ModalityOption,
+    SplitSeedOption,
+)
 from commonspace.cli.runs import open_data
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
 
-__all__ = ["LabelOption", "ModalityOption", "data", "describe", "map_keys"]
+__all__ = ["data", "describe", "map_keys"]
 
 _MOST_CLASSES = 40  # rows of the table of classes
-
-ModalityOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--modality",
-        metavar="NAME=KEY",
-        help="Read a key or column of the file as this modality, such as image=feats; can be"
-        " repeated. Default: keys of usual names.",
-        show_default=False,
-    ),
-]
-LabelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--label",
-        metavar="KEY",
-        help="Key or column of the labels (default: label).",
-        show_default=False,
-    ),
-]
 
 
 def data(

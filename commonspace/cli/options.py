@@ -11,6 +11,8 @@ __all__ = [
     "DeviceOption",
     "JobsOption",
     "JsonOption",
+    "LabelOption",
+    "ModalityOption",
     "OtherDataOption",
     "OtherSplitSeedOption",
     "PartialOption",
@@ -76,6 +78,25 @@ JobsOption = Annotated[
         "--jobs",
         min=1,
         help="Number of parallel trainings (default: one per core, or one on a GPU).",
+        show_default=False,
+    ),
+]
+ModalityOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--modality",
+        metavar="NAME=KEY",
+        help="Read a key or column of the file as this modality, such as image=feats; can be"
+        " repeated. Default: keys of usual names.",
+        show_default=False,
+    ),
+]
+LabelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="KEY",
+        help="Key or column of the labels (default: label).",
         show_default=False,
     ),
 ]

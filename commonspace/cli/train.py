@@ -13,6 +13,7 @@ import typer
 
 from commonspace.atomic import replace_file
 from commonspace.callbacks import Callback, EpochRecord
+from commonspace.cli.data import map_keys
 from commonspace.cli.encoders import (
     ENCODERS,
     EncoderOption,
@@ -32,7 +33,13 @@ from commonspace.cli.methods import (
     list_settings,
     setting_option,
 )
-from commonspace.cli.options import DataArgument, PartialOption, SplitSeedOption
+from commonspace.cli.options import (
+    DataArgument,
+    LabelOption,
+    ModalityOption,
+    PartialOption,
+    SplitSeedOption,
+)
 from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run, open_data
 from commonspace.registry import METHODS
 from commonspace.settings import Precision
@@ -102,6 +109,8 @@ def train(
     ] = False,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
+    modality: ModalityOption = None,
+    label: LabelOption = None,
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
@@ -175,6 +184,7 @@ def train(
     if encoders:
         settings["encoders"] = {**settings.get("encoders", {}), **encoders}
     name = method or settings.pop("method", None)
+    data = map_keys(data, modality, label)
     record = RunRecord(data, split_seed, partial)
     start = continued_run if resume else new_run
     with _report_interrupt(out), start(out, record) as has_checkpoint:

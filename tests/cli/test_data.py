@@ -122,6 +122,16 @@ def test_keys_are_shown_and_mapped(call: Call, points_file: Path, tmp_path: Path
     facts = json.loads(mapped.stdout)
     assert facts["keys"] == {"image": "feats", "text": "words", "label": "kind"}
     assert list(facts["classes"]) == ["0", "1", "2"]
+    run = tmp_path / "run"
+    trained = call(
+        "train", tmp_path / "own.npz", "--modality", "image=feats", "--modality", "text=words",
+        "--label", "kind", "--out", run, "--epochs", 1, "--hidden-dim", 8, "--embedding-dim", 4,
+        "--device", "cpu",
+    )  # fmt: skip
+    assert trained.exit_code == 0, trained.stderr
+    evaluated = call("evaluate", run)
+    assert evaluated.exit_code == 0, evaluated.stderr
+    assert evaluated.stderr == ""
     refused = call("data", tmp_path / "own.npz", "--modality", "feats")
     assert refused.exit_code == 2
     assert "NAME=KEY" in refused.stderr
