@@ -15,7 +15,15 @@ from commonspace.comparison.summary import MethodSummary
 from commonspace.extras import optional
 from commonspace.machine import available_cores
 
-__all__ = ["NOTE", "columns", "flatten", "format_table", "write_reproduction", "write_tables"]
+__all__ = [
+    "NOTE",
+    "columns",
+    "environment",
+    "flatten",
+    "format_table",
+    "write_reproduction",
+    "write_tables",
+]
 
 LEVEL = 0.05
 """Significance level."""
