@@ -9,6 +9,7 @@ import typer
 from commonspace.cli.encoders import (
     EncoderOption,
     ImageOption,
+    InputFormOption,
     MultiCaptionOption,
     TextOption,
     encoders_named,
@@ -89,6 +90,7 @@ def compare(
     text: TextOption = None,
     encoder: EncoderOption = None,
     multi_caption: MultiCaptionOption = "concat",
+    input_form: InputFormOption = "auto",
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
 ) -> None:
@@ -128,7 +130,7 @@ def compare(
         typer.echo(f"note: {warning}", err=True)
     specs = encoders_named(image, text, encoder)
     with resumable(f"finished runs are in {out}"):
-        dataset = extracted(dataset, specs, multi_caption) if specs else dataset
+        dataset = extracted(dataset, specs, multi_caption, input_form) if specs else dataset
         result = run_comparison(
             dataset,
             methods or ["all"],

@@ -6,7 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from commonspace.cli.encoders import ImageOption, MultiCaptionOption, TextOption, encoders_named
+from commonspace.cli.encoders import (
+    ImageOption,
+    InputFormOption,
+    MultiCaptionOption,
+    TextOption,
+    encoders_named,
+)
 from commonspace.cli.features import extracted
 from commonspace.cli.interrupts import resumable
 from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
@@ -67,6 +73,7 @@ def reproduce(
     image: ImageOption = None,
     text: TextOption = None,
     multi_caption: MultiCaptionOption = "mean",
+    input_form: InputFormOption = "auto",
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
 ) -> None:
@@ -120,7 +127,7 @@ def reproduce(
         if column.kind != "features"
     }
     with resumable(f"finished runs are in {folder}"):
-        dataset = extracted(dataset, specs, multi_caption) if specs else dataset
+        dataset = extracted(dataset, specs, multi_caption, input_form) if specs else dataset
         sizes = feature_sizes(dataset)
         published = published_for(benchmark, sizes)
         scm = ("scm",) if published is SHALLOW_WIKIPEDIA else ()

@@ -19,6 +19,7 @@ from commonspace.cli.encoders import (
     EncoderOption,
     FineTune,
     ImageOption,
+    InputFormOption,
     MultiCaptionOption,
     TextOption,
     encoders_named,
@@ -123,6 +124,7 @@ def train(
         ),
     ] = "none",
     multi_caption: MultiCaptionOption = "concat",
+    input_form: InputFormOption = "auto",
     seed: Annotated[int | None, setting_option(TrainingSettings, "seed", SETTINGS)] = None,
     epochs: Annotated[int | None, setting_option(TrainingSettings, "epochs", SETTINGS)] = None,
     patience: Annotated[
@@ -179,6 +181,7 @@ def train(
         "specs": encoders_named(image, text, encoder),
         "fine_tune": fine_tune if fine_tune != "none" else None,
         "multi_caption": multi_caption if multi_caption != "concat" else None,
+        "input_form": input_form if input_form != "auto" else None,
     }
     encoders = {key: value for key, value in encoders.items() if value}
     if encoders:

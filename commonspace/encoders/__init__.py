@@ -11,6 +11,7 @@ from commonspace.encoders.specs import (
     MultiCaption,
     Source,
     encoder_from_spec,
+    names_code,
     read_kinds,
 )
 from commonspace.encoders.texts import Words
@@ -35,6 +36,7 @@ __all__ = [
     "extract",
     "input_from_config",
     "input_reads",
+    "names_code",
     "read_kinds",
     "tokenize",
 ]

@@ -25,7 +25,15 @@ from commonspace.errors import SettingError
 from commonspace.networks.backbones.multi_caption import MeanOfCaptions
 from commonspace.networks.backbones.pretrained import NO_TOKEN
 
-__all__ = ["ENCODERS", "MULTI_CAPTION", "MultiCaption", "Source", "encoder_from_spec", "read_kinds"]
+__all__ = [
+    "ENCODERS",
+    "MULTI_CAPTION",
+    "MultiCaption",
+    "Source",
+    "encoder_from_spec",
+    "names_code",
+    "read_kinds",
+]
 
 MultiCaption = Literal["mean", "concat", "expand"]
 
@@ -104,6 +112,16 @@ def encoder_from_spec(spec: str, source: Source) -> Encoder:
         return joined
     more = {"multi_caption": source.multi_caption}
     return replace(joined, provenance={**joined.provenance, **more})
+
+
+def names_code(spec: str) -> bool:
+    """Return whether building an encoder runs a Python file: FILE.py:Class among its parts.
+
+    Example:
+        >>> names_code("hf:models/vit + nets/mine.py:Net"), names_code("onnx:mine.onnx")
+        (True, False)
+    """
+    return any(map(is_module_spec, spec.split(SEPARATOR)))
 
 
 def read_kinds(spec: str) -> tuple[tuple[type, ...], bool]:

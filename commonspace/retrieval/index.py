@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
+from commonspace.encoders import names_code
 from commonspace.errors import DataError, SettingError, StoreError
 from commonspace.retrieval.audit import AuditSettings, Finding, audit
 from commonspace.retrieval.browse import (
@@ -288,7 +289,8 @@ class Index:
     def encoders(self) -> dict[str, str]:
         """Modality -> name of the encoder of its features."""
         stored: dict[str, str] = json.loads(self._store.meta("encoders") or "{}")
-        return stored | self._encoders
+        harmless = {name: spec for name, spec in stored.items() if not names_code(spec)}
+        return harmless | self._encoders  # a class in a Python file must be named by the caller
 
     @property
     def generation(self) -> int:

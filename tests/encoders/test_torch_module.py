@@ -1,6 +1,7 @@
 """Torch modules of the user's own: FILE.py:Class as an encoder, and no code run for a saved file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,10 +12,10 @@ from PIL import Image
 
 import commonspace as cs
 from commonspace.data import Dataset, Images, Texts
-from commonspace.encoders import InputForm, Source, encoder_from_spec
+from commonspace.encoders import InputForm, Source, encoder_from_spec, extract
 from commonspace.encoders.torch_module import load_class, short_name, torch_model
 from commonspace.errors import DataError, SettingError, SpaceError
-from commonspace.methods import EncoderConfig, PosteriorMatching
+from commonspace.methods import EncoderConfig, LinearProbe, PosteriorMatching
 
 PHOTOS = list(np.random.default_rng(0).integers(0, 256, (3, 30, 20, 3), dtype=np.uint8))
 NETWORK = """
@@ -141,3 +142,24 @@ def test_a_space_takes_the_class_from_the_caller_again(file: Path, tmp_path: Pat
 
 def test_the_name_has_no_folder() -> None:
     assert short_name("a/b c/net.py:Net") == "net.py:Net"
+
+
+def test_an_index_never_runs_the_file_that_it_names(file: Path, tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    encoder = torch_model(f"{file}:Net").build(InputForm("pad"))
+    photos = replace(data, columns={"image": data.columns["image"]})
+    features = extract(photos, {"image": encoder})
+    both = replace(features, columns={**features.columns, "text": features.columns["image"]})
+    space = LinearProbe().fit(both.split("train"), both.split("validation"))
+    named = {"image": f"{file}:Net"}
+    with cs.Index.create(tmp_path / "index", space, both, encoders=named) as index:
+        expected = [hit.id for hit in index.search(image=PHOTOS[0])]
+    ran = file.with_name("ran")
+    ran.unlink()
+    with cs.Index.open(tmp_path / "index") as index:
+        assert "image" not in index.encoders
+        with pytest.raises(SettingError, match="reads no images"):
+            index.search(image=PHOTOS[0])
+    assert not ran.exists()
+    with cs.Index.open(tmp_path / "index", encoders=named) as index:
+        assert [hit.id for hit in index.search(image=PHOTOS[0])] == expected
