@@ -25,7 +25,7 @@ from benchmarks.service import Server, build_words
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 KINDS = ("kite", "boat", "tree", "clock", "house", "cup", "fish", "lighthouse")
-COLOURS = ("red", "orange", "yellow", "green", "blue")
+COLORS = ("red", "orange", "yellow", "green", "blue")
 FRAMES = 180
 
 WATCH = """() => {
@@ -91,8 +91,8 @@ def first_results(page: Page, address: str) -> dict[str, list[float]]:
     page.evaluate(WATCH)
     times: dict[str, list[float]] = {"result": [], "photo": []}
     for kind in KINDS:
-        for colour in COLOURS:
-            page.locator("#words").fill(f"a {colour} {kind}")
+        for color in COLORS:
+            page.locator("#words").fill(f"a {color} {kind}")
             page.keyboard.press("Enter")
             page.wait_for_function("() => told().result && told().photo")
             for name, one in page.evaluate("() => told()").items():

@@ -32,7 +32,7 @@ TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True
 STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "start": ("", ".sample", {}),
     "results": ("?q=a+red+kite", ".card", {}),
-    "filters": ("?q=a+boat&is:colour=green&is:colour=blue&max:price=60", ".card", {}),
+    "filters": ("?q=a+boat&is:color=green&is:color=blue&max:price=60", ".card", {}),
     "dark": ("?q=a+green+boat+at+night", ".card", {"color_scheme": "dark"}),
     "item": ("?q=a+red+kite&item=kite-001", "#item .near", {}),
     "none": ("?q=a+rocket&is:label=cup", ".poor", {}),
@@ -40,7 +40,7 @@ STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "chinese": ("?q=a+red+kite", ".card", {"locale": "zh-CN"}),
     "phone": ("?q=a+lighthouse", ".card", TOUCH),
     "phone-start": ("", ".sample", TOUCH),
-    "phone-filters": ("?q=a+boat&is:colour=green", ".card", TOUCH),
+    "phone-filters": ("?q=a+boat&is:color=green", ".card", TOUCH),
     "phone-item": ("?q=a+red+kite&item=kite-001", "#item .near", TOUCH),
     "phone-map": ("?q=a+red+kite&view=map", ".map-caption", TOUCH),
 }

@@ -1,4 +1,4 @@
-"""What the tests of the service share: an index of a few pictures, a service, one that listens."""
+"""Fixtures of the service tests: a small index, a test client, and a listening server."""
 
 import threading
 from collections.abc import Callable, Iterator

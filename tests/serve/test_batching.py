@@ -1,4 +1,4 @@
-"""Queries that come together share a pass; each gets its own answer, or its own error."""
+"""Dynamic batching: shared forward passes, with a result or an error for each query."""
 
 import asyncio
 import threading
@@ -36,7 +36,7 @@ def batcher(
     return made, sizes
 
 
-def test_what_comes_together_is_answered_together() -> None:
+def test_queries_that_arrive_together_share_a_batch() -> None:
     async def run() -> None:
         made, sizes = batcher()
         made.start()
@@ -48,19 +48,19 @@ def test_what_comes_together_is_answered_together() -> None:
     asyncio.run(run())
 
 
-def test_who_comes_alone_waits_for_nobody_and_who_comes_meanwhile_shares_the_next_batch() -> None:
+def test_a_single_query_does_not_wait_and_later_ones_share_the_next_batch() -> None:
     async def run() -> None:
-        begun, gate = threading.Event(), threading.Event()
+        started, gate = threading.Event(), threading.Event()
 
         def slow(asked: Sequence[int]) -> list[int]:
-            begun.set()
+            started.set()
             assert gate.wait(5)
             return doubled(asked)
 
         made, sizes = batcher(slow)
         made.start()
         first = asyncio.create_task(made.submit(1, 5))
-        assert await asyncio.to_thread(begun.wait, 5)  # nobody else has come
+        assert await asyncio.to_thread(started.wait, 5)  # nobody else has come
         rest = [asyncio.create_task(made.submit(number, 5)) for number in (2, 3, 4)]
         await asyncio.sleep(0)
         gate.set()
@@ -71,7 +71,7 @@ def test_who_comes_alone_waits_for_nobody_and_who_comes_meanwhile_shares_the_nex
     asyncio.run(run())
 
 
-def test_a_bad_query_spoils_no_other() -> None:
+def test_an_invalid_query_does_not_affect_others() -> None:
     async def run() -> None:
         made, _ = batcher()
         made.start()
@@ -86,7 +86,7 @@ def test_a_bad_query_spoils_no_other() -> None:
     asyncio.run(run())
 
 
-def test_too_many_are_sent_away_and_those_that_wait_are_answered_at_the_end() -> None:
+def test_too_many_queries_are_refused_and_waiting_ones_are_answered_at_the_end() -> None:
     async def run() -> None:
         gate = threading.Event()
 
@@ -111,7 +111,7 @@ def test_too_many_are_sent_away_and_those_that_wait_are_answered_at_the_end() ->
     asyncio.run(run())
 
 
-def test_who_waits_too_long_is_told() -> None:
+def test_a_query_that_waits_too_long_fails() -> None:
     async def run() -> None:
         gate = threading.Event()
         made, _ = batcher(lambda asked: [gate.wait(5) for _ in asked])

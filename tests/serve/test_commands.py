@@ -1,4 +1,4 @@
-"""The commands of the service: what they refuse, what they make; and the posterior of an item."""
+"""The commands serve, map and key; and the class posterior of an item."""
 
 from pathlib import Path
 from shutil import copytree
@@ -18,7 +18,7 @@ from commonspace.serve.projection import read_map
 from commonspace.serve.service import class_posterior
 
 
-def test_beyond_this_machine_nobody_is_served_without_a_key(index: Path) -> None:
+def test_other_machines_need_a_key(index: Path) -> None:
     done = CliRunner().invoke(build(), ["serve", str(index), "--host", "0.0.0.0"])
     assert done.exit_code == 2
     assert "would accept requests from the whole network" in done.stderr
@@ -32,14 +32,16 @@ def test_beyond_this_machine_nobody_is_served_without_a_key(index: Path) -> None
         (["INDEX", "--keys", "absent"], "cannot be read as a key file"),
     ],
 )
-def test_what_cannot_be_served_is_said(index: Path, words: list[str], said: str) -> None:
+def test_an_index_or_key_file_that_cannot_be_read_is_reported(
+    index: Path, words: list[str], said: str
+) -> None:
     given = [str(index) if word == "INDEX" else word for word in words]
     done = CliRunner().invoke(build(), ["serve", *given])
     assert done.exit_code == 2
     assert said in done.stderr
 
 
-def test_a_key_is_printed_once_and_known_afterwards(tmp_path: Path) -> None:
+def test_a_new_key_is_printed_and_accepted(tmp_path: Path) -> None:
     done = CliRunner().invoke(build(), ["key", str(tmp_path / "keys"), "laptop"])
     assert done.exit_code == 0
     assert find_key(read_keys(tmp_path / "keys"), done.stdout.strip()) == "laptop"
@@ -73,5 +75,5 @@ def test_the_posterior_is_that_of_the_network(feature_dataset: Dataset) -> None:
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
-def test_a_space_without_posteriors_tells_none(shop_space: CommonSpace) -> None:
+def test_other_spaces_have_no_posterior(shop_space: CommonSpace) -> None:
     assert class_posterior(shop_space, {"image": np.zeros(8, dtype=np.float32)}) is None

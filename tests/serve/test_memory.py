@@ -1,4 +1,4 @@
-"""A service holds no more after many requests than before."""
+"""Memory of the service after many requests."""
 
 import gc
 import logging
@@ -12,7 +12,7 @@ MOST = 400
 """Bytes of a request that may stay behind: an answer of this index takes thousands."""
 
 
-def test_nothing_of_a_request_stays_behind(client: TestClient) -> None:
+def test_requests_leave_no_memory_behind(client: TestClient) -> None:
     """Every query is another one, so that whatever remembers queries is seen to grow."""
 
     def ask(first: int, count: int) -> None:

@@ -60,7 +60,7 @@ def few_scenes() -> cs.Dataset:
         class_names=drawn.class_names[:CLASSES],
         splits=drawn.splits[rows],
         fields={
-            "colour": drawn.fields["color"][: len(rows)],
+            "color": drawn.fields["color"][: len(rows)],
             "sale": [bool(row % 3) for row in rows],
             "price": [int(row) for row in rows],
             "maker": [f"maker {row % 14:02d}" for row in rows],
@@ -357,30 +357,30 @@ WIDE = {"viewport": {"width": 1280, "height": 900}}
 def test_filters_narrow_and_are_kept_in_the_address(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat", **WIDE)
     page.wait_for_selector(".values .count")
-    page.click("[data-name=colour] label:has-text('green')")
+    page.click("[data-name=color] label:has-text('green')")
     asked = {"text": "a green boat"}
-    wait_for(page, service.ids(**asked, where='colour = "green"'))
+    wait_for(page, service.ids(**asked, where='color = "green"'))
     page.click("[data-name=sale] label:has-text('no')")
     page.click("[data-name=price] summary")
     page.fill("[aria-label='Price, to']", "150")
-    where = 'colour = "green" and sale = false and price <= 150'
+    where = 'color = "green" and sale = false and price <= 150'
     wait_for(page, service.ids(**asked, where=where))
     assert page.locator("#active .chip").all_inner_texts() == [
-        "Colour: green",
+        "Color: green",
         "Sale: no",
         "Price ≤ 150",
     ]
     page.reload()
     wait_for(page, service.ids(**asked, where=where))
     page.click("#active .chip:has-text('Sale')")
-    wait_for(page, service.ids(**asked, where='colour = "green" and price <= 150'))
+    wait_for(page, service.ids(**asked, where='color = "green" and price <= 150'))
     page.click(".filters .clear")
     wait_for(page, service.ids(**asked))
     assert page.is_hidden("#active")
 
 
 def test_counts_are_those_of_the_other_filters(visit: Visit, service: Service) -> None:
-    page = visit("?q=a+green+boat&is:colour=green&max:price=150", **WIDE)
+    page = visit("?q=a+green+boat&is:color=green&max:price=150", **WIDE)
 
     def counts(name: str) -> dict[str, int]:
         rows = page.locator(f"[data-name={name}] .values li").all()
@@ -389,18 +389,18 @@ def test_counts_are_those_of_the_other_filters(visit: Visit, service: Service) -
 
     page.wait_for_selector("[data-name=label] .count")
     for value, count in counts("label").items():
-        where = f'label = "{value}" and colour = "green" and price <= 150'
+        where = f'label = "{value}" and color = "green" and price <= 150'
         assert count == service.index.count(where)
-    until(lambda: counts("colour")["red"] > 0)
-    for value, count in counts("colour").items():
-        assert count == service.index.count(f'colour = "{value}" and price <= 150')
+    until(lambda: counts("color")["red"] > 0)
+    for value, count in counts("color").items():
+        assert count == service.index.count(f'color = "{value}" and price <= 150')
 
 
 def test_long_filters_can_be_searched_and_unique_values_are_left_out(visit: Visit) -> None:
     page = visit("?q=a+green+boat", **WIDE)
     page.wait_for_selector(".values .count")
     names = page.eval_on_selector_all("#filters details", "all => all.map(one => one.dataset.name)")
-    assert names == ["label", "colour", "sale", "price", "maker", "note"]  # no sku
+    assert names == ["label", "color", "sale", "price", "maker", "note"]  # no sku
     page.click("[data-name=maker] summary")
     assert page.locator("[data-name=maker] .values li").count() == 8
     page.click("[data-name=maker] button:has-text('6 more')")
@@ -529,8 +529,8 @@ def test_an_item_that_is_gone_is_reported(visit: Visit) -> None:
     [
         "?q=a+green+boat&photo=undefined",
         "?q=a+green+boat&photo=photo-1&weight=NaN&modality=sound&sort=nothing",
-        "?q=a+green+boat&photo=aaaaaaaa.AAAA&weight=7&is:nothing=x&min:colour=3&max:price=many",
-        "?q=+a+green+boat+&view=nowhere&is:=&min:=1&sort=colour",
+        "?q=a+green+boat&photo=aaaaaaaa.AAAA&weight=7&is:nothing=x&min:color=3&max:price=many",
+        "?q=+a+green+boat+&view=nowhere&is:=&min:=1&sort=color",
     ],
 )
 def test_invalid_parts_of_an_address_are_left_out(
@@ -636,12 +636,12 @@ def test_the_start_view_has_samples_and_recent_searches(visit: Visit, service: S
 def test_the_map_shows_points_and_the_star(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat&view=map")
     page.wait_for_selector(".map-caption:has-text('your search')")
-    colours = page.evaluate(
+    colors = page.evaluate(
         """() => { const canvas = document.querySelector('canvas.points');
             const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
             return new Set(new Uint32Array(data.buffer)).size; }"""
     )
-    assert colours > 50  # six colours, and their edges
+    assert colors > 50  # six colors, and their edges
     counts = page.locator(".classes .count").all_inner_texts()
     assert counts == ["80"] * CLASSES  # a picture and a text of each
 
@@ -790,7 +790,7 @@ def test_points_are_drawn_where_they_are(visit: Visit) -> None:
     ("query", "ready"),
     [
         ("", ".sample"),
-        ("?q=a+green+boat&is:colour=green", ".card"),
+        ("?q=a+green+boat&is:color=green", ".card"),
         ("?q=a+red+car&is:label=balloon", ".dimmed"),
         ("?q=a+green+boat&item=boat-001", "#item .near"),
         ("?q=a+green+boat&view=map", ".map-caption:has-text('your search')"),
@@ -816,7 +816,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
     ("query", "ready"),
     [
         ("", ".sample"),
-        ("?q=a+boat&is:colour=green", ".card"),
+        ("?q=a+boat&is:color=green", ".card"),
         ("?q=a+boat&item=boat-001", "#item .near"),
         ("?view=map", ".classes button"),
     ],
@@ -853,8 +853,8 @@ def test_filters_are_a_sheet_on_a_phone(visit: Visit, service: Service) -> None:
     box = page.locator("#sheet").bounding_box()
     assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 360, 740)
     assert small_targets(page) == []
-    page.click("#sheet [data-name=colour] label:has-text('green')")
+    page.click("#sheet [data-name=color] label:has-text('green')")
     page.click("#sheet .filters-foot .go")
     page.wait_for_selector("#sheet", state="hidden")
-    wait_for(page, service.ids(text="a green boat", where='colour = "green"'))
+    wait_for(page, service.ids(text="a green boat", where='color = "green"'))
     assert page.evaluate("document.activeElement.id") == "show-filters"

@@ -1,4 +1,4 @@
-"""The map: every vector of an index on a plane, kept beside it, and served."""
+"""The map of an index: its points, its file, and the response of the service."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -44,7 +44,7 @@ def test_items_outside_the_sample_are_placed_in_their_class(
     assert np.mean(nearest == found["class"]) > 0.98
 
 
-def test_the_map_holds_every_vector_and_is_served(
+def test_the_map_has_every_vector_and_is_served(
     index: Path, shop: Dataset, serve: Serve, tmp_path: Path
 ) -> None:
     place = tmp_path / "copy"
@@ -70,7 +70,7 @@ def test_the_map_holds_every_vector_and_is_served(
         assert client.get("/map").json()["current"] is False
 
 
-def test_a_map_is_the_same_for_the_same_seed_and_of_five_points_at_least(
+def test_a_map_depends_on_its_seed_only_and_needs_five_points(
     index: Path, shop: Dataset, shop_space: cs.CommonSpace, tmp_path: Path
 ) -> None:
     place = tmp_path / "copy"

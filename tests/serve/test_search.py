@@ -1,4 +1,4 @@
-"""A search over HTTP finds what the index finds, and refuses what cannot be asked."""
+"""Search over HTTP: the results of the index, and errors for invalid queries."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ def found(answer: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - of two kinds
     return [(one["id"], one["modality"]) for one in answer.json()["results"]]
 
 
-def test_words_find_what_the_index_finds(client: TestClient, index: Path) -> None:
+def test_text_finds_what_the_index_finds(client: TestClient, index: Path) -> None:
     with cs.Index.open(index) as opened:
         wanted = opened.search(text="a red wall", k=7, where="price > 4")
     query = {"text": "a red wall", "k": 7, "where": "price > 4"}
@@ -35,7 +35,7 @@ def test_words_find_what_the_index_finds(client: TestClient, index: Path) -> Non
         assert (said["has_instance_block"], said["calibrated"]) == (False, True)
 
 
-def test_a_picture_finds_what_its_pixels_find(
+def test_a_photo_finds_what_its_pixels_find(
     client: TestClient, index: Path, shop: Dataset, png: Callable[..., bytes]
 ) -> None:
     column = shop.columns["image"]
@@ -60,7 +60,9 @@ def test_pages_are_slices_of_one_ranking(client: TestClient) -> None:
     assert len(whole) == 20
 
 
-def test_total_counts_what_condition_and_modality_leave(client: TestClient, shop: Dataset) -> None:
+def test_total_counts_the_items_that_match_filter_and_modality(
+    client: TestClient, shop: Dataset
+) -> None:
     def total(**options: object) -> int:
         said = client.post("/search", json={"text": "a door", "k": 2, **options}).json()
         return int(said["total"])
@@ -72,7 +74,7 @@ def test_total_counts_what_condition_and_modality_leave(client: TestClient, shop
 
 
 @pytest.mark.parametrize("modality", [None, "image", "text"])
-def test_more_like_this_asks_with_the_vectors_of_the_item(
+def test_more_like_this_searches_by_the_vectors_of_the_item(
     client: TestClient, index: Path, shop: Dataset, modality: str | None
 ) -> None:
     with cs.Index.open(index) as opened:
@@ -97,7 +99,7 @@ def test_more_like_this_asks_with_the_vectors_of_the_item(
     assert shop.ids[8] not in [one["id"] for one in shown]
 
 
-def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
+def test_results_below_min_relevance_are_left_out(client: TestClient) -> None:
     every = client.post("/search", json={"text": "a red wall", "k": 36}).json()["results"]
     middle = sorted(one["relevance"] for one in every)[18]
     some = client.post(
@@ -127,7 +129,7 @@ def test_what_is_hardly_relevant_is_left_out(client: TestClient) -> None:
         ({"id": "a/b", "query_modality": "sound"}, 400, "has no modality 'sound'"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_in_plain_words(
+def test_invalid_queries_are_refused_with_a_reason(
     client: TestClient, query: dict[str, Any], status: int, said: str
 ) -> None:
     answer = client.post("/search", json=query)
@@ -165,7 +167,7 @@ def test_what_cannot_be_asked_is_refused_in_plain_words(
         ),
     ],
 )
-def test_a_body_that_is_no_query_is_refused_and_the_next_one_is_answered(
+def test_malformed_bodies_are_refused_and_the_next_request_is_answered(
     client: TestClient, body: bytes, kind: str, status: int
 ) -> None:
     answer = client.post("/search", content=body, headers={"content-type": kind})
@@ -174,7 +176,7 @@ def test_a_body_that_is_no_query_is_refused_and_the_next_one_is_answered(
     assert client.post("/search", json={"text": "a red wall"}).status_code == 200
 
 
-def test_what_there_is_is_told(client: TestClient, shop: Dataset) -> None:
+def test_about_describes_the_index(client: TestClient, shop: Dataset) -> None:
     said = client.get("/about").json()
     assert (said["name"], said["items"]) == ("shop", len(shop))
     assert said["modalities"] == ["image", "text"]
