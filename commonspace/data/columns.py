@@ -1,7 +1,7 @@
-"""The three kinds of column: feature vectors, images, texts. One entry for each sample, or a gap.
+"""Columns of a data set: feature vectors, images or texts; one entry for each sample, or a gap.
 
-Columns hold what was given; they do not pre-process it. Images stay paths until someone decodes
-them, so that a large folder costs no memory.
+Columns store the raw input. Images stay paths until they are decoded, so that a large folder takes
+no memory.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ __all__ = ["Column", "Features", "Hash", "Images", "Texts"]
 
 
 class Hash(Protocol):
-    """What a column feeds its content to: any object of hashlib."""
+    """An object of hashlib."""
 
     def update(self, data: bytes, /) -> None:
-        """Take in more bytes."""
+        """Hash more bytes."""
 
 
 class Column(Protocol):
@@ -49,8 +49,8 @@ class Features:
     """Feature vectors, ready for a network.
 
     Args:
-        values: (n, d) real numbers, kept as float32. The rows of missing entries do not matter.
-        present: (n,) bool; all, when it is left out.
+        values: (n, d) real numbers, stored as float32. The rows of missing entries are ignored.
+        present: (n,) bool (default: all).
 
     Raises:
         DataError: not two-dimensional, not numbers, or a present value is NaN or infinite.
@@ -59,7 +59,7 @@ class Features:
     kind = "features"
 
     def __init__(self, values: ArrayLike, present: ArrayLike | None = None) -> None:
-        """Check the values once and keep them as contiguous float32."""
+        """Check the values and store them as contiguous float32."""
         raw = np.asarray(values)
         if raw.ndim != 2 or raw.shape[1] == 0 or raw.dtype.kind not in "fiub":
             raise DataError(

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.columns import Column, Features, Images, Texts
-from commonspace.data.convert import from_arrays, from_huggingface, from_pandas
+from commonspace.data.convert import from_arrays
+from commonspace.data.frames import from_huggingface, from_pandas
+from commonspace.data.validate import validate
 from commonspace.data.vocabulary import SPLITS
 from commonspace.errors import DataError, SplitError
 from commonspace.extras import optional
@@ -74,13 +76,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Validate names, rows and values."""
-        _check_types(self)
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
-        _check_names(self)
-        _check_rows(self)
-        _check_values(self)
+        validate(self)
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -380,85 +379,4 @@ def check_dataset(value: object, purpose: str) -> None:
             found=type(value).__name__,
             advice="make one with Dataset.from_arrays(image=X, text=Y, labels=y), or"
             " load_dataset(path)",
-        )
-
-
-def _check_types(data: Dataset) -> None:
-    for name, column in data.columns.items():
-        if not all(hasattr(column, attribute) for attribute in ("kind", "present", "take")):
-            raise DataError(
-                f"the column {name!r} of {data.name!r} has the wrong type",
-                expected="Features, Images or Texts",
-                found=f"a {type(column).__name__}",
-                advice="use Dataset.from_arrays(image=X, text=Y, labels=y), or wrap it:"
-                " Features(X)",
-            )
-
-
-def _check_names(data: Dataset) -> None:
-    for what, names in (("sample ids", data.ids), ("class names", data.class_names)):
-        if len(set(names)) != len(names):
-            seen: set[str] = set()
-            twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-            raise DataError(
-                f"{what} of {data.name!r} repeat",
-                expected="each name once",
-                found=f"{twice!r} more than once",
-                advice="rename one of them or drop the repeated row",
-            )
-    if not data.columns:
-        raise DataError(
-            f"{data.name!r} has no modality",
-            expected="at least one column of features, images or texts",
-            found="none",
-            advice="add a column such as image= or text=",
-        )
-    if not data.ids:
-        raise DataError(
-            f"{data.name!r} is empty",
-            expected="at least one sample",
-            found="none",
-            advice="check that the path points at the data",
-        )
-
-
-def _check_rows(data: Dataset) -> None:
-    n = len(data.ids)
-    lengths = {f"column {name!r}": len(column) for name, column in data.columns.items()}
-    lengths |= {"labels": len(data.labels), "split": len(data.splits)}
-    lengths |= {f"field {name!r}": len(values) for name, values in data.fields.items()}
-    for what, length in lengths.items():
-        if length != n:
-            raise DataError(
-                f"rows of {data.name!r} do not match",
-                expected=f"{n} rows in {what}, one for each sample id",
-                found=f"{length}",
-                advice="make columns, labels and ids equally long and put them in one order",
-            )
-    present = np.column_stack([column.present for column in data.columns.values()])
-    if not present.any(axis=1).all():
-        row = int(np.flatnonzero(~present.any(axis=1))[0])
-        raise DataError(
-            f"a sample of {data.name!r} has no modality at all",
-            expected=f"at least one of {', '.join(data.columns)}",
-            found=f"sample {data.ids[row]!r} (row {row}) has none",
-            advice="drop the sample",
-        )
-
-
-def _check_values(data: Dataset) -> None:
-    if data.labels.shape != (len(data.ids), len(data.class_names)) or data.labels.dtype != np.bool_:
-        raise DataError(
-            f"labels of {data.name!r} have the wrong form",
-            expected=f"bool of shape {(len(data.ids), len(data.class_names))}",
-            found=f"{data.labels.dtype} of shape {data.labels.shape}",
-            advice="give one column for each class name",
-        )
-    unknown = sorted(set(data.splits.tolist()) - set(SPLITS))
-    if unknown:
-        raise SplitError(
-            f"{data.name!r} has a split of an unknown name",
-            expected=", ".join(SPLITS),
-            found=repr(unknown[0]),
-            advice="rename it to one of the three",
         )

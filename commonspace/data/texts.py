@@ -1,7 +1,4 @@
-"""One sample for each text, where samples have several.
-
-It is one of the ways to deal with several captions of an image; the others are encoders'.
-"""
+"""Expansion of samples with several texts to one sample for each text."""
 
 from dataclasses import replace
 
@@ -17,8 +14,8 @@ __all__ = ["one_row_per_text"]
 def one_row_per_text(data: Dataset) -> Dataset:
     """Return a data set in which every sample has at most one text.
 
-    A sample of k texts becomes k samples, each with one of them and all the rest of it: image,
-    labels, split, fields. Their ids are "id#1" to "id#k"; the field "sample" keeps the first id.
+    A sample of k texts becomes k samples, each with one of them and the same image, labels,
+    split and fields. Their ids are "id#1" to "id#k"; the field "sample" keeps the first id.
 
     Args:
         data: with one column of texts.
@@ -49,7 +46,7 @@ def one_row_per_text(data: Dataset) -> Dataset:
             f"{data.name!r} cannot be divided into one sample for each text",
             expected="one column of texts",
             found=", ".join(found) or "none",
-            advice="leave the other columns out, or choose the mean of several texts",
+            advice="leave the other columns out, or use --multi-caption mean",
         )
     ((name, texts),) = found.items()
     counts = np.array([max(len(several), 1) for several in texts.items])

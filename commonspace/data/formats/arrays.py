@@ -26,11 +26,10 @@ from commonspace.data.formats.keys import (
     NUMBERS,
     PROVENANCE,
     KeyRules,
-    Part,
     canonical_key,
     kind_of,
-    parts_of,
 )
+from commonspace.data.formats.parts import Part, parts_of
 from commonspace.data.labels import decode_labels, no_labels
 from commonspace.data.reading import WarningLog
 from commonspace.data.vocabulary import (

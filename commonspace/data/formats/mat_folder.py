@@ -1,7 +1,7 @@
 """Folders of .mat files with one matrix each, such as train_img.mat and train_img_lab.mat.
 
 The layout of published cross-modal features (Pascal Sentence among them): a split, a modality or
-"img_lab", and inside a variable of the same name. A file may lack; which one is said.
+"img_lab", and inside a variable of the same name. A missing file is named.
 """
 
 import re
@@ -25,7 +25,7 @@ _SHORT = {"image": "img", "text": "txt", "label": "img_lab"}
 
 
 def is_mat_folder(folder: Path) -> bool:
-    """Tell whether a folder holds files named like this, a file of labels among them."""
+    """Return whether a folder holds files named like this, with a file of labels."""
     return any(canonical_key(file.stem)[0] == "label" for file in _files(folder))
 
 
