@@ -36,7 +36,7 @@ format: setup-dev ## format the code and apply the linter's fixes
 	$(BIN)/ruff check --fix .
 
 docs: setup-dev  ## build the documentation site in site/ (strict: no warning, no dead link)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 serve-docs: setup-dev ## show the documentation site while writing
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve

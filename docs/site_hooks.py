@@ -25,7 +25,7 @@ SOURCE = "https://github.com/commonspace-ml/commonspace/blob/main/"
 
 PAGES = {
     "Data": ("data", "datasets"),
-    "Methods": ("methods", "registry"),
+    "Methods": ("methods", "settings", "registry"),
     "Losses": ("losses",),
     "Spaces": ("space", "embedding", "calibration"),
     "Evaluation": ("evaluation",),

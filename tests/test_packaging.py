@@ -95,6 +95,14 @@ def test_every_extra_named_in_the_code_exists() -> None:
     assert named - set(project["optional-dependencies"]) == set()
 
 
+def test_every_extra_is_described() -> None:
+    project = pyproject()["project"]
+    assert isinstance(project, dict)
+    page = (ROOT / "docs/getting-started.md").read_text("utf-8")
+    described = {name for row in re.findall(r"(?m)^\| (`.*?) \|", page) for name in row.split("`")}
+    assert set(project["optional-dependencies"]) - {"dev", "docs"} <= described
+
+
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_files_for_hosting_services_fit_their_schemas(schema: str) -> None:
     checker = str(Path(sys.executable).parent / "check-jsonschema")

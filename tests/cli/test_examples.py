@@ -86,9 +86,6 @@ def test_a_mistake_on_the_command_line_is_said_without_a_traceback(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (hasattr(cs.Dataset, "from_arrays") and hasattr(cs, "compare")), reason="not yet public"
-)
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
 def test_the_python_session_of_the_readme_runs(
     readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -101,7 +98,7 @@ def test_the_python_session_of_the_readme_runs(
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text("utf-8"), re.DOTALL)
     script = "\n".join(blocks)
     for full, small in (
-        ("cs.DSCMR(epochs=10)", "cs.DSCMR(epochs=1, hidden_dim=16, embedding_dim=8)"),
+        ("cs.DSCMR(epochs=10)", "cs.DSCMR(preset='official', epochs=2)"),
         ("cs.PosteriorMatching()", "cs.PosteriorMatching(epochs=1)"),
         ('["cca", "dscmr", "posterior"], seeds=3', '["cca"], seeds=1'),
     ):
