@@ -50,18 +50,13 @@ REFUSED = {
 STILL_EXCLUDED: tuple[str, ...] = (
     "commonspace/cli/",
     "commonspace/compact.py",
-    "commonspace/methods/",
-    "commonspace/retrieval/",
-    "commonspace/training/",
     "docs/encoders.md",
     "docs/method.md",
     "docs/methods.md",
     "docs/search.md",
     "tests/cli/",
     "tests/encoders/",
-    "tests/methods/",
     "tests/retrieval/",
-    "tests/training/",
 )
 """Paths that are not rewritten yet."""
 
