@@ -1,7 +1,4 @@
-"""Contact sheets: a query and what it found, as one picture file.
-
-It knows nothing of spaces or data sets: pictures and sentences in, a file out.
-"""
+"""Contact sheets: a query and its results as one image file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,13 +21,13 @@ def write_sheet(
     pictures: Sequence[NDArray[np.uint8]],
     captions: Sequence[str],
 ) -> None:
-    """Write pictures in a row, each with its caption below, under one title.
+    """Write images in a row, each with its caption below, under a title.
 
     Args:
-        path: a new .png file in a folder that exists.
+        path: a new .png file in an existing folder.
         title: the line above.
         pictures: (h, w, 3) uint8 RGB each, of any size.
-        captions: one for each picture.
+        captions: one for each image.
 
     Raises:
         OutputError: the file exists or cannot be written.
@@ -55,13 +52,13 @@ def write_sheet(
 
 
 def _fitting(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest size of the same shape that fits into a cell."""
+    """Return the largest size of the same aspect ratio that fits into a cell."""
     scale = CELL / max(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
-    """Break a text into lines that are no wider than a cell."""
+    """Wrap a text into lines that are no wider than a cell."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word

@@ -83,7 +83,7 @@ def test_a_method_that_cannot_take_the_data_is_said_and_left_out(
     assert "exactly 2" in rows["cca"]["failed"]
     assert float(rows["linear-probe"]["map average"]) > 0.5
     assert json.loads((tmp_path / "t" / "table.json").read_text())["baseline"] == "linear-probe"
-    assert "without cca: cca cannot join" in done.stderr
+    assert "without cca: cca does not support" in done.stderr
     refused = call(
         "compare", tmp_path / "three.npz", "--methods", "cca", "--out", tmp_path / "u", *QUICK
     )

@@ -4,11 +4,26 @@ from collections.abc import Callable, Iterator
 from itertools import permutations, product
 
 import numpy as np
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-__all__ = ["expected_average_precision", "mean_over_orders", "orders", "scores_of"]
+__all__ = [
+    "SEEDS",
+    "Task",
+    "draw",
+    "expected_average_precision",
+    "expected_values",
+    "labeled_queries",
+    "mean_over_orders",
+    "orders",
+    "scores_of",
+    "tasks",
+]
 
 Array = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+SEEDS = st.integers(0, 2**32 - 1)
+Task = tuple[Array, Array, Marks, Marks]
 
 
 def scores_of(query: Array, gallery: Array) -> list[list[float]]:
@@ -76,3 +91,37 @@ def expected_average_precision(
         for hits, (_, weighted) in states.items()
         if hits
     )
+
+
+def draw(seed: int, n: int = 7, m: int = 19, *, ties: bool = False) -> Task:
+    """Samples with several labels; small whole numbers tie often, and every sum is exact."""
+    rng = np.random.default_rng(seed)
+    if ties:
+        query, gallery = (rng.integers(-1, 2, (rows, 2)).astype(float) for rows in (n, m))
+    else:
+        query, gallery = (rng.standard_normal((rows, 3)) for rows in (n, m))
+    left, right = rng.random((n, 5)) < 0.4, rng.random((m, 5)) < 0.3
+    left[0, 0] = True  # at least one query has a label
+    return query, gallery, left, right
+
+
+def tasks(seed: int) -> list[Task]:
+    """One task without ties, and one whose orders can all be listed."""
+    return [draw(seed), draw(seed, 4, 6, ties=True)]
+
+
+def labeled_queries(task: Task) -> Iterator[tuple[int, list[list[int]]]]:
+    """Yield each labeled query with its grades at each rank, for every order of tied items."""
+    query, gallery, left, right = task
+    for i, scores in enumerate(scores_of(query, gallery)):
+        if left[i].any():
+            shared = [int((left[i] & right[j]).sum()) for j in range(len(gallery))]
+            yield i, [[shared[j] for j in order] for order in orders(scores)]
+
+
+def expected_values(task: Task, figure: Callable[[list[int]], float]) -> Array:
+    """Return the mean of a figure over all orders of tied items, for every query."""
+    values = np.full(len(task[0]), np.nan)
+    for i, rankings in labeled_queries(task):
+        values[i] = np.mean([figure(grades) for grades in rankings])
+    return values
