@@ -51,8 +51,6 @@ STILL_EXCLUDED: tuple[str, ...] = (
     "commonspace/cli/",
     "commonspace/compact.py",
     "docs/encoders.md",
-    "docs/method.md",
-    "docs/methods.md",
     "docs/search.md",
     "tests/cli/",
     "tests/encoders/",

@@ -323,3 +323,17 @@ def test_the_page_of_methods_says_what_each_needs() -> None:
         assert pairs in (("yes",) if needs.pairs else ("no", "used"))
         expected = "two or more, of one size" if needs.equal_sizes else "two or more"
         assert modalities == ("two" if needs.two else expected)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_page_of_methods_has_a_section_with_the_searched_settings(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text("utf-8")
+    sections = {
+        title: text
+        for title, _, text in (part.partition("\n") for part in page.split("\n### ")[1:])
+    }
+    text = next(text for title, text in sections.items() if name in title.split(", "))
+    for heading in ("Idea", "Hyperparameters searched", "Cost", "Use it"):
+        assert f"**{heading}" in text
+    for setting in getattr(make_method(name), "search_space", {}):
+        assert f"`{setting}`" in text
