@@ -28,6 +28,7 @@ FIGURES = {
     "sdml": 0.5430,
     "raw": 0.2555,
     "linear-probe": 0.4970,
+    "knn": 0.5759,
     "cca": 0.4770,
     "rcca": 0.4764,
     "mcca": 0.4764,
