@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,24 +22,21 @@ MARKERS = {"browser": "browser", "listening": "server"}
 """Tests with a fixture of this name get this marker."""
 
 
+SLOW = frozenset(Path(__file__).with_name("slow_tests.txt").read_text("utf-8").split())
+"""Tests that took long when they were last timed, beside those with the marker in the code.
+
+`pytest --durations=0` gives the times; `make test-fast` must stay under a minute.
+"""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that drive a browser or start a server."""
+    """Mark the tests that are slow, drive a browser or start a server."""
     for item in items:
+        if getattr(item, "originalname", item.name) in SLOW:
+            item.add_marker("slow")
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKERS:
                 item.add_marker(MARKERS[fixture])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the features that tests compute out of the cache of this user."""
-    before = os.environ.get("COMMONSPACE_CACHE")
-    os.environ["COMMONSPACE_CACHE"] = str(tmp_path_factory.mktemp("feature-cache"))
-    yield
-    if before is None:
-        del os.environ["COMMONSPACE_CACHE"]
-    else:
-        os.environ["COMMONSPACE_CACHE"] = before
 
 
 @pytest.fixture(scope="session", autouse=True)
