@@ -280,7 +280,17 @@ def _hugging_face(name: str, rules: KeyRules, seed: int) -> Dataset:
 
     datasets: Any = optional("datasets", "a data set of Hugging Face", "huggingface")
     place = expand_home(name)
-    loaded = datasets.load_from_disk(str(place)) if place.is_dir() else datasets.load_dataset(name)
+    try:
+        loaded = (
+            datasets.load_from_disk(str(place)) if place.is_dir() else datasets.load_dataset(name)
+        )
+    except Exception as exc:  # the package raises errors of several other packages
+        raise DataError(
+            f"the data set {HUGGING_FACE}{name} cannot be loaded",
+            expected="a name on the Hugging Face Hub, or a folder that save_to_disk wrote",
+            found=f"{type(exc).__name__}: {(str(exc).splitlines() or [''])[0]}",
+            advice="check the name and the connection; HF_HUB_OFFLINE=1 uses the cache only",
+        ) from exc
     return Dataset.from_huggingface(
         loaded, modalities=rules.modalities or None, label=rules.label, seed=seed, name=place.name
     )

@@ -307,3 +307,18 @@ def test_representations_show_the_data_set() -> None:
     assert "14 train, 2 validation, 4 test" in html
     assert "<td>4-d features</td><td>20</td>" in html
     assert json.dumps(html)
+
+
+def test_a_data_set_that_the_hub_does_not_give_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+
+    def fail(name: str) -> None:
+        raise ConnectionError(f"no route to {name}")
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(DataError, match=r"hf:owner/photos cannot be loaded\n(.*\n)*.*no route to"):
+        load_dataset("hf:owner/photos")
+    with pytest.raises(DataError, match="cannot be loaded"):
+        load_dataset(f"hf:{tmp_path}")
