@@ -50,10 +50,8 @@ REFUSED = {
 STILL_EXCLUDED: tuple[str, ...] = (
     "commonspace/cli/",
     "commonspace/compact.py",
-    "docs/encoders.md",
     "docs/search.md",
     "tests/cli/",
-    "tests/encoders/",
     "tests/retrieval/",
 )
 """Paths that are not rewritten yet."""

@@ -157,7 +157,7 @@ def test_a_second_run_computes_nothing_and_a_changed_item_alone_is_new(tmp_path:
     assert seen(third) == [1]
     assert not values(changed)[2].any()
     chunks = list((tmp_path / "cache").rglob("*.safetensors"))
-    chunks[0].write_bytes(chunks[0].read_bytes()[:100])  # damaged: computed again, and mended
+    chunks[0].write_bytes(chunks[0].read_bytes()[:100])  # damaged: computed and written again
     extract(data, {"image": pictures()}, settings)
     last = pictures()
     extract(data, {"image": last}, settings)
@@ -255,7 +255,7 @@ KILLED = """
 """
 
 
-def test_a_killed_run_goes_on_and_its_workers_end(tmp_path: Path) -> None:
+def test_a_killed_run_continues_and_its_workers_end(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     here = str(Path(__file__).parent)
     run = subprocess.Popen(
@@ -293,7 +293,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_settings_that_cannot_work_and_columns_that_are_done() -> None:
+def test_invalid_settings_and_columns_of_features_are_refused() -> None:
     for bad in ({"batch_size": 0}, {"workers": -1}, {"precision": "half"}, {"on_error": "ignore"}):
         with pytest.raises(SettingError, match=next(iter(bad))):
             Extraction(**bad)

@@ -57,7 +57,7 @@ def test_the_table_holds_the_given_vectors() -> None:
     assert not torch.equal(other.words.weight[3], backbone.words.weight[3])
 
 
-def test_vectors_are_learnt_the_same_each_time_and_know_who_stands_with_whom() -> None:
+def test_vectors_are_deterministic_and_similar_for_words_used_together() -> None:
     texts = Texts([("red warm fire",), ("cold blue ice",)] * 150)
     words = Words.fit(texts)
     found = learn_vectors(texts, words, seed=3, size=16)
@@ -73,7 +73,7 @@ def test_vectors_are_learnt_the_same_each_time_and_know_who_stands_with_whom() -
     assert cosine("red", "fire") > cosine("red", "ice") + 0.3
 
 
-def test_learnt_separates_classes_of_unseen_texts_and_repeats_to_the_bit() -> None:
+def test_textcnn_separates_classes_of_unseen_texts_and_repeats_to_the_bit() -> None:
     data = coloured()
     encoder = encoder_from_spec("textcnn", source(data))
     features = encoder(data.split("test").columns["text"]).numpy()
