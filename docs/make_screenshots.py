@@ -34,15 +34,15 @@ STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "results": ("?q=a+red+kite", ".card", {}),
     "filters": ("?q=a+boat&is:color=green&is:color=blue&max:price=60", ".card", {}),
     "dark": ("?q=a+green+boat+at+night", ".card", {"color_scheme": "dark"}),
-    "item": ("?q=a+red+kite&item=kite-001", "#item .near", {}),
+    "item": ("?q=a+green+boat&item=boat-001", "#item .near", {}),
     "none": ("?q=a+rocket&is:label=cup", ".poor", {}),
-    "map": ("?q=a+red+kite&view=map", ".map-caption:has-text('your search')", {}),
+    "map": ("?q=a+green+boat&view=map", ".map-caption:has-text('your search')", {}),
     "chinese": ("?q=a+red+kite", ".card", {"locale": "zh-CN"}),
-    "phone": ("?q=a+lighthouse", ".card", TOUCH),
+    "phone": ("?q=a+cactus", ".card", TOUCH),
     "phone-start": ("", ".sample", TOUCH),
     "phone-filters": ("?q=a+boat&is:color=green", ".card", TOUCH),
-    "phone-item": ("?q=a+red+kite&item=kite-001", "#item .near", TOUCH),
-    "phone-map": ("?q=a+red+kite&view=map", ".map-caption", TOUCH),
+    "phone-item": ("?q=a+green+boat&item=boat-001", "#item .near", TOUCH),
+    "phone-map": ("?q=a+green+boat&view=map", ".map-caption", TOUCH),
 }
 """Name of a screenshot -> address, selector to wait for, settings of the browser."""
 
