@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 import commonspace as cs
-from commonspace.compact import BytePerNumber, Coder, HalfPrecision, ProductQuantiser
 from commonspace.evaluation import mean_average_precision
 from commonspace.evaluation.protocol import average_precisions
 from commonspace.methods import DSCMR, InfoNCE, Method, PosteriorMatching, SemanticMatching
@@ -42,6 +41,9 @@ METHODS: dict[str, Callable[[int], Method]] = {
 }
 BINS = 15
 Vectors = dict[str, NDArray[np.float32]]
+
+Coder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Encodes and decodes (n, d) vectors."""
 
 
 def wrong(data: cs.Dataset, share: float, seed: int) -> cs.Dataset:
@@ -122,16 +124,17 @@ def codes(
     known = np.concatenate(list(vectors.values()))
     labels, c, d = data.split("test").labels, len(space.class_names), space.dimension
     found: dict[str, Any] = {}
-    coders: dict[str, tuple[Coder, int]] = {
-        "float16": (HalfPrecision(d), d),
-        "int8": (BytePerNumber.fit(known), d),
-        "pq": (ProductQuantiser.fit(known, min(64, (d + 1) // 2)), d),
-        "int8, kind alone": (BytePerNumber.fit(known[:, :c]), c),
-        "pq, kind alone": (ProductQuantiser.fit(known[:, :c], (c + 1) // 2), c),
+    half, products = (d + 1) // 2, (c + 1) // 2
+    coders: dict[str, tuple[Coder, int, int]] = {
+        "float16": (_half_precision, 2 * d, d),
+        "int8": (_byte_per_number(known), d, d),
+        "pq": (_product_quantization(known, min(64, half)), min(64, half), d),
+        "int8, kind alone": (_byte_per_number(known[:, :c]), c, c),
+        "pq, kind alone": (_product_quantization(known[:, :c], products), products, c),
     }
-    for name, (coder, size) in coders.items():
-        kept = {key: coder.decode(coder.encode(one[:, :size])) for key, one in vectors.items()}
-        row: dict[str, Any] = {"bytes": coder.bytes_per_vector}
+    for name, (coder, size_in_bytes, size) in coders.items():
+        kept = {key: coder(one[:, :size]) for key, one in vectors.items()}
+        row: dict[str, Any] = {"bytes": size_in_bytes}
         for weight in (0.0, None) if size == d else (0.0,):
             asked = {key: space.as_queries(one, weight)[:, :size] for key, one in vectors.items()}
             maps = [
@@ -170,6 +173,61 @@ def table(cells: dict[str, dict[str, dict[str, Any]]]) -> str:
             ]
             lines.append(f"| {name} | {code}, {row['bytes']} bytes | | {'; '.join(kept)} |")
     return "\n".join(lines)
+
+
+def _half_precision(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return vectors after rounding to float16."""
+    return vectors.astype(np.float16).astype(np.float32)
+
+
+def _byte_per_number(training: NDArray[np.float32]) -> Coder:
+    """Return a coder with one byte for each number, finer near 0: code = 127 sign(x) sqrt(|x|/s)."""
+    largest = np.abs(training).max(axis=0)
+    scales = np.where(largest > 0, largest, 1).astype(np.float32)
+
+    def code(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        x = np.clip(vectors / scales, -1, 1)
+        codes = np.rint(127 * np.sign(x) * np.sqrt(np.abs(x))).astype(np.int8)
+        share = codes.astype(np.float32) / 127
+        return np.asarray(np.sign(share) * np.square(share) * scales, dtype=np.float32)
+
+    return code
+
+
+def _product_quantization(training: NDArray[np.float32], parts: int) -> Coder:
+    """Return a coder with one byte for each part of a vector (Jégou, Douze and Schmid, 2011)."""
+    sample = training[np.random.default_rng(0).permutation(len(training))[:20_000]]
+    centers = [_centers(part) for part in np.array_split(sample, parts, axis=1)]
+    sizes = np.cumsum([one.shape[1] for one in centers])[:-1]
+
+    def code(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        pairs = zip(np.split(vectors, sizes, axis=1), centers, strict=True)
+        return np.concatenate([one[_nearest(part, one)] for part, one in pairs], axis=1)
+
+    return code
+
+
+def _centers(part: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 256 centers of k-means; an empty one moves to the worst represented vector."""
+    centers = part[:256].copy()
+    for _ in range(12):
+        nearest = _nearest(part, centers)
+        count = np.bincount(nearest, minlength=len(centers))
+        sums = np.stack(
+            [np.bincount(nearest, column, minlength=len(centers)) for column in part.T], axis=1
+        )
+        filled = count > 0
+        centers[filled] = sums[filled] / count[filled, None]
+        empty = np.flatnonzero(~filled)
+        if len(empty):
+            distances = np.square(part - centers[nearest]).sum(axis=1)
+            centers[empty] = part[np.argsort(-distances, kind="stable")[: len(empty)]]
+    return centers
+
+
+def _nearest(part: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.intp]:
+    squares = np.square(centers).sum(axis=1)
+    return np.asarray(np.argmin(squares - 2 * part @ centers.T, axis=1))
 
 
 def main() -> None:

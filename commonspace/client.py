@@ -1,4 +1,4 @@
-"""Asking a service from Python: typed calls over HTTP, with nothing but the standard library.
+"""HTTP client of the search service, with the standard library only.
 
     from commonspace.client import Client
 
@@ -6,7 +6,7 @@
     for item in shop.search("a red kite", k=5):
         print(item.id, item.relevance)
 
-It knows no index, no space and no torch.
+Importing this module loads neither torch nor an index.
 """
 
 import json
@@ -26,25 +26,24 @@ __all__ = ["Client"]
 
 
 class Client:
-    """Asks a service.
+    """Client of a search service.
 
     Args:
         address: of the service: "http://127.0.0.1:8000".
-        key: an API key, where it wants one.
-        timeout: seconds that an answer may take.
+        key: an API key, if the service requires one.
+        timeout: maximum time of a response, in seconds.
 
     Raises:
-        SettingError: the address is none of HTTP.
+        SettingError: If the address is not one of HTTP.
     """
 
     def __init__(self, address: str, *, key: str | None = None, timeout: float = 30.0) -> None:
-        """Keep the address; nothing is asked yet."""
         if urlsplit(address).scheme not in ("http", "https"):
             raise SettingError(
-                "this is no address of a service",
+                "the address of the service is invalid",
                 expected="http://HOST:PORT, as commonspace serve prints it",
                 found=repr(address)[:80],
-                advice="begin it with http:// or https://",
+                advice="start it with http:// or https://",
             )
         self._address = address.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -102,7 +101,10 @@ class Client:
         return SearchResults(results, int(answer["total"]))
 
     def item(self, id: str) -> Item:
-        """Return an item, with its class posterior where the space has one.
+        """Return an item, with its class posterior if the space has one.
+
+        Args:
+            id: of the item.
 
         Raises:
             ServiceError: If the id is unknown (status 404), or the service cannot be reached.
@@ -112,10 +114,13 @@ class Client:
         return Item(**_item_values(answer))
 
     def image(self, id: str) -> bytes:
-        """Return the picture of an item, as a file of the kind that the index has.
+        """Return the picture of an item, as an image file.
+
+        Args:
+            id: of the item.
 
         Raises:
-            ServiceError: there is none (status 404), or no answer.
+            ServiceError: If it has none (status 404), or the service cannot be reached.
         """
         return self._bytes("GET", f"{_item(id)}/image")
 
@@ -124,18 +129,18 @@ class Client:
 
         Args:
             id: of the item.
-            size: the side of the square, from 16 to 1024.
+            size: side of the square in pixels, from 16 to 1024.
 
         Raises:
-            ServiceError: there is none (status 404), or no answer.
+            ServiceError: If it has none (status 404), or the service cannot be reached.
         """
         return self._bytes("GET", f"{_item(id)}/thumbnail?size={size}")
 
     def about(self) -> dict[str, Any]:
-        """Return what there is to search in: items, modalities, classes, fields.
+        """Return items, modalities, classes and fields of the index.
 
         Raises:
-            ServiceError: no answer.
+            ServiceError: If the service cannot be reached.
         """
         return self._json("GET", "/about")
 
@@ -148,7 +153,7 @@ class Client:
         labels: Sequence[str] = (),
         fields: Mapping[str, Any] | None = None,
     ) -> str:
-        """Put an item in, or another one in its place; where the service is writable.
+        """Add or replace an item, if the service is writable.
 
         Args:
             id: of the item.
@@ -158,19 +163,22 @@ class Client:
             fields: numbers, strings, true or false by name.
 
         Returns:
-            "added", "replaced", "described" (its labels or fields alone changed) or "unchanged".
+            "added", "replaced", "described" (only labels or fields changed) or "unchanged".
 
         Raises:
-            ServiceError: the service refused (status 403: it is not writable), or no answer.
+            ServiceError: If the service is not writable (status 403), or cannot be reached.
         """
-        said = {"id": id, "text": list(text), "labels": list(labels), "fields": dict(fields or {})}
-        return str(self._json("POST", "/items", said, image)["change"])
+        body = {"id": id, "text": list(text), "labels": list(labels), "fields": dict(fields or {})}
+        return str(self._json("POST", "/items", body, image)["change"])
 
     def remove(self, id: str) -> None:
-        """Take an item out; where the service is writable.
+        """Remove an item, if the service is writable.
+
+        Args:
+            id: of the item.
 
         Raises:
-            ServiceError: there is none (status 404), it is not writable (403), or no answer.
+            ServiceError: If the id is unknown (status 404), or the service is not writable (403).
         """
         self._json("DELETE", _item(id))
 
@@ -182,17 +190,17 @@ class Client:
         image: str | Path | bytes | None = None,
     ) -> dict[str, Any]:
         if body is None:
-            said = self._bytes(method, path)
+            content = self._bytes(method, path)
         elif image is None:
-            said = self._bytes(method, path, json.dumps(body).encode(), "application/json")
+            content = self._bytes(method, path, json.dumps(body).encode(), "application/json")
         else:
-            content = image if isinstance(image, bytes) else _read(Path(image))
-            said = self._bytes(method, path, *_form(body, content))
+            file = image if isinstance(image, bytes) else _read(Path(image))
+            content = self._bytes(method, path, *_form(body, file))
         try:
-            found: dict[str, Any] = json.loads(said)
+            answer: dict[str, Any] = json.loads(content)
         except ValueError as exc:
-            raise _strange(self._address, said) from exc
-        return found
+            raise _not_json(self._address, content) from exc
+        return answer
 
     def _bytes(
         self, method: str, path: str, body: bytes | None = None, kind: str | None = None
@@ -205,13 +213,13 @@ class Client:
                 return content
         except HTTPError as exc:
             with exc:
-                raise _refusal(exc.code, exc.read()) from exc
+                raise _service_error(exc.code, exc.read()) from exc
         except (URLError, HTTPException, OSError) as exc:
             raise ServiceError(
-                f"no service answers at {self._address}",
+                f"the service at {self._address} cannot be reached",
                 expected="a service, as commonspace serve starts it",
                 found=str(getattr(exc, "reason", exc)) or type(exc).__name__,
-                advice="check the address, and that it runs",
+                advice="check the address, and that the service runs",
             ) from exc
 
 
@@ -254,19 +262,19 @@ def _form(body: Mapping[str, Any], image: bytes) -> tuple[bytes, str]:
     return b"".join(parts), f"multipart/form-data; boundary={boundary}"
 
 
-def _refusal(status: int, body: bytes) -> ServiceError:
+def _service_error(status: int, body: bytes) -> ServiceError:
     try:
-        said = json.loads(body)["error"]
-        parts = {name: str(said.get(name, "")) for name in ("expected", "found", "advice")}
-        return ServiceError(str(said["problem"]), status=status, **parts)
+        error = json.loads(body)["error"]
+        parts = {name: str(error.get(name, "")) for name in ("expected", "found", "advice")}
+        return ServiceError(str(error["problem"]), status=status, **parts)
     except (ValueError, LookupError, TypeError, AttributeError):
-        return ServiceError(f"the service answered with status {status}", status=status)
+        return ServiceError(f"the service returned status {status}", status=status)
 
 
-def _strange(address: str, said: bytes) -> ServiceError:
+def _not_json(address: str, content: bytes) -> ServiceError:
     return ServiceError(
-        f"what answers at {address} is no such service",
+        f"{address} is not a search service",
         expected="JSON",
-        found=ascii(said[:40]),
+        found=ascii(content[:40]),
         advice="check the address",
     )

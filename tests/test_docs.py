@@ -16,7 +16,6 @@ NOT_IN_THE_REFERENCE = {
     "__main__",
     "atomic",
     "cli",
-    "compact",
     "embedding_model",
     "extras",
     "hub",

@@ -49,10 +49,7 @@ REFUSED = {
 
 STILL_EXCLUDED: tuple[str, ...] = (
     "commonspace/cli/",
-    "commonspace/compact.py",
-    "docs/search.md",
     "tests/cli/",
-    "tests/retrieval/",
 )
 """Paths that are not rewritten yet."""
 

@@ -23,6 +23,7 @@ from commonspace.encoders import (
     read_kinds,
 )
 from commonspace.encoders.cache import default_cache
+from commonspace.encoders.texts import Words
 from commonspace.errors import DataError, SettingError
 from commonspace.space import CommonSpace
 
@@ -112,8 +113,13 @@ class Embedder:
         """Return (n, d) float32 vectors of n texts, in one pass.
 
         Raises:
-            SettingError: If no modality of the space reads text, or its encoder is not named.
+            SettingError: If no modality of the space reads text, its encoder is not named, or no word
+                of a text is in the vocabulary of the space.
         """
+        modality = self._modality_reading("texts")
+        input_ = self.space.inputs[modality]
+        if isinstance(input_, Words):
+            _check_words(input_, texts)
         return self._all("texts", Texts([(text,) for text in texts]))
 
     def images(self, images: Sequence[Any]) -> NDArray[np.float32]:
@@ -205,6 +211,18 @@ class Embedder:
             found=" or ".join(found) or spec,
             advice="name the same model, from the same files, as it was given to extract",
         )
+
+
+def _check_words(words: Words, texts: Sequence[str]) -> None:
+    known = frozenset(words.vocabulary)
+    for text in texts:
+        if known.isdisjoint(words.words(text)):
+            raise SettingError(
+                "none of the words is known to the space",
+                expected="words that occur in its training texts",
+                found=repr(text)[:60],
+                advice="search in other words, or train the space with a pretrained text encoder",
+            )
 
 
 _SAMPLES: dict[str, Callable[[], Column]] = {

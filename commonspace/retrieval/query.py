@@ -83,6 +83,13 @@ class Query:
             )
         if self.text is not None:
             _check_text(self.text)
+        if isinstance(self.image, str) and "://" in self.image:
+            raise SettingError(
+                "`image` must be a file, got a URL",
+                expected="the path of an image file, or an array",
+                found=self.image[:200],
+                advice="download the image first",
+            )
 
 
 def _is_fraction(value: object) -> bool:

@@ -129,12 +129,16 @@ class VectorIndex:
     def compact(self) -> None:
         """Rebuild the main segments that have changed much, under the lock of writers.
 
-        If one cannot be written, there is a note: newer entries are compared one by one as before.
+        The changed items are stored already, so an error, as of a Milvus server that cannot be
+        reached, is only a note; newer entries are compared one by one as before.
         """
-        for number, segment in self.state().segments.items():
-            if segment.changes > max(MIN_CHANGES, MAX_CHANGED * len(segment.main.entries)):
-                self.rebuild(number)
-        self.state()
+        try:
+            for number, segment in self.state().segments.items():
+                if segment.changes > max(MIN_CHANGES, MAX_CHANGED * len(segment.main.entries)):
+                    self.rebuild(number)
+            self.state()
+        except StoreError as exc:
+            self._note_slow(exc)
 
     def rebuild(self, modality: int) -> None:
         """Build the main segment of a modality from the store, under the lock of writers."""
@@ -142,7 +146,7 @@ class VectorIndex:
         try:
             self.write(self.build(space, modality), space, modality)
         except (OutputError, StoreError) as exc:
-            self.notes.append(f"{exc.problem} ({exc.found}): search is slower until it is repaired")
+            self._note_slow(exc)
 
     def build(self, space: int, modality: int, *, file: str = "") -> MainSegment:
         """Return a main segment of all vectors that the store has of a modality now.
@@ -327,6 +331,9 @@ class VectorIndex:
             note += ", in memory only"
         self.notes.append(note)
         return main
+
+    def _note_slow(self, exc: OutputError | StoreError) -> None:
+        self.notes.append(f"{exc.problem} ({exc.found}): search is slower until it is repaired")
 
     def _collection_prefix(self) -> str:
         return f"commonspace_{self.store.meta('store')}_"

@@ -1,4 +1,4 @@
-"""What the tests of the index share: a shop of features, a space for it, a search by hand."""
+"""Fixtures of the index tests: a shop of features, a space for it, a naive search."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -56,7 +56,7 @@ def space(make: Make) -> CommonSpace:
 
 @pytest.fixture(scope="session")
 def naive() -> Callable[..., list[tuple[str, str, float]]]:
-    """Search by hand: every inner product, sorted, each item once."""
+    """Naive search: every inner product, sorted, each item once."""
 
     def search(
         space: CommonSpace,
@@ -82,8 +82,8 @@ def naive() -> Callable[..., list[tuple[str, str, float]]]:
 
 
 @pytest.fixture(scope="session")
-def told() -> Callable[..., list[tuple[str, str, float]]]:
-    """Search an index, and tell what was found in the form of the search by hand."""
+def ranked() -> Callable[..., list[tuple[str, str, float]]]:
+    """Search an index; return the results in the form of the naive search."""
 
     def search(index: Index, query: NDArray[np.float32], **options: Any) -> list[Any]:  # noqa: ANN401
         found = index.search(vector=query, **options)

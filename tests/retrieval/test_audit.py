@@ -1,4 +1,4 @@
-"""Mistakes that were planted in a clean catalogue are found, and nothing else is."""
+"""Errors planted in a clean catalog are found, and nothing else is."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ def space(clean: Dataset) -> CommonSpace:
 
 
 def planted(clean: Dataset) -> Dataset:
-    """Return the same with a mistake of each kind."""
+    """Return the same data with an error of each kind."""
     image, text = (clean.columns[name].values.copy() for name in ("image", "text"))  # type: ignore[attr-defined]
     labels = clean.labels.copy()
     image[3] = image[0]  # the same picture twice
@@ -64,7 +64,7 @@ def found(
     return {kind: [one for one in findings if one.kind == kind] for kind in kinds}
 
 
-def test_planted_mistakes_are_found(space: CommonSpace, clean: Dataset, tmp_path: Path) -> None:
+def test_planted_errors_are_found(space: CommonSpace, clean: Dataset, tmp_path: Path) -> None:
     settings = AuditSettings(duplicate=0.9999, cross_modal_mismatch=0.1, hubness=30)
     before = found(space, clean, tmp_path / "clean", settings)
     assert before["duplicate"] == before["label"] == before["mismatch"] == []
@@ -102,6 +102,6 @@ def test_an_index_without_labels_or_neighbours_has_no_findings_of_theirs(
         {"hubness": 0},
     ],
 )
-def test_settings_that_cannot_work(wrong: dict[str, float]) -> None:
+def test_invalid_settings(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingError, match=f"`{next(iter(wrong))}` must be "):
         AuditSettings(**wrong)  # type: ignore[arg-type]

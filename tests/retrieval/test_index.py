@@ -1,4 +1,4 @@
-"""An index finds what a search by hand finds, whatever was put in, changed and taken out before."""
+"""An index returns what a naive search returns, whatever was added, changed and removed before."""
 
 import shutil
 import subprocess
@@ -24,31 +24,31 @@ QUERIES = np.random.default_rng(5).normal(size=(7, 6)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory, space: CommonSpace, make: Make) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, space: CommonSpace, make: Make) -> Path:
     """Return the folder of an index of 40 articles, to be copied."""
-    folder = tmp_path_factory.mktemp("untouched") / "shop"
+    folder = tmp_path_factory.mktemp("template") / "shop"
     Index.create(folder, space, make(range(40))).close()
     return folder
 
 
 @pytest.fixture
-def index(tmp_path: Path, untouched: Path, space: CommonSpace) -> Iterator[Index]:
+def index(tmp_path: Path, template: Path, space: CommonSpace) -> Iterator[Index]:
     """Return an index of 40 articles: a folder may be copied as it is."""
-    shutil.copytree(untouched, tmp_path / "shop")
+    shutil.copytree(template, tmp_path / "shop")
     with Index.open(tmp_path / "shop", space=space) as opened:
         yield opened
 
 
-def test_it_finds_what_a_search_by_hand_finds(
-    index: Index, space: CommonSpace, make: Make, naive: Naive, told: Naive
+def test_results_are_those_of_a_naive_search(
+    index: Index, space: CommonSpace, make: Make, naive: Naive, ranked: Naive
 ) -> None:
     data = make(range(40))
     for query in QUERIES:
-        assert told(index, query) == naive(space, data, query)
-        assert told(index, query, k=3, modality="text") == naive(
+        assert ranked(index, query) == naive(space, data, query)
+        assert ranked(index, query, k=3, modality="text") == naive(
             space, data, query, k=3, modality="text"
         )
-        assert told(index, query, where="price < 100 or brand is null") == naive(
+        assert ranked(index, query, where="price < 100 or brand is null") == naive(
             space, data, query, holds=lambda row: row < 10 or row % 2 == 0
         )
 
@@ -137,7 +137,7 @@ def test_relevance_is_that_of_the_score(index: Index, space: CommonSpace) -> Non
 
 
 def test_it_is_the_same_after_closing_and_opening(
-    index: Index, space: CommonSpace, make: Make, naive: Naive, told: Naive
+    index: Index, space: CommonSpace, make: Make, naive: Naive, ranked: Naive
 ) -> None:
     index.close()
     index.close()
@@ -145,7 +145,7 @@ def test_it_is_the_same_after_closing_and_opening(
         assert len(again) == 40
         assert again.fingerprint == space.fingerprint
         assert again.space.fingerprint == space.fingerprint
-        assert told(again, QUERIES[2]) == naive(space, make(range(40)), QUERIES[2])
+        assert ranked(again, QUERIES[2]) == naive(space, make(range(40)), QUERIES[2])
     with Index.open(index.path, space=space) as again:
         assert again.space is space
 
@@ -164,12 +164,12 @@ STEPS = st.lists(
     deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(STEPS, st.sampled_from(["exact", "hnsw", "ivf"]))
-def test_whatever_happened_it_finds_what_is_in_it(
+def test_results_are_right_after_any_changes(
     tmp_path_factory: pytest.TempPathFactory,
     space: CommonSpace,
     make: Make,
     naive: Naive,
-    told: Naive,
+    ranked: Naive,
     monkeypatch: pytest.MonkeyPatch,
     steps: list[tuple[str, set[int], int]],
     kind: str,
@@ -177,7 +177,7 @@ def test_whatever_happened_it_finds_what_is_in_it(
     """Compare with a dict, from the writer's own side and from that of an open reader."""
     monkeypatch.setattr(
         vector_index, "MIN_CHANGES", 4
-    )  # so that bases are made, followed and made anew
+    )  # so that main segments are built, followed and rebuilt
     path = tmp_path_factory.mktemp("index") / "shop"
     writer = Index.create(path, space, kind=kind)
     reader = Index.open(path, space=space)
@@ -209,7 +209,7 @@ def test_whatever_happened_it_finds_what_is_in_it(
                 for number in writer._store.modalities.values():
                     writer._vectors.rebuild(number)
         for handle in (writer, reader):
-            _check(handle, model, space, make, naive, told)
+            _check(handle, model, space, make, naive, ranked)
     assert writer.notes == reader.notes == ()
     writer.close()
     reader.close()
@@ -221,7 +221,7 @@ def _check(
     space: CommonSpace,
     make: Make,
     naive: Naive,
-    told: Naive,
+    ranked: Naive,
 ) -> None:
     assert len(index) == len(model)
     query = QUERIES[0]
@@ -231,8 +231,8 @@ def _check(
     parts = [make([number], version=version) for number, version in sorted(model.items())]
     data = parts[0] if len(parts) == 1 else _joined(parts)
     prices = [int(price) for price in data.fields["price"]]
-    assert told(index, query, k=5) == naive(space, data, query, k=5)
-    assert told(index, query, k=50, where="price >= 100") == naive(
+    assert ranked(index, query, k=5) == naive(space, data, query, k=5)
+    assert ranked(index, query, k=50, where="price >= 100") == naive(
         space, data, query, k=50, holds=lambda row: prices[row] >= 100
     )
 
@@ -391,7 +391,7 @@ def test_bad_queries_among_many_are_refused(index: Index) -> None:
         index.search_many(["red"])  # type: ignore[list-item]
 
 
-def test_what_was_closed_says_so(index: Index) -> None:
+def test_a_closed_index_raises_an_error(index: Index) -> None:
     index.close()
     with pytest.raises(StoreError, match="has been closed"):
         index.search(vector=QUERIES[0])

@@ -1,4 +1,4 @@
-"""Moving to another space: as if indexed with it, resumable, the former one answering meanwhile."""
+"""Migration: the result is that of a new index, and searches use the former space meanwhile."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def answers(index: Index, size: int) -> list[tuple[str, str, object]]:
     return [(one.id, one.modality, pytest.approx(one.score, abs=1e-6)) for one in found]
 
 
-def test_it_is_as_if_indexed_with_the_other_space(
+def test_the_result_is_that_of_a_new_index(
     index: Index, space: CommonSpace, other: CommonSpace, make: Make, tmp_path: Path
 ) -> None:
     before = answers(index, 6)
@@ -85,7 +85,7 @@ def test_it_is_as_if_indexed_with_the_other_space(
     assert answers(index, 6) == before
 
 
-def test_broken_off_it_answers_as_before_and_goes_on(
+def test_an_interrupted_migration_continues(
     index: Index, other: CommonSpace, make: Make, space: CommonSpace, tmp_path: Path
 ) -> None:
     before = answers(index, 6)
@@ -107,7 +107,7 @@ def test_broken_off_it_answers_as_before_and_goes_on(
         assert again.verify().notes == ()
 
 
-def test_broken_off_it_may_go_elsewhere(
+def test_an_interrupted_migration_can_be_replaced(
     index: Index, other: CommonSpace, make: Make, space: CommonSpace
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -120,7 +120,7 @@ def test_broken_off_it_may_go_elsewhere(
     assert [place.name for place in (index.path / "spaces").iterdir()] == ["3"]
 
 
-def test_broken_off_it_may_be_given_up(
+def test_an_interrupted_migration_can_be_given_up(
     index: Index, space: CommonSpace, other: CommonSpace
 ) -> None:
     before = answers(index, 6)
@@ -142,7 +142,7 @@ def test_a_space_without_a_modality_of_the_items_is_refused(
     assert answers(index, 6)
 
 
-def test_readers_ask_on_while_the_index_moves(raw_dataset: Dataset, tmp_path: Path) -> None:
+def test_readers_search_during_a_migration(raw_dataset: Dataset, tmp_path: Path) -> None:
     """Between spaces of different sizes, no search may meet vectors of the other one."""
     spaces = [
         cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=size, device="cpu").fit(
@@ -173,7 +173,7 @@ def test_readers_ask_on_while_the_index_moves(raw_dataset: Dataset, tmp_path: Pa
     assert all(one in wanted for one in found)
 
 
-def test_raw_items_are_embedded_anew(
+def test_raw_items_are_embedded_again(
     raw_dataset: Dataset, tmp_path: Path, space: CommonSpace
 ) -> None:
     one, other = (
@@ -199,5 +199,5 @@ def test_raw_items_are_embedded_anew(
         with Index.create(tmp_path / "features", features, strange) as bare:
             with pytest.raises(StoreError, match="does not store what this space reads"):
                 bare.migrate(other)
-            assert bare.verify().notes == ()  # it failed at once: nothing was begun
+            assert bare.verify().notes == ()  # it failed at once: there is nothing to continue
             assert [place.name for place in (bare.path / "spaces").iterdir()] == ["1"]

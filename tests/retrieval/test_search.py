@@ -16,7 +16,7 @@ from commonspace.space import load
 
 
 class Blocks(nn.Module):
-    """Features as they come: the first two coordinates are kind, the other two are identity."""
+    """Features unchanged: the first two coordinates are kind, the other two are identity."""
 
     modalities = ("image",)
     dimension = 4

@@ -1,4 +1,4 @@
-"""Nothing is lost: damage, full disks, two writers, readers during writes, broken-off creation."""
+"""Durability: damage, full disks, two writers, readers during writes, interrupted creation."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def flip(path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [".faiss", ".npy"])
 @pytest.mark.parametrize("harm", [cut, flip, Path.unlink])
-def test_derived_files_that_are_damaged_are_made_anew(
+def test_damaged_segments_are_rebuilt(
     index: Index, space: CommonSpace, ending: str, harm: Callable[[Path], None]
 ) -> None:
     before = ids(index)
@@ -70,7 +70,7 @@ def test_derived_files_that_are_damaged_are_made_anew(
     assert len(derived(index, ".faiss")) == len(derived(index, ".npy")) == 2  # nothing left over
 
 
-def test_a_reader_beside_a_writer_mends_in_memory_alone(index: Index, space: CommonSpace) -> None:
+def test_a_reader_beside_a_writer_rebuilds_in_memory_only(index: Index, space: CommonSpace) -> None:
     before = ids(index)
     flip(derived(index, ".faiss")[0])
     with (
@@ -100,7 +100,7 @@ def test_a_file_of_another_time_is_not_taken(index: Index, space: CommonSpace, m
         assert len(again.notes) == 2
 
 
-def test_two_writers_wait_for_each_other_or_say_so(
+def test_two_writers_wait_for_each_other_or_raise_an_error(
     index: Index, space: CommonSpace, make: Make
 ) -> None:
     with Index.open(index.path, space=space, wait=0.1) as other:
@@ -228,12 +228,10 @@ def test_verify_finds_what_is_wrong_with_the_store(index: Index, space: CommonSp
         assert said in problems
 
 
-def test_a_store_that_lost_items_behind_their_vectors_says_so(
-    index: Index, space: CommonSpace
-) -> None:
+def test_vectors_of_missing_items_are_reported(index: Index, space: CommonSpace) -> None:
     index.close()
     with sqlite3.connect(index.path / folder.STORE) as connection:
-        connection.execute("DELETE FROM items")  # foreign keys are off by themselves
+        connection.execute("DELETE FROM items")  # foreign keys are off by default
     connection.close()
     with (
         Index.open(index.path, space=space) as opened,

@@ -129,7 +129,7 @@ def test_every_call_of_the_client(
         with pytest.raises(ServiceError, match="unknown item") as refused:
             client.item("new one")
         assert refused.value.status == 404
-    with pytest.raises(ServiceError, match="no service answers"):
+    with pytest.raises(ServiceError, match="cannot be reached"):
         client.about()
     with pytest.raises(SettingError, match="no address"):
         Client("localhost:8000")

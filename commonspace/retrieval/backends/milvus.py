@@ -6,6 +6,7 @@ that an administrator configures, as shards and replicas. Items stay in the stor
 
 import json
 import os
+import re
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ PREFIX = "milvus:"
 
 TOKEN = "MILVUS_TOKEN"
 """Environment variable with the token of the server; it is never stored."""
+
+MIN_VERSION = (2, 3)
+"""Oldest version of the server that is supported."""
 
 MOST = 16_384
 """Maximum number of results of a search in Milvus."""
@@ -180,7 +184,12 @@ class MilvusBackend:
                 search_params={"metric_type": "IP"},
                 consistency_level="Strong",
             )
-        return [[(float(hit["distance"]), int(hit[_POSITION])) for hit in row] for row in found]
+        return [[(float(hit["distance"]), _position(hit)) for hit in row] for row in found]
+
+
+def _position(hit: Any) -> int:  # noqa: ANN401 - untyped
+    """Return the primary key of a hit: a server names it "id", Milvus Lite by its field."""
+    return int(hit["id"] if "id" in hit else hit[_POSITION])
 
 
 def resolve_uri(kind: str) -> str:
@@ -212,7 +221,17 @@ def check_reachable(uri: str) -> None:
         MissingExtraError: If pymilvus is not installed.
     """
     with _translate_errors(uri):
-        _client(uri).list_collections()
+        client = _client(uri)
+        client.list_collections()
+        version = str(client.get_server_version()) if "://" in uri else ""
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < MIN_VERSION:
+        raise StoreError(
+            f"Milvus at {uri} is too old",
+            expected="version " + ".".join(map(str, MIN_VERSION)) + " or later",
+            found=version,
+            advice="update the server; nothing was changed",
+        )
 
 
 def drop_collections(uri: str, prefix: str, used: Container[str]) -> None:

@@ -1,4 +1,4 @@
-"""Milvus (here a file of Milvus Lite) finds what comparing with every vector finds."""
+"""Milvus Lite returns what exact search returns."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ QUERIES = np.random.default_rng(9).normal(size=(5, 6)).astype(np.float32)
 def pair(
     tmp_path: Path, space: CommonSpace, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Index, Index]]:
-    """Return two indexes of the same articles: one asks Milvus, one compares by itself."""
+    """Return two indexes of the same articles: one in Milvus, one of exact search."""
     monkeypatch.setattr(vector_index, "MIN_CHANGES", 30)
     monkeypatch.setattr(milvus, "LISTED", 7)  # so that filters are divided
     with (
@@ -37,7 +37,7 @@ def pair(
         yield served, exact
 
 
-def told(index: Index, **options: Any) -> list[list[tuple[str, str, Any]]]:  # noqa: ANN401
+def rankings(index: Index, **options: Any) -> list[list[tuple[str, str, Any]]]:  # noqa: ANN401
     return [
         [(one.id, one.modality, pytest.approx(one.score, abs=1e-6)) for one in found]
         for found in index.search_many([Query(vector=query, **options) for query in QUERIES])
@@ -60,12 +60,10 @@ def check(served: Index, exact: Index) -> None:
         {"k": 5, "where": "price = 30"},
         {"k": 5, "where": "brand is null"},
     ):
-        assert told(served, **options) == told(exact, **options)
+        assert rankings(served, **options) == rankings(exact, **options)
 
 
-def test_it_finds_the_same_whatever_was_changed(
-    pair: tuple[Index, Index], make: Make, space: CommonSpace
-) -> None:
+def test_changes_are_found(pair: tuple[Index, Index], make: Make, space: CommonSpace) -> None:
     served, exact = pair
     assert len(collections(served)) == 2
     check(served, exact)
@@ -77,7 +75,7 @@ def test_it_finds_the_same_whatever_was_changed(
     check(served, exact)
     with Index.open(served.path, space=space) as again:
         check(again, exact)
-    for index in pair:  # so much that collections are made anew
+    for index in pair:  # so much that the collections are rebuilt
         index.add(make(range(100, 180)))
     check(served, exact)
     assert len(collections(served)) == 2
@@ -88,7 +86,7 @@ def test_it_finds_the_same_whatever_was_changed(
     assert found.costs["image"].map_index == pytest.approx(found.costs["image"].map_exact)
 
 
-def test_a_collection_that_is_lost_is_made_anew(
+def test_a_lost_collection_is_rebuilt(
     pair: tuple[Index, Index], space: CommonSpace, tmp_path: Path
 ) -> None:
     served, exact = pair
@@ -101,7 +99,7 @@ def test_a_collection_that_is_lost_is_made_anew(
     assert len(collections(served)) == 2
 
 
-def test_moving_away_leaves_no_collections_behind(pair: tuple[Index, Index], make: Make) -> None:
+def test_migration_drops_the_former_collections(pair: tuple[Index, Index], make: Make) -> None:
     data = make(range(200, 260))
     data = replace(data, splits=np.array(["train", "validation"] * 30))
     other = CCA(dimension=6).fit(data.split("train"), data.split("validation"))
@@ -112,7 +110,7 @@ def test_moving_away_leaves_no_collections_behind(pair: tuple[Index, Index], mak
     assert len(collections(pair[0])) == 2
 
 
-def test_what_cannot_work_is_said(
+def test_invalid_addresses_and_sizes_are_refused(
     pair: tuple[Index, Index], space: CommonSpace, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingError, match="address of Milvus is missing"):
