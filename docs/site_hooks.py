@@ -33,7 +33,7 @@ PAGES = {
     "Search": ("retrieval", "client"),
     "Encoders": ("encoders",),
     "Networks": ("networks",),
-    "Training": ("training", "settings", "callbacks", "progress", "machine"),
+    "Training": ("training", "callbacks", "progress", "machine"),
     "Plots and reports": ("plots", "reporting"),
     "Errors": ("errors",),
 }
