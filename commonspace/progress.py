@@ -13,6 +13,9 @@ __all__ = ["ProgressBar"]
 SPEED_WINDOW = 3600.0
 """Seconds over which the speed is estimated: steps can be few and of very different length."""
 
+EPOCH_TASKS = ("training", "fitting")
+"""Tasks that write a line at the end of an epoch, with its figures, rather than at a step."""
+
 
 class ProgressBar(Callback):
     """Shows a task on standard error: steps done, time left, and the figures of the last epoch.
@@ -65,7 +68,7 @@ class ProgressBar(Callback):
         self._done += steps
         if self._progress:
             self._progress.advance(self._id, steps)
-        if self._total and not self._console.is_terminal and not self._epochs:
+        if self._total and not self._console.is_terminal and self._task not in EPOCH_TASKS:
             tenth = 10 * self._done // self._total
             if tenth > self._written:
                 self._written = tenth

@@ -91,7 +91,9 @@ class Setting:
         if self.choices:
             return " or ".join(map(repr, self.choices))
         bounds = ((">=", self.low), (">", self.above), ("<=", self.high), ("<", self.below))
-        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+        return " and ".join(
+            f"{sign} {_number(bound)}" for sign, bound in bounds if bound is not None
+        )
 
     def problem(self, value: object, kind: str) -> str:
         """Return what a value must be, if it is not that; else an empty string.
@@ -383,6 +385,10 @@ def _document(kind: type[Settings]) -> None:
             if arguments and "Args:" not in function.__doc__:
                 own = inspect.cleandoc(function.__doc__)
                 function.__doc__ = own + arguments.group(0).rstrip()
+
+
+def _number(bound: float) -> str:
+    return "2**63" if bound == 2**63 else f"{bound:g}"
 
 
 def _parse_value(text: str) -> object:

@@ -257,3 +257,12 @@ def test_raw_texts_are_read_through_an_encoder(raw_dataset: Dataset, tmp_path: P
     assert loaded.fingerprint == space.fingerprint
     assert loaded.has_instance_block
     assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.6
+
+
+def test_every_epoch_is_reported_as_one_whose_last_is_kept(data: Dataset, witness: Any) -> None:  # noqa: ANN401
+    log = witness()
+    space = PosteriorMatching(**SMALL).fit(data, run=cs.RunConfig((log,)))
+    assert all(record.keeps_last for record in log.records)
+    assert space.provenance["chosen"]["epoch"] == len(log.records)
+    last = log.weights[len(log.records)]
+    assert all(torch.equal(last[name], value) for name, value in space.network.state_dict().items())

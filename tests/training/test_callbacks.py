@@ -1,5 +1,6 @@
 """Callbacks of a training: progress bar and TensorBoard."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_a_resumed_training_remembers_its_best_epoch(capsys: pytest.CaptureFixtu
     assert first == "training: 4 of 8 were done before"
     assert [line.split("  ")[0] for line in lines] == ["epoch 3/4", "epoch 4/4"]
     assert all("(best 0.600, epoch 2)" in line for line in lines)
+
+
+def test_a_training_that_keeps_its_last_epoch_names_no_best_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bar = ProgressBar()
+    bar.on_start("training", 1)
+    bar.on_advance()
+    bar.on_epoch_end(replace(record(1), keeps_last=True), NETWORK)
+    bar.on_end()
+    err = capsys.readouterr().err
+    assert "validation mAP 0.300 (the last epoch is kept)" in err
+    assert "best" not in err
 
 
 def test_a_terminal_gets_a_live_bar(
