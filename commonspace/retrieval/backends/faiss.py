@@ -8,6 +8,7 @@ With compression, vectors are stored as float16 or as one byte per number (scala
 as product quantization codes (Jégou, Douze and Schmid, 2011), whatever fits into the given bytes.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -268,5 +269,6 @@ def _quiet(index: Any) -> None:  # noqa: ANN401 - untyped
             clustering.seed, clustering.min_points_per_centroid, clustering.niter = 0, 1, 12
 
 
+@cache
 def _faiss() -> Any:  # noqa: ANN401 - a module without types
     return optional("faiss", "searching an index", "index")
