@@ -60,7 +60,12 @@ class CommonSpace(EmbeddingModel, HubMixin):
     """
 
     def evaluate(
-        self, data: Dataset, *, split: str | None = None, k: int | Sequence[int] | None = None
+        self,
+        data: Dataset,
+        *,
+        split: str | None = None,
+        k: int | Sequence[int] | None = None,
+        oracle: bool = False,
     ) -> EvaluationReport:
         """Measure cross-modal retrieval: the mAP of every modality against every other.
 
@@ -69,6 +74,8 @@ class CommonSpace(EmbeddingModel, HubMixin):
             split: "train", "validation", "test", or "all" for every sample. Default: the test
                 split if there is one, otherwise all samples.
             k: Additional cut-offs, one or several, such as 50 for mAP@50.
+            oracle: Also measure class accuracy, and the mAP if the classes of one modality were
+                known; see ``commonspace.evaluate``.
 
         Returns:
             The figures of each direction; prints as a table. ``map`` is the average mAP.
@@ -78,7 +85,7 @@ class CommonSpace(EmbeddingModel, HubMixin):
                 invalid.
             DataError: If a column is of another kind or size than in training.
         """
-        return evaluate(self, data, split=split, k=k)
+        return evaluate(self, data, split=split, k=k, oracle=oracle)
 
     def search(
         self,

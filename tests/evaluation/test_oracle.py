@@ -68,7 +68,7 @@ def test_evaluate_uses_the_posteriors_of_the_model_or_a_probe(feature_dataset: D
         (CCA(dimension=3), "probe"),
     ):
         space = method.fit(train, validation)
-        report = cs.evaluate(space, feature_dataset, oracle=True)
+        report = space.evaluate(feature_dataset, oracle=True)
         assert report.oracle is not None
         assert report.oracle.source == source
         assert set(report.oracle.accuracy) == {"image", "text"}
