@@ -28,7 +28,7 @@ def test_other_machines_need_a_key(index: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["absent"], "holds no index"),
+        (["absent"], "is not an index"),
         (["INDEX", "--keys", "absent"], "cannot be read as a key file"),
     ],
 )

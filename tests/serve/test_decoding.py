@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
-from commonspace.serve import decode_worker
+from commonspace.serve import decode_worker, decoding
 from commonspace.serve.decode_worker import ImageError, decode
 from commonspace.serve.decoding import DecodePool
 from commonspace.serve.errors import RequestError
@@ -199,18 +199,17 @@ def processes(pool: DecodePool) -> list[int]:
 
 
 def test_a_worker_at_its_limit_of_processor_time_is_replaced(
-    pool: Callable[..., DecodePool],
+    pool: Callable[..., DecodePool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(decoding, "WALL_FACTOR", 100)  # however busy the machine is
     made = pool(seconds=1, max_pixels=10**12)
     data = scan_bomb(size=8_000_000)
 
     async def run() -> None:
         before = processes(made)
-        start = time.perf_counter()
         with pytest.raises(RequestError, match="takes too long") as error:
             await made.decode(reader(data))
         assert error.value.status == 413
-        assert time.perf_counter() - start < 15
         assert (await made.decode(reader(noise_jpeg()))).shape == (200, 200, 3)
         assert processes(made) != before
 
