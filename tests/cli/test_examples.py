@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def space() -> cs.CommonSpace:
     """Return a space of raw images and texts, trained for one epoch."""
     data = scenes(0, per_class=10)
-    # The released variant: without the last ReLU no two vectors are the same after so few steps.
+    # The official preset: without the last ReLU no two vectors are the same after so few steps.
     method = cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
     return method.fit(data.split("train"), data.split("validation"), cs.RunConfig())
 
@@ -44,13 +44,13 @@ def test_a_sentence_finds_the_pictures_with_the_largest_inner_products(
     images = test.columns["image"]
     assert isinstance(images, Images)
     query = space.embed("text", ["a boat at sea"])[0]
-    scores = [  # each picture by itself
+    scores = [  # each picture alone
         float(space.embed("image", [item])[0] @ query) for item in images.items if item is not None
     ]
     order = sorted(range(len(scores)), key=lambda row: -scores[row])
-    found = example.search(space, test, "a boat at sea", count=7)
-    assert [name for _, name in found] == [test.ids[row] for row in order[:7]]
-    np.testing.assert_allclose([score for score, _ in found], sorted(scores)[::-1][:7], rtol=1e-5)
+    results = example.search(space, test, "a boat at sea", count=7)
+    assert [name for _, name in results] == [test.ids[row] for row in order[:7]]
+    np.testing.assert_allclose([score for score, _ in results], sorted(scores)[::-1][:7], rtol=1e-5)
 
 
 def test_a_picture_file_finds_texts(
@@ -64,8 +64,8 @@ def test_a_picture_file_finds_texts(
     assert isinstance(picture, np.ndarray)
     Image.fromarray(picture).save(tmp_path / "query.png")
     scores = space.embed("text", texts) @ space.embed("image", [picture])[0]
-    found = example.search(space, test, str(tmp_path / "query.png"), count=3)
-    assert [name for _, name in found] == [test.ids[row] for row in np.argsort(-scores)[:3]]
+    results = example.search(space, test, str(tmp_path / "query.png"), count=3)
+    assert [name for _, name in results] == [test.ids[row] for row in np.argsort(-scores)[:3]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The folder of a run: one training at a time, begun anew or gone on with, and never in between."""
+"""The folder of a run: one training at a time, started again or continued, and never in between."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ import sys, time
 from pathlib import Path
 from commonspace.cli.runs import RunRecord, new_run
 with new_run(Path(sys.argv[1]), RunRecord("points.npz")):
-    print("begun", flush=True)
+    print("started", flush=True)
     time.sleep(60)
 """
 
@@ -39,7 +39,7 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_a_training_killed_in_its_first_epoch_begins_anew_with_resume(
+def test_a_training_killed_in_its_first_epoch_starts_again_with_resume(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     out, whole = tmp_path / "run", tmp_path / "whole"
@@ -64,7 +64,7 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDING, str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
-        assert first.stdout.readline() == "begun\n"
+        assert first.stdout.readline() == "started\n"
         for begin in (new_run, continued_run):
             with (
                 pytest.raises(OutputError, match="another training is running"),
