@@ -47,10 +47,7 @@ REFUSED = {
 }
 """Regular expressions of words, each with what to write."""
 
-STILL_EXCLUDED: tuple[str, ...] = (
-    "commonspace/cli/",
-    "tests/cli/",
-)
+STILL_EXCLUDED: tuple[str, ...] = ()
 """Paths that are not rewritten yet."""
 
 KINDS = {".py", ".md", ".js", ".html", ".css", ".toml", ".yml", ".yaml", ".jinja", ".cff"}
