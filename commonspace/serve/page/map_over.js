@@ -2,8 +2,8 @@
 
 import { colorOf } from "./map_points.js";
 
-/** Pixels of the corner that the tools cover. */
-const TOOLS = { width: 66, height: 212 };
+/** Pixels of the corner that the tools cover: a column, or a row on narrow maps. */
+const TOOLS = { narrow: 500, column: [66, 212], row: [214, 66] };
 
 /** Pixels at the bottom that the caption covers. */
 const CAPTION = { width: 290, height: 50 };
@@ -46,7 +46,8 @@ function drawNames(context, names, theme, paper, width, height) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";
-  const taken = [[0, 0, TOOLS.width, TOOLS.height], [width / 2 - CAPTION.width / 2, height - CAPTION.height, width / 2 + CAPTION.width / 2, height]];
+  const tools = width < TOOLS.narrow ? TOOLS.row : TOOLS.column;
+  const taken = [[0, 0, ...tools], [width / 2 - CAPTION.width / 2, height - CAPTION.height, width / 2 + CAPTION.width / 2, height]];
   for (const { name, group, x: middle, y: center } of [...names].sort((a, b) => b.weight - a.weight)) {
     const half = context.measureText(name).width / 2 + 6;
     const y = Math.max(center - RAISED, 12); // above the points
