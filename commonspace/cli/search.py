@@ -239,7 +239,12 @@ def _print(title: str, results: "SearchResults") -> None:
 
     console = Console()
     if not results:
-        console.print(Text(f"{_shorten(title)}: no results"))
+        reason = (
+            "; no item passes the filter (case matters, and numbers are written without quotes)"
+            if not results.total
+            else ""
+        )
+        console.print(Text(f"{_shorten(title)}: no results{reason}"))
         return
     several = len({result.modality for result in results}) > 1
     table = Table(
