@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from commonspace.methods import ACMR as ACMR
     from commonspace.methods import CCA as CCA
     from commonspace.methods import DCCA as DCCA
+    from commonspace.methods import DCCAE as DCCAE
     from commonspace.methods import DSCMR as DSCMR
     from commonspace.methods import GMA as GMA
     from commonspace.methods import JRL as JRL
@@ -126,6 +127,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "JRL",
         "MCCA",
         "SDML",
+        "DCCAE",
         "Between",
         "ClosedFormMethod",
         "EncoderConfig",

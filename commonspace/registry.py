@@ -33,6 +33,7 @@ METHODS: Mapping[str, MethodEntry] = {
     "supcon": MethodEntry("SupervisedContrastive"),
     "acmr": MethodEntry("ACMR"),
     "dcca": MethodEntry("DCCA"),
+    "dccae": MethodEntry("DCCAE"),
     "sdml": MethodEntry("SDML"),
     "raw": MethodEntry("RawFeatures"),
     "linear-probe": MethodEntry("LinearProbe"),

@@ -8,6 +8,7 @@ from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 from commonspace.methods.base.method import Method
 from commonspace.methods.cca import CCA
 from commonspace.methods.dcca import DCCA
+from commonspace.methods.dccae import DCCAE
 from commonspace.methods.dscmr import DSCMR
 from commonspace.methods.gma import GMA
 from commonspace.methods.infonce import InfoNCE
@@ -26,6 +27,7 @@ __all__ = [
     "ACMR",
     "CCA",
     "DCCA",
+    "DCCAE",
     "DSCMR",
     "GMA",
     "JRL",

@@ -3,6 +3,7 @@
 Andrew, Arora, Bilmes, Livescu: Deep Canonical Correlation Analysis, ICML 2013.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -77,7 +78,7 @@ class DCCA(GradientMethod):
         """Check that there are two modalities, and prepare the data."""
         if len(train.columns) > 2:
             raise DataError(
-                f"dcca does not support the modalities of {train.name!r}",
+                f"{self.name} does not support the modalities of {train.name!r}",
                 expected="exactly 2",
                 found=f"{len(train.columns)}: {', '.join(map(repr, train.columns))}",
                 advice="drop columns, or use a method for any number of them, such as mcca or"
@@ -105,12 +106,21 @@ class DCCA(GradientMethod):
         """Return minus the total correlation of the pairs; 0 for fewer than two pairs."""
         outputs = network(batch.inputs)
         with torch.autocast(batch.labels.device.type, enabled=False):
-            loss = zero_loss(outputs)
-            if len(outputs) == 2:
-                first, second = batch.pairs(outputs, *outputs)
-                if len(first) >= 2:
-                    loss = loss - total_correlation(first, second, self.ridge).to(loss.dtype)
-        return {"loss": loss}
+            return {"loss": self.correlation_loss(outputs, batch)}
+
+    def correlation_loss(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Return minus the total correlation of the pairs of a batch; 0 for fewer than two pairs.
+
+        Args:
+            outputs: Modality -> (n_m, d) float32 outputs of its branch.
+            batch: The samples.
+        """
+        loss = zero_loss(outputs)
+        if len(outputs) == 2:
+            first, second = batch.pairs(outputs, *outputs)
+            if len(first) >= 2:
+                loss = loss - total_correlation(first, second, self.ridge).to(loss.dtype)
+        return loss
 
     @torch.no_grad()
     def after_epoch(self, network: nn.Module, data: TrainingData) -> None:

@@ -25,6 +25,7 @@ FIGURES = {
     "supcon": 0.5321,
     "acmr": 0.5048,
     "dcca": 0.4714,
+    "dccae": 0.4714,
     "sdml": 0.5430,
     "raw": 0.2555,
     "linear-probe": 0.4970,
