@@ -17,7 +17,7 @@ from commonspace.encoders.encoder import encoder_sha256, weights_sha256
 from commonspace.encoders.extract import extract_column
 from commonspace.errors import DataError, SettingError, SpaceError
 from commonspace.machine import reuse_memory
-from commonspace.networks.multi_branch import MultiBranchNetwork
+from commonspace.networks.network import MultiBranchNetwork
 
 __all__ = ["embed_column", "embed_items", "weight_queries"]
 

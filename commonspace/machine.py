@@ -1,10 +1,12 @@
-"""Device, precision, threads and memory settings of this machine."""
+"""Device, precision, threads and memory settings of this machine, and versions of its software."""
 
 import ctypes
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any, get_args
 
 import torch
@@ -22,6 +24,7 @@ __all__ = [
     "one_thread",
     "reuse_memory",
     "trim_memory",
+    "versions",
 ]
 
 
@@ -130,6 +133,12 @@ def available_cores() -> int:
 def default_jobs() -> int:
     """Return how many processes should train in parallel: one a core, or one on an accelerator."""
     return 1 if choose_device("auto").type != "cpu" else available_cores()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on, for its provenance."""
+    packages = ("commonspace", "torch", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _devices() -> list[str]:

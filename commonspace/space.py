@@ -1,8 +1,6 @@
 """Common embedding space: embed, evaluate, search, plot, save and load."""
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
     from commonspace.retrieval.memory import DatasetResults
 
-__all__ = ["CommonSpace", "Embeddings", "load", "versions"]
+__all__ = ["CommonSpace", "Embeddings", "load"]
 
 
 class CommonSpace(EmbeddingModel, HubMixin):
@@ -284,9 +282,3 @@ def load(
     return CommonSpace(
         network.to(place), inputs, config["class_names"], config["provenance"], calibration
     )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on, for its provenance."""
-    packages = ("commonspace", "torch", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -11,9 +11,8 @@ from commonspace.networks.backbones import (
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
 from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
-from commonspace.networks.multi_branch import MultiBranchNetwork
 from commonspace.networks.neighbors import NeighborsConfig, NeighborsNetwork
-from commonspace.networks.network import Network, use_networks
+from commonspace.networks.network import MultiBranchNetwork, Network, use_networks
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 
 __all__ = [

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.networks.multi_branch import MultiBranchNetwork
+from commonspace.networks.network import MultiBranchNetwork
 
 __all__ = ["Classifier", "DSCMRConfig", "DSCMRNetwork", "Outputs", "closed_form_classifier"]
 

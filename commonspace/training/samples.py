@@ -5,10 +5,12 @@ the network. Images that would fill the memory are decoded batch by batch in wor
 batch holds, for each modality, the rows of the samples that have it.
 """
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.encoders.inputs import Input
 from commonspace.encoders.loading import prepared
 from commonspace.errors import TrainingError
-from commonspace.evaluation import evaluate_retrieval
+from commonspace.evaluation.average_precision import average_precision
 
 __all__ = ["Batch", "Samples", "ValidationScore"]
 
@@ -230,7 +232,14 @@ class ValidationScore:
             TrainingError: If an embedding is not finite.
         """
         embeddings = self._samples.embed(network, self._batch_size)
-        return evaluate_retrieval(embeddings, self._labels).map
+        means = []
+        for query, gallery in permutations(embeddings, 2):
+            values = average_precision(
+                embeddings[query], embeddings[gallery], self._labels[query], self._labels[gallery]
+            )
+            judged = values[~np.isnan(values)]
+            means.append(math.fsum(judged) / len(judged))
+        return math.fsum(means) / len(means)
 
 
 def _bytes(make: Input, column: Column) -> int:

@@ -68,6 +68,6 @@ def test_choices_of_options_are_those_of_the_packages() -> None:
 
 
 def test_version(call: Call) -> None:
-    from commonspace.space import versions
+    from commonspace.machine import versions
 
     assert call("--version").stdout.strip() == versions()["commonspace"]

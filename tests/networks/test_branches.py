@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from commonspace.errors import SpaceError
-from commonspace.networks.branches import BranchesConfig, BranchesNetwork
-from commonspace.networks.heads import HEADS, Orthonormal, Scale, head_from_config
+from commonspace.networks.branches import (
+    HEADS,
+    BranchesConfig,
+    BranchesNetwork,
+    Orthonormal,
+    Scale,
+    head_from_config,
+)
 from commonspace.networks.linear import AffineMap
 
 BACKBONES = {"image": {"kind": "vectors", "size": 6}, "sound.wav": {"kind": "vectors", "size": 3}}

@@ -23,7 +23,7 @@ from commonspace.encoders import extract
 from commonspace.encoders.encoder import describe
 from commonspace.methods import PosteriorMatching
 from commonspace.methods.base.encoder_config import join_encoders
-from commonspace.networks.multi_branch import MultiBranchNetwork
+from commonspace.networks.network import MultiBranchNetwork
 
 uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

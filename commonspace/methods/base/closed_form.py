@@ -13,7 +13,7 @@ from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
-from commonspace.machine import one_thread
+from commonspace.machine import one_thread, versions
 from commonspace.methods.base.method import (
     calibrate_scores,
     check_splits,
@@ -22,7 +22,7 @@ from commonspace.methods.base.method import (
 )
 from commonspace.progress import ProgressBar
 from commonspace.settings import Settings
-from commonspace.space import CommonSpace, versions
+from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
 from commonspace.training.samples import Samples, ValidationScore
 

@@ -30,7 +30,7 @@ from commonspace.errors import SettingError
 from commonspace.machine import choose_device
 from commonspace.networks.backbones.base import FINE_TUNING, FineTuning, PretrainedBackbone
 from commonspace.networks.backbones.torch_module import modules_in, use_modules
-from commonspace.networks.multi_branch import MultiBranchNetwork
+from commonspace.networks.network import MultiBranchNetwork
 from commonspace.settings import Settings, setting
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig

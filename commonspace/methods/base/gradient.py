@@ -14,7 +14,7 @@ from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Input, Pixels, Vectors, Words
 from commonspace.errors import DataError
-from commonspace.machine import choose_device, choose_precision
+from commonspace.machine import choose_device, choose_precision, versions
 from commonspace.methods.base.encoder_config import (
     EncoderConfig,
     attach_encoders,
@@ -32,7 +32,7 @@ from commonspace.methods.base.method import (
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.progress import ProgressBar
 from commonspace.settings import Precision, Settings, declared
-from commonspace.space import CommonSpace, versions
+from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig, chosen_epoch, epoch_seed, train
 from commonspace.training.samples import Batch, Samples, ValidationScore
 from commonspace.training.settings import NetworkSettings, TrainingSettings
