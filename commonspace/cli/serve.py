@@ -108,7 +108,7 @@ def serve(
     import torch
 
     from commonspace.serve import ServiceSettings, build_app, run
-    from commonspace.serve.keys import read_keys
+    from commonspace.serve.access import read_keys
     from commonspace.serve.logs import configure_logging
     from commonspace.serve.settings import LOCAL_HOSTS
 
@@ -196,7 +196,7 @@ def key(
       commonspace key keys.txt laptop
       commonspace key keys.txt importer --write
     """
-    from commonspace.serve.keys import add_key
+    from commonspace.serve.access import add_key
 
     new_key = add_key(file, name, write=write)
     typer.echo(f"{name} was added to {file}. The key itself is not stored:", err=True)

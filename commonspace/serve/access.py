@@ -1,6 +1,11 @@
-"""Access control: who calls, by API key or page session, and how many requests a caller may send."""
+"""Access by API key or page session: keys, their storage as hashes, and who calls.
 
-import math
+A key has 256 random bits, so a plain SHA-256 of it cannot be reversed by guessing. The file holds
+one key a line: its name, its hash, and "write" where it may change the index.
+"""
+
+import hmac
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -8,16 +13,111 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 
-from commonspace.serve.keys import ApiKey, find_key
+from commonspace.atomic import replace_file
+from commonspace.errors import FileFormatError, SettingError
 
-__all__ = ["COOKIE", "Access", "Caller", "RateLimit"]
+__all__ = ["COOKIE", "Access", "ApiKey", "Caller", "add_key", "find_key", "read_keys"]
 
 COOKIE = "commonspace_session"
 SESSION_SECONDS = 12 * 3600
 MAX_SESSIONS = 10_000
-MAX_CALLERS = 10_000
-"""Callers whose rate is remembered; beyond that number the least recent one is forgotten."""
+_LINE = re.compile(r"(\S+) ([0-9a-f]{64})( write)?")
+_NAME = re.compile(r"[\w.\-]{1,64}")
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key as it is stored."""
+
+    sha256: str
+    """Its hash, 64 hexadecimal digits."""
+    write: bool = False
+    """Whether it may change the index; every key may read."""
+
+
+def add_key(file: Path, name: str, *, write: bool = False) -> str:
+    """Create a key, add its hash to a file, and return the key, which is stored nowhere.
+
+    Args:
+        file: created if it does not exist; readable by its owner only.
+        name: letters, digits, dots and hyphens; who uses the key.
+        write: whether the key may change the index.
+
+    Raises:
+        SettingError: The name is taken or has other characters.
+        FileFormatError: The file is not a key file.
+        OutputError: The file cannot be written.
+    """
+    keys = read_keys(file) if file.exists() else {}
+    if name in keys or not _NAME.fullmatch(name):
+        raise SettingError(
+            "a key with this name cannot be added",
+            expected="a new name of letters, digits, dots and hyphens",
+            found=repr(name),
+            advice="choose another name, or delete the line of the old key to revoke it",
+        )
+    key = secrets.token_urlsafe(32)
+    keys = {**keys, name: ApiKey(sha256(key.encode()).hexdigest(), write)}
+    lines = [f"{who} {entry.sha256}{' write' * entry.write}\n" for who, entry in keys.items()]
+    with replace_file(file, overwrite=True) as draft:
+        draft.write_text("".join(lines), "utf-8")
+    file.chmod(0o600)
+    return key
+
+
+def read_keys(file: Path) -> dict[str, ApiKey]:
+    """Return name -> key of a key file.
+
+    Raises:
+        FileFormatError: The file is missing, has no key, or has another form.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise FileFormatError(
+            f"{file} cannot be read as a key file",
+            expected="a name and a hash in each line, as written by commonspace key",
+            found=getattr(exc, "strerror", None) or "not a text file",
+            advice=f"create one: commonspace key {file} NAME",
+        ) from exc
+    keys: dict[str, ApiKey] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            raise FileFormatError(
+                f"{file}, line {number}: not an API key",
+                expected='a name, 64 hexadecimal digits, and "write" for a key that may write',
+                found=f"{len(line)} characters",
+                advice="correct the line, or delete it and create a new key",
+            )
+        keys[match[1]] = ApiKey(match[2], write=match[3] is not None)
+    if not keys:
+        raise FileFormatError(
+            f"{file} contains no key",
+            expected="at least one",
+            found="none",
+            advice=f"create one: commonspace key {file} NAME",
+        )
+    return keys
+
+
+def find_key(keys: Mapping[str, ApiKey], key: str) -> str | None:
+    """Return the name of a key, or None if it is unknown; takes the same time for both.
+
+    Args:
+        keys: name -> key.
+        key: as a caller sent it.
+    """
+    digest = sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    match = None
+    for name, stored in keys.items():  # compares all of them
+        if hmac.compare_digest(stored.sha256, digest):
+            match = name
+    return match
 
 
 @dataclass(frozen=True)
@@ -32,14 +132,14 @@ class Caller:
 
 
 class Access:
-    """Identifies callers.
+    """Identifies the callers of a service that needs keys.
 
     The page sends its key once. It then gets a session cookie, since an img element cannot send
     the Authorization header. A session ends with the process or after twelve hours, and may only
     read.
 
     Args:
-        keys: name -> API key; empty: every caller is accepted and may write.
+        keys: name -> API key.
         clock: seconds.
     """
 
@@ -50,15 +150,12 @@ class Access:
         self._clock = clock
         self._sessions: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def identify(self, headers: Mapping[str, str], address: str) -> Caller | None:
-        """Return the caller, or None if keys are required and the request has no valid one.
+    def identify(self, headers: Mapping[str, str]) -> Caller | None:
+        """Return the caller, or None if the request has no valid key.
 
         Args:
             headers: of the request, names in lower case.
-            address: of the client.
         """
-        if not self._keys:
-            return Caller(address, may_write=True)
         owner = self._session_owner(headers.get("cookie", ""))
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
@@ -84,45 +181,6 @@ class Access:
             return None
         name, end = self._sessions.get(_digest(cookie.value), ("", 0.0)) if cookie else ("", 0.0)
         return name if name in self._keys and self._clock() < end else None
-
-
-class RateLimit:
-    """Token bucket for each caller: tokens return with time, each request takes one.
-
-    Args:
-        rate: tokens a second; 0: unlimited.
-        burst: tokens of a full bucket.
-        clock: seconds.
-
-    Example:
-        >>> limit = RateLimit(1.0, 2, clock=lambda: 0.0)
-        >>> [limit.wait("a") for _ in range(3)], limit.wait("b")
-        ([0, 0, 1], 0)
-    """
-
-    def __init__(
-        self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate, self._burst, self._clock = rate, burst, clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def wait(self, caller: str) -> int:
-        """Take a token; return 0, or the seconds until there is one.
-
-        Args:
-            caller: name of a key, or an address.
-        """
-        if not self._rate:
-            return 0
-        now = self._clock()
-        tokens, since = self._buckets.get(caller, (float(self._burst), now))
-        tokens = min(self._burst, tokens + (now - since) * self._rate)
-        enough = tokens >= 1
-        self._buckets[caller] = (tokens - enough, now)
-        self._buckets.move_to_end(caller)
-        if len(self._buckets) > MAX_CALLERS:
-            self._buckets.popitem(last=False)
-        return 0 if enough else max(1, math.ceil((1 - tokens) / self._rate))
 
 
 def _digest(token: str) -> str:

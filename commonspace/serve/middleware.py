@@ -5,26 +5,31 @@ The log has the route of a request, never its words or ids.
 
 import asyncio
 import logging
+import math
 import re
 import secrets
 import time
+from collections import OrderedDict
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from commonspace.serve.access import COOKIE, SESSION_SECONDS, Access, Caller, RateLimit
+from commonspace.serve.access import COOKIE, SESSION_SECONDS, Access, Caller
 from commonspace.serve.errors import RequestError, error_body
 from commonspace.serve.logs import REQUEST_ID
 from commonspace.serve.metrics import Metrics
 from commonspace.serve.settings import ServiceSettings
 
-__all__ = ["CALLER", "RequestMiddleware"]
+__all__ = ["CALLER", "RateLimit", "RequestMiddleware"]
 
 LOG = logging.getLogger("commonspace.serve.requests")
 CALLER = "commonspace.caller"
 """Key of the ``Caller`` in the ASGI scope."""
 HEALTH_PATHS = ("/health", "/ready")
 """Paths for monitoring: no key and no rate limit."""
+MAX_CALLERS = 10_000
+"""Callers whose rate is remembered; beyond that number the least recent one is forgotten."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 HEADERS = {
@@ -53,7 +58,7 @@ class RequestMiddleware:
         self._app = app
         self._settings = settings
         self._metrics = metrics
-        self._access = Access(settings.keys)
+        self._access = Access(settings.keys) if settings.keys else None
         self._limit = RateLimit(settings.rate, settings.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,7 +179,9 @@ class RequestMiddleware:
         address = str((scope.get("client") or ("unknown",))[0])
         if scope["path"] == "/" or scope["path"].startswith("/page/"):
             return Caller(address, may_write=False)
-        caller = self._access.identify(headers, address)
+        if self._access is None:
+            return Caller(address, may_write=True)
+        caller = self._access.identify(headers)
         if caller is None:
             wait = self._limit.wait(f"without a key: {address}")
             raise RequestError(
@@ -185,6 +192,45 @@ class RequestMiddleware:
                 retry_after=wait or None,
             )
         return caller
+
+
+class RateLimit:
+    """Token bucket for each caller: tokens return with time, each request takes one.
+
+    Args:
+        rate: tokens a second; 0: unlimited.
+        burst: tokens of a full bucket.
+        clock: seconds.
+
+    Example:
+        >>> limit = RateLimit(1.0, 2, clock=lambda: 0.0)
+        >>> [limit.wait("a") for _ in range(3)], limit.wait("b")
+        ([0, 0, 1], 0)
+    """
+
+    def __init__(
+        self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate, self._burst, self._clock = rate, burst, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, caller: str) -> int:
+        """Take a token; return 0, or the seconds until there is one.
+
+        Args:
+            caller: name of a key, or an address.
+        """
+        if not self._rate:
+            return 0
+        now = self._clock()
+        tokens, since = self._buckets.get(caller, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - since) * self._rate)
+        enough = tokens >= 1
+        self._buckets[caller] = (tokens - enough, now)
+        self._buckets.move_to_end(caller)
+        if len(self._buckets) > MAX_CALLERS:
+            self._buckets.popitem(last=False)
+        return 0 if enough else max(1, math.ceil((1 - tokens) / self._rate))
 
 
 class _Response:

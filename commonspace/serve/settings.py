@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from commonspace.errors import check_settings
-from commonspace.serve.keys import ApiKey
+from commonspace.serve.access import ApiKey
 
 __all__ = ["LOCAL_HOSTS", "ServiceSettings"]
 

@@ -13,7 +13,7 @@ from commonspace import CommonSpace, Dataset
 from commonspace.cli.main import build
 from commonspace.methods import PosteriorMatching
 from commonspace.networks.posterior import PosteriorNetwork
-from commonspace.serve.keys import find_key, read_keys
+from commonspace.serve.access import find_key, read_keys
 from commonspace.serve.projection import read_map
 from commonspace.serve.service import class_posterior
 

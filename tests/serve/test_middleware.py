@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from commonspace.errors import SettingError
 from commonspace.serve import ServiceSettings, build_app
-from commonspace.serve.keys import add_key, read_keys
+from commonspace.serve.access import add_key, read_keys
 from commonspace.serve.logs import configure_logging
+from commonspace.serve.middleware import RateLimit
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
@@ -37,6 +38,26 @@ def test_without_a_known_key_every_request_is_refused(
         assert client.post("/search", json=QUERY, headers=right).status_code == 200
         for path in ("/health", "/ready", "/"):
             assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "one"},
+        {"authorization": "Basic one"},
+        {"authorization": "Bearer two"},
+        {"authorization": b"Bearer \xff"},
+        {"cookie": "commonspace=one"},
+        {"cookie": b"\x00=;;="},
+    ],
+)
+def test_without_keys_every_caller_is_accepted(
+    client: TestClient, headers: dict[str, str | bytes]
+) -> None:
+    response = client.get("/about", headers=headers)  # type: ignore[arg-type]
+    assert response.status_code == 200
+    assert "set-cookie" not in response.headers
 
 
 def test_the_page_gets_a_session_that_its_photos_use(
@@ -206,7 +227,7 @@ def test_the_log_has_routes_but_no_content(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "commonspace"):
-        client.post("/search", json={"text": "very private words"})
+        client.post("/search", json={"text": "a very private red wall"})
         client.get("/items/two%20words")
         client.get("/items/two%20words/thumbnail")
     text = caplog.text
@@ -236,3 +257,13 @@ def test_metrics_count_responses(index: Path, serve: Serve) -> None:
 def test_a_setting_out_of_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(SettingError, match=name):
         ServiceSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_tokens_return_at_the_rate() -> None:
+    now = [0.0]
+    limit = RateLimit(2.0, 4, clock=lambda: now[0])
+    taken = 0
+    for tick in range(1001):  # ten seconds, a hundred requests in each
+        now[0] = tick / 100
+        taken += limit.wait("me") == 0
+    assert taken == pytest.approx(4 + 2.0 * 10, abs=1)

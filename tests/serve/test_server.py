@@ -27,8 +27,8 @@ from commonspace import CommonSpace, Dataset
 from commonspace.client import Client
 from commonspace.errors import ServiceError, SettingError
 from commonspace.serve import ServiceSettings, build_app, server
-from commonspace.serve.access import RateLimit
 from commonspace.serve.index_manager import IndexManager
+from commonspace.serve.middleware import RateLimit
 from commonspace.serve.schemas import SearchResponse
 from commonspace.serve.service import SearchJob, Service
 
