@@ -1,4 +1,4 @@
-"""Fuzz test of the readers: mutated files must be read or refused, never crash, hang or fill memory.
+"""Fuzz test of the readers: mutated files must be read or refused, never crash, hang or fill RAM.
 
     python benchmarks/fuzz_readers.py                     1,000 mutated files for each reader
     python benchmarks/fuzz_readers.py --count 10000 --only hdf5,png --jobs 2

@@ -181,7 +181,7 @@ def _half_precision(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _byte_per_number(training: NDArray[np.float32]) -> Coder:
-    """Return a coder with one byte for each number, finer near 0: code = 127 sign(x) sqrt(|x|/s)."""
+    """Return a coder of one byte a number, finer near 0: code = 127 sign(x) sqrt(|x|/s)."""
     largest = np.abs(training).max(axis=0)
     scales = np.where(largest > 0, largest, 1).astype(np.float32)
 

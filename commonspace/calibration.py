@@ -47,7 +47,8 @@ class Calibration:
             raise DataError(
                 "a calibration must be a monotone map from scores to probabilities",
                 expected="increasing scores, each with a probability that does not decrease",
-                found=f"scores {_shorten(self.scores)}, probabilities {_shorten(self.probabilities)}",
+                found=f"scores {_shorten(self.scores)},"
+                f" probabilities {_shorten(self.probabilities)}",
                 advice="fit it with fit_calibration",
             )
 

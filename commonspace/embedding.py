@@ -28,7 +28,7 @@ LARGE = 64
 """Number of raw items from which freed memory is kept between batches."""
 
 LEAST_CACHED = 16
-"""Number of raw items from which their features are taken from the cache: not for single queries."""
+"""Number of raw items from which features are taken from the cache: not for single queries."""
 
 BATCH = 512
 """Maximum number of items in a batch of a data set."""

@@ -1,4 +1,4 @@
-"""Device, precision, threads and memory settings of this machine, and versions of its software."""
+"""Device, precision, threads and memory settings of this machine, and software versions."""
 
 import ctypes
 import os

@@ -51,7 +51,7 @@ print(json.dumps(sizes))
 
 
 def run_script(script: str) -> str:
-    """Return the output of a script in a new process: the settings of malloc apply to a whole process."""
+    """Return the output of a script in a new process: settings of malloc apply to all of it."""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

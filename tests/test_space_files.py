@@ -37,7 +37,7 @@ def full(*_: object, **__: object) -> NoReturn:
 def test_a_full_disk_leaves_no_folder_that_looks_complete(
     moment: int, space: cs.CommonSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full at each sync in turn: of the weights, their folder, the config, its folder."""
+    """The disk is full at each sync in turn: of weights, their folder, the config, its folder."""
     flush, calls = os.fsync, 0
 
     def fsync(handle: int) -> None:

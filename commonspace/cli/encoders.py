@@ -98,7 +98,7 @@ def encoders_named(
         if not (name and equals and spec) or name in given:
             raise SettingError(
                 f"`--encoder` has the form MODALITY=ENCODER, got {option!r}",
-                expected="--encoder MODALITY=ENCODER, for modalities without an option of their own",
+                expected="--encoder MODALITY=ENCODER, for modalities without an option",
                 found=repr(option),
                 advice="write it like --encoder sketch=vgg19",
             )

@@ -1,4 +1,4 @@
-"""Commands that create and change an index: ``index``, ``add``, ``update``, ``remove``, ``migrate``."""
+"""Commands that create and change an index: index, add, update, remove, migrate."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

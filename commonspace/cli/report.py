@@ -43,8 +43,8 @@ def report(
         str | None,
         typer.Option(
             metavar="DATA",
-            help="Photos and texts that the features were made of (default: those beside the feature"
-            " file).",
+            help="Photos and texts that the features were made of (default: those beside the"
+            " feature file).",
             show_default=False,
         ),
     ] = None,

@@ -36,7 +36,8 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Accept requests addressed to this host name, such as that of a proxy; repeatable.",
+            help="Accept requests addressed to this host name, such as that of a proxy;"
+            " repeatable.",
         ),
     ] = None,
     trusted_proxy: Annotated[

@@ -1,6 +1,6 @@
-"""Benchmark: every experiment is tuned, then run for every seed; finished runs are kept in a folder.
+"""Benchmark: every experiment is tuned, then run for every seed.
 
-After an interruption the same call does the remaining runs.
+Finished runs are kept in a folder: after an interruption the same call does the remaining ones.
 """
 
 import fcntl

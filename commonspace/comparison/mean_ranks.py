@@ -24,7 +24,7 @@ class MeanRanks:
     critical_difference: float
     """Mean ranks that differ by less are not significantly different (Nemenyi's test)."""
     friedman_p: float
-    """p-value of Friedman's test that all methods are equal; NaN for two methods or one data set."""
+    """p-value of Friedman's test of equal methods; NaN for two methods or one data set."""
 
     def to_table(self) -> Table:
         """Return the ranks as a formatted table."""

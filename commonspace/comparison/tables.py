@@ -175,7 +175,8 @@ def _markdown(summaries: Sequence[MethodSummary], baseline: str | None, title: s
     table = format_table(head, rows, "pipe")
     failures = [f"- {summary.name}: {summary.failed}" for summary in summaries if summary.failed]
     settings = [
-        f"- {summary.name}: {', '.join(f'{key} {_short(value)}' for key, value in summary.settings.items())}"
+        f"- {summary.name}: "
+        + ", ".join(f"{key} {_short(value)}" for key, value in summary.settings.items())
         for summary in summaries
         if summary.settings
     ]

@@ -122,7 +122,8 @@ def labels_from_names(
             if name not in place:
                 raise DataError(
                     f"{source} holds a label that the class names do not have",
-                    expected=f"one of {', '.join(classes[:10])}{', …' if len(classes) > 10 else ''}",
+                    expected=f"one of {', '.join(classes[:10])}"
+                    + (", …" if len(classes) > 10 else ""),
                     found=f"{name!r} in row {row}",
                     advice="add it to the class names, or correct the label",
                 )

@@ -1,4 +1,4 @@
-"""Leakage between splits: samples of validation or test whose content is in the training samples."""
+"""Leakage between splits: samples of validation or test whose content is also in training."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

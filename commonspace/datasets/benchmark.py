@@ -212,6 +212,7 @@ def _divided_test(
     drawn = int((parts == 0).sum())
     how = (
         f"as given; of the {len(test)} pairs of the test list {drawn} are validation, as in the"
-        f" paper ({validation} and {rest}), which does not name them: drawn, stratified, seed {seed}"
+        f" paper ({validation} and {rest}), which does not name them: drawn, stratified,"
+        f" seed {seed}"
     )
     return replace(table, splits=split, drawn=how)

@@ -5,7 +5,8 @@ r"""NUS-WIDE-10k, drawn from NUS-WIDE in its published layout (Chua et al., 2009
 ``NUS_WID_Tags/All_Tags.txt`` the id of each image (the number after the underscore) and its tags,
 or ``AllTags1k.txt`` a row of 0 and 1 for each line, with ``TagList1k.txt``. The images lie in
 ``Flickr/`` under the names of the list. The subset: ten classes, 1000 images of each that carry no
-other of the ten. Image files are located, not opened. Features: {train,val,test}_{img,txt,img_lab}.mat.
+other of the ten. Image files are located, not opened. Features:
+{train,val,test}_{img,txt,img_lab}.mat.
 """
 
 from collections.abc import Iterator, Sequence

@@ -137,8 +137,8 @@ def _check_pairs(folder: Path, spelled: str, found: dict[str, list[tuple[str, in
     if len(images) != len(texts):
         raise DataError(
             f"the lists of {spelled} in {folder} do not match",
-            expected=f"{len(images)} lines in {_list_file(folder, 'text', spelled).name}, as many as"
-            f" in {_list_file(folder, 'image', spelled).name}",
+            expected=f"{len(images)} lines in {_list_file(folder, 'text', spelled).name}, as many"
+            f" as in {_list_file(folder, 'image', spelled).name}",
             found=f"{len(texts)}",
             advice="copy both lists again: line i of each is pair i",
         )

@@ -192,7 +192,7 @@ def load_part(kind: Any, source: str, **options: Any) -> Any:  # noqa: ANN401 - 
 
 
 def hub_folder(source: str) -> Path:
-    """Return the folder of a model: the one named, or that of the hub's cache, downloaded if needed.
+    """Return the folder of a model: a local one, or that of the hub's cache, downloaded if needed.
 
     Args:
         source: a folder, or the name of a model on the hub.

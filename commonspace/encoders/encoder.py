@@ -94,7 +94,7 @@ def encoder_sha256(input_: Input, backbone_config: Mapping[str, Any], weights: s
 
 
 def weights_sha256(module: nn.Module) -> str:
-    """Return the SHA-256 over names, shapes and values of all weights, independent of their file."""
+    """Return the SHA-256 of names, shapes and values of all weights, independent of their file."""
     digest = sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())

@@ -194,7 +194,7 @@ def _finish(model: ImageModel, form: InputForm, reason: str, callback: Callback 
 
 
 def _rows(data: Dataset, modality: str, most: int) -> NDArray[np.intp]:
-    """Return the rows of labeled samples with an image, at most ``most``, drawn with a fixed seed."""
+    """Return at most ``most`` rows of labeled samples with an image, drawn with a fixed seed."""
     rows = np.flatnonzero(data.columns[modality].present & data.labels.any(axis=1))
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))

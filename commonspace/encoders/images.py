@@ -23,8 +23,8 @@ Picture = str | Path | NDArray[np.uint8] | Image.Image
 Form = Literal["crop", "pad", "stretch"]
 
 FORMS: tuple[Form, ...] = get_args(Form)
-"""How a photo becomes a square: its center; the whole photo with white at its sides; the whole photo
-with its sides scaled to one length."""
+"""How a photo becomes a square: its center; the whole photo with white at its sides; the whole
+photo with its sides scaled to one length."""
 
 NARROWEST = 100
 """Largest ratio of the sides of a photo that is cropped: scaling it first would take gigabytes."""
@@ -222,8 +222,8 @@ class Photos:
 class Processed:
     """Images prepared by the image processor of a transformers model.
 
-    Where the processor ends in the usual scaling and standardization, the network does that part, so
-    that images travel as bytes, a quarter of the memory.
+    Where the processor ends in the usual scaling and standardization, the network does that part,
+    so that images travel as bytes, a quarter of the memory.
 
     Args:
         processor: name of a class of transformers.

@@ -237,8 +237,11 @@ class Ngrams:
         """Yield words, then pairs of words, then "#" and 3 to 5 characters of a word with its ends.
 
         Example:
-            >>> list(Ngrams.split("Red ox"))
-            ['red', 'ox', 'red ox', '# re', '#red', '#ed ', '# red', '#red ', '# red ', '# ox', '#ox ', '# ox ']
+            >>> ngrams = list(Ngrams.split("Red ox"))
+            >>> ngrams[:9]
+            ['red', 'ox', 'red ox', '# re', '#red', '#ed ', '# red', '#red ', '# red ']
+            >>> ngrams[9:]
+            ['# ox', '#ox ', '# ox ']
         """
         words = tokenize(text, han)
         yield from words

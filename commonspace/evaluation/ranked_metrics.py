@@ -1,4 +1,4 @@
-"""Metrics of a ranking besides average precision: R-precision, nDCG, and retrieval of exact pairs."""
+"""Metrics of a ranking besides average precision: R-precision, nDCG, retrieval of exact pairs."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -24,7 +24,8 @@ def info_nce_loss(
 ) -> Tensor:
     """Return the symmetric contrastive loss of paired embeddings.
 
-        L = -(1/2n) sum_i [ log softmax_j(cos(u_i, v_j) / t)_i + log softmax_j(cos(u_j, v_i) / t)_i ]
+        L = -(1/2n) sum_i [ log softmax_j(cos(u_i, v_j) / t)_i
+                          + log softmax_j(cos(u_j, v_i) / t)_i ]
 
     All other samples of the batch are negatives, also those of the same class.
 
@@ -56,7 +57,7 @@ def info_nce_loss(
 
 
 def paired_cross_entropy(scores: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """Return the cross-entropy of a square score matrix, whose diagonal is right, in both directions.
+    """Return the cross-entropy in both directions of a square score matrix with a right diagonal.
 
     This is ``info_nce_loss`` for scores that are already computed, for example with a learned
     factor in place of the temperature.

@@ -40,10 +40,10 @@ class MvDA(ClosedFormMethod):
         consistency: lambda N n sum_(j<m) ||beta_j - beta_m||^2    with w_j = X_j beta_j
 
     Solved as the generalized eigenproblem S_B w = rho S_W w, as in the papers; S_B has rank c - 1,
-    so the embeddings have c - 1 dimensions for c classes. lambda = 0 is MvDA (Kan, Shan, Zhang, Lao,
-    Chen: Multi-view Discriminant Analysis, ECCV 2012), lambda > 0 MvDA-VC (the same authors, IEEE
-    Transactions on Pattern Analysis and Machine Intelligence 38, 2016). Differences: S_W is shrunk
-    by r as the covariance of regularized CCA; N n, with n complete samples and N over all
+    so the embeddings have c - 1 dimensions for c classes. lambda = 0 is MvDA (Kan, Shan, Zhang,
+    Lao, Chen: Multi-view Discriminant Analysis, ECCV 2012), lambda > 0 MvDA-VC (the same authors,
+    IEEE Transactions on Pattern Analysis and Machine Intelligence 38, 2016). Differences: S_W is
+    shrunk by r as the covariance of regularized CCA; N n, with n complete samples and N over all
     modalities, makes lambda mean the same for any number of them; and each modality is centered.
     Projections are compared by the cosine.
 
@@ -147,7 +147,8 @@ def multiview_scatters(
 def consistency_penalty(views: Mapping[str, View]) -> NDArray[np.float64]:
     """Return M with w'Mw = n sum over pairs of ||beta_j - beta_m||^2, w = X beta for each.
 
-    It is the penalty of ``MvDA`` divided by N, as S_W is. beta_j = (X_j'X_j + e I)^-1 X_j'w_j is taken by ridge regression, e = ``RIDGE`` tr(X_j'X_j).
+    It is the penalty of ``MvDA`` divided by N, as S_W is. beta_j = (X_j'X_j + e I)^-1 X_j'w_j
+    is taken by ridge regression, e = ``RIDGE`` tr(X_j'X_j).
 
     Args:
         views: Modality -> view; row i of each is the same sample.

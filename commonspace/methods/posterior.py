@@ -1,4 +1,4 @@
-"""Posterior matching: rank by the probability of a shared class, with an instance block beside it."""
+"""Posterior matching: rank by the probability of a shared class, with an instance block."""
 
 import time
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Multi-branch network: a backbone and fully connected layers for each modality, and training heads."""
+"""Multi-branch network: a backbone and fully connected layers for each modality, and heads."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

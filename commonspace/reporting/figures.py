@@ -219,7 +219,10 @@ def _confusion(name: str, one: DirectionMetrics, embedded: EmbeddedData) -> Repo
     )
     fewest = int(embedded.labels[one.target][:, there].sum(axis=0).min())
     if fewest < depth:
-        caption += f" The smallest class has {fewest} items in the gallery: its diagonal cannot reach 100%."
+        caption += (
+            f" The smallest class has {fewest} items in the gallery:"
+            " its diagonal cannot reach 100%."
+        )
     if not np.any(embedded.labels[one.source][:, there], axis=0).all():
         caption += " A gray row is a class without queries."
     return ReportFigure(name, f"Class confusion, {one.name}", caption, figure)
@@ -261,7 +264,7 @@ def _sensitivity(sensitivity: Sensitivity) -> ReportFigure:
         sensitivity.lambdas, sensitivity.etas, sensitivity.maps, split=sensitivity.split
     )
     caption = (
-        f"mAP on {sensitivity.split} for each lambda and eta, from sensitivity.json of the run; gray"
-        " cells were not measured. The frame marks the highest mAP."
+        f"mAP on {sensitivity.split} for each lambda and eta, from sensitivity.json of the run;"
+        " gray cells were not measured. The frame marks the highest mAP."
     )
     return ReportFigure("sensitivity", "Sensitivity to lambda and eta", caption, figure)

@@ -26,7 +26,7 @@ class Items:
 
     Args:
         data: the samples.
-        item_data: another data set with photos and texts of the same samples, by their ids; or None.
+        item_data: another data set with photos and texts of the same samples, by id; or None.
     """
 
     def __init__(self, data: Dataset, item_data: Dataset | None = None) -> None:

@@ -101,9 +101,9 @@ def _by_class(directions: Sequence[DirectionMetrics]) -> Table:
         mean = sum(one.map.mean for one in judged) / len(judged)
         rows.append(["mean of the directions", f"{mean:.3f}", *[""] * (len(head) - 2)])
     caption = (
-        "An item is relevant if it shares a class with the query. mAP is over the whole ranking; its"
-        " interval is a bootstrap over the queries, and does not cover the training seed. Chance is"
-        " the share of the gallery that is relevant."
+        "An item is relevant if it shares a class with the query. mAP is over the whole ranking;"
+        " its interval is a bootstrap over the queries, and does not cover the training seed."
+        " Chance is the share of the gallery that is relevant."
     )
     unlabeled = sum(one.figures()["unlabeled"] for one in judged)
     if unlabeled:

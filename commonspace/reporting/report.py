@@ -1,4 +1,4 @@
-"""Report of a run: one HTML page with metrics and figures, each figure as a file, and a JSON file."""
+"""Report of a run: one HTML page with metrics and figures, a file for each figure, a JSON file."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -5,8 +5,8 @@
     label        an item whose neighbors nearly all have another class (label disagreement)
     unfindable   an item in no other item's nearest neighbors (an anti-hub; see hubness)
 
-Every finding is a suspicion with a figure; nothing is changed. Each item is a query with each of its
-modalities, so exact search takes time that is quadratic in the number of items.
+Every finding is a suspicion with a figure; nothing is changed. Each item is a query with each of
+its modalities, so exact search takes time that is quadratic in the number of items.
 """
 
 from collections import Counter

@@ -105,7 +105,8 @@ class Embedder:
                 f"the space returns a vector that is not finite for {modality!r}",
                 expected="finite numbers",
                 found=f"entry {row} of {len(vectors)}",
-                advice="check the values of this item: they may be very different from the training data",
+                advice="check the values of this item: they may be very different from the"
+                " training data",
             )
         return vectors
 
@@ -113,8 +114,8 @@ class Embedder:
         """Return (n, d) float32 vectors of n texts, in one pass.
 
         Raises:
-            SettingError: If no modality of the space reads text, its encoder is not named, or no word
-                of a text is in the vocabulary of the space.
+            SettingError: If no modality of the space reads text, its encoder is not named, or no
+                word of a text is in the vocabulary of the space.
         """
         modality = self._modality_reading("texts")
         input_ = self.space.inputs[modality]

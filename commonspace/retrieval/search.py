@@ -1,4 +1,4 @@
-"""Search: query vectors, ranking over segments, filters, relevance, and the items of the results."""
+"""Search: query vectors, ranking over segments, filters, relevance, and items of the results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -253,7 +253,7 @@ class Searcher:
     def _relevance(
         self, space: CommonSpace, state: VectorState, vectors: NDArray[np.float32], hits: Hits
     ) -> NDArray[np.float64] | None:
-        """Return (q, k) probabilities, from the scores at instance weight 0; None if uncalibrated."""
+        """Return (q, k) probabilities, of the scores at instance weight 0; None if uncalibrated."""
         if not space.calibrated:
             return None
         there = hits.entries >= 0

@@ -111,8 +111,8 @@ def verify(vectors: VectorIndex, photos: PhotoFolders) -> Verification:
     if missing:
         listed = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
         damage.append(
-            f"{len(missing)} photos are missing, of {listed}: restore them, or give their new folder"
-            " with --photos"
+            f"{len(missing)} photos are missing, of {listed}: restore them, or give their new"
+            " folder with --photos"
         )
     return Verification(
         items=len(store),
@@ -312,7 +312,7 @@ def _costs(
 def _mean_average_precision(
     queries: NDArray[np.int64], found: NDArray[np.int64], labels: dict[int, frozenset[str]]
 ) -> float | None:
-    """Return the mAP of ranked lists, divided by the relevant items in them (as in ``evaluate``)."""
+    """Return the mAP of ranked lists, divided by the relevant items in them, as ``evaluate``."""
     none: frozenset[str] = frozenset()
     values = []
     for item, row in zip(queries.tolist(), found.tolist(), strict=True):

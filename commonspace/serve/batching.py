@@ -59,7 +59,7 @@ class Batcher(Generic[QueryT, ResultT]):
         self._worker.shutdown()
 
     async def submit(self, query: QueryT, seconds: float) -> ResultT:
-        """Return the result of one query; a query whose task is cancelled while it waits is dropped.
+        """Return the result of one query; one whose task is cancelled while it waits is dropped.
 
         Args:
             query: what ``answer`` takes.

@@ -1,4 +1,4 @@
-"""Process that decodes uploaded photos, one after the other, from standard input to standard output.
+"""Process that decodes uploaded photos, one by one, from standard input to standard output.
 
 Run by ``commonspace.serve.decoding``, which kills it at a limit of time. It limits its own memory
 and processor time, so that a malicious file costs one worker and nothing else.

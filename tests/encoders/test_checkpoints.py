@@ -1,4 +1,4 @@
-"""Models from folders and the hub: no code of a checkpoint is run, and an absent hub ends at once."""
+"""Models from folders and the hub: no code of a checkpoint runs, an absent hub ends at once."""
 
 import json
 import socket

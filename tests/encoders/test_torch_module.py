@@ -1,4 +1,4 @@
-"""Torch modules of the user's own: FILE.py:Class as an encoder, and no code run for a saved file."""
+"""User-defined torch modules: FILE.py:Class as an encoder, and no code run for a saved file."""
 
 import json
 from dataclasses import replace

@@ -42,7 +42,7 @@ def test_vectors_equal_the_formula_in_float64(softmax: bool, normalized: bool) -
 
 
 def test_features_far_from_zero_keep_their_digits() -> None:
-    """The shift is subtracted before the product: 4096 + 1/1024 is exact, and so is the difference."""
+    """The shift is subtracted before the product: 4096 + 1/1024 and the difference are exact."""
     shift, step = 4096.0, 1 / 1024
     one = AffineMap(np.full(2, shift), np.array([[1.0], [1024.0]]))
     network = LinearNetwork.from_maps({"far": one}, normalized=False)

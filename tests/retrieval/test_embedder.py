@@ -203,7 +203,7 @@ def feature_space(encoded: Dataset) -> CommonSpace:
 
 
 def assert_same_ranking(hits: Sequence[Any], expected: list[tuple[str, float]]) -> None:
-    """Compare two rankings whose scores differ in their last digits: near-ties may change places."""
+    """Compare rankings whose scores differ in their last digits: near-ties may change places."""
     assert [hit.score for hit in hits] == pytest.approx([s for _, s in expected], abs=1e-4)
     scores, last = dict(expected), expected[-1][1]
     for hit in hits:

@@ -835,7 +835,7 @@ def small_targets(page: Any) -> list[str]:  # noqa: ANN401
             const root = document.querySelector("dialog[open]") ?? document;
             const boxes = [...root.querySelectorAll("button, select, a, input, summary")]
                 .filter((one) => one.checkVisibility() && !one.closest(".skip"))
-                .map((one) => one.closest("label") && one.type === "checkbox" ? one.closest("label") : one);
+                .map((one) => (one.type === "checkbox" && one.closest("label")) || one);
             return boxes.map((one) => [one, one.getBoundingClientRect()])
                 .filter(([, box]) => box.width > 1 && (box.width < 43.5 || box.height < 43.5))
                 .map(([one, box]) => `${one.outerHTML.slice(0, 80)} ${box.width}x${box.height}`);

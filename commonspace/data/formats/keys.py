@@ -3,8 +3,8 @@
 A key becomes a modality only by one of these rules: its name is in ``MODALITIES``; it is an alias
 of such a name (``img``, ``images``, ``train_imgs_deep``, ``I_tr``, ``XAll``); the file was written
 by this package and lists it; the caller maps it; or fewer than two keys have such names, it is an
-(n, d) array of numbers, its name is not one of ``NO_MODALITIES``, and it is no table of 0 and 1 with
-one mark a row. Anything else is a field or is not used.
+(n, d) array of numbers, its name is not one of ``NO_MODALITIES``, and it is no table of 0 and 1
+with one mark a row. Anything else is a field or is not used.
 """
 
 import re

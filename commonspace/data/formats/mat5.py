@@ -1,9 +1,10 @@
 """Check of the structure of a version 5 .mat file, before scipy reads it.
 
 scipy's reader trusts the tags of the file: a damaged one can end the whole process with a
-segmentation fault, which no ``except`` can turn into a message. Every tag is therefore checked first:
-known type, inside its parent, as long as its dimensions say. Compressed variables are inflated once
-for their checksum. Layout: "MAT-File Format", MathWorks, chapter 1. Values are not read here.
+segmentation fault, which no ``except`` can turn into a message. Every tag is therefore checked
+first: known type, inside its parent, as long as its dimensions say. Compressed variables are
+inflated once for their checksum. Layout: "MAT-File Format", MathWorks, chapter 1. Values are not
+read here.
 """
 
 import struct

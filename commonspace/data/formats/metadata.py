@@ -1,8 +1,8 @@
 """Records of a metadata file with their line numbers: JSON lines, CSV, TSV and Parquet.
 
 Table cells are strings: empty cells become None, and a column of plain numbers becomes numbers,
-except columns of names (``file_name``, ``text``, ``id``). The delimiter of a table is found from its
-header; known column names may be written in any case.
+except columns of names (``file_name``, ``text``, ``id``). The delimiter of a table is found from
+its header; known column names may be written in any case.
 """
 
 import csv

@@ -1,7 +1,7 @@
 """Captions of a scene in many wordings, which share their words across all classes.
 
-A caption may name two objects. Which one is the subject follows from the order of the words and from
-the size and color words, never from which names occur.
+A caption may name two objects. Which one is the subject follows from the order of the words and
+from the size and color words, never from which names occur.
 """
 
 from dataclasses import dataclass

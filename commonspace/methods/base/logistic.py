@@ -19,8 +19,8 @@ class LogisticRegression:
 
         min  ||W||^2 / 2 - C sum_i sum_c t_ic log p(c | x_i)
 
-    with t_i the classes of sample i in equal shares; b is not penalized. The problem is convex. L-BFGS
-    solves it in coordinates in which no curvature exceeds 1: the Hessian is at most
+    with t_i the classes of sample i in equal shares; b is not penalized. The problem is convex.
+    L-BFGS solves it in coordinates in which no curvature exceeds 1: the Hessian is at most
     X'X / 2 + I / C for each class (Boehning: Multinomial logistic regression algorithm, Annals of
     the Institute of Statistical Mathematics 44, 1992), so that principal coordinates are divided
     by the root of that.

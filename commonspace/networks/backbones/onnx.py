@@ -20,8 +20,8 @@ _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 class OnnxBackbone(nn.Module):
     """An image network in ONNX. Its file is part of the weights; it cannot be fine-tuned.
 
-    The first input of the network is (n, 3, h, w) float32. If its first output has positions, (n, d,
-    h, w) or (n, positions, d), the features are their mean, or mean and maximum.
+    The first input of the network is (n, 3, h, w) float32. If its first output has positions,
+    (n, d, h, w) or (n, positions, d), the features are their mean, or mean and maximum.
 
     Args:
         length: Size of the file in bytes.

@@ -19,7 +19,8 @@ class TfidfBackbone(nn.Module):
 
     Example:
         >>> backbone = TfidfBackbone(vocabulary=2, size=2)
-        >>> _ = backbone.load_state_dict({"idf": torch.tensor([3.0, 4.0]), "components": torch.eye(2)})
+        >>> weights = {"idf": torch.tensor([3.0, 4.0]), "components": torch.eye(2)}
+        >>> _ = backbone.load_state_dict(weights)
         >>> backbone(torch.tensor([[0, 1], [1, -1]]))
         tensor([[0.6000, 0.8000],
                 [0.0000, 1.0000]])

@@ -114,8 +114,8 @@ class TorchModuleBackbone(PretrainedBackbone):
         if build is None:
             raise SpaceError(
                 f"the model needs the class {module}, which its file names but never runs",
-                expected=f"that class: commonspace --network FILE.py:{module.rpartition(':')[2]} before"
-                " the command, or encoders={...} in Python",
+                expected=f"that class: commonspace --network FILE.py:{module.rpartition(':')[2]}"
+                " before the command, or encoders={...} in Python",
                 found=", ".join(_PROVIDED) or "none",
                 advice="name the file and class that the model was trained with",
             )
