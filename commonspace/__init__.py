@@ -51,12 +51,14 @@ if TYPE_CHECKING:
     from commonspace.losses import triplet_loss as triplet_loss
     from commonspace.methods import ACMR as ACMR
     from commonspace.methods import CCA as CCA
+    from commonspace.methods import CCL as CCL
     from commonspace.methods import DCCA as DCCA
     from commonspace.methods import DCCAE as DCCAE
     from commonspace.methods import DSCMR as DSCMR
     from commonspace.methods import GMA as GMA
     from commonspace.methods import JRL as JRL
     from commonspace.methods import MCCA as MCCA
+    from commonspace.methods import MRL as MRL
     from commonspace.methods import SDML as SDML
     from commonspace.methods import Between as Between
     from commonspace.methods import ClosedFormMethod as ClosedFormMethod
@@ -127,6 +129,8 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "JRL",
         "MCCA",
         "SDML",
+        "CCL",
+        "MRL",
         "DCCAE",
         "Between",
         "ClosedFormMethod",

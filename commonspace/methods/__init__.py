@@ -7,6 +7,7 @@ from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 from commonspace.methods.base.method import Method
 from commonspace.methods.cca import CCA
+from commonspace.methods.ccl import CCL
 from commonspace.methods.dcca import DCCA
 from commonspace.methods.dccae import DCCAE
 from commonspace.methods.dscmr import DSCMR
@@ -16,6 +17,7 @@ from commonspace.methods.jrl import JRL
 from commonspace.methods.knn import NearestNeighbors
 from commonspace.methods.linear_probe import LinearProbe
 from commonspace.methods.mcca import MCCA
+from commonspace.methods.mrl import MRL
 from commonspace.methods.mvda import MvDA
 from commonspace.methods.posterior import PosteriorMatching
 from commonspace.methods.raw_features import RawFeatures
@@ -26,12 +28,14 @@ from commonspace.methods.supcon import SupervisedContrastive
 __all__ = [
     "ACMR",
     "CCA",
+    "CCL",
     "DCCA",
     "DCCAE",
     "DSCMR",
     "GMA",
     "JRL",
     "MCCA",
+    "MRL",
     "SDML",
     "Between",
     "ClosedFormMethod",

@@ -19,6 +19,7 @@ __all__ = [
     "BranchesConfig",
     "BranchesNetwork",
     "Orthonormal",
+    "Prototypes",
     "Scale",
     "fully_connected",
     "head_from_config",
@@ -228,10 +229,30 @@ class Orthonormal(nn.Module):
         return representations @ self.matrix
 
 
+class Prototypes(nn.Module):
+    """A learned vector for each class.
+
+    They start orthonormal if there are at most d of them, drawn from torch's global generator.
+
+    Args:
+        size: d, the size of a representation.
+        count: c, the number of prototypes.
+    """
+
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(nn.init.orthogonal_(torch.empty(count, size)))
+
+    def forward(self) -> Tensor:
+        """Return the (c, d) prototypes."""
+        return self.vectors
+
+
 HEADS: dict[str, Callable[..., nn.Module]] = {
     "layers": lambda size, sizes, activation="relu": fully_connected([size, *sizes], activation),
     "scale": lambda size, temperature: Scale(temperature),
     "orthonormal": Orthonormal,
+    "prototypes": Prototypes,
 }
 
 

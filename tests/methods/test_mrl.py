@@ -1,0 +1,121 @@
+"""MRL: both losses against loops, their gradients, and what wrong labels do."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import commonspace as cs
+from commonspace.data import Dataset, Features
+from commonspace.methods import MRL
+from commonspace.methods.mrl import multimodal_contrastive_loss, robust_clustering_loss
+from commonspace.networks.branches import BranchesConfig, BranchesNetwork
+from commonspace.training import Batch, RunConfig
+
+NO_DATA: Any = None
+SIZES = {"image": 6, "text": 5, "audio": 3}
+
+
+def batch(n: int = 9, classes: int = 4) -> Batch:
+    draw = np.random.default_rng(1)
+    present = {name: torch.from_numpy(draw.random(n) < 0.8) for name in SIZES}
+    inputs = {
+        name: torch.from_numpy(draw.normal(size=(int(present[name].sum()), size))).float()
+        for name, size in SIZES.items()
+    }
+    return Batch(inputs, present, torch.from_numpy(draw.random((n, classes)) < 0.3).float())
+
+
+def test_the_loss_equals_the_formula() -> None:
+    samples = batch()
+    backbones = {name: {"kind": "vectors", "size": size} for name, size in SIZES.items()}
+    heads = {"classes": {"kind": "prototypes", "count": 4}}
+    network = BranchesNetwork(BranchesConfig(backbones, 8, 6, depth=2, heads=heads))
+    t, b = 0.4, 0.6
+    with torch.no_grad():
+        loss = MRL(temperature=t, beta=b).batch_loss(network, samples, NO_DATA)["loss"].item()
+        prototypes = network.heads["classes"]().numpy()
+        items = []
+        robust = 0.0
+        for name, x in samples.inputs.items():
+            u = network.embed(name, x).numpy()
+            rows = samples.present[name].nonzero()[:, 0].tolist()
+            items += [(name, row, vector) for row, vector in zip(rows, u, strict=True)]
+            terms = []
+            for row, vector in zip(rows, u, strict=True):
+                y = samples.labels[row].numpy()
+                if y.any() and not y.all():
+                    powers = np.exp(prototypes @ vector / t)
+                    terms.append(np.log(1 - (powers * y).sum() / powers.sum()))
+            robust += float(np.mean(terms))
+    contrast = []
+    for i, (name, row, z) in enumerate(items):
+        others = [(m, r, np.exp(z @ v / t)) for j, (m, r, v) in enumerate(items) if j != i]
+        same = [power for m, r, power in others if r == row and m != name]
+        if same:
+            contrast.append(-np.log(sum(same) / sum(power for *_, power in others)))
+    expected = b * robust + (1 - b) * 2 * float(np.mean(contrast))
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradients_equal_finite_differences() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cosines = torch.randn(5, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    labels = torch.eye(4, dtype=torch.float64)[[0, 1, 1, 2, 3]]
+    assert torch.autograd.gradcheck(lambda x: robust_clustering_loss(x, labels, 0.5), (cosines,))
+    u, v = (
+        torch.randn(5, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+        for _ in range(2)
+    )
+    present = dict.fromkeys(("image", "text"), torch.ones(5, dtype=torch.bool))
+    assert torch.autograd.gradcheck(
+        lambda u, v: multimodal_contrastive_loss({"image": u, "text": v}, present, 0.5), (u, v)
+    )
+
+
+def test_a_sample_that_contradicts_its_label_has_a_small_gradient() -> None:
+    """The cross-entropy does the opposite."""
+    cosines = torch.tensor([[4.0, 0.0, 0.0], [-4.0, 0.0, 0.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, 0.0, 0.0]]).repeat(2, 1)
+    (gradient,) = torch.autograd.grad(robust_clustering_loss(cosines, labels, 1.0), cosines)
+    fits, contradicts = gradient[:, 0].abs()
+    assert contradicts < 0.05 * fits
+    p = cosines.detach().softmax(dim=1)[:, 0]
+    torch.testing.assert_close(gradient[:, 0], -p / 2)
+
+
+def test_nothing_to_compare_is_zero() -> None:
+    assert robust_clustering_loss(torch.ones(2, 2), torch.ones(2, 2), 1.0) == 0
+    present = {"image": torch.tensor([True, False]), "text": torch.tensor([False, True])}
+    embeddings = {"image": torch.ones(1, 2), "text": torch.ones(1, 2)}
+    assert multimodal_contrastive_loss(embeddings, present, 1.0) == 0
+
+
+def test_retrieval_stays_above_chance_with_wrong_labels() -> None:
+    """Symmetric noise, as in the paper: 60 % of the training labels are drawn again."""
+    draw = np.random.default_rng(3)
+    n, classes = 600, 4
+    labels = np.eye(classes, dtype=bool)[np.arange(n) % classes]
+    latent = labels + 0.4 * draw.normal(size=(n, classes))
+    columns = {
+        name: Features(latent @ draw.normal(size=(classes, 8)) + 0.3 * draw.normal(size=(n, 8)))
+        for name in ("image", "text")
+    }
+    splits = np.repeat(["train", "validation", "test"], [300, 100, 200])
+    wrong = (splits == "train") & (draw.random(n) < 0.6)
+    labels_of_training = labels.copy()
+    labels_of_training[wrong] = np.eye(classes, dtype=bool)[
+        draw.integers(classes, size=wrong.sum())
+    ]
+    data = Dataset(
+        name="noisy",
+        ids=tuple(map(str, range(n))),
+        columns=columns,
+        labels=labels_of_training,
+        class_names=tuple("abcd"),
+        splits=splits,
+    )
+    method = MRL(hidden_dim=32, embedding_dim=16, epochs=30, learning_rate=1e-3)
+    space = method.fit(data, run=RunConfig())
+    assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.5
