@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
 
-from commonspace.serve.batching import Batcher
 from commonspace.serve.decoding import DecodePool
 from commonspace.serve.errors import add_error_handlers
 from commonspace.serve.images import Thumbnails
@@ -17,7 +17,8 @@ from commonspace.serve.middleware import RequestMiddleware
 from commonspace.serve.projection import MapFile
 from commonspace.serve.routes import Components, add_routes
 from commonspace.serve.schemas import SearchResponse
-from commonspace.serve.service import SearchJob, Service
+from commonspace.serve.search import Batcher, SearchJob, answer_searches
+from commonspace.serve.service import Service
 from commonspace.serve.settings import ServiceSettings
 from commonspace.serve.static import load_page
 
@@ -48,7 +49,7 @@ def build_app(
     service = Service(manager, settings.name, writable=settings.writable)
     metrics = Metrics()
     batcher: Batcher[SearchJob, SearchResponse] = Batcher(
-        service.search,
+        partial(answer_searches, manager),
         batch_size=settings.batch_size,
         max_queued=settings.max_queued,
         on_batch=metrics.batches.observe,

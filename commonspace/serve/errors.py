@@ -25,7 +25,14 @@ from commonspace.errors import (
 )
 from commonspace.serve.schemas import ErrorResponse
 
-__all__ = ["RESPONSES", "RequestError", "add_error_handlers", "busy", "error_body"]
+__all__ = [
+    "RESPONSES",
+    "RequestError",
+    "add_error_handlers",
+    "busy",
+    "error_body",
+    "unknown_item",
+]
 
 LOG = logging.getLogger("commonspace.serve")
 
@@ -109,6 +116,17 @@ def busy(problem: str, retry_after: int = 1) -> RequestError:
     """Return the error of a service that has too much to do."""
     return RequestError(
         503, problem, code="busy", advice="try again in a moment", retry_after=retry_after
+    )
+
+
+def unknown_item(id: str) -> RequestError:
+    """Return the error for an id that the index does not have."""
+    return RequestError(
+        404,
+        "unknown item",
+        expected="an id as in a search result, percent-encoded",
+        found=ascii(id)[:80],
+        advice="search for it: POST /v1/search",
     )
 
 

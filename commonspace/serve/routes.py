@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
-from commonspace.serve.batching import Batcher
 from commonspace.serve.decoding import QUERY_SIDE, STORED_SIDE, DecodePool
-from commonspace.serve.errors import RESPONSES, RequestError
+from commonspace.serve.errors import RESPONSES, RequestError, unknown_item
 from commonspace.serve.images import Thumbnails, encode_png, read_photo
 from commonspace.serve.metrics import Metrics
 from commonspace.serve.middleware import CALLER
@@ -42,7 +41,8 @@ from commonspace.serve.schemas import (
     StatusResponse,
     WriteResponse,
 )
-from commonspace.serve.service import SearchJob, Service, unknown_item
+from commonspace.serve.search import Batcher, SearchJob
+from commonspace.serve.service import Service
 from commonspace.serve.settings import ServiceSettings
 from commonspace.serve.static import PageFile, cached_response
 

@@ -1,12 +1,11 @@
-"""Operations of the service on its index: search, items, contents, changes.
+"""Operations of the service on its index, beside searches: items, contents, changes.
 
 Everything here runs in threads, never on the event loop, and knows no HTTP.
 """
 
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 from commonspace.data import Column, Dataset, Images, Texts
 from commonspace.errors import SettingError
 from commonspace.networks.posterior import MAX_INSTANCE_WEIGHT, PosteriorNetwork
-from commonspace.retrieval import Index, Item, Query, SearchResult
-from commonspace.serve.errors import RequestError
+from commonspace.retrieval import Index, Item, Query
+from commonspace.serve.errors import RequestError, unknown_item
 from commonspace.serve.index_manager import IndexManager
 from commonspace.serve.schemas import (
     AboutResponse,
@@ -30,39 +29,23 @@ from commonspace.serve.schemas import (
     ItemResponse,
     NewItem,
     Sample,
-    SearchRequest,
-    SearchResponse,
     WriteResponse,
 )
+from commonspace.serve.search import without_photo
 from commonspace.space import CommonSpace
 
-__all__ = ["SearchJob", "Service", "class_posterior", "unknown_item"]
+__all__ = ["Service", "class_posterior"]
 
 LANGUAGES = ["en", "zh"]
 NEIGHBORS = 12
 SAMPLES = 24
 """Classes of which an example is named."""
-SORTED = 200
-"""Best results that are sorted by a field."""
-MATCH = 0.5
-"""Relevance from which a result takes part in sorting, where the space is calibrated."""
 FACETS = 100
 """Filters whose counts are cached."""
 VALUES = 200
 """Values of a field that are counted."""
 CLASSES = 10
 """Most probable classes of an item that are reported."""
-
-
-@dataclass(frozen=True, eq=False)
-class SearchJob:
-    """A search request with its decoded image."""
-
-    request: SearchRequest
-    image: NDArray[np.uint8] | None
-    """(h, w, 3) RGB."""
-    start: float
-    """When the request came, by ``time.perf_counter``."""
 
 
 class Service:
@@ -81,39 +64,6 @@ class Service:
         self._about: tuple[Any, ...] = ()
         self._facets: dict[tuple[Any, ...], FacetsResponse] = {}
         self._lock = threading.Lock()
-
-    def search(self, jobs: Sequence[SearchJob]) -> list[SearchResponse]:
-        """Return the results of each request; all texts are embedded in one pass.
-
-        Raises:
-            SettingError: A request names a field or modality that the index does not have, or an
-                option that the space does not support.
-            DataError: An image or a vector cannot be used.
-            RequestError: 404, a request names an unknown item.
-        """
-        with self.manager.lease() as index:
-            for job in jobs:
-                if job.request.id is not None and index.item(job.request.id) is None:
-                    raise unknown_item(job.request.id)
-            space = index.space
-            results = index.search_many([_query(job, space) for job in jobs])
-            responses = []
-            for job, found in zip(jobs, results, strict=True):
-                public, total = [_public(result) for result in found], found.total
-                if job.request.sort is not None:
-                    public = _sort(public, job.request.sort)
-                    total = len(public)
-                    public = public[job.request.offset : job.request.offset + job.request.k]
-                responses.append(
-                    SearchResponse(
-                        results=public,
-                        total=total,
-                        has_instance_block=space.has_instance_block,
-                        calibrated=space.calibrated,
-                        seconds=time.perf_counter() - job.start,
-                    )
-                )
-            return responses
 
     def item(self, id: str) -> ItemResponse:
         """Return an item with its class posterior and its neighbors.
@@ -135,7 +85,7 @@ class Service:
             posterior = class_posterior(index.space, vectors)
             return ItemResponse(
                 **{**values, "photo": None, "posterior": posterior},
-                neighbors=tuple(_public(result) for result in neighbors),
+                neighbors=tuple(without_photo(result) for result in neighbors),
             )
 
     def picture(self, id: str) -> NDArray[np.uint8] | Path:
@@ -300,57 +250,6 @@ def class_posterior(
         best = np.argsort(-shares, kind="stable")[:CLASSES].tolist()
         posterior[modality] = {space.class_names[place]: float(shares[place]) for place in best}
     return posterior
-
-
-def unknown_item(id: str) -> RequestError:
-    """Return the error for an id that the index does not have."""
-    return RequestError(
-        404,
-        "unknown item",
-        expected="an id as in a search result, percent-encoded",
-        found=ascii(id)[:80],
-        advice="search for it: POST /v1/search",
-    )
-
-
-def _query(job: SearchJob, space: CommonSpace) -> Query:
-    request = job.request
-    sorts = request.sort is not None
-    lowest = request.min_relevance
-    if sorts and lowest is None and space.calibrated:
-        lowest = MATCH
-    return Query(
-        request.text,
-        job.image,
-        request.vector,
-        request.id,
-        k=SORTED if sorts else request.k,
-        offset=0 if sorts else request.offset,
-        modality=request.modality,
-        query_modality=request.query_modality,
-        where=request.where,
-        instance_weight=request.instance_weight,
-        min_relevance=lowest,
-    )
-
-
-def _public(result: SearchResult) -> SearchResult:
-    """Return a result without the path of its photo."""
-    return result if result.photo is None else replace(result, photo=None)
-
-
-def _sort(results: Sequence[SearchResult], order: str) -> list[SearchResult]:
-    """Return results in the order of a field; those without a value come last."""
-    name, descending = order.removeprefix("-"), order.startswith("-")
-
-    def key(result: SearchResult) -> tuple[bool, Any]:
-        value = result.fields.get(name)
-        is_number = isinstance(value, int | float)
-        return (is_number, value if is_number else str(value))
-
-    present = [result for result in results if name in result.fields]
-    absent = [result for result in results if name not in result.fields]
-    return sorted(present, key=key, reverse=descending) + absent
 
 
 def _default_weight(space: CommonSpace) -> float | None:

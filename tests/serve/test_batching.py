@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 import commonspace as cs
 from commonspace.errors import SettingError
 from commonspace.serve import ServiceSettings, build_app
-from commonspace.serve.batching import Batcher
 from commonspace.serve.errors import RequestError
+from commonspace.serve.search import Batcher
 
 
 def doubled(asked: Sequence[int]) -> list[int]:

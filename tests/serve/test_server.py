@@ -30,7 +30,7 @@ from commonspace.serve import ServiceSettings, build_app, server
 from commonspace.serve.index_manager import IndexManager
 from commonspace.serve.middleware import RateLimit
 from commonspace.serve.schemas import SearchResponse
-from commonspace.serve.service import SearchJob, Service
+from commonspace.serve.search import SearchJob, answer_searches
 
 Listen = Callable[[FastAPI], AbstractContextManager[str]]
 Serve = Callable[..., AbstractContextManager[TestClient]]
@@ -240,14 +240,13 @@ def test_work_of_clients_that_have_gone_is_dropped(
 ) -> None:
     answered: list[int] = []
     gate = threading.Event()
-    search = Service.search
 
-    def slow(self: Service, jobs: Sequence[SearchJob]) -> list[SearchResponse]:
+    def slow(manager: IndexManager, jobs: Sequence[SearchJob]) -> list[SearchResponse]:
         answered.append(len(jobs))
         gate.wait(10)
-        return search(self, jobs)
+        return answer_searches(manager, jobs)
 
-    monkeypatch.setattr(Service, "search", slow)
+    monkeypatch.setattr("commonspace.serve.app.answer_searches", slow)
     app = build_app(index, ServiceSettings(rate=0, batch_size=1))
     body = b'{"text": "a red wall", "k": 1}'
     request = HEAD.replace(b"40", str(len(body)).encode()) + body
