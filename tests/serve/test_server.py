@@ -131,7 +131,7 @@ def test_every_call_of_the_client(
         assert refused.value.status == 404
     with pytest.raises(ServiceError, match="cannot be reached"):
         client.about()
-    with pytest.raises(SettingError, match="no address"):
+    with pytest.raises(SettingError, match="the address of the service is invalid"):
         Client("localhost:8000")
 
 
