@@ -1,4 +1,4 @@
-"""Batched embedding of items by a network, and query vectors with an instance weight."""
+"""Batched embedding of items by a network."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from commonspace.data.columns import Column, Images, Texts
@@ -15,11 +15,11 @@ from commonspace.encoders import Encoder, Extraction, Input, Vectors, input_read
 from commonspace.encoders.cache import default_cache
 from commonspace.encoders.encoder import encoder_sha256, weights_sha256
 from commonspace.encoders.extract import extract_column
-from commonspace.errors import DataError, SettingError, SpaceError
+from commonspace.errors import SpaceError
 from commonspace.machine import reuse_memory
 from commonspace.networks.network import MultiBranchNetwork
 
-__all__ = ["embed_column", "embed_items", "weight_queries"]
+__all__ = ["embed_column", "embed_items"]
 
 CHUNK = 512
 """Raw items that are turned into network input at a time."""
@@ -112,52 +112,6 @@ def embed_column(
     features = extract_column(column, encoder, settings, modality)
     head = network.without_backbone(modality)
     return embed_items(head, modality, Vectors(features.size), features, BATCH)
-
-
-def weight_queries(
-    network: nn.Module, vectors: ArrayLike, instance_weight: float | None
-) -> NDArray[np.float32]:
-    """Return query vectors whose inner product with embeddings is the weighted score.
-
-    Args:
-        network: A ``Network``, with an instance block unless ``instance_weight`` is None.
-        vectors: (n, d) embeddings of the queries.
-        instance_weight: In [0, 1]: 0 ranks by class, 1 by exact item; None returns the embeddings.
-
-    Returns:
-        (n, d) float32.
-
-    Raises:
-        SettingError: If the network has no instance block, or the weight is not in [0, 1].
-        DataError: If the vectors do not have d columns.
-    """
-    queries, size = np.asarray(vectors, dtype=np.float32), network.dimension
-    if queries.ndim != 2 or queries.shape[1] != size:
-        raise DataError(
-            "query embeddings have a wrong shape",
-            expected=f"(n, {size}), as embed returns them",
-            found=f"{queries.shape}",
-            advice="embed the queries with this model first",
-        )
-    if instance_weight is None:
-        return queries
-    if not getattr(network, "has_instance_block", False):
-        raise SettingError(
-            "`instance_weight` is not supported by this model: it has no instance block",
-            expected="instance_weight=None, or a model with an instance block",
-            found=repr(instance_weight),
-            advice="leave it out, or train with PosteriorMatching on pairs",
-        )
-    if not 0 <= instance_weight <= 1:
-        raise SettingError(
-            f"`instance_weight` must be in [0, 1], got {instance_weight!r}",
-            expected="from 0 (rank by class) to 1 (rank by exact item)",
-            advice="leave it out for the weight that the model was trained with",
-        )
-    weighted: NDArray[np.float32] = network.as_queries(  # type: ignore[operator]
-        torch.tensor(queries), instance_weight
-    ).numpy()
-    return weighted
 
 
 def _chunks(items: Any) -> Iterator[Any]:  # noqa: ANN401 - what a modality reads

@@ -6,15 +6,16 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from commonspace.calibration import Calibration
 from commonspace.data.columns import Column
 from commonspace.data.dataset import Dataset, check_dataset
-from commonspace.embedding import embed_column, embed_items, weight_queries
+from commonspace.embedding import embed_column, embed_items
 from commonspace.encoders import Input
-from commonspace.errors import SettingError
+from commonspace.errors import DataError, SettingError
 from commonspace.networks.network import check_network, describe_network
 from commonspace.space_files import compute_fingerprint
 
@@ -66,6 +67,10 @@ class EmbeddingModel:
                 advice="use the names of network.modalities",
             )
         self.network = network.eval()
+        self.dimension = int(network.dimension)  # type: ignore[arg-type]
+        """d, the embedding dimension."""
+        self.has_instance_block = bool(getattr(network, "has_instance_block", False))
+        """Whether ``as_queries`` supports an ``instance_weight``."""
         self.inputs = dict(inputs)
         self.class_names = tuple(class_names)
         self.provenance = dict(provenance or {})
@@ -95,11 +100,6 @@ class EmbeddingModel:
         return tuple(self.inputs)
 
     @property
-    def dimension(self) -> int:
-        """d, the embedding dimension."""
-        return int(self.network.dimension)  # type: ignore[arg-type]
-
-    @property
     def method(self) -> str:
         """Name of the method that trained the model, such as "dscmr"; empty if unknown."""
         return str(self.provenance.get("method", {}).get("name", ""))
@@ -126,11 +126,6 @@ class EmbeddingModel:
         description = self.description()
         description["network"].pop("module", None)  # a class may move to another file
         return compute_fingerprint(description, self.network.state_dict())
-
-    @property
-    def has_instance_block(self) -> bool:
-        """Whether ``as_queries`` supports an ``instance_weight``."""
-        return bool(getattr(self.network, "has_instance_block", False))
 
     @property
     def calibrated(self) -> bool:
@@ -257,7 +252,33 @@ class EmbeddingModel:
             SettingError: If there is no instance block, or the weight is not in [0, 1].
             DataError: If the vectors do not have d columns.
         """
-        return weight_queries(self.network, vectors, instance_weight)
+        queries = np.asarray(vectors, dtype=np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.dimension:
+            raise DataError(
+                "query embeddings have a wrong shape",
+                expected=f"(n, {self.dimension}), as embed returns them",
+                found=f"{queries.shape}",
+                advice="embed the queries with this model first",
+            )
+        if instance_weight is None:
+            return queries
+        if not self.has_instance_block:
+            raise SettingError(
+                "`instance_weight` is not supported by this model: it has no instance block",
+                expected="instance_weight=None, or a model with an instance block",
+                found=repr(instance_weight),
+                advice="leave it out, or train with PosteriorMatching on pairs",
+            )
+        if not 0 <= instance_weight <= 1:
+            raise SettingError(
+                f"`instance_weight` must be in [0, 1], got {instance_weight!r}",
+                expected="from 0 (rank by class) to 1 (rank by exact item)",
+                advice="leave it out for the weight that the model was trained with",
+            )
+        weighted: NDArray[np.float32] = self.network.as_queries(  # type: ignore[operator]
+            torch.tensor(queries), instance_weight
+        ).numpy()
+        return weighted
 
     def relevance(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Return the probability that query and item share a class, given their score.
