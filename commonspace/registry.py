@@ -6,13 +6,23 @@ Classes are imported when a method is made, so that listing the names loads no t
 """
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from commonspace.errors import SettingError
+from commonspace.settings import convert_setting, unknown_setting
 
-__all__ = ["GROUP", "METHODS", "MethodEntry", "installed_methods", "make_method"]
+__all__ = [
+    "GROUP",
+    "METHODS",
+    "MethodEntry",
+    "apply_settings",
+    "installed_methods",
+    "make_method",
+    "method_names",
+]
 
 GROUP = "commonspace.methods"
 """Entry point group of methods in other packages."""
@@ -76,7 +86,7 @@ def make_method(name: str, **settings: Any) -> Any:  # noqa: ANN401 - a Method o
     if name not in installed:
         raise SettingError(
             f"unknown method {name!r}",
-            expected=f"one of {', '.join([*METHODS, *installed])}",
+            expected=f"one of {', '.join(method_names())}",
             found=repr(name),
             advice="see docs/methods.md",
         )
@@ -86,3 +96,33 @@ def make_method(name: str, **settings: Any) -> Any:  # noqa: ANN401 - a Method o
 def installed_methods() -> dict[str, EntryPoint]:
     """Return the methods of other installed packages by name; built-in names take precedence."""
     return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in METHODS}
+
+
+def method_names() -> tuple[str, ...]:
+    """Return the names of all methods: the built-in ones, then those of other packages."""
+    return (*METHODS, *installed_methods())
+
+
+def apply_settings(target: Any, settings: Mapping[str, Any], owner: str = "") -> Any:  # noqa: ANN401
+    """Return a method with settings that were read from a file or the command line.
+
+    Args:
+        target: The method; a dataclass.
+        settings: Name -> value, as TOML has them; a dictionary for a nested ``Settings``.
+        owner: Its name in messages; empty: that of its class.
+
+    Raises:
+        SettingError: If a setting is unknown, or a value is out of range.
+    """
+    kind = type(target)
+    names = [one.name for one in fields(kind) if one.init]
+    values = {}
+    for key, value in settings.items():
+        if key not in names:
+            raise unknown_setting(owner or kind.__name__, key, sorted(names))
+        inner = getattr(target, key)
+        if isinstance(value, Mapping):
+            values[key] = apply_settings(inner, value) if is_dataclass(inner) else dict(value)
+        else:
+            values[key] = convert_setting(kind, key, value)
+    return replace(target, **values) if values else target

@@ -12,9 +12,8 @@ import difflib
 import inspect
 import math
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
 
@@ -28,7 +27,6 @@ __all__ = [
     "declared",
     "describe_settings",
     "kind_of",
-    "parse_assignment",
     "setting",
     "setting_of",
     "unknown_setting",
@@ -196,7 +194,16 @@ class Settings:
             if isinstance(value, Field) and "setting" in value.metadata
         }
         cls._declared = {**cls._declared, **own}
+        factories = {
+            name: value
+            for name, value in vars(cls).items()
+            if isinstance(value, Field) and value.default_factory is not MISSING
+        }
         dataclass(frozen=True)(cls)
+        # A second, explicit @dataclass(frozen=True) finds the class as the first one did.
+        del cls.__setattr__, cls.__delattr__
+        for name, value in factories.items():
+            setattr(cls, name, value)
         _document(cls)
 
     def __new__(cls, *args: object, **options: object) -> Self:
@@ -214,6 +221,14 @@ class Settings:
             problem = about.problem(value, kind_of(one)) if about else ""
             if problem:
                 raise invalid_setting(one.name, value, problem)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: settings are frozen."""
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse: settings are frozen."""
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the settings by name, as scikit-learn's estimators do.
@@ -296,33 +311,6 @@ def describe_settings(kind: type[Any]) -> list[dict[str, str]]:
     return rows
 
 
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """Return name and value of a setting written as text, "name=value".
-
-    Numbers, true, false and lists are read as in TOML; all else is a string.
-
-    Args:
-        text: "name=value"; "outer.inner=value" for a nested setting.
-
-    Raises:
-        SettingError: If there is no name or no "=".
-
-    Example:
-        >>> parse_assignment("learning-rate=1e-3"), parse_assignment("preset=official")
-        (('learning_rate', 0.001), ('preset', 'official'))
-    """
-    name, equals, value = (part.strip() for part in text.partition("="))
-    name = name.replace("-", "_")
-    if not equals or not name:
-        raise SettingError(
-            f"{text!r} is not a setting",
-            expected="name=value",
-            found=repr(text),
-            advice="write for example learning_rate=0.001",
-        )
-    return name, _parse_value(value)
-
-
 def setting_of(kind: type[Settings], name: str) -> Setting:
     """Return the declaration of a setting; an empty one for a plain field."""
     return kind._declared.get(name, Setting(""))
@@ -389,12 +377,3 @@ def _document(kind: type[Settings]) -> None:
 
 def _number(bound: float) -> str:
     return "2**63" if bound == 2**63 else f"{bound:g}"
-
-
-def _parse_value(text: str) -> object:
-    if re.fullmatch(r"[+-]?\d+e[+-]?\d+", text):  # TOML wants 1.0e-3 or 1e-3 alike
-        return float(text)
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -7,7 +7,7 @@ import pytest
 from commonspace.comparison.experiments import make_experiments
 from commonspace.errors import SettingError
 from commonspace.methods import CCA, LinearProbe
-from commonspace.registry import GROUP, METHODS, installed_methods, make_method
+from commonspace.registry import GROUP, METHODS, installed_methods, make_method, method_names
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_every_name_makes_a_method(name: str) -> None:
 @pytest.mark.usefixtures("other_package")
 def test_entry_points_add_names_but_do_not_replace_built_in_ones() -> None:
     assert set(installed_methods()) == {"center"}
+    assert method_names() == (*METHODS, "center")
     method = make_method("center", regularization=0.5)
     assert type(method).__name__ == "Center"
     assert isinstance(method, LinearProbe)

@@ -13,7 +13,6 @@ from commonspace.settings import (
     convert_setting,
     declared,
     describe_settings,
-    parse_assignment,
     setting,
 )
 
@@ -96,24 +95,6 @@ def test_instances_are_frozen_and_can_be_copied_pickled_and_replaced() -> None:
     assert copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one
     assert replace(one, size=4).size == 4
     assert asdict(one)["size"] == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("size=3", ("size", 3)),
-        ("rate = 5e-1", ("rate", 0.5)),
-        ("rate=1e-3", ("rate", 1e-3)),
-        ("flag=true", ("flag", True)),
-        ("mode=b", ("mode", "b")),
-        ('mode="b"', ("mode", "b")),
-        ("pair=[0.5, 0.6]", ("pair", [0.5, 0.6])),
-        ("encoders.fine-tune=top", ("encoders.fine_tune", "top")),
-        ("free=a=b", ("free", "a=b")),
-    ],
-)
-def test_assignments_are_read_like_toml(text: str, expected: tuple[str, object]) -> None:
-    assert parse_assignment(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from commonspace.cli.encoders import (
 )
 from commonspace.cli.features import extracted
 from commonspace.cli.interrupts import resumable
+from commonspace.cli.methods import CompareConfigOption, CompareSetOption, collect_settings
 from commonspace.cli.options import DataArgument, JobsOption, PartialOption, SplitSeedOption
 from commonspace.cli.runs import open_data
 from commonspace.errors import SettingError
-from commonspace.registry import METHODS
+from commonspace.registry import method_names
 
 if TYPE_CHECKING:
     from commonspace.comparison import ComparisonResult
@@ -41,9 +42,9 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAMES",
-            help=f"Methods, separated by commas or repeated: {', '.join(METHODS)}, dscmr-official,"
-            " dscmr-no-j1, dscmr-no-j2, dscmr-no-j3, dscmr-j1-alone, or FILE.py:Class for your own"
-            " method (default: all).",
+            help="Methods, separated by commas or repeated:"
+            f" {', '.join(method_names())}, dscmr-official, dscmr-no-j1, dscmr-no-j2, dscmr-no-j3,"
+            " dscmr-j1-alone, or FILE.py:Class for your own method (default: all).",
             show_default=False,
         ),
     ] = None,
@@ -85,6 +86,8 @@ def compare(
             rich_help_panel=BUDGET,
         ),
     ] = 20,
+    assignments: CompareSetOption = None,
+    config: CompareConfigOption = None,
     jobs: JobsOption = None,
     image: ImageOption = None,
     text: TextOption = None,
@@ -108,6 +111,7 @@ def compare(
       commonspace compare features.npz --out tables/all
       commonspace compare features.npz --methods dscmr,scm,cca --out tables/three
       commonspace compare features.npz --methods dscmr --methods mine.py:Mine --out t
+      commonspace compare features.npz --set hidden_dim=256 --set dscmr.eta=1 --out u
       commonspace compare photos --image vgg19 --text textcnn --out tables/photos
 
     The folder gets table.md, table.csv, table.tex and table.json.
@@ -117,7 +121,8 @@ def compare(
     from commonspace.machine import default_jobs
     from commonspace.progress import ProgressBar
 
-    names = [experiment.name for experiment in make_experiments(methods or ["all"])]
+    settings = collect_settings({}, assignments or [], config)
+    names = [experiment.name for experiment in make_experiments(methods or ["all"], settings)]
     if baseline is not None and baseline not in names:
         raise SettingError(
             "the baseline is not among the methods",
@@ -134,6 +139,7 @@ def compare(
         result = run_comparison(
             dataset,
             methods or ["all"],
+            settings=settings,
             seeds=seeds,
             baseline=baseline,
             budget=TuningBudget(trials, epochs, patience),

@@ -5,23 +5,21 @@ file with ``--config``; options win over ``--set``, and both over the file. Impo
 loads no torch.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commonspace.errors import SettingError
-from commonspace.registry import METHODS, installed_methods, make_method
+from commonspace.registry import apply_settings, make_method, method_names
 from commonspace.settings import (
     Settings,
-    convert_setting,
     describe_settings,
-    parse_assignment,
     setting_of,
-    unknown_setting,
 )
 
 if TYPE_CHECKING:
@@ -29,12 +27,15 @@ if TYPE_CHECKING:
     from commonspace.methods import Method
 
 __all__ = [
+    "CompareConfigOption",
+    "CompareSetOption",
     "ConfigOption",
     "SetOption",
     "choose_method",
     "collect_settings",
     "configure_method",
     "list_settings",
+    "parse_assignment",
     "setting_option",
 ]
 
@@ -56,6 +57,26 @@ ConfigOption = Annotated[
         "--config",
         metavar="FILE.toml",
         help="Read settings from a TOML file, one NAME = VALUE a line.",
+        show_default=False,
+    ),
+]
+
+CompareSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set a setting of every method that has it, or METHOD.NAME=VALUE of one; repeatable."
+        " It is not tuned.",
+        show_default=False,
+    ),
+]
+CompareConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        help="Read such settings from a TOML file; a table [METHOD] holds those of one method.",
         show_default=False,
     ),
 ]
@@ -114,6 +135,33 @@ def collect_settings(
     return settings
 
 
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Return name and value of a setting written as text, "name=value".
+
+    Numbers, true, false and lists are read as in TOML; all else is a string.
+
+    Args:
+        text: "name=value"; "outer.inner=value" for a nested setting.
+
+    Raises:
+        SettingError: If there is no name or no "=".
+
+    Example:
+        >>> parse_assignment("learning-rate=1e-3"), parse_assignment("preset=official")
+        (('learning_rate', 0.001), ('preset', 'official'))
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    name = name.replace("-", "_")
+    if not equals or not name:
+        raise SettingError(
+            f"{text!r} is not a setting",
+            expected="name=value",
+            found=repr(text),
+            advice="write for example learning_rate=0.001",
+        )
+    return name, _parse_value(value)
+
+
 def configure_method(name: str, settings: Mapping[str, Any]) -> "Method":
     """Return a method with settings.
 
@@ -125,20 +173,9 @@ def configure_method(name: str, settings: Mapping[str, Any]) -> "Method":
         SettingError: If the method, the file or a setting is unknown, or a value is out of range.
     """
     default: Any = _default_method(name)
-    kind = type(default)
     known = {one.name for one in fields(default)}
-    values = {}
-    for key, value in settings.items():
-        if key in IGNORED and key not in known:
-            continue
-        if key not in known:
-            raise unknown_setting(name, key, sorted(known))
-        values[key] = (
-            _nested(getattr(default, key), value)
-            if isinstance(value, Mapping)
-            else convert_setting(kind, key, value)
-        )
-    method: Method = replace(default, **values) if values else default
+    settings = {key: value for key, value in settings.items() if key in known or key not in IGNORED}
+    method: Method = apply_settings(default, settings, name)
     return method
 
 
@@ -192,22 +229,14 @@ def _default_method(name: str) -> "Method":
         from commonspace.comparison.method_file import load_method
 
         return load_method(name)[0]
-    if name not in METHODS and name not in installed_methods():
+    if name not in method_names():
         raise SettingError(
             f"unknown method {name!r}",
-            expected=f"one of {', '.join([*METHODS, *installed_methods()])}, or FILE.py:Class",
+            expected=f"one of {', '.join(method_names())}, or FILE.py:Class",
             found=repr(name),
             advice="omit --method to choose one by the data",
         )
     return make_method(name)  # type: ignore[no-any-return]
-
-
-def _nested(default: object, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a Settings
-    if not isinstance(default, Settings):
-        return dict(values)
-    kind = type(default)
-    converted = {key: convert_setting(kind, key, item) for key, item in values.items()}
-    return replace(default, **converted)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -220,3 +249,12 @@ def _read_config(path: Path) -> dict[str, Any]:
             found=getattr(exc, "strerror", None) or str(exc),
             advice="see docs/methods.md, Settings",
         ) from exc
+
+
+def _parse_value(text: str) -> object:
+    if re.fullmatch(r"[+-]?\d+e[+-]?\d+", text):  # TOML wants 1.0e-3 or 1e-3 alike
+        return float(text)
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -15,6 +15,7 @@ from commonspace.cli.encoders import (
 )
 from commonspace.cli.features import extracted
 from commonspace.cli.interrupts import resumable
+from commonspace.cli.methods import CompareConfigOption, CompareSetOption, collect_settings
 from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
 from commonspace.cli.runs import open_data
 from commonspace.errors import DataError
@@ -69,6 +70,8 @@ def reproduce(
         int,
         typer.Option(min=1, help="Stop after this many epochs without a better validation mAP."),
     ] = 100,
+    assignments: CompareSetOption = None,
+    config: CompareConfigOption = None,
     jobs: JobsOption = None,
     image: ImageOption = None,
     text: TextOption = None,
@@ -96,7 +99,7 @@ def reproduce(
     If the data are missing, it prints where to get them and where to put them.
     """
     from commonspace.cli.tables import print_table
-    from commonspace.comparison import TuningBudget, compare
+    from commonspace.comparison import TuningBudget, compare, make_experiments
     from commonspace.comparison.experiments import ABLATIONS
     from commonspace.comparison.published import (
         DEEP,
@@ -119,6 +122,8 @@ def reproduce(
             advice=f"put it there, or name the folder with --data; docs/benchmarks/{benchmark}.md"
             " has the details, and how to use feature files instead",
         )
+    settings = collect_settings({}, assignments or [], config)
+    make_experiments((*METHODS, *ABLATIONS), settings)  # refuse wrong ones before the data is read
     dataset = open_data(f"{benchmark}:{place}", split_seed, partial=partial)
     folder = out or Path("runs") / f"{benchmark}-tables"
     specs = encoders_named(image, text, None) or {
@@ -130,10 +135,11 @@ def reproduce(
         dataset = extracted(dataset, specs, multi_caption, input_form) if specs else dataset
         sizes = feature_sizes(dataset)
         published = published_for(benchmark, sizes)
-        scm = ("scm",) if published is SHALLOW_WIKIPEDIA else ()
+        names = (*METHODS, *(["scm"] if published is SHALLOW_WIKIPEDIA else []), *ABLATIONS)
         result = compare(
             dataset,
-            (*METHODS, *scm, *ABLATIONS),
+            names,
+            settings=settings,
             seeds=seeds,
             baseline="dscmr",
             budget=TuningBudget(1, epochs, patience),

@@ -42,7 +42,7 @@ from commonspace.cli.options import (
     SplitSeedOption,
 )
 from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run, open_data
-from commonspace.registry import METHODS
+from commonspace.registry import method_names
 from commonspace.settings import Precision
 from commonspace.training.settings import NetworkSettings, TrainingSettings
 
@@ -85,7 +85,7 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Training method (default: posterior for features, dscmr for raw data), or"
-            f" FILE.py:Class. Methods: {', '.join(METHODS)}.",
+            f" FILE.py:Class. Methods: {', '.join(method_names())}.",
             show_default=False,
         ),
     ] = None,

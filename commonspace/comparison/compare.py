@@ -1,6 +1,6 @@
 """Compare methods on one data set: ``compare`` and its result."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,7 @@ def compare(
     data: Dataset,
     methods: Sequence[str | Method],
     *,
+    settings: Mapping[str, Any] | None = None,
     seeds: int = 10,
     baseline: str | None = None,
     budget: TuningBudget | None = None,
@@ -109,6 +110,8 @@ def compare(
     Args:
         data: with a train, a validation and a test split.
         methods: names such as "dscmr" or "posterior", ``FILE.py:Class``, or instances of a method.
+        settings: setting -> value, for every method that has it, or name of a method -> settings of
+            this one, such as ``{"hidden_dim": 256, "dscmr": {"eta": 0.1}}``. They are not tuned.
         seeds: number of runs of each method that has a seed.
         baseline: the method that the others are tested against (default: the first with figures).
         budget: tuning and training budget of each method.
@@ -121,8 +124,8 @@ def compare(
         callbacks: receive the progress, such as ``[ProgressBar()]``.
 
     Raises:
-        SettingError: a method is unknown, two share a name, the baseline is not compared, or a
-            number is out of range.
+        SettingError: a method or a setting is unknown, two methods share a name, the baseline is
+            not compared, or a number is out of range.
         SplitError: a split is empty.
         TrainingError: no method has figures.
 
@@ -132,7 +135,7 @@ def compare(
         >>> data = load_dataset("scenes")  # doctest: +SKIP
         >>> compare(data, ["dscmr", "posterior", CCA(dimension=8)], seeds=3)  # doctest: +SKIP
     """
-    experiments = make_experiments(methods)
+    experiments = make_experiments(methods, settings)
     with _open_folder(folder) as place:
         benchmark = Benchmark(
             data=data,

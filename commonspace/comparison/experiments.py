@@ -11,7 +11,8 @@ from commonspace.comparison.method_file import MethodFile, load_method
 from commonspace.errors import SettingError
 from commonspace.methods import Method
 from commonspace.methods.base.hyperparameters import Between, OneOf
-from commonspace.registry import METHODS, installed_methods, make_method
+from commonspace.registry import METHODS, apply_settings, make_method, method_names
+from commonspace.settings import unknown_setting
 
 __all__ = [
     "ABLATIONS",
@@ -37,6 +38,10 @@ ABLATIONS: Mapping[str, Mapping[str, float]] = {
 
 EXPERIMENTS = (*METHODS, *VARIANTS, *ABLATIONS)
 """Every experiment that has a name."""
+
+
+IN_BUDGET: Mapping[str, str] = {"seed": "seeds", "epochs": "epochs", "patience": "patience"}
+"""Setting -> option of the comparison that sets it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Experiment:
         tuned_as: name of the experiment whose tuned settings it uses, as an ablation does; it is
             not tuned on its own.
         file: the file of the class, if it is not in an installed package.
+        fixed: settings that are not tuned although they may have their default.
 
     Raises:
         SettingError: the method is no dataclass with ``fit``, the name is no valid folder name, the
@@ -93,6 +99,7 @@ class Experiment:
     method: Method
     tuned_as: str | None = None
     file: MethodFile | None = None
+    fixed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.name or self.name.startswith(".") or set(self.name) & set('/\\:*?"<>|'):
@@ -114,10 +121,25 @@ class Experiment:
         self._check_settings()
 
     @property
+    def settings(self) -> tuple[str, ...]:
+        """The names of the settings of the method."""
+        return tuple(self._fields())
+
+    @property
+    def settled(self) -> set[str]:
+        """The settings that are not tuned: those that differ from their default, or are fixed."""
+        return {
+            name
+            for name, item in self._fields().items()
+            if (default := _default(item)) is MISSING
+            or _to_json(getattr(self.method, name)) != _to_json(default)
+        } | self.fixed
+
+    @property
     def search_space(self) -> dict[str, Between | OneOf]:
-        """The settings to tune: those of the class that have their default."""
+        """The settings to tune: those of the class that are not settled."""
         space: Mapping[str, Between | OneOf] = getattr(type(self.method), "search_space", {})
-        fixed = self._changed_fields()
+        fixed = self.settled
         return {name: values for name, values in space.items() if name not in fixed}
 
     @property
@@ -133,7 +155,7 @@ class Experiment:
             seed: for a method that has one.
             budget: its epochs and patience, for a method that has such settings.
         """
-        fixed = self._changed_fields()
+        fixed = self.settled
         values = {name: value for name, value in settings.items() if name not in fixed}
         limits = {"seed": seed, **self._limits(budget)}
         values |= {name: value for name, value in limits.items() if name in self._fields()}
@@ -178,25 +200,23 @@ class Experiment:
     def _fields(self) -> dict[str, Field[Any]]:
         return {item.name: item for item in fields(self.method)}  # type: ignore[arg-type]
 
-    def _changed_fields(self) -> set[str]:
-        return {
-            name
-            for name, item in self._fields().items()
-            if (default := _default(item)) is MISSING
-            or _to_json(getattr(self.method, name)) != _to_json(default)
-        }
 
-
-def make_experiments(methods: Sequence[str | Method]) -> tuple[Experiment, ...]:
+def make_experiments(
+    methods: Sequence[str | Method], settings: Mapping[str, Any] | None = None
+) -> tuple[Experiment, ...]:
     """Return an experiment for each method, each once.
 
     Args:
         methods: names of ``EXPERIMENTS``, several separated by commas; "all" for all of them;
             ``FILE.py:Class`` for a class in a file; or instances of a method, which are called by
             the name of their class in lower case.
+        settings: setting -> value, for every method that has it; or name of an experiment ->
+            settings of this one. They are not tuned. What defines an experiment stays, such as
+            lambda = 0 of an ablation.
 
     Raises:
-        SettingError: a name, file or class does not exist, or an instance is no method.
+        SettingError: a name, file or class does not exist, an instance is no method, or a setting
+            is unknown, out of range, or part of the budget.
     """
     experiments: dict[str, Experiment] = {}
     for item in methods:
@@ -211,7 +231,7 @@ def make_experiments(methods: Sequence[str | Method]) -> tuple[Experiment, ...]:
                 number += 1
                 name = f"{base}-{number}"
             experiments[name] = Experiment(name, item)
-    return tuple(experiments.values())
+    return _configure(tuple(experiments.values()), settings or {})
 
 
 def describe(method: Method) -> dict[str, Any]:
@@ -232,19 +252,69 @@ def _make_experiment(name: str) -> Experiment:
     if ".py:" in name:
         method, file = load_method(name)
         return Experiment(type(method).__name__.lower(), method, file=file)
-    if name in METHODS or name in installed_methods():
+    if name in method_names():
         return Experiment(name, make_method(name))
     if name in VARIANTS:
         base, settings = VARIANTS[name]
         return Experiment(name, make_method(base, **settings))
     if name in ABLATIONS:
         return Experiment(name, make_method("dscmr", **ABLATIONS[name]), tuned_as="dscmr")
+    known = dict.fromkeys([*EXPERIMENTS, *method_names()])
     raise SettingError(
         f"unknown method {name!r}",
-        expected=f"all, FILE.py:Class, or some of {', '.join(EXPERIMENTS)}",
+        expected=f"all, FILE.py:Class, or some of {', '.join(known)}",
         found=repr(name),
         advice="see docs/methods.md",
     )
+
+
+def _configure(
+    experiments: tuple[Experiment, ...], settings: Mapping[str, Any]
+) -> tuple[Experiment, ...]:
+    """Return the experiments with settings of all, and those of single ones by their names."""
+    names = {one.name.replace("-", "_"): one.name for one in experiments}  # as on a command line
+    own: dict[str, Mapping[str, Any]] = {}
+    common: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = names.get(key.replace("-", "_"))
+        if name is not None and isinstance(value, Mapping):
+            own[name] = value
+        else:
+            common[key] = value
+    known = sorted({name for one in experiments for name in one.settings})
+    for key, values in (("", common), *own.items()):
+        for name in values:
+            if name in IN_BUDGET:
+                raise SettingError(
+                    f"`{name}` is part of the budget, which is the same for every method",
+                    expected=f"the number of {IN_BUDGET[name]} of the comparison",
+                    found=f"{key}.{name}".strip("."),
+                    advice=f"use --{IN_BUDGET[name]}, in Python `seeds` or `budget`",
+                )
+            if not key and name not in known:
+                owner = experiments[0].name if len(experiments) == 1 else "the comparison"
+                raise unknown_setting(owner, name, known)
+    configured = []
+    for one in experiments:
+        shared = {
+            key: value
+            for key, value in common.items()
+            if key in one.settings and key not in one.settled
+        }
+        base = own.get(one.tuned_as or "", {})
+        values = {
+            **shared,
+            **{key: value for key, value in base.items() if key not in one.settled},
+            **own.get(one.name, {}),
+        }
+        configured.append(
+            replace(
+                one,
+                method=apply_settings(one.method, values, one.name),
+                fixed=one.fixed | frozenset(values),
+            )
+        )
+    return tuple(configured)
 
 
 def _to_json(value: object) -> Any:  # noqa: ANN401 - JSON values

@@ -25,6 +25,19 @@ Call = Callable[..., Result]
 TOY = Path(__file__).parents[1] / "comparison" / "toy.py"
 QUICK = ("--seeds", 2, "--trials", 2, "--epochs", 2, "--patience", 1, "--jobs", 1)
 
+CENTER_LOSS = """
+import commonspace as cs
+from commonspace.settings import setting
+
+class CenterLoss(cs.GradientMethod):
+    margin: float = setting(0.2, help="Margin.", above=0)
+
+    def loss(self, embeddings, labels):
+        centers = sum(labels.T @ z for z in embeddings.values())
+        return sum(((z - labels @ centers).norm(dim=1) - self.margin).relu().mean()
+                   for z in embeddings.values())
+"""
+
 
 def read(table: Path) -> dict[str, dict[str, str]]:
     with (table / "table.csv").open(newline="") as file:
@@ -143,6 +156,31 @@ def test_what_cannot_be_asked_is_refused_before_the_work(
     assert done.exit_code == 2
     assert problem in done.stderr
     assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.usefixtures("in_process_workers")
+def test_settings_and_a_user_defined_loss_are_compared(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(CENTER_LOSS)
+    (tmp_path / "settings.toml").write_text("hidden_dim = 16\n[centerloss]\nmargin = 0.3\n")
+    words = ["--methods", f"infonce,{tmp_path}/mine.py:CenterLoss", "--set", "embedding-dim=8"]
+    words += ["--set", "infonce.temperature=0.1", "--config", str(tmp_path / "settings.toml")]
+    table = tmp_path / "t"
+    done = call("compare", points_file, *words, "--out", table, *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert list(read(table)) == ["infonce", "centerloss"]
+    options = {
+        name: json.loads((table / "runs" / name / "seed-00.json").read_text())["method"]["options"]
+        for name in read(table)
+    }
+    for one in options.values():
+        assert (one["hidden_dim"], one["embedding_dim"], one["epochs"]) == (16, 8, 2)
+    assert options["infonce"]["temperature"] == 0.1
+    assert options["centerloss"]["margin"] == 0.3
+    refused = call("compare", points_file, *words, "--set", "eta=1", "--out", tmp_path / "u")
+    assert refused.exit_code == 2
+    assert "the comparison has no setting `eta`" in refused.stderr
 
 
 def test_ctrl_c_says_how_to_go_on(points_file: Path, tmp_path: Path) -> None:

@@ -10,7 +10,12 @@ import pytest
 from typer.testing import Result
 
 import commonspace as cs
-from commonspace.cli.methods import choose_method, collect_settings, configure_method
+from commonspace.cli.methods import (
+    choose_method,
+    collect_settings,
+    configure_method,
+    parse_assignment,
+)
 from commonspace.data import Texts
 from commonspace.errors import SettingError
 from commonspace.methods import CCA, DSCMR, ClosedFormMethod, EncoderConfig, GradientMethod
@@ -91,6 +96,24 @@ def test_settings_of_training_are_refused_in_closed_form(
     assert not out.exists()
     with pytest.raises(SettingError, match="has no setting `encoders`"):
         configure_method(name, {"encoders": {"specs": {"image": "vgg19"}}})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("size=3", ("size", 3)),
+        ("rate = 5e-1", ("rate", 0.5)),
+        ("rate=1e-3", ("rate", 1e-3)),
+        ("flag=true", ("flag", True)),
+        ("mode=b", ("mode", "b")),
+        ('mode="b"', ("mode", "b")),
+        ("pair=[0.5, 0.6]", ("pair", [0.5, 0.6])),
+        ("encoders.fine-tune=top", ("encoders.fine_tune", "top")),
+        ("free=a=b", ("free", "a=b")),
+    ],
+)
+def test_assignments_are_read_like_toml(text: str, expected: tuple[str, object]) -> None:
+    assert parse_assignment(text) == expected
 
 
 def test_every_setting_of_dscmr_arrives(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from commonspace.comparison import Experiment, TuningBudget, make_experiments
 from commonspace.comparison.experiments import describe
 from commonspace.data import Dataset
 from commonspace.errors import SettingError
-from commonspace.methods import CCA, DSCMR, PosteriorMatching
+from commonspace.methods import CCA, DSCMR, InfoNCE, PosteriorMatching
 from commonspace.methods.base.hyperparameters import Between, OneOf
 
 TOY = Path(__file__).with_name("toy.py")
@@ -156,3 +156,37 @@ def test_the_example_of_a_method_in_a_file_learns(feature_dataset: Dataset) -> N
     assert (
         cs.evaluate(space, feature_dataset.split("test"))["average"]["map"] > 0.5
     )  # chance: a quarter
+
+
+def test_settings_reach_every_method_that_has_them_or_the_named_one() -> None:
+    settings = {"hidden_dim": 64, "lam": 0.2, "dscmr": {"eta": 0.1}, "rcca": {"dimension": 5}}
+    names = ["dscmr", "dscmr-no-j2", "rcca", "infonce"]
+    dscmr, ablation, rcca, infonce = make_experiments(names, settings)
+    assert dscmr.method == DSCMR(hidden_dim=64, lam=0.2, eta=0.1)
+    assert ablation.method == DSCMR(hidden_dim=64, lam=0.0, eta=0.1)
+    assert rcca.method == CCA(regularization=None, dimension=5)
+    assert infonce.method == InfoNCE(hidden_dim=64)
+
+
+def test_a_given_setting_is_not_tuned_even_if_it_is_the_default() -> None:
+    default = DSCMR().eta
+    (experiment,) = make_experiments(["dscmr"], {"eta": default})
+    assert set(experiment.search_space) == set(DSCMR.search_space) - {"eta"}
+    budget = TuningBudget(3, 40, 5)
+    assert getattr(experiment.configure({"eta": 9.0}, 0, budget), "eta", None) == default
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"hiden_dim": 3}, "has no setting `hiden_dim`"),
+        ({"cca": {"eta": 1}}, "cca has no setting `eta`"),
+        ({"jrl": {"lam": 1}}, "has no setting `jrl`"),
+        ({"epochs": 3}, "`epochs` is part of the budget"),
+        ({"dscmr": {"seed": 3}}, "`seed` is part of the budget"),
+        ({"eta": -1}, "`eta` must be >= 0"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, object], problem: str) -> None:
+    with pytest.raises(SettingError, match=problem):
+        make_experiments(["dscmr", "cca"], settings)

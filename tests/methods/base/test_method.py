@@ -1,5 +1,6 @@
 """What all methods share: splits of a fit, wrong data and keywords, scikit-learn, own losses."""
 
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,11 +11,13 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 import commonspace as cs
+from commonspace.comparison import TuningBudget
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError, SplitError, TrainingError
 from commonspace.methods import CCA, SDML, InfoNCE, PosteriorMatching, RawFeatures
 from commonspace.methods.base.gradient import TrainingData
 from commonspace.registry import METHODS, make_method
+from commonspace.settings import setting
 from commonspace.training import Batch, RunConfig
 
 QUIET = RunConfig()
@@ -28,6 +31,14 @@ class CenterLoss(cs.GradientMethod):
         centers = sum(labels.T @ z for z in embeddings.values()) / labels.sum()
         distances = [(z - labels @ centers).norm(dim=1) for z in embeddings.values()]
         return torch.stack([(d - self.margin).relu().mean() for d in distances]).sum()
+
+
+@dataclass(frozen=True)
+class Decorated(CenterLoss):
+    """A subclass with the decorator that it does not need."""
+
+    weights: dict[str, float] = field(default_factory=dict)
+    power: float = setting(1.0, help="Power.", above=0)
 
 
 def equal(first: cs.CommonSpace, second: cs.CommonSpace) -> bool:
@@ -106,8 +117,30 @@ def test_a_loss_of_ten_lines_is_fitted_saved_loaded_and_compared(
     loaded = cs.load(tmp_path / "space")
     image = feature_dataset.columns["image"]
     np.testing.assert_array_equal(loaded.embed("image", image), space.embed("image", image))
+    result = cs.compare(
+        feature_dataset, ["linear-probe", method], seeds=2, budget=TuningBudget(1, 15, 15)
+    )
+    assert [one.name for one in result.methods] == ["linear-probe", "centerloss"]
+    average = result["centerloss"].average
+    assert result["centerloss"].seeds == 2
+    assert average is not None
+    assert average.mean > 0.4
     with pytest.raises(SettingError, match="use `margin`"):
         CenterLoss(margins=1.0)  # type: ignore[call-arg]
+
+
+def test_a_decorated_subclass_is_a_method_like_others(feature_dataset: Dataset) -> None:
+    method = Decorated(margin=0.1, weights={"image": 2.0}, epochs=2)
+    changed = Decorated(margin=0.1, weights={"image": 2.0}, epochs=2, power=2.0)
+    assert replace(method, power=2.0) == changed != method
+    assert Decorated().weights == {}
+    assert Decorated().weights is not Decorated().weights
+    with pytest.raises(SettingError, match="`power` must be > 0"):
+        Decorated(power=0.0)
+    with pytest.raises(FrozenInstanceError):
+        method.power = 3.0  # type: ignore[misc]
+    assert clone(method) == method
+    assert method.fit(feature_dataset, run=QUIET).provenance["method"]["options"]["power"] == 1.0
 
 
 def test_a_loss_gets_rows_of_the_same_complete_samples(feature_dataset: Dataset) -> None:
