@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from commonspace.losses import total_correlation_loss as total_correlation_loss
     from commonspace.losses import triplet_loss as triplet_loss
     from commonspace.methods import ACMR as ACMR
+    from commonspace.methods import ALGCN as ALGCN
     from commonspace.methods import CCA as CCA
     from commonspace.methods import CCL as CCL
     from commonspace.methods import DCCA as DCCA
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from commonspace.methods import JRL as JRL
     from commonspace.methods import MCCA as MCCA
     from commonspace.methods import MRL as MRL
+    from commonspace.methods import RONO as RONO
     from commonspace.methods import SDML as SDML
     from commonspace.methods import Between as Between
     from commonspace.methods import ClosedFormMethod as ClosedFormMethod
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from commonspace.methods import NearestNeighbors as NearestNeighbors
     from commonspace.methods import OneOf as OneOf
     from commonspace.methods import PosteriorMatching as PosteriorMatching
+    from commonspace.methods import PrototypeLearning as PrototypeLearning
     from commonspace.methods import RawFeatures as RawFeatures
     from commonspace.methods import SemanticMatching as SemanticMatching
     from commonspace.methods import SupervisedContrastive as SupervisedContrastive
@@ -129,6 +132,9 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "JRL",
         "MCCA",
         "SDML",
+        "PrototypeLearning",
+        "ALGCN",
+        "RONO",
         "CCL",
         "MRL",
         "DCCAE",

@@ -1,6 +1,7 @@
 """Methods: labeled data in, a common space out."""
 
 from commonspace.methods.acmr import ACMR
+from commonspace.methods.algcn import ALGCN
 from commonspace.methods.base.closed_form import ClosedFormMethod
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.gradient import GradientMethod, TrainingData
@@ -20,13 +21,16 @@ from commonspace.methods.mcca import MCCA
 from commonspace.methods.mrl import MRL
 from commonspace.methods.mvda import MvDA
 from commonspace.methods.posterior import PosteriorMatching
+from commonspace.methods.prototype import PrototypeLearning
 from commonspace.methods.raw_features import RawFeatures
+from commonspace.methods.rono import RONO
 from commonspace.methods.sdml import SDML
 from commonspace.methods.semantic_matching import SemanticMatching
 from commonspace.methods.supcon import SupervisedContrastive
 
 __all__ = [
     "ACMR",
+    "ALGCN",
     "CCA",
     "CCL",
     "DCCA",
@@ -36,6 +40,7 @@ __all__ = [
     "JRL",
     "MCCA",
     "MRL",
+    "RONO",
     "SDML",
     "Between",
     "ClosedFormMethod",
@@ -48,6 +53,7 @@ __all__ = [
     "NearestNeighbors",
     "OneOf",
     "PosteriorMatching",
+    "PrototypeLearning",
     "RawFeatures",
     "SearchSpace",
     "SemanticMatching",

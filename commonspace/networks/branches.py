@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import leaky_relu, normalize
 
 from commonspace.errors import SpaceError
 from commonspace.networks.linear import FixedMap
@@ -18,6 +18,8 @@ __all__ = [
     "HEADS",
     "BranchesConfig",
     "BranchesNetwork",
+    "Counter",
+    "LabelGraph",
     "Orthonormal",
     "Prototypes",
     "Scale",
@@ -248,11 +250,67 @@ class Prototypes(nn.Module):
         return self.vectors
 
 
+class Counter(nn.Module):
+    """A number that is counted, not trained, and saved with the network.
+
+    Args:
+        size: Not used.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(()), requires_grad=False)
+
+    def forward(self) -> Tensor:
+        """Return the number, a scalar."""
+        return self.value
+
+
+class LabelGraph(nn.Module):
+    """Classifiers that a graph convolution computes from a code per class.
+
+        W = G s(G s(G Z A_1) A_2) A_3,   G = D^-1/2 max(A + g B, 0) D^-1/2
+
+    Z, B and the layers are learned; A is the identity until it is set. Z is drawn from a normal
+    distribution: with positive numbers all classifiers would start in nearly one direction.
+
+    Args:
+        size: d, the size of a classifier.
+        classes: c, the number of classes.
+        adaptive: g, the weight of the learned graph B.
+        code: Size of the codes Z.
+        hidden_dim: Size of the two hidden layers.
+    """
+
+    def __init__(
+        self, size: int, classes: int, adaptive: float, code: int = 300, hidden_dim: int = 512
+    ) -> None:
+        super().__init__()
+        self.weight = adaptive
+        self.fixed = nn.Parameter(torch.eye(classes), requires_grad=False)
+        self.adaptive = nn.Parameter(0.02 * torch.rand(classes, classes))
+        self.codes = nn.Parameter(torch.randn(classes, code))
+        sizes = (code, hidden_dim, hidden_dim, size)
+        self.layers = nn.ModuleList(nn.Linear(m, n, bias=False) for m, n in pairwise(sizes))
+
+    def forward(self) -> Tensor:
+        """Return the (c, d) classifiers."""
+        A = (self.fixed + self.weight * self.adaptive).relu()
+        scale = A.sum(dim=1).clamp(min=1e-6).rsqrt()
+        G = scale[:, None] * A * scale
+        values: Tensor = self.codes
+        for number, layer in enumerate(self.layers):
+            values = G @ layer(leaky_relu(values, 0.2) if number else values)
+        return values
+
+
 HEADS: dict[str, Callable[..., nn.Module]] = {
     "layers": lambda size, sizes, activation="relu": fully_connected([size, *sizes], activation),
     "scale": lambda size, temperature: Scale(temperature),
     "orthonormal": Orthonormal,
     "prototypes": Prototypes,
+    "counter": Counter,
+    "label_graph": LabelGraph,
 }
 
 
