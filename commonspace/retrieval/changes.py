@@ -4,14 +4,8 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from commonspace.retrieval.schema import (
-    entry_checksum,
-    item_checksum,
-    source_checksum,
-    vector_checksum,
-    vectors_table,
-)
 from commonspace.retrieval.sources import NewItem
+from commonspace.retrieval.store import row_checksum, vectors_table
 
 __all__ = [
     "add_space",
@@ -49,13 +43,13 @@ def insert_items(connection: sqlite3.Connection, space: int, items: Sequence[New
     vector_rows: dict[int, list[tuple[int, int, bytes]]] = {}
     for item in items:
         row = (number, item.id, *_describe(item, fields), len(item.entries))
-        item_rows.append((*row, item_checksum(*row)))
+        item_rows.append((*row, row_checksum(*row)))
         for name, (source, vector) in item.entries.items():
             modality = modalities[name]
             content = (source.format, source.raw, source.features)
             identity = (entry, number, modality, source.digest)
-            entry_rows.append((*identity, entry_checksum(*identity)))
-            source_rows.append((entry, *content, source_checksum(entry, *content)))
+            entry_rows.append((*identity, row_checksum(*identity)))
+            source_rows.append((entry, *content, row_checksum(entry, *content)))
             vector_rows.setdefault(modality, []).append((entry, number, vector))
             entry += 1
         number += 1
@@ -80,7 +74,7 @@ def update_items(connection: sqlite3.Connection, items: Mapping[int, NewItem]) -
     counts = dict(connection.execute(sql, (json.dumps(list(items)),)).fetchall())
     for number, item in items.items():
         described = _describe(item, fields)
-        checksum = item_checksum(number, item.id, *described, counts[number])
+        checksum = row_checksum(number, item.id, *described, counts[number])
         rows.append((*described, checksum, number))
     connection.executemany(
         "UPDATE items SET split = ?, labels = ?, fields = ?, checksum = ? WHERE item = ?", rows
@@ -99,7 +93,7 @@ def update_photo_paths(connection: sqlite3.Connection, paths: Mapping[int, str])
         " WHERE format = 'photo' AND item IN (SELECT value FROM json_each(?))"
     )
     rows = [
-        (paths[item], source_checksum(entry, "photo", paths[item], features), entry)
+        (paths[item], row_checksum(entry, "photo", paths[item], features), entry)
         for item, entry, features in connection.execute(sql, (json.dumps(list(paths)),))
     ]
     connection.executemany("UPDATE sources SET raw = ?, checksum = ? WHERE entry = ?", rows)
@@ -156,7 +150,7 @@ def insert_vectors(
     table = vectors_table(space, modality)
     connection.executemany(
         f"INSERT INTO {table} VALUES (?, ?, ?, ?)",
-        [(*row, vector_checksum(*row)) for row in rows],
+        [(*row, row_checksum(*row)) for row in rows],
     )
 
 
@@ -167,7 +161,7 @@ def drop_features(connection: sqlite3.Connection, modality: int) -> None:
         " WHERE modality = ? AND format <> '' AND features IS NOT NULL"
     )
     rows = [
-        (source_checksum(entry, format, raw, None), entry)
+        (row_checksum(entry, format, raw, None), entry)
         for entry, format, raw in connection.execute(sql, (modality,))
     ]
     connection.executemany("UPDATE sources SET features = NULL, checksum = ? WHERE entry = ?", rows)

@@ -22,9 +22,9 @@ from commonspace.retrieval.changes import (
 )
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import copy_space, space_folder
-from commonspace.retrieval.schema import FLOAT32, vectors_table
+from commonspace.retrieval.schema import FLOAT32
 from commonspace.retrieval.sources import PhotoFolders, Source, to_column
-from commonspace.retrieval.store import Store
+from commonspace.retrieval.store import Store, vectors_table
 from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.space import CommonSpace
 

@@ -29,12 +29,7 @@ __all__ = [
     "connect",
     "create_tables",
     "describe_error",
-    "entry_checksum",
-    "item_checksum",
-    "source_checksum",
     "table_checksum",
-    "vector_checksum",
-    "vectors_table",
 ]
 
 FORMAT = 2
@@ -173,53 +168,10 @@ def create_tables(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-def vectors_table(space: int, modality: int) -> str:
-    """Return the name of the table with the vectors of a modality in a space.
-
-    Example:
-        >>> vectors_table(1, 2)
-        'vectors_1_2'
-    """
-    return f"vectors_{int(space)}_{int(modality)}"
-
-
 def table_checksum(connection: sqlite3.Connection) -> int:
     """Return the CRC-32 of the small tables."""
     rows = [connection.execute(statement).fetchall() for statement in _SMALL_TABLES]
     return zlib.crc32(json.dumps(rows).encode("ascii"))
-
-
-def item_checksum(item: int, id: str, split: str, labels: str, fields: str, entries: int) -> int:
-    """Return the CRC-32 of a row of items."""
-    return _checksum(item, id, split, labels, fields, entries)
-
-
-def entry_checksum(entry: int, item: int, modality: int, digest: bytes) -> int:
-    """Return the CRC-32 of a row of entries."""
-    return _checksum(entry, item, modality, digest)
-
-
-def source_checksum(
-    entry: int, format: str, raw: str | bytes | None, features: bytes | None
-) -> int:
-    """Return the CRC-32 of a row of sources."""
-    return _checksum(entry, format, raw, features)
-
-
-def vector_checksum(entry: int, item: int, vector: bytes) -> int:
-    """Return the CRC-32 of a row of vectors."""
-    return _checksum(entry, item, vector)
-
-
-def _checksum(*parts: object) -> int:
-    """Return the CRC-32 of values, which may have any type if the database is damaged."""
-    crc = 0
-    for part in parts:
-        if isinstance(part, bytes):
-            crc = zlib.crc32(part, zlib.crc32(b"%d:" % len(part), crc))
-        else:
-            crc = zlib.crc32(ascii(part).encode("ascii"), crc)
-    return crc
 
 
 def describe_error(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:

@@ -6,6 +6,7 @@ Every change is one transaction that raises the generation by one, so that reade
 import json
 import sqlite3
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,15 +25,10 @@ from commonspace.retrieval.schema import (
     connect,
     create_tables,
     describe_error,
-    entry_checksum,
-    item_checksum,
-    source_checksum,
     table_checksum,
-    vector_checksum,
-    vectors_table,
 )
 
-__all__ = ["Store", "Vectors"]
+__all__ = ["Store", "Vectors", "row_checksum", "vectors_table"]
 
 _BATCH = 2**23
 """Bytes of vectors that are read at a time."""
@@ -267,7 +263,7 @@ class Store:
         sql = "SELECT * FROM items WHERE id IN (SELECT value FROM json_each(?))"
         numbers = {}
         for item, id, *rest, checksum in self.rows(sql, (json.dumps(list(ids)),)):
-            if checksum != item_checksum(item, id, *rest):
+            if checksum != row_checksum(item, id, *rest):
                 raise self._damaged(f"the item {item}", "another checksum")
             numbers[id] = item
         return numbers
@@ -299,8 +295,8 @@ class Store:
             sql, parameters
         ):
             shown = format in ("texts", "photo")
-            if checksum != entry_checksum(entry, item, modality, digest) or (
-                shown and own != source_checksum(entry, format, raw, blob)
+            if checksum != row_checksum(entry, item, modality, digest) or (
+                shown and own != row_checksum(entry, format, raw, blob)
             ):
                 raise self._damaged(f"the entry {entry}", "another checksum")
             modalities.setdefault(item, []).append(name)
@@ -309,7 +305,7 @@ class Store:
         items = {}
         for item, id, split, labels, fields, count, checksum in self.rows(sql, parameters):
             known = modalities.get(item, [])
-            damaged = checksum != item_checksum(item, id, split, labels, fields, count)
+            damaged = checksum != row_checksum(item, id, split, labels, fields, count)
             if damaged or len(known) != count:
                 raise self._damaged(f"the item {item}", "another checksum")
             own_sources = sources.get(item, {})
@@ -415,7 +411,7 @@ class Store:
         entries, items, blobs, _ = zip(*rows, strict=True)
         length = dimension * FLOAT32.itemsize
         for entry, item, blob, checksum in rows:
-            if vector_checksum(entry, item, blob) != checksum or len(blob) != length:
+            if row_checksum(entry, item, blob) != checksum or len(blob) != length:
                 raise self._damaged(f"the vector of entry {entry}", "another checksum")
         values = np.frombuffer(b"".join(blobs), FLOAT32).reshape(len(blobs), dimension)
         return Vectors(
@@ -431,3 +427,28 @@ class Store:
             found=found,
             advice="restore the folder from a backup, or repair it: commonspace update INDEX DATA",
         )
+
+
+def row_checksum(*values: object) -> int:
+    """Return the CRC-32 of a row of items, entries, sources or vectors.
+
+    Args:
+        values: without the checksum; of any type if the database is damaged.
+    """
+    crc = 0
+    for value in values:
+        if isinstance(value, bytes):
+            crc = zlib.crc32(value, zlib.crc32(b"%d:" % len(value), crc))
+        else:
+            crc = zlib.crc32(ascii(value).encode("ascii"), crc)
+    return crc
+
+
+def vectors_table(space: int, modality: int) -> str:
+    """Return the name of the table with the vectors of a modality in a space.
+
+    Example:
+        >>> vectors_table(1, 2)
+        'vectors_1_2'
+    """
+    return f"vectors_{int(space)}_{int(modality)}"

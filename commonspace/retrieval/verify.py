@@ -15,15 +15,9 @@ from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.backends.faiss import knn
 from commonspace.retrieval.browse import item_labels
 from commonspace.retrieval.folder import load_space
-from commonspace.retrieval.schema import (
-    entry_checksum,
-    item_checksum,
-    source_checksum,
-    vectors_table,
-)
 from commonspace.retrieval.segments import Segment
 from commonspace.retrieval.sources import PhotoFolders
-from commonspace.retrieval.store import Store
+from commonspace.retrieval.store import Store, row_checksum, vectors_table
 from commonspace.retrieval.vector_index import VectorIndex
 
 __all__ = ["Cost", "Verification", "verify"]
@@ -159,11 +153,11 @@ def _check_rows(store: Store) -> Iterator[str]:
     lost = store.rows("SELECT count(*) FROM entries WHERE entry NOT IN (SELECT entry FROM sources)")
     if lost[0][0]:
         yield f"{lost[0][0]} entries have no source"
-    damaged = [row[1] for row in _all_rows(store, "items") if row[-1] != item_checksum(*row[:-1])]
+    damaged = [row[1] for row in _all_rows(store, "items") if row[-1] != row_checksum(*row[:-1])]
     if damaged:
         yield f"{len(damaged)} items are damaged, such as {damaged[0]!r}"
-    for table, checksum in (("entries", entry_checksum), ("sources", source_checksum)):
-        count = sum(row[-1] != checksum(*row[:-1]) for row in _all_rows(store, table))
+    for table in ("entries", "sources"):
+        count = sum(row[-1] != row_checksum(*row[:-1]) for row in _all_rows(store, table))
         if count:
             yield f"{count} {table} are damaged"
     short = store.rows(

@@ -19,8 +19,7 @@ from commonspace import CommonSpace, Dataset
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval import Index, folder, lock, search, segments, vector_index
 from commonspace.retrieval.lock import write_lock
-from commonspace.retrieval.schema import vector_checksum
-from commonspace.retrieval.store import Store
+from commonspace.retrieval.store import Store, row_checksum
 
 Make = Callable[..., Dataset]
 
@@ -211,11 +210,11 @@ def test_verify_finds_what_is_wrong_with_the_store(index: Index, space: CommonSp
         connection.execute("DELETE FROM vectors_1_1 WHERE entry = 2")
         (vector,) = connection.execute("SELECT vector FROM vectors_1_0 WHERE entry = 1").fetchone()
         sql = "UPDATE vectors_1_0 SET item = ?, vector = ?, checksum = ? WHERE entry = ?"
-        connection.execute(sql, (3, vector, vector_checksum(1, 3, vector), 1))
+        connection.execute(sql, (3, vector, row_checksum(1, 3, vector), 1))
         connection.execute("DELETE FROM sources WHERE entry = 5")
         nan = np.full(6, np.nan, dtype="<f4").tobytes()
         (item,) = connection.execute("SELECT item FROM vectors_1_0 WHERE entry = 3").fetchone()
-        connection.execute(sql, (item, nan, vector_checksum(3, item, nan), 3))
+        connection.execute(sql, (item, nan, row_checksum(3, item, nan), 3))
     connection.close()
     with Index.open(index.path, space=space) as opened:
         problems = "; ".join(opened.verify().problems)
