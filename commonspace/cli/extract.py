@@ -89,7 +89,7 @@ def extract(
 
     Next: commonspace train FILE --out RUN
     """
-    from commonspace.data.texts import one_row_per_text
+    from commonspace.data.texts import one_sample_per_text
     from commonspace.data.write import write_arrays, writer_of
     from commonspace.datasets import load_dataset
     from commonspace.encoders import Extraction, Source, encoder_from_spec
@@ -109,7 +109,7 @@ def extract(
     )
     dataset = load_dataset(data, seed=split_seed, partial=partial or on_error == "skip")
     if multi_caption == "expand":
-        dataset = one_row_per_text(dataset)
+        dataset = one_sample_per_text(dataset)
     specs = encoders_named(image, text, encoder)
     _check_all_named(dataset, specs)
     train, validation = dataset.split("train"), dataset.split("validation")

@@ -8,10 +8,10 @@ from commonspace.data.columns import Column, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
 
-__all__ = ["one_row_per_text"]
+__all__ = ["one_sample_per_text"]
 
 
-def one_row_per_text(data: Dataset) -> Dataset:
+def one_sample_per_text(data: Dataset) -> Dataset:
     """Return a data set in which every sample has at most one text.
 
     A sample of k texts becomes k samples, each with one of them and the same image, labels,
@@ -36,7 +36,7 @@ def one_row_per_text(data: Dataset) -> Dataset:
         ...     class_names=("cat", "dog"),
         ...     splits=np.array(["train", "train"]),
         ... )
-        >>> each = one_row_per_text(data)
+        >>> each = one_sample_per_text(data)
         >>> each.ids, each.columns["image"].values[:, 0].tolist()
         (('a#1', 'a#2', 'b'), [1.0, 1.0, 2.0])
     """

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from commonspace.callbacks import Callback
 from commonspace.data.columns import Images, Texts
 from commonspace.data.dataset import Dataset
-from commonspace.data.texts import one_row_per_text
+from commonspace.data.texts import one_sample_per_text
 from commonspace.encoders.encoder import Encoder, describe
 from commonspace.encoders.forms import AUTO, ImageModel, InputForm, choose_form
 from commonspace.encoders.huggingface import image_model, text_encoder
@@ -243,7 +243,7 @@ def _st(name: str, _: Source) -> Encoder:
 def _text_cnn(file: str, source: Source) -> Encoder:
     train, validation = source.train, source.validation
     if source.multi_caption == "mean" and source.train_now:  # it will read each text on its own
-        train, validation = one_row_per_text(train), one_row_per_text(validation)
+        train, validation = one_sample_per_text(train), one_sample_per_text(validation)
     return text_cnn_encoder(
         train,
         validation,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from commonspace.data.columns import Texts
 from commonspace.data.dataset import Dataset, check_dataset
 from commonspace.data.encoder_check import check_encoder
-from commonspace.data.texts import one_row_per_text
+from commonspace.data.texts import one_sample_per_text
 from commonspace.errors import SettingError
 from commonspace.evaluation.average_precision import average_precision
 from commonspace.evaluation.oracle import (
@@ -263,4 +263,4 @@ def _expand_texts(data: Dataset) -> Dataset:
         if isinstance(column, Texts)
         for texts in column.items
     )
-    return one_row_per_text(data) if several else data
+    return one_sample_per_text(data) if several else data

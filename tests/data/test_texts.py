@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonspace.data import Dataset, Features, Texts
-from commonspace.data.texts import one_row_per_text
+from commonspace.data.texts import one_sample_per_text
 from commonspace.errors import DataError
 
 TEXT = st.text(max_size=5)
@@ -29,7 +29,7 @@ def test_each_text_keeps_its_sample(texts: list[list[str]]) -> None:
         fields={"number": list(range(n))},
         provenance={"source": "here"},
     )
-    each = one_row_per_text(data)
+    each = one_sample_per_text(data)
     rows = [(k, (text,)) for k, several in enumerate(texts) for text in several]
     empty = [(k, ()) for k, several in enumerate(texts) if not several]
     expected = sorted([*rows, *empty], key=lambda row: row[0])
@@ -44,7 +44,7 @@ def test_each_text_keeps_its_sample(texts: list[list[str]]) -> None:
     assert each.splits.tolist() == [["train", "test"][k % 2] for k, _ in expected]
     assert each.provenance == {"source": "here", "multi_caption": "expand"}
     assert [name.split("#")[0] for name in each.ids] == [f"s{k}" for k, _ in expected]
-    again = one_row_per_text(each)
+    again = one_sample_per_text(each)
     assert again.ids == each.ids
 
 
@@ -60,4 +60,4 @@ def test_two_columns_of_texts_are_refused() -> None:
             splits=np.array(["train"]),
         )
         with pytest.raises(DataError, match="one sample for each text"):
-            one_row_per_text(data)
+            one_sample_per_text(data)

@@ -6,8 +6,9 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -17,11 +18,30 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from commonspace.data import Dataset
 from commonspace.errors import OutputError, SpaceError
-from commonspace.training import EpochRecord, checkpoint
+from commonspace.methods import DSCMR
+from commonspace.space import CommonSpace
+from commonspace.training import CHECKPOINT, EpochRecord, RunConfig, checkpoint, loop
 from commonspace.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
+TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "batch_size": 16, "epochs": 4}
+
+
+@pytest.fixture(autouse=True)
+def _save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny epochs are shorter than writing their checkpoint: lift the limit on its share."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
+
+
+def fit(method: DSCMR, data: Dataset, *observers: Any, **run: Any) -> CommonSpace:  # noqa: ANN401
+    parts = data.split("train"), data.split("validation")
+    return method.fit(*parts, RunConfig(callbacks=observers, **run))
+
+
 CPU = torch.device("cpu")
+
+
 TASK = json.dumps({"method": {"name": "dscmr", "seed": 0}})
 
 
@@ -166,3 +186,74 @@ def test_a_write_that_the_system_cuts_short_leaves_the_older_checkpoint(tmp_path
     assert "could not be written" in done.stdout
     assert same(read_checkpoint(path, TASK, CPU), example(1))
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def killed(method: DSCMR, data: Dataset, folder: Path, witness: Callable[..., Any]) -> Path:
+    """Return the checkpoint that a training leaves when it is killed in its third epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        fit(method, data, witness(dies_in=3), checkpoint=folder)
+    return folder / CHECKPOINT
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"seed": 5}, "seed was 0, now 5"),
+        ({"eta": 0.5}, "eta was None, now 0.5"),
+        ({"batch_size": 8}, "batch_size was 16, now 8"),
+        ({"preset": "official"}, "preset was 'paper', now 'official'"),
+    ],
+)
+def test_the_checkpoint_of_other_settings_is_refused(
+    change: dict[str, Any],
+    difference: str,
+    feature_dataset: Dataset,
+    tmp_path: Path,
+    witness: Callable[..., Any],
+) -> None:
+    path = killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
+    before = path.read_bytes()
+    with pytest.raises(SpaceError, match="another training") as caught:
+        fit(DSCMR(**{**TINY, **change}), feature_dataset, checkpoint=tmp_path, resume=True)
+    assert difference in caught.value.found
+    assert path.read_bytes() == before
+
+
+def test_the_checkpoint_of_other_data_is_refused(
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
+) -> None:
+    killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
+    order = np.arange(len(feature_dataset))[::-1]
+    with pytest.raises(SpaceError, match="another training") as caught:
+        fit(DSCMR(**TINY), feature_dataset.take(order), checkpoint=tmp_path, resume=True)
+    assert "data.fingerprint was" in caught.value.found
+
+
+def test_there_must_be_a_checkpoint_to_resume_from(
+    feature_dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(SpaceError, match="no such file"):
+        fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path, resume=True)
+
+
+def test_a_new_training_writes_over_no_checkpoint(
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
+) -> None:
+    path = killed(DSCMR(**TINY), feature_dataset, tmp_path, witness)
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="already exists") as caught:
+        fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path)
+    assert "resume" in caught.value.advice
+    assert path.read_bytes() == before
+
+
+def test_the_folder_of_the_checkpoint_is_made_before_the_first_step(
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
+) -> None:
+    fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path / "new" / "deep")
+    assert (tmp_path / "new" / "deep" / CHECKPOINT).exists()
+    (tmp_path / "file").write_text("taken")
+    watcher = witness()
+    with pytest.raises(OutputError, match="could not be made"):
+        fit(DSCMR(**TINY), feature_dataset, watcher, checkpoint=tmp_path / "file" / "run")
+    assert watcher.steps == 0

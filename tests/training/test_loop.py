@@ -1,5 +1,8 @@
-"""What happens inside an epoch: the batches, their order, what is recorded of them."""
+"""Training loop: batches and their order, records, selection on validation, resume, seeds."""
 
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +14,10 @@ from torch import Tensor, nn
 
 from commonspace.data import Dataset
 from commonspace.encoders import Vectors
+from commonspace.errors import TrainingError
+from commonspace.evaluation import evaluate_retrieval
+from commonspace.methods import DSCMR
+from commonspace.space import CommonSpace
 from commonspace.training import (
     Batch,
     EpochRecord,
@@ -19,11 +26,58 @@ from commonspace.training import (
     TrainingSettings,
     best_epoch,
     epoch_seed,
+    loop,
     train,
 )
 
 CPU = torch.device("cpu")
+
+
 QUIET = RunConfig()
+
+
+TINY: dict[str, Any] = {"hidden_dim": 16, "embedding_dim": 8, "batch_size": 16, "epochs": 4}
+
+
+Weights = dict[str, Tensor]
+
+
+@pytest.fixture(autouse=True)
+def _save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny epochs are shorter than writing their checkpoint: lift the limit on its share."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
+
+
+def fit(method: DSCMR, data: Dataset, *observers: Any, **run: Any) -> CommonSpace:  # noqa: ANN401
+    parts = data.split("train"), data.split("validation")
+    return method.fit(*parts, RunConfig(callbacks=observers, **run))
+
+
+def equal(first: Weights, second: Weights) -> bool:
+    same = [torch.equal(first[name], second[name]) for name in first]
+    return first.keys() == second.keys() and all(same)
+
+
+def figures(records: list[EpochRecord]) -> list[dict[str, Any]]:
+    """Return all that is the same in each run: everything but the clock."""
+    return [asdict(replace(record, seconds=0.0)) for record in records]
+
+
+TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "features, shuffled": ("feature_dataset", {}),
+    "as released, in order": ("feature_dataset", {"preset": "official"}),
+    "closed form": ("feature_dataset", {"classifier": "closed_form"}),
+    "three modalities": ("three_modalities", {}),
+    "raw, with dropout": ("raw_dataset", {}),
+    "bfloat16": ("feature_dataset", {"precision": "bfloat16"}),
+    "early stop": ("feature_dataset", {"patience": 1, "epochs": 9, "learning_rate": 3e-2}),
+}
+
+
+@pytest.fixture(params=TASKS)
+def task(request: pytest.FixtureRequest) -> tuple[DSCMR, Dataset]:
+    data, options = TASKS[request.param]
+    return DSCMR(**{**TINY, **options}), request.getfixturevalue(data)
 
 
 def samples(data: Dataset) -> Samples:
@@ -158,3 +212,170 @@ def test_without_a_folder_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     orders(feature_dataset, 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_training_equals_one_that_ran_through(
+    task: tuple[DSCMR, Dataset], witness: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Killed in each epoch in turn, before that epoch could be saved."""
+    method, data = task
+    through = witness()
+    whole = fit(method, data, through)
+    assert len(through.records) >= 2
+    for epoch in range(2, len(through.records) + 1):
+        folder = tmp_path / str(epoch)
+        with pytest.raises(KeyboardInterrupt):
+            fit(method, data, witness(dies_in=epoch), checkpoint=folder)
+        again = witness()
+        space = fit(method, data, again, checkpoint=folder, resume=True)
+        assert again.started_with[0][2] == epoch - 1
+        assert figures(again.records) == figures(through.records[epoch - 1 :])
+        for number, weights in again.weights.items():
+            assert equal(weights, through.weights[number]), f"killed in {epoch}, epoch {number}"
+        assert equal(space.network.state_dict(), whole.network.state_dict())
+        chosen = [one.provenance["chosen"] for one in (space, whole)]
+        assert [c["epoch"] for c in chosen] == [chosen[0]["epoch"]] * 2
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(
+    task: tuple[DSCMR, Dataset], witness: Callable[..., Any]
+) -> None:
+    method, data = task
+    seen = [witness() for _ in range(3)]
+    for watcher, seed in zip(seen, (0, 0, 1), strict=True):
+        # The caller's generators are elsewhere each time: nothing may depend on them.
+        with torch.random.fork_rng(devices=[]):
+            torch.rand(seed + len(watcher.records) + 1)
+            fit(replace(method, seed=seed), data, watcher)
+    first, second, other = seen
+    assert figures(first.records) == figures(second.records)
+    assert all(equal(first.weights[e], second.weights[e]) for e in first.weights)
+    assert not equal(first.weights[1], other.weights[1])
+
+
+def test_the_generators_of_the_caller_stay_as_they_were(
+    raw_dataset: Dataset, tmp_path: Path
+) -> None:
+    states = torch.get_rng_state(), np.random.get_state(legacy=False)  # noqa: NPY002
+    fit(DSCMR(**{**TINY, "epochs": 1}), raw_dataset, checkpoint=tmp_path)
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert str(states[1]) == str(np.random.get_state(legacy=False))  # noqa: NPY002
+
+
+def test_the_weights_are_those_of_the_best_epoch(
+    feature_dataset: Dataset, witness: Callable[..., Any]
+) -> None:
+    watcher = witness()
+    space = fit(DSCMR(**{**TINY, "epochs": 12, "learning_rate": 3e-2}), feature_dataset, watcher)
+    scores = [record.validation_map for record in watcher.records]
+    best = int(np.argmax(scores)) + 1
+    assert best < len(scores), "otherwise nothing would be shown"
+    assert space.provenance["chosen"]["epoch"] == best
+    assert equal(space.network.state_dict(), watcher.weights[best])
+    assert not equal(space.network.state_dict(), watcher.weights[len(scores)])
+    part = feature_dataset.split("validation")
+    vectors = {name: space.embed(name, column) for name, column in part.columns.items()}
+    labels = dict.fromkeys(vectors, part.labels)
+    figure = evaluate_retrieval(vectors, labels)["average"]["map"]
+    assert figure == scores[best - 1] == space.provenance["chosen"]["validation_map"]
+
+
+@pytest.mark.parametrize("patience", [1, 3, None])
+def test_training_stops_after_that_many_epochs_without_a_better_one(
+    patience: int | None, feature_dataset: Dataset, witness: Callable[..., Any]
+) -> None:
+    watcher = witness()
+    method = DSCMR(**{**TINY, "epochs": 25, "patience": patience, "learning_rate": 3e-2})
+    fit(method, feature_dataset, watcher)
+    scores = [record.validation_map for record in watcher.records]
+    if patience is None:
+        assert len(scores) == 25
+        return
+    assert len(scores) - (int(np.argmax(scores)) + 1) == patience
+    for epoch in range(1, len(scores)):  # and no epoch earlier
+        assert epoch - (int(np.argmax(scores[:epoch])) + 1) < patience
+
+
+def test_callbacks_receive_every_step_and_epoch(
+    feature_dataset: Dataset, witness: Callable[..., Any]
+) -> None:
+    watcher = witness()
+    fit(DSCMR(**{**TINY, "batch_size": 15}), feature_dataset, watcher)
+    assert watcher.started_with == [(12, 0, 0)]  # 4 epochs of 40 samples in batches of 15
+    assert watcher.steps == 4 * 3
+    assert [record.epoch for record in watcher.records] == [1, 2, 3, 4]
+    assert watcher.endings == 1
+    seconds = [record.seconds for record in watcher.records]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+
+
+def test_callbacks_receive_the_end_of_a_killed_training(
+    feature_dataset: Dataset, witness: Callable[..., Any]
+) -> None:
+    watcher = witness(dies_in=2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(DSCMR(**TINY), feature_dataset, watcher)
+    assert watcher.endings == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learning_rate": 1e38},  # the weights overflow in the only step of the epoch
+        {"learning_rate": 1e30, "batch_size": 8},  # and the loss in the next
+    ],
+)
+def test_a_training_that_diverges_is_reported(
+    options: dict[str, Any], feature_dataset: Dataset
+) -> None:
+    method = DSCMR(**{**TINY, "preset": "official", "batch_size": 40, **options})
+    with pytest.raises(TrainingError) as caught:
+        fit(method, feature_dataset)
+    assert "finite" in str(caught.value)
+    assert "learning rate" in caught.value.advice
+
+
+def test_a_finished_training_is_resumed_without_another_step(
+    feature_dataset: Dataset, tmp_path: Path, witness: Callable[..., Any]
+) -> None:
+    whole = fit(DSCMR(**TINY), feature_dataset, checkpoint=tmp_path)
+    watcher = witness()
+    again = fit(DSCMR(**TINY), feature_dataset, watcher, checkpoint=tmp_path, resume=True)
+    assert watcher.steps == 0
+    assert equal(whole.network.state_dict(), again.network.state_dict())
+    assert again.provenance["chosen"] == whole.provenance["chosen"]
+
+
+def test_the_space_carries_the_record_of_its_fitting(feature_dataset: Dataset) -> None:
+    method = DSCMR(**TINY, seed=3)
+    record = fit(method, feature_dataset).provenance
+    assert record["method"] == {"name": "dscmr", "options": asdict(method)}
+    assert record["training"]["seed"] == 3
+    assert record["data"]["fingerprint"] == feature_dataset.split("train").fingerprint
+    assert record["validation"]["fingerprint"] == feature_dataset.split("validation").fingerprint
+    assert (record["data"]["samples"], record["validation"]["samples"]) == (40, 24)
+    assert record["versions"]["torch"] == torch.__version__
+    assert set(record["versions"]) >= {"python", "numpy", "commonspace"}
+    json.dumps(record)
+
+
+def test_bfloat16_learns_what_float32_learns(
+    feature_dataset: Dataset, witness: Callable[..., Any]
+) -> None:
+    """bfloat16 has 8 bits: after a few steps the losses agree to within 1 %, and are not equal."""
+    seen = {}
+    for precision in ("float32", "bfloat16"):
+        seen[precision] = witness()
+        fit(DSCMR(**TINY, precision=precision), feature_dataset, seen[precision])
+    for exact, rounded in zip(seen["float32"].records, seen["bfloat16"].records, strict=True):
+        for name, value in exact.losses.items():
+            assert rounded.losses[name] == pytest.approx(value, rel=1e-2)
+        assert rounded.losses != exact.losses
+    assert all(w.dtype == torch.float32 for w in seen["bfloat16"].weights[1].values())
+
+
+def test_it_learns(feature_dataset: Dataset) -> None:
+    """Four classes in much noise: chance is near .3, and this comes to about .55."""
+    method = DSCMR(hidden_dim=64, embedding_dim=16, epochs=40, batch_size=20, learning_rate=1e-3)
+    assert fit(method, feature_dataset).provenance["chosen"]["validation_map"] > 0.45

@@ -14,7 +14,7 @@ from torch import nn
 
 from commonspace.callbacks import Callbacks
 from commonspace.data.dataset import Dataset
-from commonspace.data.texts import one_row_per_text
+from commonspace.data.texts import one_sample_per_text
 from commonspace.encoders import (
     MULTI_CAPTION,
     Encoder,
@@ -107,7 +107,7 @@ def encode_splits(
         MissingExtraError: If an encoder needs an optional package.
     """
     if config.multi_caption == "expand":
-        train, validation = one_row_per_text(train), one_row_per_text(validation)
+        train, validation = one_sample_per_text(train), one_sample_per_text(validation)
     frozen = config.fine_tune == "none"
     callbacks = Callbacks(run.callbacks)
     encoders = {
