@@ -16,7 +16,9 @@ Every row of items, entries, sources and vectors has a CRC-32; the small tables 
 
 import json
 import sqlite3
+import uuid
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,6 @@ from commonspace.errors import OutputError, StoreError
 
 __all__ = [
     "FLOAT32",
-    "FORMAT",
     "connect",
     "create_tables",
     "describe_error",
@@ -121,7 +122,7 @@ def connect(path: Path, *, create: bool = False) -> tuple[sqlite3.Connection, bo
         The connection, and whether it is read-only.
 
     Raises:
-        StoreError: If the database is missing or damaged.
+        StoreError: If the database is missing, damaged, or of another version.
         OutputError: If it cannot be created.
     """
     try:
@@ -154,18 +155,44 @@ def _connect(path: Path, mode: str, *, create: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         if not create:
-            connection.execute("SELECT value FROM meta").fetchall()
+            _check_format(path, dict(connection.execute("SELECT key, value FROM meta")))
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Create the tables of an empty index, inside a transaction of the caller."""
+def _check_format(path: Path, meta: Mapping[str, object]) -> None:
+    if meta.get("format") != FORMAT:
+        raise StoreError(
+            f"{path} has another version",
+            expected=f"format {FORMAT}",
+            found=f"format {meta.get('format')!r}",
+            advice="open it with the version of commonspace that wrote it, or rebuild the index",
+        )
+
+
+def create_tables(connection: sqlite3.Connection, fingerprint: str, dimension: int) -> None:
+    """Create the tables of an empty index, inside a transaction of the caller.
+
+    Args:
+        connection: to the database.
+        fingerprint: of the first space.
+        dimension: d, the length of its vectors.
+    """
     for statement in _TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
+    meta = {
+        "format": FORMAT,
+        "store": uuid.uuid4().hex,
+        "generation": 0,
+        "next_item": 1,
+        "next_entry": 1,
+        "space": 1,
+    }
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+    connection.execute("INSERT INTO spaces VALUES (1, ?, ?, 'float32')", (fingerprint, dimension))
 
 
 def table_checksum(connection: sqlite3.Connection) -> int:

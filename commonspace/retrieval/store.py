@@ -5,7 +5,6 @@ Every change is one transaction that raises the generation by one, so that reade
 
 import json
 import sqlite3
-import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from commonspace.errors import DataError, StoreError
 from commonspace.retrieval.items import Item
 from commonspace.retrieval.schema import (
     FLOAT32,
-    FORMAT,
     connect,
     create_tables,
     describe_error,
@@ -76,21 +74,9 @@ class Store:
             OutputError: If it cannot be written.
         """
         store = cls(path, *connect(path, create=True))
-        meta = {
-            "format": FORMAT,
-            "store": uuid.uuid4().hex,
-            "generation": 0,
-            "next_item": 1,
-            "next_entry": 1,
-            "space": 1,
-        }
         try:
             with store.transaction() as connection:
-                create_tables(connection)
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-                connection.execute(
-                    "INSERT INTO spaces VALUES (1, ?, ?, 'float32')", (fingerprint, dimension)
-                )
+                create_tables(connection, fingerprint, dimension)
         except BaseException:
             store.close()
             raise
@@ -105,15 +91,6 @@ class Store:
         """
         store = cls(path, *connect(path))
         try:
-            version = store.meta("format")
-            if version != FORMAT:
-                raise StoreError(
-                    f"{path} has another version",
-                    expected=f"format {FORMAT}",
-                    found=f"format {version!r}",
-                    advice="open it with the version of commonspace that wrote it, or build the"
-                    " index again",
-                )
             store.check_tables()
         except BaseException:
             store.close()
