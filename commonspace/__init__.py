@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from commonspace.methods import ALGCN as ALGCN
     from commonspace.methods import CCA as CCA
     from commonspace.methods import CCL as CCL
+    from commonspace.methods import CMDN as CMDN
     from commonspace.methods import DCCA as DCCA
     from commonspace.methods import DCCAE as DCCAE
     from commonspace.methods import DSCMR as DSCMR
@@ -132,6 +133,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "JRL",
         "MCCA",
         "SDML",
+        "CMDN",
         "PrototypeLearning",
         "ALGCN",
         "RONO",

@@ -44,6 +44,7 @@ METHODS: Mapping[str, MethodEntry] = {
     "acmr": MethodEntry("ACMR"),
     "dcca": MethodEntry("DCCA"),
     "dccae": MethodEntry("DCCAE"),
+    "cmdn": MethodEntry("CMDN"),
     "ccl": MethodEntry("CCL"),
     "sdml": MethodEntry("SDML"),
     "mrl": MethodEntry("MRL"),

@@ -9,6 +9,7 @@ from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 from commonspace.methods.base.method import Method
 from commonspace.methods.cca import CCA
 from commonspace.methods.ccl import CCL
+from commonspace.methods.cmdn import CMDN
 from commonspace.methods.dcca import DCCA
 from commonspace.methods.dccae import DCCAE
 from commonspace.methods.dscmr import DSCMR
@@ -33,6 +34,7 @@ __all__ = [
     "ALGCN",
     "CCA",
     "CCL",
+    "CMDN",
     "DCCA",
     "DCCAE",
     "DSCMR",

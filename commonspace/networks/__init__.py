@@ -10,6 +10,7 @@ from commonspace.networks.backbones import (
 )
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
+from commonspace.networks.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
 from commonspace.networks.neighbors import NeighborsConfig, NeighborsNetwork
 from commonspace.networks.network import MultiBranchNetwork, Network, use_networks
@@ -22,6 +23,8 @@ __all__ = [
     "BranchesNetwork",
     "DSCMRConfig",
     "DSCMRNetwork",
+    "HierarchicalConfig",
+    "HierarchicalNetwork",
     "ImageCNN",
     "LinearConfig",
     "LinearNetwork",
