@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from commonspace.methods import EncoderConfig as EncoderConfig
     from commonspace.methods import GradientMethod as GradientMethod
     from commonspace.methods import InfoNCE as InfoNCE
+    from commonspace.methods import KernelCCA as KernelCCA
     from commonspace.methods import LinearProbe as LinearProbe
     from commonspace.methods import Method as Method
     from commonspace.methods import MvDA as MvDA
@@ -133,6 +134,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "JRL",
         "MCCA",
         "SDML",
+        "KernelCCA",
         "CMDN",
         "PrototypeLearning",
         "ALGCN",

@@ -56,6 +56,7 @@ METHODS: Mapping[str, MethodEntry] = {
     "knn": MethodEntry("NearestNeighbors"),
     "cca": MethodEntry("CCA"),
     "rcca": MethodEntry("CCA", {"regularization": None}),
+    "kcca": MethodEntry("KernelCCA"),
     "mcca": MethodEntry("MCCA"),
     "gma": MethodEntry("GMA"),
     "mvda": MethodEntry("MvDA"),

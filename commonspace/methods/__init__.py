@@ -16,6 +16,7 @@ from commonspace.methods.dscmr import DSCMR
 from commonspace.methods.gma import GMA
 from commonspace.methods.infonce import InfoNCE
 from commonspace.methods.jrl import JRL
+from commonspace.methods.kcca import KernelCCA
 from commonspace.methods.knn import NearestNeighbors
 from commonspace.methods.linear_probe import LinearProbe
 from commonspace.methods.mcca import MCCA
@@ -49,6 +50,7 @@ __all__ = [
     "EncoderConfig",
     "GradientMethod",
     "InfoNCE",
+    "KernelCCA",
     "LinearProbe",
     "Method",
     "MvDA",

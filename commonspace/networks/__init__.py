@@ -11,6 +11,7 @@ from commonspace.networks.backbones import (
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
 from commonspace.networks.hierarchical import HierarchicalConfig, HierarchicalNetwork
+from commonspace.networks.kernel import KernelConfig, KernelNetwork
 from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
 from commonspace.networks.neighbors import NeighborsConfig, NeighborsNetwork
 from commonspace.networks.network import MultiBranchNetwork, Network, use_networks
@@ -26,6 +27,8 @@ __all__ = [
     "HierarchicalConfig",
     "HierarchicalNetwork",
     "ImageCNN",
+    "KernelConfig",
+    "KernelNetwork",
     "LinearConfig",
     "LinearNetwork",
     "MultiBranchNetwork",

@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "branches": "commonspace.networks.branches:BranchesNetwork",
         "dscmr": "commonspace.networks.dscmr:DSCMRNetwork",
         "hierarchical": "commonspace.networks.hierarchical:HierarchicalNetwork",
+        "kernel": "commonspace.networks.kernel:KernelNetwork",
         "linear": "commonspace.networks.linear:LinearNetwork",
         "neighbors": "commonspace.networks.neighbors:NeighborsNetwork",
         "posterior": "commonspace.networks.posterior:PosteriorNetwork",

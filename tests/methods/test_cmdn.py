@@ -91,6 +91,6 @@ def test_the_gradient_equals_a_finite_difference() -> None:
     values = []
     with torch.no_grad():
         for step in (5e-3, -1e-2):
-            weight += step * direction
+            weight.add_(step * direction)
             values.append(CMDN().batch_loss(built, samples, NO_DATA)["loss"].item())
     assert (values[0] - values[1]) / 1e-2 == pytest.approx(gradient.norm().item(), rel=1e-2)

@@ -62,6 +62,7 @@ NEEDS = {
     "scm": Needs(pairs=True, two=True),
     "infonce": Needs(labels=False, pairs=True),
     "dccae": Needs(labels=False, pairs=True, two=True),
+    "kcca": Needs(labels=False, pairs=True, two=True),
     "dcca": Needs(labels=False, pairs=True, two=True),
 }
 
@@ -112,7 +113,7 @@ def test_discovery_finds_every_method_there_is() -> None:
         }
     assert found == {type(method) for method in ALL.values()}
     assert {one.__name__ for one in found} <= set(methods.__all__)
-    assert len(found) == 23
+    assert len(found) == 24
     assert set(METHODS) <= set(ALL)
     assert set(ALL) - set(METHODS) == set(ABLATIONS)
     assert set(NEEDS) == set(ALL)
