@@ -70,7 +70,7 @@ def _measure(data: cs.Dataset, encoders: dict[str, str], seed: int) -> dict[str,
     cell = {
         "space": [report[name]["map"] for name in DIRECTIONS],
         "epoch": chosen["epoch"],
-        "validation": chosen["validation_map"],
+        "validation": chosen["validation_score"],
     }
     return cell | (_baselines(data, encoders, seed) if encoders else {})
 

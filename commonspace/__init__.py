@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from commonspace.losses import modality_invariance_loss as modality_invariance_loss
     from commonspace.losses import multi_positive_info_nce_loss as multi_positive_info_nce_loss
     from commonspace.losses import reverse_gradient as reverse_gradient
+    from commonspace.losses import sigmoid_contrastive_loss as sigmoid_contrastive_loss
     from commonspace.losses import supervised_contrastive_loss as supervised_contrastive_loss
     from commonspace.losses import total_correlation_loss as total_correlation_loss
     from commonspace.losses import triplet_loss as triplet_loss
@@ -121,6 +122,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "modality_invariance_loss",
         "multi_positive_info_nce_loss",
         "reverse_gradient",
+        "sigmoid_contrastive_loss",
         "supervised_contrastive_loss",
         "total_correlation_loss",
         "triplet_loss",

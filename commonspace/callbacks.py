@@ -15,17 +15,20 @@ class EpochRecord:
     """Epoch number, from 1."""
     losses: Mapping[str, float]
     """The total loss ("loss") and its terms, each the mean over the samples of the epoch."""
-    validation_map: float
-    """Mean average precision on the validation split, the mean over all directions, in [0, 1]."""
+    validation_score: float
+    """Figure of the validation split that chooses the epoch, in [0, 1], see ``metric``."""
     seconds: float
     """Time of training and validation since the first epoch started, without interruptions."""
     keeps_last: bool = False
     """Whether the weights of the last epoch are kept, rather than those of the best."""
+    metric: str = "mAP"
+    """What the score is, the mean over all directions: "mAP" by class, or "mean recall" of the
+    pairs (the mean of R@1, R@5 and R@10) where the split has no labels."""
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
-    """Return the record with the highest validation mAP, the first of several."""
-    return max(history, key=lambda record: record.validation_map)
+    """Return the record with the highest validation score, the first of several."""
+    return max(history, key=lambda record: record.validation_score)
 
 
 class Callback:

@@ -323,7 +323,7 @@ class EmbeddingModel:
         data = self.provenance.get("data", {})
         chosen = self.provenance.get("chosen", {})
         trained_on = f"{data['name']}, {data['samples']} samples" if "samples" in data else ""
-        figure = chosen.get("validation_map")
+        figure = chosen.get("validation_score")
         facts = {
             "Method": self.method,
             "Network": type(self.network).__name__,
@@ -334,7 +334,7 @@ class EmbeddingModel:
             "Calibrated": "yes" if self.calibrated else "no",
             "Training data": trained_on,
             "Precision of training": self.precision,
-            "Validation mAP": "" if figure is None else f"{figure:.3f}",
+            f"Validation {chosen.get('metric', 'mAP')}": "" if figure is None else f"{figure:.3f}",
         }
         return {name: value for name, value in facts.items() if value}
 

@@ -88,10 +88,10 @@ class ProgressBar(Callback):
         self._epochs += (record,)
         best = best_epoch(self._epochs)
         losses = "".join(f"{name} {value:.4f}  " for name, value in record.losses.items())
-        figures = f"{losses}validation mAP {record.validation_map:.3f}" + (
+        figures = f"{losses}validation {record.metric} {record.validation_score:.3f}" + (
             " (the last epoch is kept)"
             if record.keeps_last
-            else f" (best {best.validation_map:.3f}, epoch {best.epoch})"
+            else f" (best {best.validation_score:.3f}, epoch {best.epoch})"
         )
         epochs = record.epoch
         if self._done and self._total:

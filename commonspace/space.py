@@ -64,26 +64,31 @@ class CommonSpace(EmbeddingModel, HubMixin):
         split: str | None = None,
         k: int | Sequence[int] | None = None,
         oracle: bool = False,
+        pairs: bool | None = None,
     ) -> EvaluationReport:
         """Measure cross-modal retrieval: the mAP of every modality against every other.
 
+        Without labels: Recall@K, median rank and mean reciprocal rank of the pairs.
+
         Args:
-            data: Labeled samples.
+            data: Samples.
             split: "train", "validation", "test", or "all" for every sample. Default: the test
                 split if there is one, otherwise all samples.
             k: Additional cut-offs, one or several, such as 50 for mAP@50.
             oracle: Also measure class accuracy, and the mAP if the classes of one modality were
                 known; see ``commonspace.evaluate``.
+            pairs: Also measure the retrieval of pairs. Default: only if no sample has a label.
 
         Returns:
-            The figures of each direction; prints as a table. ``map`` is the average mAP.
+            The figures of each direction; prints as a table. ``map`` is the average mAP, ``pairs``
+            has the figures of the pairs.
 
         Raises:
             SettingError: If the data set has fewer than two of the modalities, or an argument is
                 invalid.
             DataError: If a column is of another kind or size than in training.
         """
-        return evaluate(self, data, split=split, k=k, oracle=oracle)
+        return evaluate(self, data, split=split, k=k, oracle=oracle, pairs=pairs)
 
     def search(
         self,

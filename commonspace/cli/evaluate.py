@@ -1,4 +1,4 @@
-"""Command ``evaluate``: the mAP of each direction of retrieval."""
+"""Command ``evaluate``: the mAP of each direction of retrieval, or the recall of its pairs."""
 
 import json
 from dataclasses import asdict
@@ -33,6 +33,14 @@ def evaluate(
         list[int] | None,
         typer.Option(min=1, help="Also print mAP@K; can be repeated.", metavar="K"),
     ] = None,
+    pairs: Annotated[
+        bool,
+        typer.Option(
+            "--pairs",
+            help="Also print R@1, R@5, R@10, median rank and MRR of the pairs; the default without"
+            " labels.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
     split_seed: OtherSplitSeedOption = None,
     partial: PartialOption = False,
@@ -48,10 +56,15 @@ def evaluate(
     encoder can help. The class accuracy is that of the model's class posteriors,
     or of a linear probe on the embeddings.
 
+    Without labels, or with --pairs: Recall@K, median rank and mean reciprocal
+    rank (MRR) of the first item of the query's own sample. Each of several
+    captions is a query; items of equal content count once.
+
     [bold]Examples[/bold]
 
       commonspace evaluate runs/photos
       commonspace evaluate runs/photos --split validation --k 10 --k 50
+      commonspace evaluate runs/photos --pairs
       commonspace evaluate runs/photos --data other-photos --json
 
     Next: commonspace embed RUN --data DATA --out vectors.npz
@@ -64,10 +77,12 @@ def evaluate(
     if data is None:
         _warn_if_changed(space, dataset)
     part = dataset.split(split)
-    report = measure(space, dataset, k=k, split=split, oracle=True)
+    report = measure(space, dataset, k=k, split=split, oracle=True, pairs=pairs or None)
     overlaps = [] if data is None else _overlaps(space, run, part, split)
     if as_json:
         more: dict[str, object] = {"oracle": asdict(report.oracle)} if report.oracle else {}
+        if report.pairs is not None:
+            more["pairs"] = report.pairs
         if overlaps:
             more["overlap"] = [asdict(overlap) for overlap in overlaps]
         typer.echo(json.dumps({**report, **more}, indent=2))

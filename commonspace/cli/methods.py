@@ -182,7 +182,7 @@ def configure_method(name: str, settings: Mapping[str, Any]) -> "Method":
 def choose_method(data: "Dataset", settings: Mapping[str, Any]) -> str:
     """Return the name of the default method for data and settings.
 
-    Posterior matching if each column is features, or raw with a frozen encoder; DSCMR otherwise,
+    InfoNCE if no training sample has a label. Posterior matching if each column is features, or raw with a frozen encoder; DSCMR otherwise,
     which trains on raw items, or if a setting is given that only DSCMR has.
 
     Args:
@@ -192,6 +192,8 @@ def choose_method(data: "Dataset", settings: Mapping[str, Any]) -> str:
     from commonspace.data import Features
     from commonspace.methods import DSCMR, PosteriorMatching
 
+    if not data.labels[data.splits == "train"].any():
+        return "infonce"
     encoders: Mapping[str, Any] = settings.get("encoders", {})
     frozen = {name for name, spec in encoders.get("specs", {}).items() if spec != "textcnn"}
     raw = {name for name, column in data.columns.items() if not isinstance(column, Features)}

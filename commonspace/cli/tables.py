@@ -21,6 +21,12 @@ def print_report(title: str, report: EvaluationReport) -> None:
     """
     table = report.to_table()
     print_table(title, ["", *table.head[1:]], table.rows)
+    if report.pairs is not None:
+        pairs = report.pairs.to_table()
+        if report:
+            print_table("pairs", pairs.head, pairs.rows)
+        for note in pairs.notes:
+            Console(soft_wrap=True, highlight=False).print(Text(note))
     for note in report.oracle_notes():
         Console(soft_wrap=True, highlight=False).print(Text(note))
     for warning in report.warnings:

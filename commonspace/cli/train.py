@@ -84,8 +84,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Training method (default: posterior for features, dscmr for raw data), or"
-            f" FILE.py:Class. Methods: {', '.join(method_names())}.",
+            help="Training method (default: posterior for features, dscmr for raw data, infonce"
+            f" without labels), or FILE.py:Class. Methods: {', '.join(method_names())}.",
             show_default=False,
         ),
     ] = None,
@@ -154,10 +154,11 @@ def train(
         Precision | None, setting_option(TrainingSettings, "precision", SETTINGS)
     ] = None,
 ) -> None:
-    """Train a common space on labeled data.
+    """Train a common space on pairs, with or without labels.
 
     The space is trained on the training split; the best epoch or setting is
-    chosen on the validation split. The test split is not used. After Ctrl-C
+    chosen on the validation split, by mAP, or without labels by the recall of
+    the pairs. The test split is not used. After Ctrl-C
     the same command with --resume continues from a checkpoint, to the same
     weights bit by bit.
 
@@ -194,7 +195,15 @@ def train(
         if name is not None:  # refuse wrong settings before the data is read
             configure_method(name, settings)
         dataset = _open(data, split_seed, partial)
-        chosen = configure_method(name or choose_method(dataset, settings), settings)
+        if name is None:
+            name = choose_method(dataset, settings)
+            if name == "infonce":
+                typer.echo(
+                    "no labels: trained on the pairs by infonce, chosen on validation by the mean"
+                    " of R@1, R@5 and R@10",
+                    err=True,
+                )
+        chosen = configure_method(name, settings)
         space = fit_into(out, chosen, dataset, resume=has_checkpoint, tensorboard=tensorboard)
     _report(out, space)
 
@@ -300,11 +309,11 @@ def _report(out: Path, space: "CommonSpace") -> None:
     if validation:
         lines[0] += (
             f": {data['samples']} + {validation['samples']} samples (training + validation),"
-            f" {data['classes']} classes, {' and '.join(space.modalities)}"
+            f" {data['classes'] or 'no'} classes, {' and '.join(space.modalities)}"
         )
     if chosen:
         lines.append(
-            f"{_selection(chosen)}: validation mAP {chosen['validation_map']:.3f},"
+            f"{_selection(chosen)}: validation {chosen.get('metric', 'mAP')} {chosen['validation_score']:.3f},"
             f" after {chosen['seconds']:.0f} s on {chosen['device']}"
         )
     typer.echo(

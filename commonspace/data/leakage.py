@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.columns import Column, Features, Images, Texts
+from commonspace.data.content import image_hash
 from commonspace.data.dataset import Dataset
 from commonspace.data.images import decode_image
 from commonspace.errors import DataError
@@ -165,18 +166,7 @@ def _hashes(column: Column) -> list[bytes | None]:
         ]
     assert isinstance(column, Images)
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(_image_hash, column.items))
-
-
-def _image_hash(item: Path | NDArray[np.uint8] | None) -> bytes | None:
-    if item is None:
-        return None
-    if isinstance(item, np.ndarray):
-        return sha256(str(item.shape).encode() + item.tobytes()).digest()
-    try:
-        return sha256(item.read_bytes()).digest()
-    except OSError:
-        return None
+        return list(pool.map(image_hash, column.items))
 
 
 def _first_rows(hashes: Sequence[bytes | None]) -> dict[bytes | None, int]:

@@ -16,6 +16,7 @@ from commonspace.evaluation.intervals import Interval, bootstrap_interval, cross
 from commonspace.evaluation.means import mean_by_class, mean_over_queries
 from commonspace.evaluation.modality_gap import modality_gap
 from commonspace.evaluation.oracle import LinearProbe, OracleAnalysis, analyze_oracle
+from commonspace.evaluation.pairs import PairItems, PairReport, evaluate_pairs, mean_recall
 from commonspace.evaluation.protocol import average_precisions, embed_for_evaluation, evaluate
 from commonspace.evaluation.ranked_metrics import (
     PairRetrieval,
@@ -41,6 +42,8 @@ __all__ = [
     "Interval",
     "LinearProbe",
     "OracleAnalysis",
+    "PairItems",
+    "PairReport",
     "PairRetrieval",
     "PrecisionRecall",
     "PrecisionScope",
@@ -56,11 +59,13 @@ __all__ = [
     "crossed_interval",
     "embed_for_evaluation",
     "evaluate",
+    "evaluate_pairs",
     "evaluate_retrieval",
     "holm",
     "mean_average_precision",
     "mean_by_class",
     "mean_over_queries",
+    "mean_recall",
     "modality_gap",
     "ndcg",
     "pair_retrieval",

@@ -2,10 +2,12 @@
 
 Every labeled sample is a query in each of its modalities. The gallery of a modality holds all
 samples that have it, including the query's own pair, as in the published tables. An item is
-relevant when it shares at least one class with the query.
+relevant when it shares at least one class with the query. Without labels, an item is relevant when
+it belongs to the query's sample, see ``commonspace.evaluation.pairs``.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.columns import Texts
+from commonspace.data.content import content_keys
 from commonspace.data.dataset import Dataset, check_dataset
 from commonspace.data.encoder_check import check_encoder
 from commonspace.data.texts import one_sample_per_text
@@ -24,6 +27,7 @@ from commonspace.evaluation.oracle import (
     analyze_oracle,
     model_posteriors,
 )
+from commonspace.evaluation.pairs import PairItems, PairReport, evaluate_pairs
 from commonspace.evaluation.report import EvaluationReport, evaluate_retrieval
 
 __all__ = [
@@ -35,6 +39,7 @@ __all__ = [
     "choose_split",
     "embed_for_evaluation",
     "evaluate",
+    "measure_pairs",
 ]
 
 
@@ -89,8 +94,11 @@ def evaluate(
     k: int | Sequence[int] | None = None,
     split: str | None = None,
     oracle: bool = False,
+    pairs: bool | None = None,
 ) -> EvaluationReport:
     """Measure cross-modal retrieval: the mAP of every modality against every other.
+
+    Without labels the figures are Recall@K, median rank and mean reciprocal rank of the pairs.
 
     Args:
         space: the trained model.
@@ -101,10 +109,12 @@ def evaluate(
         oracle: also measure the class accuracy of each modality, and the mAP that would result if
             its classes were known perfectly; see ``analyze``. It needs the training samples in
             ``data``, unless the model gives class posteriors.
+        pairs: also measure the retrieval of pairs; see ``measure_pairs``. Default: only if no
+            sample has a label.
 
     Returns:
         For each direction, such as "image->text", and for their "average", the figures by name. It
-        prints as a table; ``map`` is the average mAP.
+        prints as a table; ``map`` is the average mAP, ``pairs`` has the figures of the pairs.
 
     Raises:
         SettingError: the model and the data have fewer than two modalities in common, or ``k`` or
@@ -113,14 +123,43 @@ def evaluate(
             encoder.
     """
     part = choose_split(data, split)
-    embedded = embed_for_evaluation(space, part)
-    report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k)
+    labeled = bool(part.labels.any())
+    report = EvaluationReport()
+    if labeled:
+        embedded = embed_for_evaluation(space, part)
+        report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k)
+    if pairs or (pairs is None and not labeled):
+        report.pairs = measure_pairs(space, part)
     names = set(part.splits.tolist())
     report.title = f"{names.pop()} split of {data.name}" if len(names) == 1 else data.name
-    if oracle:
+    if oracle and labeled:
         train = data.splits == "train"
         report.oracle = analyze(space, embedded, data.take(train) if train.any() else None)
     return report
+
+
+def measure_pairs(space: EmbeddingSpace, data: Dataset) -> PairReport:
+    """Measure the retrieval of pairs: R@1, R@5, R@10, median rank and mean reciprocal rank.
+
+    Each of several captions of a sample is a query and a gallery item of its own, whatever the
+    space was trained on; items of equal content are one item.
+
+    Args:
+        space: the trained model.
+        data: the samples, all of which are used.
+
+    Raises:
+        DataError: no sample has two modalities, or as for ``evaluate``.
+        SettingError: as for ``evaluate``.
+    """
+    _shared_modalities(space, data)
+    items = {}
+    for numbers, part in _parts(data, _several_texts(space, data)):
+        for modality, embedded in space.embed_dataset(part).items():
+            keys = content_keys(part.columns[modality].take(embedded.rows))
+            items[modality] = PairItems(embedded.vectors, numbers[embedded.rows], keys)
+    order = [name for name in space.modalities if name in items]
+    return evaluate_pairs({name: items[name] for name in order})
 
 
 def analyze(
@@ -201,17 +240,7 @@ def embed_for_evaluation(space: EmbeddingSpace, data: Dataset) -> EmbeddedData:
     Raises:
         SettingError, DataError: as for ``evaluate``.
     """
-    shared = [name for name in space.modalities if name in data.columns]
-    if len(shared) < 2:
-        raise SettingError(
-            f"the space and {data.name!r} have no two modalities in common",
-            expected=f"at least two of {', '.join(map(repr, space.modalities))}",
-            found=", ".join(map(repr, data.modalities)),
-            advice="rename the columns of the data, or use the data it was trained on",
-        )
-    for name in shared:
-        reads_features = space.inputs[name].kind == "vectors"
-        check_encoder(space.provenance, data, name, reads_features=reads_features)
+    _shared_modalities(space, data)
     if _multi_caption(space) == "expand":
         data = _expand_texts(data)
     embedded = space.embed_dataset(data)
@@ -255,6 +284,21 @@ def _multi_caption(space: EmbeddingSpace) -> str:
     return str(options.get("encoders", {}).get("multi_caption", ""))
 
 
+def _shared_modalities(space: EmbeddingSpace, data: Dataset) -> None:
+    """Check that at least two modalities are shared, and come from the encoders of training."""
+    shared = [name for name in space.modalities if name in data.columns]
+    if len(shared) < 2:
+        raise SettingError(
+            f"the space and {data.name!r} have no two modalities in common",
+            expected=f"at least two of {', '.join(map(repr, space.modalities))}",
+            found=", ".join(map(repr, data.modalities)),
+            advice="rename the columns of the data, or use the data it was trained on",
+        )
+    for name in shared:
+        reads_features = space.inputs[name].kind == "vectors"
+        check_encoder(space.provenance, data, name, reads_features=reads_features)
+
+
 def _expand_texts(data: Dataset) -> Dataset:
     """Return one sample for each text, as in training."""
     several = any(
@@ -264,3 +308,37 @@ def _expand_texts(data: Dataset) -> Dataset:
         for texts in column.items
     )
     return one_sample_per_text(data) if several else data
+
+
+def _several_texts(space: EmbeddingSpace, data: Dataset) -> str | None:
+    """Return the column of texts if it is the only one that is read and a sample has several."""
+    texts = [(name, one) for name, one in data.columns.items() if isinstance(one, Texts)]
+    if (
+        len(texts) == 1
+        and texts[0][0] in space.modalities
+        and any(len(one) > 1 for one in texts[0][1].items)
+    ):
+        return texts[0][0]
+    return None
+
+
+def _parts(data: Dataset, several: str | None) -> list[tuple[NDArray[np.intp], Dataset]]:
+    """Return the data to embed, with the sample of each row; one row for each of several texts."""
+    numbers = np.arange(len(data))
+    texts = data.columns[several] if several is not None else None
+    if several is None or not isinstance(texts, Texts):
+        return [(numbers, data)]
+    rows = np.repeat(numbers, [max(len(one), 1) for one in texts.items])
+    single = one_sample_per_text(data)
+    others = [name for name in data.columns if name != several]
+    return [_only(data, numbers, others), _only(single, rows, [several])]
+
+
+def _only(
+    data: Dataset, numbers: NDArray[np.intp], names: Sequence[str]
+) -> tuple[NDArray[np.intp], Dataset]:
+    """Return some columns of the samples that have one of them."""
+    rows = np.flatnonzero(np.any([data.columns[name].present for name in names], axis=0))
+    part = data.take(rows)
+    columns = {name: part.columns[name] for name in names}
+    return numbers[rows], replace(part, columns=columns)

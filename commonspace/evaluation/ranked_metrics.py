@@ -161,9 +161,7 @@ def pair_retrieval(
                 found=f"{list(ks)}",
                 advice="leave the 0 out",
             )
-    first = np.full((len(ranking.query), 3), np.nan)
-    for queries, groups in ranking.measure(lambda block: (block.queries, _first_group(block)), m):
-        first[queries] = groups
+    first = first_relevant(ranking)
     start, size, relevant = first[~np.isnan(first[:, 0])].T
     if start.size == 0:
         raise DataError(
@@ -174,7 +172,7 @@ def pair_retrieval(
         )
     recall = {
         int(k): math.fsum(
-            _probability_within(k, *group) for group in zip(start, size, relevant, strict=True)
+            probability_within(k, *group) for group in zip(start, size, relevant, strict=True)
         )
         / start.size
         for k in ks
@@ -183,6 +181,27 @@ def pair_retrieval(
     median = float(np.median(ranks[~np.isnan(ranks)]))
     bounds = float(np.median(start + 1)), float(np.median(start + size - relevant + 1))
     return PairRetrieval(recall, median, bounds, ranks, start.size)
+
+
+def first_relevant(ranking: Ranking) -> NDArray[np.float64]:
+    """Return (n, 3): start, size and relevant items of the tie group of the first relevant item.
+
+    A row is NaN where a query has no relevant item.
+    """
+    first = np.full((len(ranking.query), 3), np.nan)
+    m = len(ranking.gallery)
+    for queries, groups in ranking.measure(lambda block: (block.queries, _first_group(block)), m):
+        first[queries] = groups
+    return first
+
+
+def probability_within(k: int, start: float, size: float, relevant: float) -> float:
+    """Return the probability that one of the relevant items of a tie group is among the first k."""
+    visible = min(max(k - start, 0), size)
+    missed = 1.0
+    for drawn in range(int(relevant)):
+        missed *= max(size - visible - drawn, 0) / (size - drawn)
+    return 1 - missed
 
 
 def _gain(grades: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -203,12 +222,3 @@ def _first_group(block: RankedBlock) -> NDArray[np.float64]:
         )
     group[block.available == 0] = np.nan
     return group
-
-
-def _probability_within(k: int, start: float, size: float, relevant: float) -> float:
-    """Return the probability that one of the relevant items of a tie group is among the first k."""
-    visible = min(max(k - start, 0), size)
-    missed = 1.0
-    for drawn in range(int(relevant)):
-        missed *= max(size - visible - drawn, 0) / (size - drawn)
-    return 1 - missed

@@ -16,6 +16,7 @@ from commonspace.evaluation.average_precision import (
     check_denominator,
 )
 from commonspace.evaluation.oracle import OracleAnalysis
+from commonspace.evaluation.pairs import PairReport
 from commonspace.evaluation.ranking import Ranking
 from commonspace.tables import Table, to_frame
 
@@ -40,7 +41,7 @@ class EvaluationReport(dict[str, Figures]):
     - "denominator": that of "map@50";
 
     and under "average" the means of "map", "map@50" and "chance" over the pairs. ``json.dumps``
-    accepts it.
+    accepts it. Where the samples have no labels it is empty, and ``pairs`` has the figures.
 
     Example:
         >>> space = {"image": [[1.0, 0.0], [0.0, 1.0]], "text": [[0.9, 0.1], [0.2, 0.8]]}
@@ -60,10 +61,23 @@ class EvaluationReport(dict[str, Figures]):
     """What limits the meaning of the figures."""
     oracle: OracleAnalysis | None = None
     """Class accuracy, and mAP with the classes of one modality known; if it was measured."""
+    pairs: PairReport | None = None
+    """Recall@K, median rank and mean reciprocal rank of the pairs; if they were measured."""
 
     @property
     def map(self) -> float:
-        """Average mAP over the directions, in [0, 1]."""
+        """Average mAP over the directions, in [0, 1].
+
+        Raises:
+            DataError: the samples have no labels.
+        """
+        if not self:
+            raise DataError(
+                "the mAP by class is not defined without labels",
+                expected="labeled samples",
+                found="samples without a label",
+                advice="use report.pairs, such as report.pairs.mean_recall",
+            )
         return float(self[AVERAGE]["map"])
 
     @property
@@ -77,11 +91,15 @@ class EvaluationReport(dict[str, Figures]):
         Raises:
             MissingExtraError: pandas is not installed.
         """
+        if not self and self.pairs is not None:
+            return self.pairs.to_frame()
         rows = [{"direction": name, **figures} for name, figures in self.items()]
         return to_frame(rows, index="direction")
 
     def to_table(self) -> Table:
-        """Return the figures as a formatted table."""
+        """Return the figures as a formatted table: by class, or of pairs if there are no labels."""
+        if not self and self.pairs is not None:
+            return self.pairs.to_table(self.title)
         figures = [name for name in self[AVERAGE] if name != "chance"]
         counts = ("queries", "gallery")
         known = self._known()
@@ -127,12 +145,16 @@ class EvaluationReport(dict[str, Figures]):
         return known
 
     def __repr__(self) -> str:
-        """Return the table."""
-        return str(self.to_table())
+        """Return the table, and that of the pairs."""
+        return "\n\n".join(str(table) for table in self._tables())
 
     def _repr_html_(self) -> str:
-        """Return the table for a notebook."""
-        return self.to_table().to_html()
+        """Return the table for a notebook, and that of the pairs."""
+        return "".join(table.to_html() for table in self._tables())
+
+    def _tables(self) -> list[Table]:
+        both = bool(self) and self.pairs is not None
+        return [self.to_table(), *([self.pairs.to_table()] if both and self.pairs else [])]
 
 
 def evaluate_retrieval(

@@ -1,19 +1,24 @@
 """InfoNCE: symmetric contrastive learning of pairs, without labels."""
 
 from itertools import combinations
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from commonspace.losses import normalize_rows, paired_cross_entropy
+from commonspace.losses import normalize_rows, paired_cross_entropy, paired_sigmoid_loss
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
 
-__all__ = ["InfoNCE"]
+__all__ = ["InfoNCE", "Objective"]
+
+Objective = Literal["softmax", "sigmoid"]
+
+BIAS = -10.0
+"""Initial bias of the sigmoid objective, that of the source."""
 
 
 class InfoNCE(GradientMethod):
@@ -28,10 +33,20 @@ class InfoNCE(GradientMethod):
     two modalities the loss is summed over all pairs of them. Unlike the sources, which train large
     encoders, the networks here have one hidden layer per modality on given features.
 
+    With ``objective="sigmoid"`` each pair of the batch is classified on its own, with a learned
+    bias b:
+
+        min -(1/n) sum_ij log sigmoid(z_ij (cos(u_i, v_j) / t + b)),   z_ii = 1, else -1
+
+    Source: Zhai, Mustafa, Kolesnikov, Beyer: Sigmoid Loss for Language Image Pre-Training,
+    ICCV 2023, eq. 2.
+
     Needs pairs and two or more modalities; no labels and no equal sizes. Other samples of the same
     class count as negatives, which lowers class-level mAP and raises instance-level recall. A
-    sample that lacks a modality is used in those that it has. The default temperature is higher
-    than in the sources, which aim at instance retrieval: it favors class-level mAP.
+    sample that lacks a modality is used in those that it has. Where the validation split has
+    labels, the default temperature is higher than in the sources, which aim at instance retrieval:
+    it favors class-level mAP. Without labels it is that of the source, and the epoch is chosen by
+    the mean recall of the pairs.
 
     No results on the benchmarks of this field are published.
     """
@@ -45,19 +60,28 @@ class InfoNCE(GradientMethod):
         "temperature": Between(0.02, 0.5),
     }
 
-    temperature: float = setting(0.5, help="Temperature t, or its initial value.", low=0.01)
+    temperature: float | None = setting(
+        None,
+        help="Temperature t, or its initial value; None: 0.1 for sigmoid; for softmax 0.5 where"
+        " validation has labels, 0.07 without.",
+        low=0.01,
+    )
     learn_temperature: bool = setting(True, help="Learn the temperature; 1/t stays below 100.")
+    objective: Objective = setting(
+        "softmax",
+        help="Softmax over the batch (InfoNCE), or a sigmoid for each pair (SigLIP).",
+        choices=get_args(Objective),
+    )
 
     def build_network(self, data: TrainingData) -> nn.Module:
-        """Return a branch for each modality, and the learned temperature."""
-        scale = {"scale": {"kind": "scale", "temperature": self.temperature}}
+        """Return a branch for each modality, the learned temperature, and the bias of sigmoid."""
+        heads: dict[str, dict[str, Any]] = {}
+        if self.learn_temperature:
+            heads["scale"] = {"kind": "scale", "temperature": self._temperature(data)}
+        if self.objective == "sigmoid":
+            heads["bias"] = {"kind": "bias", "value": BIAS}
         return BranchesNetwork(
-            BranchesConfig(
-                data.backbones,
-                self.hidden_dim,
-                self.embedding_dim,
-                heads=scale if self.learn_temperature else {},
-            )
+            BranchesConfig(data.backbones, self.hidden_dim, self.embedding_dim, heads=heads)
         )
 
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
@@ -65,11 +89,22 @@ class InfoNCE(GradientMethod):
         assert isinstance(network, BranchesNetwork)
         embeddings = network(batch.inputs)
         learned = "scale" in network.heads
-        scale = network.heads["scale"]() if learned else torch.tensor(1 / self.temperature)
+        scale = network.heads["scale"]() if learned else torch.tensor(1 / self._temperature(data))
         with torch.autocast(batch.labels.device.type, enabled=False):
             loss = zero_loss(embeddings)
             for one, other in combinations(embeddings, 2):
                 first, second = batch.pairs(embeddings, one, other)
                 scores = scale * normalize_rows(first) @ normalize_rows(second).T
-                loss = loss + paired_cross_entropy(scores)
+                if self.objective == "sigmoid":
+                    loss = loss + paired_sigmoid_loss(scores + network.heads["bias"]())
+                else:
+                    loss = loss + paired_cross_entropy(scores)
         return {"loss": loss, **({"temperature": 1 / scale} if learned else {})}
+
+    def _temperature(self, data: TrainingData) -> float:
+        """Return the temperature, or its initial value."""
+        if self.temperature is not None:
+            return self.temperature
+        if self.objective == "sigmoid":
+            return 0.1
+        return 0.5 if data.validation.labels.any() else 0.07

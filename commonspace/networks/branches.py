@@ -16,6 +16,7 @@ from commonspace.networks.network import MultiBranchNetwork
 
 __all__ = [
     "HEADS",
+    "Bias",
     "BranchesConfig",
     "BranchesNetwork",
     "Counter",
@@ -211,6 +212,22 @@ class Scale(nn.Module):
         return self.logarithm.exp().clamp(max=LARGEST_SCALE)
 
 
+class Bias(nn.Module):
+    """A learned number that is added to all scores.
+
+    Args:
+        value: Initial value.
+    """
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(value)))
+
+    def forward(self) -> Tensor:
+        """Return the number, a scalar."""
+        return self.value
+
+
 class Orthonormal(nn.Module):
     """Projection onto a fixed random matrix with orthonormal columns.
 
@@ -307,6 +324,7 @@ class LabelGraph(nn.Module):
 HEADS: dict[str, Callable[..., nn.Module]] = {
     "layers": lambda size, sizes, activation="relu": fully_connected([size, *sizes], activation),
     "scale": lambda size, temperature: Scale(temperature),
+    "bias": lambda size, value: Bias(value),
     "orthonormal": Orthonormal,
     "prototypes": Prototypes,
     "counter": Counter,

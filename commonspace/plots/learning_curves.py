@@ -24,7 +24,7 @@ _MANY = 60  # steps up to which points are marked
 
 
 def draw_learning_curves(
-    validation_map: ArrayLike,
+    validation_score: ArrayLike,
     losses: Mapping[str, ArrayLike],
     chosen: int,
     steps: Steps = "epoch",
@@ -34,7 +34,7 @@ def draw_learning_curves(
     Trials have no order: they are drawn as points without a line.
 
     Args:
-        validation_map: (n,) in [0, 1], of epoch or trial 1 to n.
+        validation_score: (n,) in [0, 1], of epoch or trial 1 to n.
         losses: name -> (n,), such as "loss" and its terms; may be empty.
         chosen: number of the chosen epoch or trial, from 1.
         steps: "epoch" or "trial".
@@ -43,7 +43,7 @@ def draw_learning_curves(
         DataError: there is no step, or the lengths differ.
         MissingExtraError: matplotlib is not installed.
     """
-    figures = np.asarray(validation_map, dtype=np.float64)
+    figures = np.asarray(validation_score, dtype=np.float64)
     terms = {name: np.asarray(values, dtype=np.float64) for name, values in losses.items()}
     if figures.ndim != 1 or not 1 <= chosen <= len(figures):
         raise DataError(

@@ -155,7 +155,9 @@ def _named(
 
 
 def _learning_curves(history: LearningCurves) -> ReportFigure:
-    caption = f"{history.steps.capitalize()} {history.chosen} of {len(history.validation_map)} was"
+    caption = (
+        f"{history.steps.capitalize()} {history.chosen} of {len(history.validation_score)} was"
+    )
     caption += " chosen by the validation mAP, the mean over all directions."
     if history.steps == "trial":
         caption += " The method has a closed form: each trial is one setting, and their order has"
@@ -164,7 +166,7 @@ def _learning_curves(history: LearningCurves) -> ReportFigure:
         caption += " The loss and its terms are means over the samples of an epoch."
     title = "Learning curves" if history.steps == "epoch" else "Trials"
     figure = draw_learning_curves(
-        history.validation_map, history.losses, history.chosen, history.steps
+        history.validation_score, history.losses, history.chosen, history.steps
     )
     return ReportFigure("learning-curves", title, caption, figure)
 

@@ -171,8 +171,8 @@ def _choice(chosen: Mapping[str, Any]) -> str:
     steps = "trial" if "trial" in chosen else "epoch"
     lines = f"{steps} {chosen.get(steps, '?')} of {chosen.get(steps + 's', '?')}"
     lines += f", by the {chosen.get('by', 'validation mAP')}"
-    if "validation_map" in chosen:
-        lines += f": {chosen['validation_map']:.3f}"
+    if "validation_score" in chosen:
+        lines += f": {chosen['validation_score']:.3f}"
     settings = format_settings(chosen.get("settings", {}))
     lines += f"; {settings}" if settings else ""
     if "seconds" in chosen:

@@ -28,7 +28,7 @@ HISTORY, SENSITIVITY = "history.jsonl", "sensitivity.json"
 class LearningCurves:
     """The history of a training."""
 
-    validation_map: NDArray[np.float64]
+    validation_score: NDArray[np.float64]
     """(n,) validation mAP of each epoch or trial, in [0, 1]."""
     losses: Mapping[str, NDArray[np.float64]]
     """Name -> (n,) loss terms; empty for closed-form methods."""
@@ -64,7 +64,7 @@ def read_learning_curves(run: Path, chosen: Mapping[str, Any]) -> LearningCurves
     steps: Steps = "trial" if "trial" in chosen else "epoch"
     try:
         records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
-        maps = np.array([float(record["validation_map"]) for record in records])
+        maps = np.array([float(record["validation_score"]) for record in records])
         names = dict.fromkeys(name for record in records for name in record["losses"])
         losses = {
             name: np.array([float(record["losses"].get(name, np.nan)) for record in records])
@@ -74,7 +74,9 @@ def read_learning_curves(run: Path, chosen: Mapping[str, Any]) -> LearningCurves
         if not 1 <= number <= len(maps):
             raise ValueError(f"{len(maps)} lines, though {steps} {number} was chosen")
     except (OSError, ValueError, TypeError, KeyError) as exc:
-        raise _damaged(path, "a line of JSON for each epoch: losses, validation_map", exc) from exc
+        raise _damaged(
+            path, "a line of JSON for each epoch: losses, validation_score", exc
+        ) from exc
     return LearningCurves(maps, losses, number, steps)
 
 

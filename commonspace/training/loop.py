@@ -64,6 +64,7 @@ def train(
     settings: TrainingSettings,
     run: RunConfig,
     task: str,
+    metric: str = "mAP",
 ) -> tuple[EpochRecord, ...]:
     """Train a network in place; it ends with the weights of the epoch that is kept.
 
@@ -73,10 +74,11 @@ def train(
         network: With initial weights, on the device of the samples.
         loss: Computes the loss of a batch.
         samples: The training split.
-        validate: Returns the mAP of the network on the validation split.
+        validate: Returns the score of the network on the validation split.
         settings: How to train.
         run: Callbacks, and the folder of the checkpoint.
         task: Method, settings and data as JSON; a checkpoint of another task is refused.
+        metric: What the score is, see `EpochRecord`.
 
     Returns:
         The record of each epoch.
@@ -121,7 +123,7 @@ def train(
             network.eval()
             score = validate(network)
             seconds = earlier + time.monotonic() - start
-            history += (EpochRecord(epoch, losses, score, seconds, keeps_last),)
+            history += (EpochRecord(epoch, losses, score, seconds, keeps_last, metric),)
             if chosen_epoch(history, settings).epoch == epoch:
                 best = deepcopy(network.state_dict())
             callbacks.on_epoch_end(history[-1], network)

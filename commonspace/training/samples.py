@@ -1,4 +1,4 @@
-"""Samples of one split as tensors: batches for training, embeddings and mAP for validation.
+"""Samples of one split as tensors: batches for training, embeddings and a score for validation.
 
 Raw items are converted to network input once, before the first epoch, and stay on the device of
 the network. Images that would fill the memory are decoded batch by batch in worker processes. A
@@ -109,6 +109,7 @@ class Samples:
             name: torch.from_numpy(data.columns[name].present).to(device) for name in inputs
         }
         self.labels = torch.from_numpy(data.labels).float().to(device)
+        self.columns = {name: data.columns[name] for name in inputs}
         self._complete = {name: bool(mask.all()) for name, mask in self.present.items()}
         self._device = device
 
@@ -212,26 +213,42 @@ class Samples:
 
 
 class ValidationScore:
-    """Mean average precision of a network on one split, the mean over all directions.
+    """Figure of a network on one split, the mean over all directions, that chooses the epoch.
+
+    It is the mean average precision by class; without labels, the mean of R@1, R@5 and R@10 of the
+    pairs, in which items of equal content are one item.
 
     Args:
         samples: The validation split.
         batch_size: Maximum number of samples in a batch.
+
+    Attributes:
+        metric: "mAP" or "mean recall".
     """
 
     def __init__(self, samples: Samples, batch_size: int = 512) -> None:
         self._samples, self._batch_size = samples, batch_size
+        self.metric = "mAP" if bool((samples.labels > 0).any()) else "mean recall"
+        self._rows: dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+        if self.metric != "mAP":
+            from commonspace.data.content import content_keys
+
+            for name, mask in samples.present.items():
+                rows = np.flatnonzero(mask.cpu().numpy())
+                self._rows[name] = rows, content_keys(samples.columns[name].take(rows))
         self._labels = {
             name: (samples.labels[mask] > 0).cpu().numpy() for name, mask in samples.present.items()
         }
 
     def __call__(self, network: nn.Module) -> float:
-        """Return the mAP, in [0, 1], of a network in evaluation mode.
+        """Return the figure, in [0, 1], of a network in evaluation mode.
 
         Raises:
             TrainingError: If an embedding is not finite.
         """
         embeddings = self._samples.embed(network, self._batch_size)
+        if self.metric != "mAP":
+            return self._mean_recall(embeddings)
         means = []
         for query, gallery in permutations(embeddings, 2):
             values = average_precision(
@@ -240,6 +257,13 @@ class ValidationScore:
             judged = values[~np.isnan(values)]
             means.append(math.fsum(judged) / len(judged))
         return math.fsum(means) / len(means)
+
+    def _mean_recall(self, embeddings: Mapping[str, NDArray[np.float32]]) -> float:
+        from commonspace.evaluation.pairs import PairItems, mean_recall
+
+        return mean_recall(
+            {name: PairItems(embeddings[name], *rows) for name, rows in self._rows.items()}
+        )
 
 
 def _bytes(make: Input, column: Column) -> int:

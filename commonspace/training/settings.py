@@ -27,7 +27,7 @@ class TrainingSettings(Settings):
     )
     shuffle: bool = setting(True, help="Draw a new order of the samples in each epoch.")
     patience: int | None = setting(
-        None, help="Epochs without a better validation mAP before training stops.", low=1
+        None, help="Epochs without a better validation score before training stops.", low=1
     )
     seed: int = setting(
         0, help="Random seed of initial weights, batches and dropout.", low=0, below=2**63

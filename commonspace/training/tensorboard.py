@@ -1,4 +1,4 @@
-"""TensorBoard callback: losses and validation mAP of each epoch as scalars."""
+"""TensorBoard callback: losses and validation score of each epoch as scalars."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ __all__ = ["TensorBoard"]
 
 
 class TensorBoard(Callback):
-    """Writes the losses ("train/...") and the validation mAP of each epoch to event files.
+    """Writes the losses ("train/...") and the validation score of each epoch to event files.
 
     Args:
         folder: Folder of the event files.
@@ -45,7 +45,8 @@ class TensorBoard(Callback):
             return
         for name, value in record.losses.items():
             self._writer.add_scalar(f"train/{name}", value, record.epoch)
-        self._writer.add_scalar("validation/map", record.validation_map, record.epoch)
+        tag = f"validation/{record.metric.lower().replace(' ', '_')}"
+        self._writer.add_scalar(tag, record.validation_score, record.epoch)
 
     def on_end(self) -> None:
         """Close the event file."""

@@ -49,7 +49,7 @@ def test_closed_form_methods_are_trained_and_evaluated(
     assert done.exit_code == 0, done.output
     trials = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert f"best of {len(trials)} settings, " in done.stdout
-    best = max(trial["validation_map"] for trial in trials)
+    best = max(trial["validation_score"] for trial in trials)
     assert f"validation mAP {best:.3f}, after " in done.stdout
     measured = call("evaluate", run, "--json")
     assert measured.exit_code == 0, measured.output

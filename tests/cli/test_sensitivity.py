@@ -33,7 +33,7 @@ def test_each_figure_is_that_of_a_training(feature_dataset: Dataset, tmp_path: P
         lam=1.0,
         eta=0.1,
     ).fit(feature_dataset.split("train"), feature_dataset.split("validation"), cs.RunConfig())
-    assert found["map"][1][0] == pytest.approx(single.provenance["chosen"]["validation_map"])
+    assert found["map"][1][0] == pytest.approx(single.provenance["chosen"]["validation_score"])
     assert len({figure for row in found["map"] for figure in row}) > 1
 
 

@@ -44,15 +44,18 @@ def test_a_finished_run_holds_the_space_and_its_records(run_folder: Path) -> Non
     history = [*map(json.loads, (run_folder / "history.jsonl").read_text("utf-8").splitlines())]
     assert [record["epoch"] for record in history] == list(range(1, 13))
     chosen = cs.load(run_folder).provenance["chosen"]
-    best = max(history, key=lambda record: record["validation_map"])
-    assert (chosen["epoch"], chosen["validation_map"]) == (best["epoch"], best["validation_map"])
+    best = max(history, key=lambda record: record["validation_score"])
+    assert (chosen["epoch"], chosen["validation_score"]) == (
+        best["epoch"],
+        best["validation_score"],
+    )
 
 
 def test_the_chosen_epoch_is_what_validation_gives(run_folder: Path, points_file: Path) -> None:
     space = cs.load(run_folder)
     report = cs.evaluate(space, cs.load_dataset(points_file).split("validation"))
     assert report["average"]["map"] == pytest.approx(
-        space.provenance["chosen"]["validation_map"], rel=1e-6
+        space.provenance["chosen"]["validation_score"], rel=1e-6
     )
     assert report["average"]["map"] > 0.6  # a random order: about 1/3
 
@@ -67,7 +70,7 @@ def test_tensorboard_events_hold_the_figures_of_the_history(
     events.Reload()
     history = [*map(json.loads, (run / "history.jsonl").read_text("utf-8").splitlines())]
     shown = [event.value for event in events.Scalars("validation/map")]
-    assert shown == pytest.approx([record["validation_map"] for record in history], rel=1e-6)
+    assert shown == pytest.approx([record["validation_score"] for record in history], rel=1e-6)
     for part in ("loss", "J1", "J2", "J3"):
         shown = [event.value for event in events.Scalars(f"train/{part}")]
         assert shown == pytest.approx([record["losses"][part] for record in history], rel=1e-6)

@@ -137,7 +137,7 @@ def test_a_space_of_the_modalities_and_the_record_of_it_come_back(
     by = "the end of the cycle" if name == "posterior" else "validation mAP, the mean over all"
     assert record["chosen"]["by"].startswith(by)
     measured = cs.evaluate(space, two.split("validation"))["average"]["map"]
-    assert record["chosen"]["validation_map"] == pytest.approx(measured, abs=1e-6)
+    assert record["chosen"]["validation_score"] == pytest.approx(measured, abs=1e-6)
 
 
 @every

@@ -50,5 +50,5 @@ def test_the_number_of_neighbors_is_chosen_on_validation(feature_dataset: Datase
     space = NearestNeighbors().fit(feature_dataset, run=cs.RunConfig())
     tried = space.provenance["tried"]
     assert [one["settings"]["neighbors"] for one in tried] == [1, 3, 5, 10, 20]
-    best = max(tried, key=lambda one: one["validation_map"])
+    best = max(tried, key=lambda one: one["validation_score"])
     assert space.provenance["chosen"]["settings"] == best["settings"]

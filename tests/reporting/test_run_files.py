@@ -19,14 +19,14 @@ def test_a_course_is_read(tmp_path: Path) -> None:
     write_history(
         tmp_path,
         [
-            {"epoch": 1, "losses": {"loss": 2.0, "J1": 1.5}, "validation_map": 0.3},
-            {"epoch": 2, "losses": {"loss": 1.0, "J1": 0.5}, "validation_map": 0.6},
+            {"epoch": 1, "losses": {"loss": 2.0, "J1": 1.5}, "validation_score": 0.3},
+            {"epoch": 2, "losses": {"loss": 1.0, "J1": 0.5}, "validation_score": 0.6},
         ],
     )
     course = read_learning_curves(tmp_path, {"epoch": 1})
     assert course is not None
     assert (course.chosen, course.steps) == (1, "epoch")
-    assert course.validation_map.tolist() == [0.3, 0.6]
+    assert course.validation_score.tolist() == [0.3, 0.6]
     assert {name: values.tolist() for name, values in course.losses.items()} == {
         "loss": [2.0, 1.0],
         "J1": [1.5, 0.5],
@@ -41,7 +41,7 @@ def test_a_course_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    [[], [1], [{"losses": {}}], [{"losses": {}, "validation_map": "high"}]],
+    [[], [1], [{"losses": {}}], [{"losses": {}, "validation_score": "high"}]],
 )
 def test_a_damaged_history_is_refused(tmp_path: Path, lines: list[object]) -> None:
     write_history(tmp_path, lines)
@@ -50,7 +50,7 @@ def test_a_damaged_history_is_refused(tmp_path: Path, lines: list[object]) -> No
 
 
 def test_a_choice_beyond_the_history_is_refused(tmp_path: Path) -> None:
-    write_history(tmp_path, [{"losses": {}, "validation_map": 0.5}])
+    write_history(tmp_path, [{"losses": {}, "validation_score": 0.5}])
     with pytest.raises(FileFormatError, match="cannot be read") as caught:
         read_learning_curves(tmp_path, {"epoch": 7})
     assert "epoch 7 was chosen" in caught.value.found

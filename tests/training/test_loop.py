@@ -267,7 +267,7 @@ def test_the_weights_are_those_of_the_best_epoch(
 ) -> None:
     watcher = witness()
     space = fit(DSCMR(**{**TINY, "epochs": 12, "learning_rate": 3e-2}), feature_dataset, watcher)
-    scores = [record.validation_map for record in watcher.records]
+    scores = [record.validation_score for record in watcher.records]
     best = int(np.argmax(scores)) + 1
     assert best < len(scores), "otherwise nothing would be shown"
     assert space.provenance["chosen"]["epoch"] == best
@@ -277,7 +277,7 @@ def test_the_weights_are_those_of_the_best_epoch(
     vectors = {name: space.embed(name, column) for name, column in part.columns.items()}
     labels = dict.fromkeys(vectors, part.labels)
     figure = evaluate_retrieval(vectors, labels)["average"]["map"]
-    assert figure == scores[best - 1] == space.provenance["chosen"]["validation_map"]
+    assert figure == scores[best - 1] == space.provenance["chosen"]["validation_score"]
 
 
 @pytest.mark.parametrize("patience", [1, 3, None])
@@ -287,7 +287,7 @@ def test_training_stops_after_that_many_epochs_without_a_better_one(
     watcher = witness()
     method = DSCMR(**{**TINY, "epochs": 25, "patience": patience, "learning_rate": 3e-2})
     fit(method, feature_dataset, watcher)
-    scores = [record.validation_map for record in watcher.records]
+    scores = [record.validation_score for record in watcher.records]
     if patience is None:
         assert len(scores) == 25
         return
@@ -378,4 +378,4 @@ def test_bfloat16_learns_what_float32_learns(
 def test_it_learns(feature_dataset: Dataset) -> None:
     """Four classes in much noise: chance is near .3, and this comes to about .55."""
     method = DSCMR(hidden_dim=64, embedding_dim=16, epochs=40, batch_size=20, learning_rate=1e-3)
-    assert fit(method, feature_dataset).provenance["chosen"]["validation_map"] > 0.45
+    assert fit(method, feature_dataset).provenance["chosen"]["validation_score"] > 0.45

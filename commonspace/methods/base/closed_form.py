@@ -43,7 +43,7 @@ class ClosedFormMethod(Settings):
         candidates  the method with every value to try for its settings that are None
         solve       one candidate -> its network
 
-    The candidate with the best validation mAP is kept, the first of several. Nothing is random and
+    The candidate with the best validation score is kept, the first of several. Nothing is random and
     there is no checkpoint. Callbacks receive each candidate as an epoch without losses.
     """
 
@@ -96,7 +96,7 @@ class ClosedFormMethod(Settings):
 
         Args:
             train: The training split, or a data set with a training and a validation split.
-            validation: Labeled samples of the same columns; None: those of ``train``.
+            validation: Samples of the same columns; None: those of ``train``.
             run: Its callbacks receive each candidate; default: a progress bar.
 
         Raises:
@@ -124,11 +124,13 @@ class ClosedFormMethod(Settings):
                 for number, candidate in enumerate(candidates, 1):
                     network = candidate.solve(problem).eval()
                     figure = score(network)
-                    tried.append({"settings": asdict(candidate), "validation_map": figure})
+                    tried.append({"settings": asdict(candidate), "validation_score": figure})
                     if best is None or figure > best[0]:
                         best = (figure, number, network)
                     task.on_advance()
-                    record = EpochRecord(number, {}, figure, time.monotonic() - start)
+                    record = EpochRecord(
+                        number, {}, figure, time.monotonic() - start, metric=score.metric
+                    )
                     task.on_epoch_end(record, network)
         assert best is not None
         figure, number, network = best
@@ -140,11 +142,12 @@ class ClosedFormMethod(Settings):
             "versions": versions(),
             "tried": tried,
             "chosen": {
-                "by": "validation mAP, the mean over all directions",
+                "by": f"validation {score.metric}, the mean over all directions",
                 "settings": tried[number - 1]["settings"],
                 "trial": number,
                 "trials": len(tried),
-                "validation_map": figure,
+                "metric": score.metric,
+                "validation_score": figure,
                 "seconds": time.monotonic() - start,
                 "device": "cpu",
             },

@@ -115,7 +115,7 @@ class GradientMethod(Settings):
 
         Args:
             train: The training split, or a data set with a training and a validation split.
-            validation: Labeled samples of the same columns; None: those of ``train``.
+            validation: Samples of the same columns; None: those of ``train``.
             run: Callbacks and checkpoint; default: a progress bar and no checkpoint.
 
         Raises:
@@ -247,6 +247,7 @@ class GradientMethod(Settings):
             self.training_settings(data),
             run,
             json.dumps(self._provenance(data)),
+            score.metric,
         )
 
     def after_epoch(self, network: nn.Module, data: TrainingData) -> None:
@@ -287,12 +288,13 @@ class GradientMethod(Settings):
         best = chosen_epoch(history, settings)
         provenance = self._provenance(data)
         provenance["chosen"] = {
-            "by": "validation mAP, the mean over all directions"
+            "by": f"validation {best.metric}, the mean over all directions"
             if settings.schedule == "constant"
             else "the end of the cycle",
             "epoch": best.epoch,
             "epochs": len(history),
-            "validation_map": best.validation_map,
+            "metric": best.metric,
+            "validation_score": best.validation_score,
             "seconds": history[-1].seconds,
             "device": data.device.type,
             "precision": str(choose_precision(settings.precision, data.device)).split(".")[-1],

@@ -20,7 +20,7 @@ CALIBRATION_SAMPLES = 2000
 
 
 class Method(Protocol):
-    """A dataclass of settings with ``fit``: labeled data in, a common space out."""
+    """A dataclass of settings with ``fit``: data in, a common space out."""
 
     def fit(self, train: Dataset, validation: Dataset, run: RunConfig | None = None) -> CommonSpace:
         """Fit a common space.
@@ -65,26 +65,29 @@ def check_splits(train: Dataset, validation: Dataset, *, supervised: bool = True
 
     Args:
         train: The training split.
-        validation: The validation split; it needs labels, since the mAP is computed by class.
+        validation: The validation split. A method that uses no labels chooses by the pairs if
+            the split has none.
         supervised: Whether the method uses the labels of the training split.
 
     Raises:
-        DataError: If a split has no labels, or the two differ in their modalities or classes.
+        DataError: If a split lacks labels or pairs, or the two differ in their modalities or
+            classes.
     """
-    for name, part, needs in (("training", train, supervised), ("validation", validation, True)):
-        if needs and not part.labels.any():
+    for name, part in (("training", train), ("validation", validation)):
+        if supervised and not part.labels.any():
             raise DataError(
                 f"the {name} split of {part.name!r} has no labels",
                 expected="at least one labeled sample",
                 found=f"{len(part)} samples without a label",
-                advice="give the samples a label column"
-                + ("; this method trains on classes" if name == "training" else ""),
+                advice="give the samples a label column, or use a method that needs no labels, such"
+                " as infonce",
             )
+    labeled = validation.labels.any(axis=1)
     for modality, column in train.columns.items():
         other = validation.columns.get(modality)
         if other is None or repr(other) != repr(column):
             raise _mismatch(f"{modality!r} to be {column!r}", repr(other) if other else "none")
-        if not (other.present & validation.labels.any(axis=1)).any():
+        if labeled.any() and not (other.present & labeled).any():
             raise DataError(
                 f"no labeled validation sample of {validation.name!r} has the modality"
                 f" {modality!r}",
@@ -92,6 +95,8 @@ def check_splits(train: Dataset, validation: Dataset, *, supervised: bool = True
                 found=f"0 of {len(validation)}",
                 advice="give validation samples of every modality, or drop the column from both",
             )
+    if not labeled.any():
+        _check_validation_pairs(validation, train.modalities)
     for ours, theirs in zip_longest(train.class_names, validation.class_names):
         if ours != theirs:
             raise _mismatch(f"the class {ours!r}", f"{theirs!r} in its place")
@@ -119,13 +124,16 @@ def calibrate_scores(
     All pairs of samples in two different modalities count, in both directions, except a sample
     with itself: a new query does not find its own counterpart in the gallery. Scores are those at
     ``instance_weight`` 0 if the space has an instance block. The space stays uncalibrated if all
-    pairs are relevant or none is, such as with one class.
+    pairs are relevant or none is, such as with one class or without labels: the probability that two
+    items are a pair would depend on the size of the gallery.
 
     Args:
         space: Newly fitted; it is changed in place.
         embeddings: Modality -> (n_m, d), of the validation samples that have it.
         validation: The labeled samples.
     """
+    if not validation.labels.any():
+        return
     chosen = {}
     for name, vectors in embeddings.items():
         rows = np.flatnonzero(validation.columns[name].present)
@@ -145,6 +153,21 @@ def calibrate_scores(
     x, y = np.concatenate(scores), np.concatenate(relevant)
     if y.any() and not y.all():
         space.calibration = fit_calibration(x, y)
+
+
+def _check_validation_pairs(validation: Dataset, modalities: tuple[str, ...]) -> None:
+    """Check that each modality of a split without labels has at least two pairs."""
+    present = np.stack([validation.columns[name].present for name in modalities])
+    pairs = present & (present.sum(axis=0) > 1)
+    for modality, count in zip(modalities, pairs.sum(axis=1).tolist(), strict=True):
+        if count < 2:
+            raise DataError(
+                f"the validation split of {validation.name!r} has no labels and too few pairs with"
+                f" {modality!r}",
+                expected="at least two samples that have another modality too",
+                found=f"{count} of {len(validation)}",
+                advice="give validation samples both modalities, or labels",
+            )
 
 
 def _mismatch(expected: str, found: str) -> DataError:

@@ -82,7 +82,7 @@ class Log(Callback):
     def on_epoch_end(self, record: EpochRecord, network: object) -> None:
         assert isinstance(network, nn.Module)
         assert not network.training
-        self.events.append((record.epoch, dict(record.losses), round(record.validation_map, 3)))
+        self.events.append((record.epoch, dict(record.losses), round(record.validation_score, 3)))
 
     def on_end(self) -> None:
         self.events.append("ended")
@@ -98,9 +98,9 @@ def test_the_first_of_the_best_is_chosen_and_all_are_recorded(labels_as_features
     assert record["method"]["options"]["turn"] is None
     assert record["chosen"]["settings"]["turn"] == 4
     assert (record["chosen"]["trial"], record["chosen"]["trials"]) == (2, 4)
-    assert record["chosen"]["validation_map"] == 1.0
+    assert record["chosen"]["validation_score"] == 1.0
     assert [trial["settings"]["turn"] for trial in record["tried"]] == [1, 4, 0, 2]
-    figures = [trial["validation_map"] for trial in record["tried"]]
+    figures = [trial["validation_score"] for trial in record["tried"]]
     assert figures[1] == figures[2] == 1.0
     assert max(figures[0], figures[3]) < 0.5
     assert record["data"]["fingerprint"] == labels_as_features.split("train").fingerprint
@@ -115,7 +115,7 @@ def test_the_figure_is_the_mean_over_all_directions(labels_as_features: Dataset)
     validation = labels_as_features.split("validation")
     space = Turned(turns=(1,)).fit(labels_as_features.split("train"), validation, cs.RunConfig())
     expected = cs.evaluate(space, validation)["average"]["map"]
-    assert space.provenance["chosen"]["validation_map"] == pytest.approx(expected)
+    assert space.provenance["chosen"]["validation_score"] == pytest.approx(expected)
 
 
 def test_the_end_of_a_failing_fit_is_reported(labels_as_features: Dataset) -> None:
@@ -162,7 +162,10 @@ def test_labels_are_needed_only_where_they_are_used(labels_as_features: Dataset)
     assert "training split" in refuse(bare, validation).problem
     Turned(turns=(0,), uses_labels=False).fit(bare, validation, cs.RunConfig())
     unknown = replace(validation, labels=np.zeros_like(validation.labels))
-    assert "validation split" in refuse(train, unknown, uses_labels=False).problem
+    assert "validation split" in refuse(train, unknown).problem
+    space = Turned(turns=(0,), uses_labels=False).fit(bare, unknown, cs.RunConfig())
+    assert space.provenance["chosen"]["metric"] == "mean recall"
+    assert not space.calibrated
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_none_gives_exactly_the_figures_of_precomputed_features(
     write_arrays(features, tmp_path / "features.npz")
     read = cs.load_dataset(tmp_path / "features.npz")
     plain = fitted(read, replace(way, encoders=EncoderConfig()))
-    for key in ("epoch", "epochs", "validation_map"):
+    for key in ("epoch", "epochs", "validation_score"):
         assert space.provenance["chosen"][key] == plain.provenance["chosen"][key]
     assert isinstance(space.network, DSCMRNetwork)
     state, other = space.network.state_dict(), plain.network.state_dict()
@@ -150,7 +150,7 @@ def test_checkpointed_gradients_end_at_the_same_weights(photos: Dataset, weights
     for checkpointed in (False, True):
         encoders = {"image": f"vgg19_bn:{weights}"}
         way = method(weights, specs=encoders, fine_tune="top", checkpoint_gradients=checkpointed)
-        found.append(fitted(photos, way).provenance["chosen"]["validation_map"])
+        found.append(fitted(photos, way).provenance["chosen"]["validation_score"])
     assert found[0] == found[1]
 
 

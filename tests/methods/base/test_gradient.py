@@ -127,7 +127,7 @@ def test_encoders_stand_before_the_branches(
     assert isinstance(space.network, BranchesNetwork)
     assert space.network.config.backbones["text"]["kind"] == "text_cnn"
     found = cs.evaluate(space, raw_dataset.split("validation"))["average"]["map"]
-    assert found == pytest.approx(space.provenance["chosen"]["validation_map"], abs=1e-6)
+    assert found == pytest.approx(space.provenance["chosen"]["validation_score"], abs=1e-6)
     space.save(tmp_path / "space")
     loaded = cs.load(tmp_path / "space")
     sentence = ["some red wall"]
