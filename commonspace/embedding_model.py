@@ -299,7 +299,7 @@ class EmbeddingModel:
                 "this model is not calibrated, so scores have no probability",
                 expected="a model that was calibrated on validation samples of several classes",
                 found=repr(self),
-                advice="train it again, with validation samples of several classes",
+                advice="train it again, with labeled validation samples of several classes",
             )
         return self.calibration(scores)
 

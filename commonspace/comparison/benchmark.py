@@ -110,12 +110,14 @@ def run_benchmark(benchmark: Benchmark, callbacks: Sequence[Callback] = ()) -> B
 
     Raises:
         SplitError: a split is empty.
+        DataError: the validation or the test split has no labels.
         SettingError: the folder holds another benchmark.
         OutputError: another process uses the folder, or a file cannot be written.
         TrainingError: a worker was killed, for example because memory ran out.
         KeyboardInterrupt: interrupted by the user; finished runs are kept.
     """
     splits = Splits.of(benchmark.data)
+    _check_labels(splits)
     report = Callbacks(callbacks)
     with _lock(benchmark.folder):
         _start(benchmark, splits)
@@ -144,6 +146,19 @@ def read_benchmark(benchmark: Benchmark) -> BenchmarkResult:
     _check_same(benchmark, Splits.of(benchmark.data))
     runs = benchmark.folder / RUNS
     return _collect(make_schedules(benchmark.experiments, benchmark.budget, benchmark.seeds, runs))
+
+
+def _check_labels(splits: Splits) -> None:
+    for name, part in (("validation", splits.validation), ("test", splits.test)):
+        if not part.labels.any():
+            raise DataError(
+                f"methods are compared by the mAP of classes, and the {name} split of"
+                f" {part.name!r} has no labels",
+                expected="labeled samples in the validation and the test split",
+                found=f"{len(part)} samples without a label",
+                advice="label them; or train methods that need no labels, such as infonce, and"
+                " compare the R@K that commonspace evaluate prints",
+            )
 
 
 def _work(schedules: list[Schedule], runs: Path, pool: Pool, jobs: int, report: Callbacks) -> None:

@@ -1,4 +1,4 @@
-"""Learning curves: validation mAP and loss terms by epoch."""
+"""Learning curves: validation score and loss terms by epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -28,8 +28,9 @@ def draw_learning_curves(
     losses: Mapping[str, ArrayLike],
     chosen: int,
     steps: Steps = "epoch",
+    metric: str = "mAP",
 ) -> "Figure":
-    """Return the validation mAP above the loss and its terms, with the chosen epoch marked.
+    """Return the validation score above the loss and its terms, with the chosen epoch marked.
 
     Trials have no order: they are drawn as points without a line.
 
@@ -38,6 +39,7 @@ def draw_learning_curves(
         losses: name -> (n,), such as "loss" and its terms; may be empty.
         chosen: number of the chosen epoch or trial, from 1.
         steps: "epoch" or "trial".
+        metric: name of the score.
 
     Raises:
         DataError: there is no step, or the lengths differ.
@@ -64,7 +66,7 @@ def draw_learning_curves(
         rows = 2 if terms else 1
         figure = new_figure(2.1 * rows + 0.3)
         grid = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-        _draw_map(grid[0], figures, chosen, steps)
+        _draw_score(grid[0], figures, chosen, steps, metric)
         if terms:
             _draw_losses(grid[1], terms, chosen)
         grid[-1].set_xlabel(f"{steps}")
@@ -73,8 +75,8 @@ def draw_learning_curves(
     return figure
 
 
-def _draw_map(axes: "Axes", figures: "np.ndarray[tuple[int], np.dtype[np.float64]]", chosen: int,
-              steps: Steps) -> None:  # fmt: skip
+def _draw_score(axes: "Axes", figures: "np.ndarray[tuple[int], np.dtype[np.float64]]", chosen: int,
+              steps: Steps, metric: str) -> None:  # fmt: skip
     at = np.arange(1, len(figures) + 1)
     color, best = class_colors(2)
     line = "-" if steps == "epoch" else ""
@@ -84,8 +86,8 @@ def _draw_map(axes: "Axes", figures: "np.ndarray[tuple[int], np.dtype[np.float64
         [chosen], [figures[chosen - 1]], ls="", marker="D", ms=6, color=best,
         label=f"chosen: {steps} {chosen}, {figures[chosen - 1]:.3f}",
     )  # fmt: skip
-    axes.set_title(f"Validation mAP of each {steps}")
-    axes.set_ylabel("mAP")
+    axes.set_title(f"Validation {metric} of each {steps}")
+    axes.set_ylabel(metric)
     axes.margins(y=0.12)
     open_axes(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0)

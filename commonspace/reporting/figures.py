@@ -81,8 +81,9 @@ def draw_embedding_figure(
     shared = [one.title[:3] for one in panels if one.shared]
     caption = (
         f"t-SNE (perplexity 30, seed {seed}): nearby points are neighbors; large distances and the"
-        f" sizes of groups have little meaning. {shapes[:1].upper()}{shapes[1:]}; colors are"
-        f" classes. Samples: {counts}"
+        f" sizes of groups have little meaning. {shapes[:1].upper()}{shapes[1:]}"
+        + ("; colors are classes" if class_names else "")
+        + f". Samples: {counts}"
         + (", a stratified random subset" if some else "")
         + (
             f". Panels {' '.join(shared)} show one joint layout of all modalities, on the same axes"
@@ -158,7 +159,7 @@ def _learning_curves(history: LearningCurves) -> ReportFigure:
     caption = (
         f"{history.steps.capitalize()} {history.chosen} of {len(history.validation_score)} was"
     )
-    caption += " chosen by the validation mAP, the mean over all directions."
+    caption += f" chosen by the validation {history.metric}, the mean over all directions."
     if history.steps == "trial":
         caption += " The method has a closed form: each trial is one setting, and their order has"
         caption += " no meaning."
@@ -166,7 +167,7 @@ def _learning_curves(history: LearningCurves) -> ReportFigure:
         caption += " The loss and its terms are means over the samples of an epoch."
     title = "Learning curves" if history.steps == "epoch" else "Trials"
     figure = draw_learning_curves(
-        history.validation_score, history.losses, history.chosen, history.steps
+        history.validation_score, history.losses, history.chosen, history.steps, history.metric
     )
     return ReportFigure("learning-curves", title, caption, figure)
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commonspace.evaluation import OracleAnalysis
+from commonspace.evaluation import OracleAnalysis, PairReport
 from commonspace.plots import Fact, Table
 from commonspace.reporting.measurements import DirectionMetrics
 
-__all__ = ["describe_provenance", "format_settings", "metric_tables"]
+__all__ = ["describe_provenance", "format_settings", "metric_tables", "pair_table"]
 
 _UNKNOWN = "–"
 
@@ -24,6 +24,17 @@ def metric_tables(
     """
     tables = [_by_class(directions), _by_pair([one for one in directions if not one.problem])]
     return [*tables, _by_modality(oracle)] if oracle else tables
+
+
+def pair_table(pairs: PairReport) -> Table:
+    """Return the table of pair retrieval, for samples without labels."""
+    table = pairs.to_table()
+    caption = (
+        "Only items of the query's own sample are relevant: any of several captions of a photo, and"
+        " the photo of each caption. Items of equal content count once. In brackets: 95% bootstrap"
+        " interval over the samples, which does not cover the training seed."
+    )
+    return Table("Pair retrieval", table.head, table.rows, caption)
 
 
 def describe_provenance(space: Mapping[str, Any], dimension: int) -> list[Fact]:

@@ -11,8 +11,13 @@ from commonspace.atomic import write_folder
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
 from commonspace.errors import DataError, SettingError
-from commonspace.evaluation import OracleAnalysis
-from commonspace.evaluation.protocol import EmbeddedData, analyze, embed_for_evaluation
+from commonspace.evaluation import OracleAnalysis, PairReport
+from commonspace.evaluation.protocol import (
+    EmbeddedData,
+    analyze,
+    embed_for_evaluation,
+    measure_pairs,
+)
 from commonspace.plots import (
     FORMATS,
     Page,
@@ -28,7 +33,7 @@ from commonspace.plots.projection import FEWEST
 from commonspace.reporting.figures import ReportFigure, draw_embedding_figure, draw_figures
 from commonspace.reporting.items import Items, find_item_data
 from commonspace.reporting.measurements import DirectionMetrics, measure
-from commonspace.reporting.provenance import describe_provenance, metric_tables
+from commonspace.reporting.provenance import describe_provenance, metric_tables, pair_table
 from commonspace.reporting.run_files import read_learning_curves, read_sensitivity
 from commonspace.reporting.sampling import sample_points
 from commonspace.space import CommonSpace
@@ -141,6 +146,7 @@ class _Report:
         self._figures: list[PageFigure] = []
         self._missing_glyphs: dict[str, None] = {}
         self._oracle: OracleAnalysis | None = None
+        self._pairs: PairReport | None = None
         self._done, self._total, self._steps = 0.0, 1.0, 0
 
     def write(self) -> list[str]:
@@ -155,7 +161,10 @@ class _Report:
         sample = sample_points(space, embedded, self._options.points, self._options.seed)
         points = sum(drawn for drawn, _ in sample.counts.values())
         self._estimate(embedded, points)
-        directions = self._measure(embedded)
+        if embedded.data.labels.any():
+            directions = self._measure(embedded)
+        else:
+            directions, self._pairs = [], measure_pairs(space, subject.data)
         self._oracle = analyze(space, embedded, subject.train)
         self._notes += [note] if note else []
         if points >= FEWEST:
@@ -222,7 +231,9 @@ class _Report:
             title=f"{subject.name}: {method} on {embedded.data.name}",
             subtitle=f"{subject.split} split: {len(embedded.data):,} samples,"
             f" {' and '.join(embedded.vectors)}",
-            tables=metric_tables(directions, self._oracle),
+            tables=[pair_table(self._pairs)]
+            if self._pairs
+            else metric_tables(directions, self._oracle),
             facts=describe_provenance(subject.space.provenance, subject.space.dimension),
             notes=self._notes,
             figures=self._figures,
@@ -245,6 +256,7 @@ class _Report:
                 for one in directions
             },
             "oracle": asdict(self._oracle) if self._oracle else None,
+            "pairs": self._pairs,
             "notes": self._notes,
             "provenance": self._subject.space.provenance,
         }
@@ -269,7 +281,7 @@ def _notes(
 ) -> list[str]:
     """Return notes on these samples."""
     notes = [f"{one.name} has no metrics: {one.problem}." for one in directions if one.problem]
-    if len(notes) == len(directions):
+    if directions and len(notes) == len(directions):
         raise DataError(
             f"no metric is defined on these samples of {embedded.data.name!r}",
             expected="at least one direction with labeled queries and a gallery",
@@ -283,7 +295,9 @@ def _notes(
         more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
         notes.append(f"Classes without a sample in this split: {', '.join(absent[:10])}{more}.")
     unlabeled = int((~labels.any(axis=1)).sum())
-    if unlabeled:
+    if not directions:
+        notes.append("The samples have no labels: the figures are those of the pairs.")
+    elif unlabeled:
         notes.append(
             f"{unlabeled:,} samples have no label: they are no queries; in the gallery they are"
             " never relevant."

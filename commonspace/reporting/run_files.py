@@ -29,12 +29,14 @@ class LearningCurves:
     """The history of a training."""
 
     validation_score: NDArray[np.float64]
-    """(n,) validation mAP of each epoch or trial, in [0, 1]."""
+    """(n,) validation score of each epoch or trial, in [0, 1]."""
     losses: Mapping[str, NDArray[np.float64]]
     """Name -> (n,) loss terms; empty for closed-form methods."""
     chosen: int
     """Number of the chosen epoch or trial, from 1."""
     steps: Steps
+    metric: str = "mAP"
+    """What the score is: "mAP" or "mean recall"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ def read_learning_curves(run: Path, chosen: Mapping[str, Any]) -> LearningCurves
         raise _damaged(
             path, "a line of JSON for each epoch: losses, validation_score", exc
         ) from exc
-    return LearningCurves(maps, losses, number, steps)
+    return LearningCurves(maps, losses, number, steps, str(chosen.get("metric", "mAP")))
 
 
 def read_sensitivity(run: Path) -> Sensitivity | None:

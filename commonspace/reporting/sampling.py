@@ -49,7 +49,9 @@ def sample_points(
         if not len(vectors):
             continue
         marks = embedded.labels[modality]
-        classes = np.where(marks.any(axis=1), marks.argmax(axis=1), -1)
+        classes = np.full(len(marks), -1)
+        if marks.any():
+            classes = np.where(marks.any(axis=1), marks.argmax(axis=1), -1)
         rows = stratified_sample(classes, max_points, np.random.default_rng(seed))
         features = _features(space, embedded.data, modality, embedded.rows[modality][rows])
         if modality in space.provenance.get("encoders", {}):

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from commonspace.data import Dataset, Features, Texts
+from commonspace.data.columns import Column
 from commonspace.errors import DataError
 from commonspace.evaluation import PairItems, evaluate_pairs, mean_recall
 from commonspace.evaluation.pairs import _medians
@@ -179,7 +180,7 @@ def test_a_report_without_labels_has_the_figures_of_the_pairs() -> None:
 def test_each_of_several_captions_is_a_query() -> None:
     from commonspace.evaluation.protocol import _parts
 
-    columns = {
+    columns: dict[str, Column] = {
         "image": Features(np.eye(4), np.array([True, True, True, False])),
         "text": Texts((("a", "b"), (), ("c",), ("d", "e"))),
     }

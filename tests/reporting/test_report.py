@@ -170,10 +170,29 @@ def test_without_any_metric_there_is_no_report(
     feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
 ) -> None:
     part = feature_dataset.split("test")
-    data = replace(part, labels=np.zeros_like(part.labels))
-    with pytest.raises(DataError, match="no metric is defined"):
+    image, text = (part.columns[name] for name in ("image", "text"))
+    assert isinstance(image, Features)
+    assert isinstance(text, Features)
+    first = np.arange(len(part)) % 2 == 0
+    columns = {"image": Features(image.values, first), "text": Features(text.values, ~first)}
+    data = replace(part, columns=columns, labels=np.zeros_like(part.labels))
+    with pytest.raises(DataError, match="no pairs to evaluate"):
         write_report(Subject("run", space_of(feature_dataset), data), tmp_path / "report", QUICK)
     assert names(tmp_path) == set()
+
+
+def test_without_labels_the_report_has_the_figures_of_the_pairs(
+    feature_dataset: Dataset, space_of: MakeSpace, tmp_path: Path
+) -> None:
+    part = feature_dataset.split("test")
+    data = replace(part, labels=np.zeros_like(part.labels))
+    notes = write_report(
+        Subject("run", space_of(feature_dataset), data), tmp_path / "report", QUICK
+    )
+    assert "The samples have no labels: the figures are those of the pairs." in notes
+    pairs = json.loads((tmp_path / "report" / "report.json").read_text())["pairs"]
+    assert pairs["image->text"]["queries"] == len(part)
+    assert "Pair retrieval" in (tmp_path / "report" / PAGE).read_text()
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), DataError("broken")])
