@@ -182,8 +182,9 @@ def configure_method(name: str, settings: Mapping[str, Any]) -> "Method":
 def choose_method(data: "Dataset", settings: Mapping[str, Any]) -> str:
     """Return the name of the default method for data and settings.
 
-    InfoNCE if no training sample has a label. Posterior matching if each column is features, or raw with a frozen encoder; DSCMR otherwise,
-    which trains on raw items, or if a setting is given that only DSCMR has.
+    InfoNCE if no training sample has a label. Otherwise posterior matching if each column is
+    features, or raw with a frozen encoder; else DSCMR, which trains on raw items, also if a setting
+    is given that only DSCMR has.
 
     Args:
         data: The data set.

@@ -312,8 +312,9 @@ def _report(out: Path, space: "CommonSpace") -> None:
             f" {data['classes'] or 'no'} classes, {' and '.join(space.modalities)}"
         )
     if chosen:
+        metric = chosen.get("metric", "mAP")
         lines.append(
-            f"{_selection(chosen)}: validation {chosen.get('metric', 'mAP')} {chosen['validation_score']:.3f},"
+            f"{_selection(chosen)}: validation {metric} {chosen['validation_score']:.3f},"
             f" after {chosen['seconds']:.0f} s on {chosen['device']}"
         )
     typer.echo(

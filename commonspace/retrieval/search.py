@@ -168,7 +168,7 @@ class Searcher:
         if query.min_relevance is not None and not space.calibrated:
             raise SettingError(
                 "`min_relevance` is not available: the space of the index is not calibrated",
-                expected="a space with calibrated probabilities, from enough labeled validation samples",
+                expected="a space calibrated on enough labeled validation samples",
                 found=repr(space),
                 advice="leave min_relevance out and filter by score",
             )

@@ -43,8 +43,8 @@ class ClosedFormMethod(Settings):
         candidates  the method with every value to try for its settings that are None
         solve       one candidate -> its network
 
-    The candidate with the best validation score is kept, the first of several. Nothing is random and
-    there is no checkpoint. Callbacks receive each candidate as an epoch without losses.
+    The candidate with the best validation score is kept, the first of several. Nothing is random
+    and there is no checkpoint. Callbacks receive each candidate as an epoch without losses.
     """
 
     name: ClassVar[str] = ""

@@ -124,8 +124,8 @@ def calibrate_scores(
     All pairs of samples in two different modalities count, in both directions, except a sample
     with itself: a new query does not find its own counterpart in the gallery. Scores are those at
     ``instance_weight`` 0 if the space has an instance block. The space stays uncalibrated if all
-    pairs are relevant or none is, such as with one class or without labels: the probability that two
-    items are a pair would depend on the size of the gallery.
+    pairs are relevant or none is, such as with one class, and without labels: the probability that
+    two items are a pair would depend on the size of the gallery.
 
     Args:
         space: Newly fitted; it is changed in place.
