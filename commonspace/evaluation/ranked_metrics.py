@@ -11,7 +11,14 @@ from commonspace.errors import DataError, SettingError
 from commonspace.evaluation.arrays import check_depth
 from commonspace.evaluation.ranking import RankedBlock, Ranking
 
-__all__ = ["PairRetrieval", "ndcg", "pair_retrieval", "r_precision"]
+__all__ = [
+    "PairRetrieval",
+    "first_relevant",
+    "ndcg",
+    "pair_retrieval",
+    "probability_within",
+    "r_precision",
+]
 
 
 def r_precision(

@@ -15,7 +15,10 @@ from commonspace.losses.multi_positive_info_nce import (
     multi_positive_cross_entropy,
     multi_positive_info_nce_loss,
 )
-from commonspace.losses.sigmoid_contrastive import paired_sigmoid_loss, sigmoid_contrastive_loss
+from commonspace.losses.sigmoid_contrastive import (
+    paired_binary_cross_entropy,
+    sigmoid_contrastive_loss,
+)
 from commonspace.losses.supervised_contrastive import supervised_contrastive_loss
 from commonspace.losses.total_correlation import (
     total_correlation,
@@ -35,8 +38,8 @@ __all__ = [
     "multi_positive_cross_entropy",
     "multi_positive_info_nce_loss",
     "normalize_rows",
+    "paired_binary_cross_entropy",
     "paired_cross_entropy",
-    "paired_sigmoid_loss",
     "residual_norm",
     "reverse_gradient",
     "shares_class",

@@ -12,7 +12,7 @@ from commonspace.losses.base import (
     reduce_loss,
 )
 
-__all__ = ["paired_sigmoid_loss", "sigmoid_contrastive_loss"]
+__all__ = ["paired_binary_cross_entropy", "sigmoid_contrastive_loss"]
 
 
 def sigmoid_contrastive_loss(
@@ -56,10 +56,10 @@ def sigmoid_contrastive_loss(
     check_paired(first, second)
     check_temperature(temperature)
     cosines = normalize_rows(first) @ normalize_rows(second).T
-    return paired_sigmoid_loss(cosines / temperature + bias, reduction=reduction)
+    return paired_binary_cross_entropy(cosines / temperature + bias, reduction=reduction)
 
 
-def paired_sigmoid_loss(scores: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+def paired_binary_cross_entropy(scores: Tensor, *, reduction: Reduction = "mean") -> Tensor:
     """Return the sigmoid loss of a square score matrix, whose diagonal is right.
 
     This is ``sigmoid_contrastive_loss`` for scores that are already computed, for example with a
@@ -77,7 +77,7 @@ def paired_sigmoid_loss(scores: Tensor, *, reduction: Reduction = "mean") -> Ten
 
     Example:
         >>> import torch
-        >>> round(float(paired_sigmoid_loss(torch.zeros(3, 3))), 4)  # 3 log 2
+        >>> round(float(paired_binary_cross_entropy(torch.zeros(3, 3))), 4)  # 3 log 2
         2.0794
     """
     check_reduction(reduction)

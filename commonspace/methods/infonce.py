@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from commonspace.losses import normalize_rows, paired_cross_entropy, paired_sigmoid_loss
+from commonspace.losses import normalize_rows, paired_binary_cross_entropy, paired_cross_entropy
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -96,7 +96,7 @@ class InfoNCE(GradientMethod):
                 first, second = batch.pairs(embeddings, one, other)
                 scores = scale * normalize_rows(first) @ normalize_rows(second).T
                 if self.objective == "sigmoid":
-                    loss = loss + paired_sigmoid_loss(scores + network.heads["bias"]())
+                    loss = loss + paired_binary_cross_entropy(scores + network.heads["bias"]())
                 else:
                     loss = loss + paired_cross_entropy(scores)
         return {"loss": loss, **({"temperature": 1 / scale} if learned else {})}

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from commonspace.losses import paired_sigmoid_loss, sigmoid_contrastive_loss
+from commonspace.losses import paired_binary_cross_entropy, sigmoid_contrastive_loss
 
 
 @pytest.mark.parametrize("n", [2, 5])
@@ -36,5 +36,5 @@ def test_gradients() -> None:
 
 
 def test_one_pair_has_no_loss() -> None:
-    assert float(paired_sigmoid_loss(torch.ones(1, 1))) == 0
-    assert paired_sigmoid_loss(torch.ones(1, 1), reduction="none").tolist() == [0]
+    assert float(paired_binary_cross_entropy(torch.ones(1, 1))) == 0
+    assert paired_binary_cross_entropy(torch.ones(1, 1), reduction="none").tolist() == [0]
