@@ -17,11 +17,15 @@ EPOCH_TASKS = ("training", "fitting")
 """Tasks that write a line at the end of an epoch, with its figures, rather than at a step."""
 
 
+QUIET_SECONDS = 5.0
+"""Without a terminal, a task other than training writes no line before it has run this long."""
+
+
 class ProgressBar(Callback):
     """Shows a task on standard error: steps done, time left, and the figures of the last epoch.
 
     In a terminal it is a live bar, removed at the end. Elsewhere, such as in a log file, it writes
-    one line for every tenth of the steps or epochs, and every message.
+    one line for every tenth of the steps of a long task or of the epochs, and every message.
     """
 
     def __init__(self) -> None:
@@ -70,7 +74,7 @@ class ProgressBar(Callback):
             self._progress.advance(self._id, steps)
         if self._total and not self._console.is_terminal and self._task not in EPOCH_TASKS:
             tenth = 10 * self._done // self._total
-            if tenth > self._written:
+            if tenth > self._written and time.monotonic() - self._start >= QUIET_SECONDS:
                 self._written = tenth
                 self._print(f"{self._task} {self._done}/{self._total}{self._time_left()}")
 

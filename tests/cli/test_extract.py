@@ -153,7 +153,7 @@ def test_what_is_refused_before_any_work(
         ((*image, "--encoder", "text", "--out", tmp_path / "f.npz"), "MODALITY=ENCODER"),
         (
             (*image, "--encoder", "image=vgg19", "--out", tmp_path / "f.npz"),
-            "an option of their own",
+            "for modalities without an option",
         ),
     ):
         result = call("extract", photos, *words)
