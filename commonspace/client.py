@@ -77,7 +77,7 @@ class Client:
             modality: search only the vectors of this modality (default: all).
             query_modality: with ``id``, use only this modality of the item (default: all).
             where: a filter on the fields, such as 'price < 50'.
-            instance_weight: 0 ranks by class, 1 by exact item.
+            instance_weight: 0 ranks by class, 1 by exact item (default: that of the space).
             min_relevance: drop results, of the k, whose relevance is lower.
 
         Raises:

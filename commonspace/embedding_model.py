@@ -128,6 +128,14 @@ class EmbeddingModel:
         return compute_fingerprint(description, self.network.state_dict())
 
     @property
+    def default_instance_weight(self) -> float | None:
+        """Instance weight of a search without one, chosen on validation; None: that of training."""
+        weight = self.provenance.get("chosen", {}).get("instance_weight")
+        if not self.has_instance_block or not isinstance(weight, int | float):
+            return None
+        return float(weight) if 0 <= weight <= 1 else None
+
+    @property
     def calibrated(self) -> bool:
         """Whether ``relevance`` can turn scores into probabilities."""
         return self.calibration is not None
@@ -324,6 +332,7 @@ class EmbeddingModel:
         chosen = self.provenance.get("chosen", {})
         trained_on = f"{data['name']}, {data['samples']} samples" if "samples" in data else ""
         figure = chosen.get("validation_score")
+        weight = self.default_instance_weight
         facts = {
             "Method": self.method,
             "Network": type(self.network).__name__,
@@ -331,6 +340,7 @@ class EmbeddingModel:
             "Embedding dimension": str(self.dimension),
             "Classes": str(len(self.class_names)) if self.class_names else "",
             "Instance block": "yes" if self.has_instance_block else "no",
+            "Default instance weight": "" if weight is None else f"{weight:g}",
             "Calibrated": "yes" if self.calibrated else "no",
             "Training data": trained_on,
             "Precision of training": self.precision,

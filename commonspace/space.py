@@ -124,6 +124,7 @@ class CommonSpace(EmbeddingModel, HubMixin):
                 its best one).
             query_modality: With ``id``, use only this modality of the sample (default: the mean).
             instance_weight: 0 ranks by class, 1 by exact item; only with an instance block.
+                Default: ``default_instance_weight``.
             min_relevance: Drop results of lower relevance.
             encoders: For a model of features: modality -> encoder that made them, such as
                 "st:FOLDER", to search by text and image.

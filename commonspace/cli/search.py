@@ -91,7 +91,8 @@ def search(
         float | None,
         typer.Option(
             metavar="0..1",
-            help="0 ranks by class, 1 by exact item. Only for models with an instance block.",
+            help="0 ranks by class, 1 by exact item. Only for models with an instance block"
+            " (default: chosen on validation when the model was trained).",
             show_default=False,
         ),
     ] = None,

@@ -18,6 +18,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError, invalid_setting
 from commonspace.losses import multi_positive_cross_entropy
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.methods.base.instance_weight import choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.settings import setting
@@ -150,6 +151,11 @@ class PosteriorMatching(GradientMethod):
         assert isinstance(network, PosteriorNetwork)
         assert isinstance(data, _PosteriorData)
         space = super().calibrate(network, data, history)
+        if network.has_instance_block:
+            embeddings = data.validation_samples.embed(network)
+            space.provenance["chosen"]["instance_weight"] = choose_instance_weight(
+                space, embeddings, data.validation
+            )
         if not data.multi_label:
             space.calibration = Calibration((0.0, 1.0), (0.0, 1.0))
         space.provenance["chosen"]["seconds"] += data.seconds

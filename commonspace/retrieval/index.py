@@ -347,7 +347,7 @@ class Index:
             where: a filter on the fields, such as 'price < 50'; see
                 ``commonspace.retrieval.filter``.
             instance_weight: 0 ranks by class, 1 by exact item; only for spaces with an instance
-                block (default: the weight that the space was trained with).
+                block (default: ``space.default_instance_weight``, chosen on validation).
             min_relevance: drop results, of the k, whose relevance is lower.
 
         Raises:

@@ -20,7 +20,7 @@ from commonspace.errors import SettingError
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.items import SearchResult, SearchResults
 from commonspace.retrieval.query import Query
-from commonspace.retrieval.search import check_vectors, mean_vector
+from commonspace.retrieval.search import check_vectors, mean_vector, ranking_vectors
 from commonspace.space import CommonSpace, Embeddings
 
 __all__ = ["DatasetResults", "search_dataset"]
@@ -127,7 +127,9 @@ def search_dataset(
         )
     own = None if query.id is None else _row(data, query.id)
     vector = _query_vector(query, embedder, embeddings, own)
-    scores = _scores(space.as_queries(vector, query.instance_weight), embeddings, names, len(data))
+    scores = _scores(
+        ranking_vectors(space, vector, query.instance_weight), embeddings, names, len(data)
+    )
     best = scores.max(axis=0)
     candidates = np.flatnonzero(np.isfinite(best))
     candidates = candidates[candidates != own] if own is not None else candidates

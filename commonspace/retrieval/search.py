@@ -19,7 +19,7 @@ from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex, VectorState
 from commonspace.space import CommonSpace
 
-__all__ = ["Searcher", "check_vectors", "mean_vector"]
+__all__ = ["Searcher", "check_vectors", "mean_vector", "ranking_vectors"]
 
 _TRIES = 20
 """Attempts of a search whose results are replaced or removed by other processes meanwhile."""
@@ -172,7 +172,7 @@ class Searcher:
                 found=repr(space),
                 advice="leave min_relevance out and filter by score",
             )
-        weighted = space.as_queries(vectors, query.instance_weight)
+        weighted = ranking_vectors(space, vectors, query.instance_weight)
         own = np.array([item for item, _ in excluded], dtype=np.int64)
         depth = query.offset + query.k + bool((own >= 0).any())
         for attempt in range(_TRIES):
@@ -317,6 +317,14 @@ def check_vectors(vectors: ArrayLike | Sequence[object], space: CommonSpace) -> 
             advice="repair or drop it",
         )
     return rows
+
+
+def ranking_vectors(
+    space: CommonSpace, vectors: NDArray[np.float32], instance_weight: float | None
+) -> NDArray[np.float32]:
+    """Return (q, d) query vectors of a search; without a weight, of the default of the space."""
+    default = space.default_instance_weight
+    return space.as_queries(vectors, default if instance_weight is None else instance_weight)
 
 
 def mean_vector(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

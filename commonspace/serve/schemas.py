@@ -76,7 +76,8 @@ class SearchRequest(_Request):
     )
     instance_weight: Fraction | None = Field(
         None,
-        description="0 ranks by class, 1 by exact item; only for spaces with an instance block.",
+        description="0 ranks by class, 1 by exact item; only for spaces with an instance block."
+        " Default: default_instance_weight of /v1/index.",
     )
     min_relevance: Fraction | None = Field(
         None, description="Drop results, of the k, whose relevance is lower."

@@ -254,6 +254,8 @@ def class_posterior(
 
 def _default_weight(space: CommonSpace) -> float | None:
     """Return the instance weight of a search without one."""
+    if space.default_instance_weight is not None:
+        return space.default_instance_weight
     network = space.network
     if isinstance(network, PosteriorNetwork) and network.has_instance_block:
         return min(1.0, network.config.mixture / MAX_INSTANCE_WEIGHT)

@@ -13,6 +13,7 @@ from commonspace.data import Dataset, Features, Texts
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import EncoderConfig, PosteriorMatching
+from commonspace.methods.base.instance_weight import INSTANCE_WEIGHTS, choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
 from commonspace.methods.posterior import posterior_loss, same_items, weigh_posteriors
 from commonspace.networks.posterior import PosteriorNetwork
@@ -92,6 +93,92 @@ def test_instance_weight_leads_from_class_to_instance(space: cs.CommonSpace, dat
     assert first[0] < 0.1 < 0.3 < first[1]
     assert first[1] < first[2]
     assert min(kinds) > 0.9
+
+
+def test_the_default_of_search_finds_the_pair_and_keeps_the_class(
+    space: cs.CommonSpace, data: Dataset, tmp_path: Path
+) -> None:
+    """The choice equals a plain search over all weights, and is stored in the space."""
+    validation = data.split("validation")
+    image, text = (one.vectors for one in space.embed_dataset(validation).values())
+    relevant = validation.labels.astype(int) @ validation.labels.T.astype(int) > 0
+    precision, reciprocal = [], []
+    for weight in INSTANCE_WEIGHTS:
+        shares, ranks = [], []
+        for queries, others in ((image, text), (text, image)):
+            asked = space.as_queries(queries, weight)
+            across, within = asked @ others.T, asked @ queries.T
+            for row in range(len(validation)):
+                best = np.argsort(-np.maximum(across, within)[row], kind="stable")[:10]
+                shares.append(relevant[row, best].mean())
+                ranks.append(1 / (across[row] >= across[row, row]).sum())
+        precision.append(np.mean(shares))
+        reciprocal.append(np.mean(ranks))
+    allowed = np.array(precision) >= precision[0] - 0.01
+    weight = INSTANCE_WEIGHTS[int(np.where(allowed, reciprocal, 0).argmax())]
+    assert space.default_instance_weight == weight > 0
+    space.save(tmp_path / "space")
+    assert cs.load(tmp_path / "space").default_instance_weight == weight
+
+
+def test_the_default_of_search_leaves_scores_and_evaluation_alone(
+    space: cs.CommonSpace, data: Dataset
+) -> None:
+    test = data.split("test")
+    vectors = space.embed_dataset(test)["image"].vectors
+    np.testing.assert_array_equal(space.as_queries(vectors), vectors)
+    before = cs.evaluate(space, test)["average"]["map"]
+    old = cs.CommonSpace(
+        space.network, space.inputs, space.class_names, {}, calibration=space.calibration
+    )
+    assert old.default_instance_weight is None
+    assert cs.evaluate(old, test)["average"]["map"] == before
+    searched = space.search(test, vector=vectors[3], k=5)
+    weight = space.default_instance_weight
+    assert list(searched) == list(
+        space.search(test, vector=vectors[3], k=5, instance_weight=weight)
+    )
+    plain = old.search(test, vector=vectors[3], k=1)[0].score
+    scores = (
+        np.concatenate([one.vectors for one in space.embed_dataset(test).values()]) @ vectors[3]
+    )
+    assert plain == pytest.approx(scores.max(), rel=1e-6)
+
+
+def test_no_default_of_search_without_pairs_in_validation(data: Dataset) -> None:
+    validation = data.split("validation")
+    half = np.arange(len(validation)) % 2 == 0
+    columns = {
+        name: Features(column.values, mask)  # type: ignore[attr-defined]
+        for (name, column), mask in zip(validation.columns.items(), (half, ~half), strict=True)
+    }
+    space = PosteriorMatching(**SMALL).fit(
+        data.split("train"), replace(validation, columns=columns), QUIET
+    )
+    assert space.has_instance_block
+    assert space.default_instance_weight is None
+
+
+def test_the_default_of_search_reads_samples_that_lack_a_modality(
+    space: cs.CommonSpace, data: Dataset
+) -> None:
+    """Samples of one modality cannot be pairs: the choice is that of the others alone."""
+    validation = data.split("validation")
+    mask = np.arange(len(validation)) % 3 > 0
+    column = validation.columns["text"]
+    assert isinstance(column, Features)
+    lacking = replace(
+        validation, columns={**validation.columns, "text": Features(column.values, mask)}
+    )
+    choices = [
+        choose_instance_weight(
+            space,
+            {name: one.vectors for name, one in space.embed_dataset(part).items()},
+            part,
+        )
+        for part in (lacking, validation.take(np.flatnonzero(mask)))
+    ]
+    assert choices[0] == choices[1] is not None
 
 
 def test_wrong_labels_do_little_harm(data: Dataset) -> None:

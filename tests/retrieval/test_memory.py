@@ -34,7 +34,8 @@ def test_scores_equal_a_comparison_with_every_sample(
     parts = space.embed_dataset(feature_dataset)
     query = parts["text"].vectors[3]
     results = space.search(feature_dataset, vector=query, k=7, modality="image")
-    scores = parts["image"].vectors @ query
+    queries = space.as_queries(query[None], space.default_instance_weight)
+    scores = parts["image"].vectors @ queries[0]
     order = np.argsort(-scores, kind="stable")[:7]
     assert [result.id for result in results] == [feature_dataset.ids[row] for row in order]
     np.testing.assert_allclose([result.score for result in results], scores[order], rtol=1e-6)

@@ -11,6 +11,7 @@ from commonspace import CommonSpace, Dataset, Features
 from commonspace.calibration import Calibration
 from commonspace.encoders import Vectors
 from commonspace.errors import StoreError
+from commonspace.networks.network import use_networks
 from commonspace.retrieval import Index
 from commonspace.space import load
 
@@ -73,6 +74,35 @@ def test_relevance_is_that_of_instance_weight_0(space: CommonSpace, tmp_path: Pa
         likely = index.search(vector=query, k=30, instance_weight=1.0, min_relevance=0.5)
         best = [int(one) for one in np.argsort(-identity) if space.relevance(kind[one]) >= 0.5]
         assert [int(one.id) for one in likely] == best
+
+
+@pytest.mark.parametrize(
+    ("stored", "weight"), [(0.25, 0.25), (0, 0.0), (1.5, None), ("0.25", None), (None, None)]
+)
+def test_a_search_without_a_weight_uses_the_default_of_the_space(
+    space: CommonSpace, tmp_path: Path, stored: object, weight: float | None
+) -> None:
+    """It is read from the copy in the index; an invalid one is ignored."""
+    space.provenance["chosen"] = {"instance_weight": stored}
+    assert space.default_instance_weight == weight
+    rows = np.random.default_rng(0).uniform(-0.5, 0.5, (30, 4)).astype(np.float32)
+    data = Dataset(
+        name="blocks",
+        ids=tuple(map(str, range(30))),
+        columns={"image": Features(rows)},
+        labels=np.ones((30, 1), dtype=bool),
+        class_names=("a",),
+        splits=np.full(30, "train"),
+    )
+    Index.create(tmp_path / "index", space, data).close()
+    query = np.array([1.0, 0.5, -0.7, 0.2], dtype=np.float32)
+    factors = np.ones(4) if weight is None else np.array([1 - weight] * 2 + [weight] * 2)
+    scores = rows @ (factors * query)
+    with use_networks({"Blocks": Blocks}), Index.open(tmp_path / "index") as index:
+        results = index.search(vector=query, k=30)
+        assert [int(one.id) for one in results] == np.argsort(-scores).tolist()
+        in_memory = space.search(data, vector=query, k=30)
+        assert [one.id for one in in_memory] == [one.id for one in results]
 
 
 def test_an_index_of_a_user_defined_network_is_opened_with_its_class(

@@ -342,7 +342,8 @@ def test_a_file_that_is_not_a_photo_is_refused(visit: Visit, tmp_path: Path) -> 
 def test_the_instance_weight_changes_the_order(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat&modality=image")
     wait_for(page, service.ids(text="a green boat", modality="image"))
-    default = shown(page)
+    default, start = shown(page), float(page.input_value("#weight"))
+    assert default == service.ids(text="a green boat", modality="image", instance_weight=start)
     page.locator("#weight").press("End")
     wait_for(page, service.ids(text="a green boat", modality="image", instance_weight=1))
     assert shown(page) != default
