@@ -6,6 +6,7 @@ Counts the files of ``commonspace`` in which a function is called, by ``sys.setp
 ``threading.setprofile``; importing does not count, so every call is made once before.
 """
 
+import argparse
 import sys
 import tempfile
 import threading
@@ -50,6 +51,9 @@ class Recorder:
 
 def main() -> None:
     """Print the number of files of each call, and their names."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     from fastapi.testclient import TestClient
 
     from commonspace.serve.app import build_app

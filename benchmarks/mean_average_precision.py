@@ -37,7 +37,9 @@ class Measurement:
 
 def main() -> None:
     """Run the measurements and print them as a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--full", action="store_true", help="only 100,000 x 100,000: minutes")
     full = parser.parse_args().full
     print(

@@ -83,7 +83,9 @@ class Tracer:
 
 def main() -> None:
     """Trace fit, evaluate, Index.create, search and a request to the service."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--list", action="store_true", help="Also print the files of each call.")
     arguments = parser.parse_args()
     data = _points()
