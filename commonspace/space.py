@@ -136,8 +136,8 @@ class CommonSpace(EmbeddingModel, HubMixin):
             SettingError: If the query is empty, or an argument is invalid.
             DataError: If the image or the vector cannot be used.
         """
+        from commonspace.retrieval.items import Query
         from commonspace.retrieval.memory import search_dataset
-        from commonspace.retrieval.query import Query
 
         query = Query(
             text,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from commonspace.retrieval.audit import AuditSettings, Finding
     from commonspace.retrieval.index import Index
-    from commonspace.retrieval.items import Item, SearchResult, SearchResults
-    from commonspace.retrieval.query import Query
+    from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
     from commonspace.retrieval.verify import Cost, Verification
     from commonspace.retrieval.writing import Change
 
@@ -34,7 +33,7 @@ _MODULES = {
     "Finding": "audit",
     "Index": "index",
     "Item": "items",
-    "Query": "query",
+    "Query": "items",
     "SearchResult": "items",
     "SearchResults": "items",
     "Verification": "verify",

@@ -47,10 +47,9 @@ from commonspace.retrieval.folder import (
     other_space,
     resolve_kind,
 )
-from commonspace.retrieval.items import Item, SearchResults
+from commonspace.retrieval.items import Item, Query, SearchResults
 from commonspace.retrieval.lock import WAIT, write_lock
 from commonspace.retrieval.migrate import migrate
-from commonspace.retrieval.query import Query
 from commonspace.retrieval.search import Searcher
 from commonspace.retrieval.sources import PhotoFolders, to_pixels
 from commonspace.retrieval.store import Store

@@ -1,14 +1,24 @@
-"""Items of an index and search results: the data types of index, service and client.
+"""Items, queries and search results: the data types of index, service and client.
 
 Importing this module loads neither torch nor numpy.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Item", "SearchResult", "SearchResults"]
+from commonspace.errors import SettingError, check_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Item", "Query", "SearchResult", "SearchResults"]
+
+LONGEST_TEXT = 100_000
+"""Maximum number of characters of a text query; a longer one is probably a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +91,83 @@ class SearchResults(list[SearchResult]):
         return f"<table><tr>{head}</tr>{rows}</table>"
 
 
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A query, with the same parameters and defaults as ``Index.search``.
+
+    Args:
+        text: words to search for.
+        image: an image file, or an (h, w, 3) uint8 array.
+        vector: (d,), a vector of the space, as ``CommonSpace.embed`` returns it.
+        id: an item of the index: "more like this". The item itself is not among the results. With
+            several of text, image, vector and id, the query vector is the mean of their vectors,
+            each scaled to unit length.
+        k: maximum number of results.
+        offset: number of results to skip, for paging.
+        modality: search only the vectors of this modality (default: all; an item is ranked by its
+            best vector).
+        query_modality: with ``id``, use only this modality of the item (default: the mean of all).
+        where: a filter on the fields, such as 'price < 50'; see ``commonspace.retrieval.filter``.
+        instance_weight: 0 ranks by class, 1 by exact item; only for spaces with an instance block
+            (default: ``space.default_instance_weight``, chosen on validation).
+        min_relevance: drop results, of the k, whose relevance is lower.
+
+    Raises:
+        SettingError: If a value is out of range, or text, image, vector and id are all missing.
+    """
+
+    text: str | None = None
+    image: "str | Path | NDArray[np.uint8] | None" = None
+    vector: "ArrayLike | None" = None
+    id: str | None = None
+    _: KW_ONLY
+    k: int = 10
+    offset: int = 0
+    modality: str | None = None
+    query_modality: str | None = None
+    where: str | None = None
+    instance_weight: float | None = None
+    min_relevance: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        checks = (
+            ("k", type(self.k) is int and self.k >= 1, "a whole number from 1"),
+            ("offset", type(self.offset) is int and self.offset >= 0, "a whole number from 0"),
+            ("id", isinstance(self.id, str | None), "the id of an item"),
+            ("modality", isinstance(self.modality, str | None), "a name"),
+            ("query_modality", isinstance(self.query_modality, str | None), "a name"),
+            ("where", isinstance(self.where, str | None), "a condition, such as 'price < 50'"),
+            ("instance_weight", _is_fraction(self.instance_weight), "from 0 to 1"),
+            ("min_relevance", _is_fraction(self.min_relevance), "from 0 to 1"),
+        )
+        if not all(valid for _, valid, _ in checks):
+            check_settings(self, checks)
+        if self.text is None and self.image is None and self.vector is None and self.id is None:
+            raise SettingError(
+                "the query is empty",
+                expected="a text, an image, a vector or an id",
+                found="none of them",
+                advice='search for words: index.search("a red kite")',
+            )
+        if self.query_modality is not None and self.id is None:
+            raise SettingError(
+                "`query_modality` needs `id`",
+                expected="the id of an item, one of whose modalities is the query",
+                found=f"query_modality={self.query_modality!r} without id",
+                advice="leave query_modality out",
+            )
+        if self.text is not None:
+            _check_text(self.text)
+        if isinstance(self.image, str) and "://" in self.image:
+            raise SettingError(
+                "`image` must be a file, got a URL",
+                expected="the path of an image file, or an array",
+                found=self.image[:200],
+                advice="download the image first",
+            )
+
+
 def _cells(result: SearchResult) -> tuple[str, str, str, str, str]:
     text = " ".join(result.texts[0].split()) if result.texts else ""
     return (
@@ -90,3 +177,28 @@ def _cells(result: SearchResult) -> tuple[str, str, str, str, str]:
         ", ".join(result.labels),
         text if len(text) <= 60 else f"{text[:59]}…",
     )
+
+
+def _is_fraction(value: object) -> bool:
+    """Return whether a value is None or a number from 0 to 1."""
+    if value is None:
+        return True
+    try:
+        return not isinstance(value, str) and 0 <= float(value) <= 1  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
+        found = (
+            f"{len(text):,} characters: {text[:30]!r}…"
+            if isinstance(text, str) and text.strip()
+            else repr(text)[:40]
+        )
+        raise SettingError(
+            "the text of a query cannot be used",
+            expected=f"words, at most {LONGEST_TEXT:,} characters",
+            found=found,
+            advice="search for a sentence or two",
+        )

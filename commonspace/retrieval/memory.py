@@ -18,8 +18,7 @@ from commonspace.data import Dataset, Images, Texts
 from commonspace.data.dataset import check_dataset
 from commonspace.errors import SettingError
 from commonspace.retrieval.embedder import Embedder
-from commonspace.retrieval.items import SearchResult, SearchResults
-from commonspace.retrieval.query import Query
+from commonspace.retrieval.items import Query, SearchResult, SearchResults
 from commonspace.retrieval.search import check_vectors, mean_vector, ranking_vectors
 from commonspace.space import CommonSpace, Embeddings
 

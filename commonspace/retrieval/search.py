@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.errors import DataError, SettingError, StoreError
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.filter import compile_filter
-from commonspace.retrieval.items import Item, SearchResult, SearchResults
-from commonspace.retrieval.query import Query
+from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
 from commonspace.retrieval.segments import Hits, merge, unique_items
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
