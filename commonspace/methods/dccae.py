@@ -26,7 +26,7 @@ class DCCAE(DCCA):
     corr is the total correlation of ``DCCA``, D_m the decoder of a modality, and x the mean of its
     features in the batch. Linear CCA of the outputs follows as in ``DCCA``. With a = 0 there are no
     decoders, and this is DCCA, bit for bit. Source: Wang, Arora, Livescu, Bilmes: On Deep
-    Multi-View Representation Learning, ICML 2015, eq. 11, also trained with stochastic batches.
+    Multi-View Representation Learning, ICML 2015, also trained with stochastic batches.
 
     The paper takes the squared error per sample, so that a depends on the unit and the number of
     features; here the error is divided by the variance of the features: 0 for a perfect
