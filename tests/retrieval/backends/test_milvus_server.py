@@ -77,6 +77,7 @@ class Server:
         self.process.config.set("authorization_enabled", authorization)
         self.process.listen_port = PORT
         self.process.start()
+        _wait_for_answer("root:Milvus" if authorization else "")
 
     def kill(self) -> None:
         os.kill(self.process.server_proc.pid, signal.SIGKILL)
@@ -99,6 +100,20 @@ def _wait_for_port() -> None:
             except OSError:
                 if time.monotonic() > deadline:
                     raise
+        time.sleep(1)
+
+
+def _wait_for_answer(token: str) -> None:
+    """Wait until the server answers: it opens its port before it does, long before after a kill."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            client = milvus._pymilvus().MilvusClient(URI, token=token, timeout=5)
+            client.list_collections(timeout=5)
+            return
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
         time.sleep(1)
 
 
