@@ -26,7 +26,7 @@ IDLE_SECONDS = 15
 MAX_CONNECTIONS = 1000
 """At a time; further ones get status 503."""
 STOP_SECONDS = 26.0
-"""Time within which the process ends after a signal; 30 are promised, and a busy machine is slow."""
+"""Time within which the process ends after a signal; 30 are promised, the rest is a margin."""
 _RESERVE = 8.0
 """Of the time to stop, what is left for closing after the last request."""
 
