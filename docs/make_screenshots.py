@@ -31,13 +31,13 @@ FLAGS = [
 TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
 STATES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "start": ("", ".sample", {}),
-    "results": ("?q=a+red+kite", ".card", {}),
+    "results": ("?q=a+kite", ".card", {}),
     "filters": ("?q=a+boat&is:color=green&is:color=blue&max:price=60", ".card", {}),
     "dark": ("?q=a+green+boat+at+night", ".card", {"color_scheme": "dark"}),
     "item": ("?q=a+green+boat&item=boat-001", "#item .near", {}),
     "none": ("?q=a+rocket&is:label=cup", ".poor", {}),
     "map": ("?q=a+green+boat&view=map", ".map-caption:has-text('your search')", {}),
-    "chinese": ("?q=a+red+kite", ".card", {"locale": "zh-CN"}),
+    "chinese": ("?q=a+kite", ".card", {"locale": "zh-CN"}),
     "phone": ("?q=a+cactus", ".card", TOUCH),
     "phone-start": ("", ".sample", TOUCH),
     "phone-filters": ("?q=a+boat&is:color=green", ".card", TOUCH),
