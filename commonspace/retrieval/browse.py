@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "all_vectors",
     "count_facets",
     "count_items",
+    "describe_contents",
     "item_labels",
     "read_summary",
 ]
@@ -164,6 +166,33 @@ def item_labels(store: Store) -> dict[int, frozenset[str]]:
     for item, label in store.rows("SELECT item, value FROM items, json_each(items.labels)"):
         labels.setdefault(item, set()).add(label)
     return {item: frozenset(names) for item, names in labels.items()}
+
+
+def describe_contents(store: Store, state: VectorState, folder: Path) -> dict[str, Any]:
+    """Return numbers of items and vectors, fields, space and sizes, as JSON values."""
+    sizes = {
+        name: sum(file.stat().st_size for file in folder.glob(pattern) if file.is_file())
+        for name, pattern in (
+            ("store", "store.sqlite*"),
+            ("segments", "segments/*"),
+            ("space", "spaces/*/*"),
+            ("photos", "photos/*"),
+        )
+    }
+    fingerprint, dimension = store.describe_space(state.space)
+    sql = "SELECT count(DISTINCT value) FROM items, json_each(items.labels)"
+    return {
+        "items": len(store),
+        "vectors": {name: len(state.segments[at]) for name, at in state.modalities.items()},
+        "dimension": dimension,
+        "classes": store.rows(sql)[0][0],
+        "fields": list(state.fields),
+        "field_types": store.field_types,
+        "fingerprint": fingerprint,
+        "generation": state.generation,
+        "read_only": store.read_only,
+        "bytes": sizes,
+    }
 
 
 def _summarize(kind: str, counts: Counter[tuple[bool, Any]]) -> FieldSummary:

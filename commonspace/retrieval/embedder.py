@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from commonspace.data import Column, Dataset, Features, Images, Texts
 from commonspace.data.encoder_check import check_encoder
@@ -27,7 +27,7 @@ from commonspace.encoders.texts import Words
 from commonspace.errors import DataError, SettingError
 from commonspace.space import CommonSpace
 
-__all__ = ["Embedder"]
+__all__ = ["Embedder", "check_vectors"]
 
 
 class Embedder:
@@ -269,3 +269,37 @@ def _data_of(modality: str, column: Column) -> Dataset:
         class_names=(),
         splits=np.full(count, "train"),
     )
+
+
+def check_vectors(vectors: ArrayLike | Sequence[object], space: CommonSpace) -> NDArray[np.float32]:
+    """Return (q, d) float32 query vectors.
+
+    Raises:
+        DataError: If they are not finite numbers, are zero, or have another size than the space.
+    """
+    dimension = space.dimension
+    try:
+        given = np.asarray(vectors)
+        found = f"{given.dtype} of shape {given.shape[1:]}"
+        fits = given.ndim == 2 and given.shape[1] == dimension and given.dtype.kind in "fiu"
+    except ValueError:
+        fits, found = False, "lists of several lengths"
+    if not fits:
+        raise DataError(
+            "a query vector has the wrong shape or type",
+            expected=f"{dimension} real numbers, as {space!r} returns them",
+            found=found,
+            advice="embed the query with the space of the index: index.space.embed(...)",
+        )
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(given, dtype=np.float32)
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        raise DataError(
+            "a query vector is not finite",
+            expected="finite float32 numbers",
+            found=f"{rows[row][~np.isfinite(rows[row])][0]} in row {row}",
+            advice="repair or drop it",
+        )
+    return rows

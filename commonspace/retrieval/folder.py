@@ -17,9 +17,12 @@ from commonspace.space import CommonSpace, load
 __all__ = [
     "LOCK",
     "STORE",
+    "as_path",
+    "check_space",
     "copy_space",
     "load_space",
     "new_index",
+    "open_store",
     "other_space",
     "resolve_kind",
     "space_folder",
@@ -38,6 +41,53 @@ def space_folder(folder: Path, space: int) -> Path:
         'shop/spaces/1'
     """
     return folder / "spaces" / str(space)
+
+
+def as_path(path: object) -> Path:
+    """Return the path of an index or photo folder.
+
+    Raises:
+        SettingError: If it is neither a string nor a Path.
+    """
+    if not isinstance(path, str | Path):
+        raise SettingError(
+            "the path has the wrong type",
+            expected="the path of a folder, as a string or Path",
+            found=repr(path)[:60],
+            advice='write it like "shop"',
+        )
+    return Path(path)
+
+
+def check_space(space: object) -> None:
+    """Check the type of a space.
+
+    Raises:
+        SettingError: If it is not a CommonSpace.
+    """
+    if not isinstance(space, CommonSpace):
+        raise SettingError(
+            "the space has the wrong type",
+            expected="a CommonSpace",
+            found=f"{type(space).__name__}: {space!r:.60}",
+            advice='load it first: commonspace.load("runs/photos")',
+        )
+
+
+def open_store(folder: Path) -> Store:
+    """Open the store of an index.
+
+    Raises:
+        StoreError: If there is none, or it is damaged.
+    """
+    if not (folder / STORE).exists():
+        raise StoreError(
+            f"{folder} is not an index",
+            expected=f"a folder with {STORE}, as commonspace index writes it",
+            found=_describe_path(folder),
+            advice="check the path, or create one: commonspace index RUN DATA --out INDEX",
+        )
+    return Store.open(folder / STORE)
 
 
 def resolve_kind(kind: str, compress: int | None) -> str:
@@ -187,3 +237,9 @@ def _delete_leftovers(path: Path) -> None:
     for leftover in path.parent.glob(f".{path.name}.*.new"):
         with suppress(StoreError, OutputError), write_lock(leftover / LOCK, str(leftover), wait=0):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _describe_path(path: Path) -> str:
+    if not path.exists():
+        return "no such folder"
+    return "a folder without it" if path.is_dir() else "a file"

@@ -15,8 +15,7 @@ import json
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
 from commonspace.encoders import names_code
-from commonspace.errors import DataError, SettingError, StoreError
+from commonspace.errors import DataError, StoreError
 from commonspace.retrieval.audit import AuditSettings, Finding, audit
 from commonspace.retrieval.browse import (
     AllVectors,
@@ -35,27 +34,31 @@ from commonspace.retrieval.browse import (
     all_vectors,
     count_facets,
     count_items,
+    describe_contents,
     read_summary,
 )
 from commonspace.retrieval.changes import delete_items, set_meta
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import (
     LOCK,
-    STORE,
+    as_path,
+    check_space,
     load_space,
     new_index,
+    open_store,
     other_space,
     resolve_kind,
 )
 from commonspace.retrieval.items import Item, Query, SearchResults
-from commonspace.retrieval.lock import WAIT, write_lock
+from commonspace.retrieval.lock import WAIT, WriterLock
 from commonspace.retrieval.migrate import migrate
+from commonspace.retrieval.samples import check_data, check_field_types
 from commonspace.retrieval.search import Searcher
 from commonspace.retrieval.sources import PhotoFolders, to_pixels
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.retrieval.verify import Verification, verify
-from commonspace.retrieval.writing import FIELD_TYPES, Change, Writer
+from commonspace.retrieval.writing import Change, Writer
 from commonspace.space import CommonSpace
 
 __all__ = ["Index"]
@@ -107,15 +110,13 @@ class Index:
     ) -> None:
         self.path = path
         self._store = store
-        self._vectors = VectorIndex(store, path, lambda: self._writing(wait=0))
+        self._lock = WriterLock(path / LOCK, read_only=store.read_only, wait=wait)
+        self._vectors = VectorIndex(store, path, lambda: self._lock.hold(wait=0))
         self._searcher = Searcher(store, self._vectors, self._embedder, self._photos)
         self._encoders = dict(encoders or {})
         self._device = device
-        self._wait = wait
         self._embedders: dict[int, Embedder] = {}
         self._loading = threading.Lock()
-        self._turn = threading.RLock()
-        self._depth = 0
 
     @classmethod
     def create(
@@ -162,17 +163,10 @@ class Index:
             SettingError: If data and space have no modality in common, or an option is invalid.
             StoreError: If the Milvus server cannot be reached.
         """
-        folder, specs, types = _as_path(path), dict(encoders or {}), dict(field_types or {})
-        _check_space(space)
+        folder, specs, types = as_path(path), dict(encoders or {}), dict(field_types or {})
+        check_space(space)
         kind = resolve_kind(kind, compress)
-        for name, declared in types.items():
-            if declared not in FIELD_TYPES:
-                raise SettingError(
-                    f"the type of the field {name!r} is unknown",
-                    expected=" or ".join(map(repr, FIELD_TYPES)),
-                    found=repr(declared),
-                    advice="leave it out to use the type of the values",
-                )
+        check_field_types(types)
         embedder = Embedder(space, specs)
         for modality in specs:
             embedder.encoder(modality)  # an encoder that does not fit is an error before the work
@@ -221,15 +215,8 @@ class Index:
         Raises:
             StoreError: If there is no index, it is damaged, or the space is another one.
         """
-        folder = _as_path(path)
-        if not (folder / STORE).exists():
-            raise StoreError(
-                f"{folder} is not an index",
-                expected=f"a folder with {STORE}, as commonspace index writes it",
-                found=_describe_path(folder),
-                advice="check the path, or create one: commonspace index RUN DATA --out INDEX",
-            )
-        store = Store.open(folder / STORE)
+        folder = as_path(path)
+        store = open_store(folder)
         try:
             index = cls(folder, store, encoders=encoders, device=device, wait=wait)
             if space is not None:
@@ -472,34 +459,12 @@ class Index:
 
     def info(self) -> dict[str, Any]:
         """Return items, fields, space, kind of search and sizes, as JSON values."""
-        store, state = self._store, self._vectors.state()
-        sizes = {
-            name: sum(file.stat().st_size for file in self.path.glob(pattern) if file.is_file())
-            for name, pattern in (
-                ("store", "store.sqlite*"),
-                ("segments", "segments/*"),
-                ("space", "spaces/*/*"),
-                ("photos", "photos/*"),
-            )
-        }
-        fingerprint, dimension = store.describe_space(state.space)
         return {
-            "items": len(store),
-            "vectors": {name: len(state.segments[at]) for name, at in state.modalities.items()},
-            "dimension": dimension,
-            "classes": store.rows(
-                "SELECT count(DISTINCT value) FROM items, json_each(items.labels)"
-            )[0][0],
-            "fields": list(state.fields),
-            "field_types": store.field_types,
+            **describe_contents(self._store, self._vectors.state(), self.path),
             "photo_folders": [*map(str, self._photos().paths)],
-            "fingerprint": fingerprint,
             "encoders": self.encoders,
             "kind": self._vectors.kind,
             "compress": self._vectors.compress,
-            "generation": state.generation,
-            "read_only": store.read_only,
-            "bytes": sizes,
         }
 
     def add(
@@ -568,7 +533,7 @@ class Index:
                 advice=f"write [{ids!r}]; nothing was removed",
             )
         wanted = list(dict.fromkeys(ids))
-        with self._writing():
+        with self._lock.hold():
             numbers = self._store.item_numbers(wanted)
             unknown = [id for id in wanted if id not in numbers]
             if unknown:
@@ -594,9 +559,9 @@ class Index:
             StoreError: If another writer is at work.
         """
         sql = "SELECT DISTINCT substr(raw, 1, instr(raw, ':') - 1) FROM sources WHERE format = ?"
-        with self._writing():
+        with self._lock.hold():
             used = {int(number) for (number,) in self._store.rows(sql, ("photo",))}
-            photos = self._photos().replace(_as_path(folder), used)
+            photos = self._photos().replace(as_path(folder), used)
             with self._store.transaction() as connection:
                 set_meta(connection, "photo_folders", json.dumps(photos.folders))
 
@@ -625,8 +590,8 @@ class Index:
             StoreError: If what the space reads is not stored, or another writer is at work.
             DataError: If a photo is missing or cannot be read.
         """
-        _check_space(space)
-        with self._writing():
+        check_space(space)
+        with self._lock.hold():
             specs = None if encoders is None else dict(encoders)
             new, count = migrate(
                 self._vectors,
@@ -648,7 +613,7 @@ class Index:
         Raises:
             StoreError: If the store cannot be read, or another writer is at work.
         """
-        with self._writing():
+        with self._lock.hold():
             return verify(self._vectors, self._photos())
 
     def audit(self, settings: AuditSettings | None = None) -> list[Finding]:
@@ -668,16 +633,10 @@ class Index:
         *,
         update: bool,
     ) -> Change:
-        if not isinstance(dataset, Dataset):
-            raise SettingError(
-                "the data has the wrong type",
-                expected="a Dataset",
-                found=f"{type(dataset).__name__}: {dataset!r:.60}",
-                advice='load it first: commonspace.load_dataset("photos")',
-            )
-        with self._writing():
+        check_data(dataset)
+        with self._lock.hold():
             embedder = self._embedder()[1]
-            folder = None if photos is None else _as_path(photos)
+            folder = None if photos is None else as_path(photos)
             writer = Writer(
                 self._store, embedder, dataset, self._photos(), folder, copy=copy_photos
             )
@@ -707,59 +666,3 @@ class Index:
                         raise
                     continue  # another process has just moved the index to another space
                 self._embedders = {number: Embedder(space, self.encoders)}
-
-    @contextmanager
-    def _writing(self, *, wait: float | None = None) -> Iterator[None]:
-        """Hold the lock of writers, of all threads and processes, in the block.
-
-        Args:
-            wait: seconds to wait for another writer; None: as the index was opened.
-
-        Raises:
-            StoreError: If another writer did not finish in time.
-        """
-        wait = self._wait if wait is None else wait
-        if not self._turn.acquire(timeout=wait):
-            raise StoreError(
-                f"another writer is at work on {self.path}",
-                expected="one writer at a time; any number of readers",
-                found="another thread of this process",
-                advice="wait until it has finished and try again; nothing was changed",
-            )
-        self._depth += 1
-        try:
-            if self._depth > 1 or self._store.read_only:  # held already, or nobody can write
-                yield
-            else:
-                with write_lock(self.path / LOCK, str(self.path), wait=wait):
-                    yield
-        finally:
-            self._depth -= 1
-            self._turn.release()
-
-
-def _as_path(path: object) -> Path:
-    if not isinstance(path, str | Path):
-        raise SettingError(
-            "the path has the wrong type",
-            expected="the path of a folder, as a string or Path",
-            found=repr(path)[:60],
-            advice='write it like "shop"',
-        )
-    return Path(path)
-
-
-def _check_space(space: object) -> None:
-    if not isinstance(space, CommonSpace):
-        raise SettingError(
-            "the space has the wrong type",
-            expected="a CommonSpace",
-            found=f"{type(space).__name__}: {space!r:.60}",
-            advice='load it first: commonspace.load("runs/photos")',
-        )
-
-
-def _describe_path(path: Path) -> str:
-    if not path.exists():
-        return "no such folder"
-    return "a folder without it" if path.is_dir() else "a file"

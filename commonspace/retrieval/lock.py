@@ -5,6 +5,7 @@ Readers never take it.
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +13,53 @@ from pathlib import Path
 
 from commonspace.errors import OutputError, StoreError
 
-__all__ = ["WAIT", "write_lock"]
+__all__ = ["WAIT", "WriterLock", "write_lock"]
 
 WAIT = 10.0
 """Seconds that a writer waits for another one to finish."""
 
 _PAUSE = 0.05
+
+
+class WriterLock:
+    """Lock of the writers of one index, over all threads and processes; a holder can nest it.
+
+    Args:
+        path: the file to lock.
+        read_only: whether nobody can write, so that only threads wait for one another.
+        wait: seconds to wait for another writer to finish.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, wait: float = WAIT) -> None:
+        self._path, self._read_only, self._wait = path, read_only, wait
+        self._turn = threading.RLock()
+        self._depth = 0
+
+    @contextmanager
+    def hold(self, *, wait: float | None = None) -> Iterator[None]:
+        """Hold the lock in the block.
+
+        Args:
+            wait: seconds to wait for another writer; None: as set for the index.
+
+        Raises:
+            StoreError: If another writer did not finish in time.
+            OutputError: If the file cannot be created.
+        """
+        wait = self._wait if wait is None else wait
+        what = str(self._path.parent)
+        if not self._turn.acquire(timeout=wait):
+            raise _occupied(what, "another thread of this process")
+        self._depth += 1
+        try:
+            if self._depth > 1 or self._read_only:
+                yield
+            else:
+                with write_lock(self._path, what, wait=wait):
+                    yield
+        finally:
+            self._depth -= 1
+            self._turn.release()
 
 
 @contextmanager
@@ -71,12 +113,16 @@ def _take(handle: int, what: str, until: float) -> None:
         except BlockingIOError as exc:
             if time.monotonic() >= until:
                 holder = os.pread(handle, 20, 0).decode(errors="replace").strip()
-                raise StoreError(
-                    f"another writer is at work on {what}",
-                    expected="one writer at a time; any number of readers",
-                    found=f"process {holder or 'unknown'}",
-                    advice="wait until it has finished and try again; nothing was changed",
-                ) from exc
+                raise _occupied(what, f"process {holder or 'unknown'}") from exc
             time.sleep(_PAUSE)
         except OSError:  # some network drives do not support locks: SQLite has its own
             return
+
+
+def _occupied(what: str, holder: str) -> StoreError:
+    return StoreError(
+        f"another writer is at work on {what}",
+        expected="one writer at a time; any number of readers",
+        found=holder,
+        advice="wait until it has finished and try again; nothing was changed",
+    )

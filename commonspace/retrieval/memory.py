@@ -17,9 +17,9 @@ from PIL import Image, UnidentifiedImageError
 from commonspace.data import Dataset, Images, Texts
 from commonspace.data.dataset import check_dataset
 from commonspace.errors import SettingError
-from commonspace.retrieval.embedder import Embedder
+from commonspace.retrieval.embedder import Embedder, check_vectors
 from commonspace.retrieval.items import Query, SearchResult, SearchResults
-from commonspace.retrieval.search import check_vectors, mean_vector, ranking_vectors
+from commonspace.retrieval.search import mean_vector, ranking_vectors
 from commonspace.space import CommonSpace, Embeddings
 
 __all__ = ["DatasetResults", "search_dataset"]

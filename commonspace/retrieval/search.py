@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from commonspace.errors import DataError, SettingError, StoreError
-from commonspace.retrieval.embedder import Embedder
+from commonspace.retrieval.embedder import Embedder, check_vectors
 from commonspace.retrieval.filter import compile_filter
 from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
 from commonspace.retrieval.segments import Hits, merge, unique_items
@@ -18,7 +18,7 @@ from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex, VectorState
 from commonspace.space import CommonSpace
 
-__all__ = ["Searcher", "check_vectors", "mean_vector", "ranking_vectors"]
+__all__ = ["Searcher", "mean_vector", "ranking_vectors"]
 
 _TRIES = 20
 """Attempts of a search whose results are replaced or removed by other processes meanwhile."""
@@ -282,40 +282,6 @@ class Searcher:
             found=f"{count} missing items",
             advice="commonspace verify INDEX lists what is damaged",
         )
-
-
-def check_vectors(vectors: ArrayLike | Sequence[object], space: CommonSpace) -> NDArray[np.float32]:
-    """Return (q, d) float32 query vectors.
-
-    Raises:
-        DataError: If they are not finite numbers, are zero, or have another size than the space.
-    """
-    dimension = space.dimension
-    try:
-        given = np.asarray(vectors)
-        found = f"{given.dtype} of shape {given.shape[1:]}"
-        fits = given.ndim == 2 and given.shape[1] == dimension and given.dtype.kind in "fiu"
-    except ValueError:
-        fits, found = False, "lists of several lengths"
-    if not fits:
-        raise DataError(
-            "a query vector has the wrong shape or type",
-            expected=f"{dimension} real numbers, as {space!r} returns them",
-            found=found,
-            advice="embed the query with the space of the index: index.space.embed(...)",
-        )
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(given, dtype=np.float32)
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        row = int(np.flatnonzero(~finite)[0])
-        raise DataError(
-            "a query vector is not finite",
-            expected="finite float32 numbers",
-            found=f"{rows[row][~np.isfinite(rows[row])][0]} in row {row}",
-            advice="repair or drop it",
-        )
-    return rows
 
 
 def ranking_vectors(

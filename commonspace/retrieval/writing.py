@@ -1,16 +1,14 @@
-"""Adding and updating items: samples are checked, embedded in batches, and written batch by batch.
+"""Adding and updating items: samples are embedded in batches, and written batch by batch.
 
 After a kill the store contains the acknowledged batches and nothing of the others. Unchanged
 samples are recognized by the digest of their content and are not embedded again.
 """
 
 import json
-import math
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from commonspace.atomic import replace_file
 from commonspace.callbacks import Callbacks
 from commonspace.data import Column, Dataset, Features, Images
-from commonspace.errors import DataError, SettingError
+from commonspace.errors import DataError
 from commonspace.retrieval.changes import (
     insert_items,
     set_field_types,
@@ -29,20 +27,23 @@ from commonspace.retrieval.changes import (
     update_photo_paths,
 )
 from commonspace.retrieval.embedder import Embedder
-from commonspace.retrieval.filter import BUILT_IN_FIELDS
 from commonspace.retrieval.items import Item
+from commonspace.retrieval.samples import (
+    check_ids,
+    check_texts,
+    common_modalities,
+    infer_field_types,
+    json_fields,
+)
 from commonspace.retrieval.schema import FLOAT32
 from commonspace.retrieval.sources import COPIES, NewItem, PhotoFolders, Source, to_sources
 from commonspace.retrieval.store import Store
 
-__all__ = ["FIELD_TYPES", "Change", "Writer"]
+__all__ = ["Change", "Writer"]
 
 BATCH_BYTES = 2**25
 RAW_BATCH = 512
 MAX_BATCH = 10_000
-
-FIELD_TYPES = ("number", "string", "boolean", "mixed")
-"""Types that a field can have."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,14 @@ class Writer:
             DataError: If an id exists, a field has a value of another type, or a sample cannot be
                 embedded. Whatever can be checked is checked before anything is written.
         """
-        modalities = self._common_modalities()
+        modalities = common_modalities(self.data, self.embedder.space)
         present = np.column_stack([self.data.columns[name].present for name in modalities])
         rows = np.flatnonzero(present.any(axis=1))
-        self._check_ids()
-        self._check_texts(modalities)
-        fields = self._fields()
-        types = self._field_types(fields, rows)
+        check_ids(self.data)
+        check_texts(self.data, modalities)
+        fields = json_fields(self.data)
+        types, notes = infer_field_types(self.data, fields, rows, self.store.field_types)
+        self.notes += notes
         if not update:
             self._check_new(rows)
         self._include_photos(modalities, rows)
@@ -251,39 +253,6 @@ class Writer:
             entries,
         )
 
-    def _common_modalities(self) -> list[str]:
-        known = self.embedder.space.modalities
-        common = [name for name in known if name in self.data.columns]
-        if not common:
-            raise SettingError(
-                f"the space of the index and {self.data.name!r} have no modality in common",
-                expected=" or ".join(map(repr, known)),
-                found=", ".join(map(repr, self.data.modalities)),
-                advice="rename the columns of the data",
-            )
-        return common
-
-    def _check_ids(self) -> None:
-        strange = next((id for id in self.data.ids if "\0" in id), None)
-        if strange is not None:
-            raise DataError(
-                f"an id of {self.data.name!r} cannot be stored",
-                expected="ids without the character NUL",
-                found=repr(strange)[:60],
-                advice="rename the sample; nothing was written",
-            )
-        for id in self.data.ids:
-            if not _is_utf8(id):
-                raise _not_utf8("the id", id, id)
-
-    def _check_texts(self, modalities: Sequence[str]) -> None:
-        for name in modalities:
-            column = self.data.columns[name]
-            for id, texts in zip(self.data.ids, getattr(column, "items", ()), strict=False):
-                for text in texts if isinstance(texts, tuple) else ():
-                    if not _is_utf8(text):
-                        raise _not_utf8("a text", id, text)
-
     def _check_new(self, rows: NDArray[np.intp]) -> None:
         existing = self.store.item_numbers([self.data.ids[row] for row in rows])
         if existing:
@@ -295,52 +264,6 @@ class Writer:
                 advice="use update, which inserts new items and replaces changed ones; nothing was"
                 " written",
             )
-
-    def _fields(self) -> dict[str, list[Any]]:
-        """Return the fields as JSON values."""
-        for name in self.data.fields:
-            if not _is_utf8(name):
-                raise _not_utf8("a field name", self.data.ids[0], name)
-            if name in BUILT_IN_FIELDS:
-                raise DataError(
-                    f"a field of {self.data.name!r} has the name of a built-in field",
-                    expected=f"a name other than {', '.join(BUILT_IN_FIELDS)}",
-                    found=repr(name),
-                    advice="rename the field",
-                )
-        return {
-            name: [_json_value(value, self.data, name, row) for row, value in enumerate(values)]
-            for name, values in self.data.fields.items()
-        }
-
-    def _field_types(
-        self, fields: Mapping[str, Sequence[Any]], rows: NDArray[np.intp]
-    ) -> dict[str, str]:
-        """Return the types of fields that have none yet; raise an error for values of another type.
-
-        The type of a field is that of the values of the first data set that has it.
-        """
-        known, new = self.store.field_types, {}
-        for name, values in fields.items():
-            examples: dict[str, int] = {}
-            for row in rows.tolist():
-                for value in values[row] if isinstance(values[row], list) else [values[row]]:
-                    if value is not None:
-                        examples.setdefault(_field_type(value), row)
-            declared = known.get(name, "")
-            if declared == "mixed" or not examples:
-                continue
-            if declared:
-                _check_type(name, declared, values, examples, self.data)
-            elif len(examples) == 1:
-                (new[name],) = examples
-            else:
-                new[name] = "mixed"
-                kinds = " and ".join(
-                    f"a {kind} in {self.data.ids[row]!r}" for kind, row in examples.items()
-                )
-                self.notes.append(f"the field {name!r} has values of several types: {kinds}")
-        return new
 
     def _include_photos(self, modalities: Sequence[str], rows: NDArray[np.intp]) -> None:
         """Add the folder of the photos to the index."""
@@ -373,76 +296,12 @@ class Writer:
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _field_type(value: object) -> str:
-    """Return the type of a field value: "number", "string" or "boolean"."""
-    if isinstance(value, bool):
-        return "boolean"
-    return "number" if isinstance(value, int | float) else "string"
-
-
-def _check_type(
-    name: str,
-    declared: str,
-    values: Sequence[Any],
-    examples: Mapping[str, int],
-    data: Dataset,
-) -> None:
-    for kind, row in examples.items():
-        if kind != declared:
-            raise DataError(
-                f"the field {name!r} is a {declared}, and {data.ids[row]!r} has a {kind}",
-                expected=f"a {declared}, a list of them, or no value",
-                found=f"{values[row]!r:.60} in sample {data.ids[row]!r}",
-                advice="correct or remove the value; nothing was written",
-            )
-
-
 def _with_features(source: Source, features: Column | None, place: int) -> Source:
     if features is None:
         return source
     assert isinstance(features, Features)
     blob = features.values[place].astype(FLOAT32, copy=False).tobytes()
     return replace(source, features=blob)
-
-
-def _json_value(value: Any, data: Dataset, name: str, row: int) -> Any:  # noqa: ANN401 - any value
-    """Return a JSON value: NaN becomes None, and a date its ISO form."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, str):
-        if value.isascii() or _is_utf8(value):
-            return value
-    elif isinstance(value, float) and not math.isinf(value):
-        return None if math.isnan(value) else value
-    elif isinstance(value, np.generic):
-        return _json_value(value.item(), data, name, row)
-    elif isinstance(value, date):
-        return value.isoformat()
-    elif isinstance(value, list | tuple):
-        return [_json_value(one, data, name, row) for one in value]
-    raise DataError(
-        f"the field {name!r} of {data.name!r} has a value that an index cannot store",
-        expected="numbers, strings in UTF-8, booleans, nothing, or lists of them",
-        found=f"{value!a:.60} in sample {data.ids[row]!a}",
-        advice="change or remove the field; nothing was written",
-    )
-
-
-def _not_utf8(what: str, id: str, text: str) -> DataError:
-    return DataError(
-        f"{what} of sample {ascii(id)[:60]} cannot be stored",
-        expected="text that can be encoded as UTF-8",
-        found=ascii(text)[:60],
-        advice="repair the text; nothing was written",
-    )
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _with_progress(exc: DataError, done: int, count: int) -> DataError:

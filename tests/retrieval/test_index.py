@@ -205,7 +205,7 @@ def test_results_are_right_after_any_changes(
             writer.close()
             writer = Index.open(path, space=space)
         else:
-            with writer._writing():
+            with writer._lock.hold():
                 for number in writer._store.modalities.values():
                     writer._vectors.rebuild(number)
         for handle in (writer, reader):

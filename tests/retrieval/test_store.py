@@ -103,7 +103,7 @@ def test_two_writers_wait_for_each_other_or_raise_an_error(
     index: Index, space: CommonSpace, make: Make
 ) -> None:
     with Index.open(index.path, space=space, wait=0.1) as other:
-        with index._writing():
+        with index._lock.hold():
             with pytest.raises(StoreError) as caught:
                 other.add(make([50]))
             assert f"process {os.getpid()}" in str(caught.value)
@@ -300,7 +300,7 @@ def test_the_lock_is_given_back_by_a_killed_process(index: Index, make: Make) ->
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(StoreError, match="another writer"), index._writing(wait=0):
+        with pytest.raises(StoreError, match="another writer"), index._lock.hold(wait=0):
             pass
     finally:
         holder.kill()
