@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from commonspace.data.columns import Column, Features
 from commonspace.data.reading import WarningLog
 
-__all__ = ["OUTLIER_RATIO", "check_columns", "check_labels"]
+__all__ = ["OUTLIER_RATIO", "check_columns", "check_labels", "find_outliers"]
 
 OUTLIER_RATIO = 1000.0
-"""A row of features whose norm is this many times the median norm is an outlier."""
+"""A row of features is an outlier if its largest absolute value is more than this many times the
+median over the rows."""
 
 
 def check_columns(
@@ -28,18 +29,30 @@ def check_columns(
     for name, column in columns.items():
         if not isinstance(column, Features):
             continue
-        norms = np.abs(column.values).max(axis=1, initial=0).astype(float)
-        usual = norms[column.present & (norms > 0)]
-        if len(usual) < 3:
-            continue
-        rows = np.flatnonzero(column.present & (norms > OUTLIER_RATIO * np.median(usual)))
+        largest, usual = _largest_values(column)
+        rows = np.flatnonzero(largest > OUTLIER_RATIO * usual)
         if len(rows):
             first = int(rows[0])
             warnings.add(
                 f"{source}: {_count(len(rows), 'row')} of {name!r} with values more than"
                 f" {OUTLIER_RATIO:g} times the usual: sample {ids[first]!r} (row {first}) holds"
-                f" {norms[first]:.3g}, the median row {np.median(usual):.3g}: repair or drop it"
+                f" {largest[first]:.3g}, the median row {usual:.3g}: repair or drop it;"
+                " no model is trained on such samples"
             )
+
+
+def find_outliers(columns: Mapping[str, Column]) -> NDArray[np.bool_]:
+    """Return (n,) bool: the samples with features so large that they decide mean and variance.
+
+    Args:
+        columns: modality -> column of n entries; at least one.
+    """
+    outliers = np.zeros(len(next(iter(columns.values()))), dtype=bool)
+    for column in columns.values():
+        if isinstance(column, Features):
+            largest, usual = _largest_values(column)
+            outliers |= largest > OUTLIER_RATIO * usual
+    return outliers
 
 
 def check_labels(
@@ -70,6 +83,16 @@ def check_labels(
                 f"{source}: {name!r} is a table of 0 and 1 that marks the classes of the label:"
                 " drop it, or the labels are used as features"
             )
+
+
+def _largest_values(column: Features) -> tuple[NDArray[np.float64], float]:
+    """Return (n,), the largest absolute value of each row, and its median over rows with any.
+
+    Missing rows are 0. The median is infinite for fewer than three rows: none is an outlier then.
+    """
+    largest = np.where(column.present, np.abs(column.values).max(axis=1, initial=0), 0.0)
+    usual = largest[largest > 0]
+    return largest, float(np.median(usual)) if len(usual) >= 3 else np.inf
 
 
 def _marks_classes(column: Features, labels: NDArray[np.bool_]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
@@ -10,6 +11,9 @@ from commonspace.data.columns import Features
 from commonspace.errors import DataError
 
 __all__ = ["Vectors"]
+
+LARGEST = 1e15
+"""Rows with a larger absolute value are scaled down to it, so that squares stay finite."""
 
 
 class Vectors:
@@ -40,7 +44,8 @@ class Vectors:
             items: a column of features, or real numbers of shape (n, d).
 
         Returns:
-            (n, d) float32; the rows of missing entries are zero.
+            (n, d) float32; the rows of missing entries are zero, and rows with values beyond
+            ±1e15 are scaled down to them.
 
         Raises:
             DataError: If they are not two-dimensional, not of size d, or a present value is not
@@ -58,6 +63,9 @@ class Vectors:
         if not column.present.all() or not values.flags.writeable:
             values = values.copy()
             values[~column.present] = 0
+        largest = np.abs(values).max(axis=1, initial=0)
+        if (largest > LARGEST).any():
+            values = values * (LARGEST / np.maximum(largest, LARGEST))[:, None]
         return torch.from_numpy(values)
 
     def to_config(self) -> dict[str, Any]:

@@ -85,3 +85,10 @@ def test_a_config_through_json_takes_the_same_vectors() -> None:
 def test_a_config_that_names_no_input_is_refused(config: dict[str, object], message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         input_from_config(config)
+
+
+def test_absurd_rows_are_scaled_down_and_others_are_unchanged() -> None:
+    values = np.array([[1.0, 2.0], [3e38, -1.5e38], [-1e15, 0.0]], dtype=np.float32)
+    result = Vectors(2)(values)
+    assert torch.equal(result[[0, 2]], torch.from_numpy(values[[0, 2]]))
+    assert result[1].tolist() == pytest.approx([1e15, -5e14])

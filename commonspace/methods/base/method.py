@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.calibration import fit_calibration
+from commonspace.data.checks import find_outliers
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
 from commonspace.space import CommonSpace
@@ -38,6 +39,9 @@ class Method(Protocol):
 def select_splits(train: Dataset, validation: Dataset | None) -> tuple[Dataset, Dataset]:
     """Return the training and the validation split that ``fit`` was given.
 
+    Samples with absurdly large features, which ``data.checks`` names when they are read, are left
+    out: one of them would decide the mean and variance of all.
+
     Args:
         train: The training split, or the whole data set if there is no ``validation``.
         validation: The validation split.
@@ -56,8 +60,8 @@ def select_splits(train: Dataset, validation: Dataset | None) -> tuple[Dataset, 
                 " or load_dataset(path)",
             )
     if validation is None:
-        return train.split("train"), train.split("validation")
-    return train, validation
+        train, validation = train.split("train"), train.split("validation")
+    return _without_outliers(train), _without_outliers(validation)
 
 
 def check_splits(train: Dataset, validation: Dataset, *, supervised: bool = True) -> None:
@@ -153,6 +157,12 @@ def calibrate_scores(
     x, y = np.concatenate(scores), np.concatenate(relevant)
     if y.any() and not y.all():
         space.calibration = fit_calibration(x, y)
+
+
+def _without_outliers(part: Dataset) -> Dataset:
+    """Return the samples that are no outliers; the same object if all are."""
+    outliers = find_outliers(part.columns)
+    return part.take(np.flatnonzero(~outliers)) if outliers.any() else part
 
 
 def _check_validation_pairs(validation: Dataset, modalities: tuple[str, ...]) -> None:

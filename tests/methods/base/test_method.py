@@ -19,6 +19,7 @@ from commonspace.methods.base.gradient import TrainingData
 from commonspace.registry import METHODS, make_method
 from commonspace.settings import setting
 from commonspace.training import Batch, RunConfig
+from tests.conftest import features_data
 
 QUIET = RunConfig()
 TINY: dict[str, Any] = {"hidden_dim": 8, "embedding_dim": 8, "epochs": 2}
@@ -53,6 +54,24 @@ def test_a_data_set_brings_its_own_splits(method: Any, feature_dataset: Dataset)
     assert equal(whole, method.fit(*splits, QUIET))
     with pytest.raises(SplitError, match="'validation'"):
         method.fit(splits[0], run=QUIET)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_absurd_rows_do_not_change_what_is_learned(name: str) -> None:
+    data = features_data({"image": 6, "text": 6})
+    settings = TINY if isinstance(make_method(name), cs.GradientMethod) else {}
+    method = make_method(name, **settings)
+    rows = [int(np.flatnonzero(data.splits == part)[1]) for part in ("train", "validation")]
+    without = method.fit(data.take(np.delete(np.arange(len(data)), rows)), run=QUIET)
+    image = data.columns["image"]
+    assert isinstance(image, Features)
+    for absurd in (1e25, -3e38):
+        values = image.values.copy()
+        values[rows, 1] = absurd
+        spoiled = replace(data, columns={**data.columns, "image": Features(values)})
+        space = method.fit(spoiled, run=QUIET)
+        assert equal(space, without)
+        assert np.isfinite(space.embed("image", Features(values))).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
