@@ -168,22 +168,7 @@ def download_space(
 
 
 def _upload(folder: Path, repo_id: str, *, private: bool, token: str | None, message: str) -> str:
-    """Upload the files of a folder to a model repository, which is created if needed.
-
-    Args:
-        folder: Local folder.
-        repo_id: Repository, as ``user/name``.
-        private: Whether a new repository is private.
-        token: Access token; None: the one of ``huggingface-cli login``.
-        message: Commit message.
-
-    Returns:
-        The address of the commit.
-
-    Raises:
-        MissingExtraError: If huggingface_hub is not installed.
-        OutputError: If the upload fails.
-    """
+    """Upload the files of a folder to a model repository, which is created if needed."""
     hub = optional("huggingface_hub", "uploading a model", "hub")
     try:
         api = hub.HfApi(token=token)

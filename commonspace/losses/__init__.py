@@ -6,6 +6,7 @@ where a sample has a class and 0 elsewhere; ``reduction`` is that of torch.
 """
 
 from commonspace.losses.base import Reduction, euclidean_distances, normalize_rows, shares_class
+from commonspace.losses.class_cross_entropy import class_cross_entropy
 from commonspace.losses.common_space import common_space_loss
 from commonspace.losses.gradient_reversal import reverse_gradient
 from commonspace.losses.info_nce import info_nce_loss, paired_cross_entropy
@@ -15,6 +16,8 @@ from commonspace.losses.multi_positive_info_nce import (
     multi_positive_cross_entropy,
     multi_positive_info_nce_loss,
 )
+from commonspace.losses.multimodal_contrastive import multimodal_contrastive_loss
+from commonspace.losses.reconstruction import unexplained_variance
 from commonspace.losses.sigmoid_contrastive import (
     paired_binary_cross_entropy,
     sigmoid_contrastive_loss,
@@ -30,6 +33,7 @@ from commonspace.losses.triplet import triplet_loss
 __all__ = [
     "Reduction",
     "ResidualNorm",
+    "class_cross_entropy",
     "common_space_loss",
     "euclidean_distances",
     "info_nce_loss",
@@ -37,6 +41,7 @@ __all__ = [
     "modality_invariance_loss",
     "multi_positive_cross_entropy",
     "multi_positive_info_nce_loss",
+    "multimodal_contrastive_loss",
     "normalize_rows",
     "paired_binary_cross_entropy",
     "paired_cross_entropy",
@@ -48,5 +53,6 @@ __all__ = [
     "total_correlation",
     "total_correlation_loss",
     "triplet_loss",
+    "unexplained_variance",
     "whitened_covariance",
 ]

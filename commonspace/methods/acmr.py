@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from commonspace.errors import SettingError
-from commonspace.losses import reverse_gradient, triplet_loss
+from commonspace.losses import class_cross_entropy, reverse_gradient, triplet_loss
 from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -99,7 +99,7 @@ class ACMR(GradientMethod):
         with torch.autocast(batch.labels.device.type, enabled=False):
             labeled = {name: batch.labeled(u, name) for name, u in embeddings.items()}
             imd = _sum(
-                [_label_prediction(network.heads["classes"](u), y) for u, y in labeled.values()]
+                [class_cross_entropy(network.heads["classes"](u), y) for u, y in labeled.values()]
             )
             imi = _sum(
                 [
@@ -121,13 +121,6 @@ class ACMR(GradientMethod):
 
 def _sum(terms: list[Tensor]) -> Tensor:
     return torch.stack(terms).sum()
-
-
-def _label_prediction(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy of one modality; 0 if no sample has a label."""
-    if len(labels) == 0:
-        return logits.sum()
-    return cross_entropy(logits, labels / labels.sum(dim=1, keepdim=True))
 
 
 def _modality_prediction(network: BranchesNetwork, modality: str, vectors: Tensor) -> Tensor:

@@ -9,12 +9,15 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from commonspace.losses import normalize_rows, shares_class
+from commonspace.losses import (
+    class_cross_entropy,
+    normalize_rows,
+    shares_class,
+    unexplained_variance,
+)
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
-from commonspace.methods.dccae import unexplained_variance
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
@@ -96,9 +99,7 @@ class CCL(GradientMethod):
                 reconstruction = reconstruction + unexplained_variance(
                     features[name].detach().float(), decoded[name]
                 )
-                if len(u):
-                    target = labels / labels.sum(dim=1, keepdim=True)
-                    classes = classes + cross_entropy(network.heads["classes"](u), target)
+                classes = classes + class_cross_entropy(network.heads["classes"](u), labels)
             for one, other in combinations(embeddings, 2):
                 (u, y), (v, z) = labeled[one], labeled[other]
                 pairwise = pairwise + pairwise_loss(u, v, shares_class(y, z), self.margin)

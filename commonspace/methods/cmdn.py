@@ -9,12 +9,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from commonspace.losses import normalize_rows
+from commonspace.losses import class_cross_entropy, normalize_rows, unexplained_variance
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
-from commonspace.methods.dccae import unexplained_variance
 from commonspace.networks.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
@@ -87,9 +85,7 @@ class CMDN(GradientMethod):
         with torch.autocast(batch.labels.device.type, enabled=False):
             for name, u in embeddings.items():
                 known, labels = batch.labeled(u, name)
-                if len(known):
-                    share = labels / labels.sum(dim=1, keepdim=True)
-                    classes = classes + cross_entropy(network.classifier(known), share)
+                classes = classes + class_cross_entropy(network.classifier(known), labels)
             for one, other in combinations(embeddings, 2):
                 first, second = batch.pairs(embeddings, one, other)
                 if len(first):

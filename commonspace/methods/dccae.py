@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from commonspace.losses import unexplained_variance
 from commonspace.methods.base.gradient import TrainingData
 from commonspace.methods.base.hyperparameters import Between, SearchSpace
 from commonspace.methods.dcca import DCCA
@@ -15,7 +16,7 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
 
-__all__ = ["DCCAE", "unexplained_variance"]
+__all__ = ["DCCAE"]
 
 
 class DCCAE(DCCA):
@@ -77,24 +78,3 @@ class DCCAE(DCCA):
             reconstruction = torch.stack(errors).sum()
             loss = correlation + self.reconstruction * reconstruction
         return {"loss": loss, "correlation": correlation, "reconstruction": reconstruction}
-
-
-def unexplained_variance(features: Tensor, decoded: Tensor) -> Tensor:
-    """Return the squared error of a reconstruction, divided by the variance of the features.
-
-    Args:
-        features: (n, size) floating point.
-        decoded: (n, size), their reconstruction.
-
-    Returns:
-        A scalar; 1 if ``decoded`` is the mean of the features. Features without variance, such as
-        those of a single sample, give 0.
-
-    Example:
-        >>> x = torch.tensor([[0.0], [2.0]])
-        >>> unexplained_variance(x, torch.ones(2, 1))
-        tensor(1.)
-    """
-    variance = (features - features.mean(dim=0)).square().sum()
-    error: Tensor = (features - decoded).square().sum()
-    return error / variance if variance > 0 else error * 0

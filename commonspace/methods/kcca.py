@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import scipy.linalg
-import torch
 from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
@@ -26,7 +25,7 @@ from commonspace.methods.base.views import (
     standardize_features,
 )
 from commonspace.methods.cca import canonical_directions
-from commonspace.networks.kernel import KernelConfig, KernelNetwork
+from commonspace.networks.kernel import KernelConfig, KernelNetwork, set_buffers
 from commonspace.settings import setting
 
 __all__ = ["KernelCCA", "kernel_view"]
@@ -121,20 +120,20 @@ class KernelCCA(ClosedFormMethod):
         assert self.dimension is not None
         sizes = {name: part.values.shape[1] for name, part in problem.features.items()}
         counts = {name: len(part) for name, part in problem.landmarks.items()}
-        network = KernelNetwork(KernelConfig(sizes, counts, self.dimension, self.width))
+        network = KernelNetwork(KernelConfig(sizes, counts, self.dimension))
         views = problem.views(self.width)
         parts = problem.directions(self.width, self.regularization)
         for (name, view), part in zip(views.items(), parts, strict=True):
             features = problem.features[name]
             matrix = view.basis @ part[:, : self.dimension]
-            values = {
-                "shift": features.mean,
-                "weight": features.weight,
-                "landmarks": problem.landmarks[name],
-                "matrix": matrix,
-                "bias": -view.mean @ matrix,
-            }
-            network.store(name, **{key: torch.from_numpy(value) for key, value in values.items()})
+            set_buffers(network.scale(name), shift=features.mean, weight=features.weight)
+            set_buffers(
+                network.kernel(name),
+                landmarks=problem.landmarks[name],
+                width=self.width,
+                coefficients=matrix,
+                bias=-view.mean @ matrix,
+            )
         return network
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from commonspace.data.dataset import Dataset
 from commonspace.methods.base.closed_form import ClosedFormMethod, values_to_try
 from commonspace.methods.base.views import Standardized, labeled_rows, standardize_features
+from commonspace.networks.kernel import set_buffers
 from commonspace.networks.neighbors import NeighborsConfig, NeighborsNetwork
 from commonspace.settings import setting
 
@@ -64,8 +65,11 @@ class NearestNeighbors(ClosedFormMethod):
         classes = next(iter(problem.labels.values())).shape[1]
         network = NeighborsNetwork(NeighborsConfig(sizes, samples, classes, self.neighbors))
         for name, part in problem.features.items():
-            values = (part.mean, part.weight, part.values, problem.labels[name])
-            network.store(name, *(torch.from_numpy(value).float() for value in values))
+            set_buffers(network.scale(name), shift=part.mean, weight=part.weight)
+            rows, shares = (
+                torch.from_numpy(values).float() for values in (part.values, problem.labels[name])
+            )
+            network.store(name, rows, shares)
         return network
 
 

@@ -3,20 +3,19 @@
 Hu, Peng, Zhu, Zhen, Lin: Learning Cross-Modal Retrieval with Noisy Labels, CVPR 2021.
 """
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from commonspace.losses import normalize_rows
+from commonspace.losses import multimodal_contrastive_loss, normalize_rows
 from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
 
-__all__ = ["MRL", "multimodal_contrastive_loss", "robust_clustering_loss"]
+__all__ = ["MRL", "robust_clustering_loss"]
 
 
 class MRL(GradientMethod):
@@ -110,33 +109,3 @@ def robust_clustering_loss(cosines: Tensor, labels: Tensor, temperature: float) 
     logits = cosines[usable] / temperature
     others = logits.masked_fill(labels[usable] > 0, -torch.inf).logsumexp(dim=1)
     return (others - logits.logsumexp(dim=1)).mean()
-
-
-def multimodal_contrastive_loss(
-    embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], temperature: float
-) -> Tensor:
-    """Return the contrastive loss of all modalities at once.
-
-        L_c = -2 mean_i log [ sum_(j in P(i)) exp(u_i'u_j / t) / sum_(j != i) exp(u_i'u_j / t) ]
-
-    i and j run over the samples of all modalities together; P(i) is the same sample in the other
-    modalities, and i over those for which it is not empty.
-
-    Args:
-        embeddings: Modality -> (n_m, d) float32, L2-normalized.
-        present: Modality -> (n,) bool, the samples of the batch that have it.
-        temperature: t > 0.
-
-    Returns:
-        A scalar; 0 if no sample has two modalities.
-    """
-    z = torch.cat(list(embeddings.values()))
-    rows = torch.cat([present[name].nonzero()[:, 0] for name in embeddings])
-    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
-    positive = (rows[:, None] == rows) & ~itself
-    paired = positive.any(dim=1)
-    if not bool(paired.any()):
-        return z.sum() * 0
-    scores = (z[paired] @ z.T / temperature).masked_fill(itself[paired], -torch.inf)
-    matches = scores.masked_fill(~positive[paired], -torch.inf).logsumexp(dim=1)
-    return -2 * (matches - scores.logsumexp(dim=1)).mean()

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -20,6 +19,7 @@ from commonspace.losses import multi_positive_cross_entropy
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.instance_weight import choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
+from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.settings import setting
 from commonspace.space import CommonSpace
@@ -319,18 +319,19 @@ def _cross_entropy(logits: Tensor, targets: Tensor, multi_label: bool) -> Tensor
 
 def _set_kernels(network: PosteriorNetwork, kernels: KernelPosteriors) -> None:
     for name, machine in kernels.machines.items():
-        scale, kernel = network.scale(name), network.kernel(name)
-        values: tuple[tuple[Tensor, NDArray[np.float64] | float], ...] = (
-            (scale.power, machine.scaling.power),
-            (scale.shift, machine.shift),
-            (scale.weight, machine.weight),
-            (kernel.landmarks, machine.landmarks),
-            (kernel.width, machine.width),
-            (kernel.coefficients, machine.coefficients),
-            (kernel.bias, machine.bias),
+        set_buffers(
+            network.scale(name),
+            power=machine.scaling.power,
+            shift=machine.shift,
+            weight=machine.weight,
         )
-        for buffer, value in values:
-            buffer.copy_(torch.as_tensor(value))
+        set_buffers(
+            network.kernel(name),
+            landmarks=machine.landmarks,
+            width=machine.width,
+            coefficients=machine.coefficients,
+            bias=machine.bias,
+        )
 
 
 def _describe(kernels: KernelPosteriors, network: PosteriorNetwork) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from commonspace.losses import normalize_rows
+from commonspace.losses import class_cross_entropy, normalize_rows
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
@@ -106,4 +105,4 @@ def prototype_loss(
     target = labels / labels.sum(dim=1, keepdim=True)
     squares = 2 - 2 * embeddings @ prototypes.T
     pull = (squares * target).sum(dim=1).mean()
-    return cross_entropy(-sharpness * squares, target) + compactness * pull
+    return class_cross_entropy(-sharpness * squares, labels) + compactness * pull

@@ -9,10 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from commonspace.losses import normalize_rows
+from commonspace.losses import multimodal_contrastive_loss, normalize_rows
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
-from commonspace.methods.mrl import multimodal_contrastive_loss
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork, Counter
 from commonspace.settings import setting
 from commonspace.training.samples import Batch

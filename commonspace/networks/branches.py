@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, normalize
 
-from commonspace.errors import SpaceError
+from commonspace.networks.kinds import build_kind
 from commonspace.networks.linear import FixedMap
 from commonspace.networks.network import MultiBranchNetwork
 
@@ -342,20 +342,4 @@ def head_from_config(config: Mapping[str, Any], size: int) -> nn.Module:
     Raises:
         SpaceError: If the kind is unknown, or the arguments do not fit it.
     """
-    arguments = dict(config)
-    kind = arguments.pop("kind", None)
-    if kind not in HEADS:
-        raise SpaceError(
-            "the config of a network has an unknown head",
-            expected=", ".join(HEADS),
-            found=repr(kind),
-            advice="the model may come from a newer version of commonspace: update commonspace",
-        )
-    try:
-        return HEADS[kind](size, **arguments)
-    except (TypeError, ValueError) as exc:
-        raise SpaceError(
-            f"the arguments of the head {kind!r} do not fit",
-            found=f"{arguments} ({exc})",
-            advice="the model may come from another version of commonspace",
-        ) from exc
+    return build_kind("head", HEADS, config, size)

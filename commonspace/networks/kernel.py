@@ -1,14 +1,16 @@
-"""Kernel network: an affine map of Gaussian kernels to stored landmarks, for each modality."""
+"""Kernel machines on scaled features, and the network of kernel CCA, one machine a modality."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-__all__ = ["KernelConfig", "KernelNetwork"]
+__all__ = ["FeatureScaling", "KernelConfig", "KernelMachine", "KernelNetwork", "set_buffers"]
 
 
 @dataclass(frozen=True)
@@ -19,62 +21,44 @@ class KernelConfig:
         sizes: Modality -> size of its features.
         landmarks: Modality -> number of stored landmarks.
         dimension: d, the embedding dimension.
-        width: g > 0, the factor of the mean squared difference.
     """
 
     sizes: Mapping[str, int]
     landmarks: Mapping[str, int]
     dimension: int
-    width: float
 
 
 class KernelNetwork(nn.Module):
-    """Affine maps of Gaussian kernels to landmarks, followed by L2 normalization.
+    """A kernel machine on scaled features for each modality, followed by L2 normalization.
 
-        u = C'k(x) + b,    k_j(x) = exp(-g ||x - l_j||^2 / size)
-
-    on standardized features. Weights are zero until they are set or loaded.
+    The weights of a new network are zero; ``scale`` and ``kernel`` return the parts to set.
 
     Args:
-        config: Sizes and width.
+        config: Sizes.
     """
 
     def __init__(self, config: KernelConfig) -> None:
         super().__init__()
         self.config = config
-        # Numbers, since torch does not accept "a.b" as the name of a buffer.
+        # Numbers, since torch accepts neither "a.b" nor "type" as the name of a module.
         self._numbers = {name: number for number, name in enumerate(config.sizes)}
-        for name, number in self._numbers.items():
-            size, count = config.sizes[name], config.landmarks[name]
-            self.register_buffer(f"shift_{number}", torch.zeros(size))
-            self.register_buffer(f"weight_{number}", torch.ones(size))
-            self.register_buffer(f"landmarks_{number}", torch.zeros(count, size))
-            self.register_buffer(f"matrix_{number}", torch.zeros(count, config.dimension))
-            self.register_buffer(f"bias_{number}", torch.zeros(config.dimension))
+        self.scales = nn.ModuleList(FeatureScaling(size) for size in config.sizes.values())
+        self.kernels = nn.ModuleList(
+            KernelMachine(size, config.landmarks[name], config.dimension)
+            for name, size in config.sizes.items()
+        )
 
-    def store(
-        self,
-        modality: str,
-        *,
-        shift: Tensor,
-        weight: Tensor,
-        landmarks: Tensor,
-        matrix: Tensor,
-        bias: Tensor,
-    ) -> None:
-        """Set the weights of a modality.
+    def scale(self, modality: str) -> "FeatureScaling":
+        """Return the scaling of the features of a modality."""
+        scale = self.scales[self._numbers[modality]]
+        assert isinstance(scale, FeatureScaling)
+        return scale
 
-        Args:
-            modality: One of the modalities.
-            shift: (size,) mean of the features.
-            weight: (size,) factor of each feature after the shift.
-            landmarks: (l, size) standardized features.
-            matrix: (l, d), C.
-            bias: (d,), b.
-        """
-        values = {"shift": shift, "weight": weight, "landmarks": landmarks}
-        for name, value in {**values, "matrix": matrix, "bias": bias}.items():
-            getattr(self, f"{name}_{self._numbers[modality]}").copy_(value)
+    def kernel(self, modality: str) -> "KernelMachine":
+        """Return the kernel machine of a modality."""
+        kernel = self.kernels[self._numbers[modality]]
+        assert isinstance(kernel, KernelMachine)
+        return kernel
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -90,18 +74,10 @@ class KernelNetwork(nn.Module):
         """Return (n, d) float32 embeddings of unit length, whose inner product is the cosine.
 
         Args:
-            modality: Selects the landmarks and the map.
+            modality: Selects the machine.
             inputs: (n, size) float32 features.
         """
-        shift, weight, landmarks, matrix, bias = (
-            getattr(self, f"{name}_{self._numbers[modality]}")
-            for name in ("shift", "weight", "landmarks", "matrix", "bias")
-        )
-        x = (inputs - shift) * weight
-        squares = x.square().sum(dim=1)[:, None] + landmarks.square().sum(dim=1)
-        squares = (squares - 2 * x @ landmarks.T).clamp(min=0)
-        kernels = (-self.config.width / landmarks.shape[1] * squares).exp()
-        return normalize(kernels @ matrix + bias)
+        return normalize(self.kernel(modality)(self.scale(modality)(inputs)))
 
     def to_config(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
@@ -111,3 +87,75 @@ class KernelNetwork(nn.Module):
     def from_config(cls, config: Mapping[str, Any]) -> "KernelNetwork":
         """Build the network from what ``to_config`` returned; its weights are zero."""
         return cls(KernelConfig(**config))
+
+
+class FeatureScaling(nn.Module):
+    """Scaling of features: (sign(x) |x|^r - m) v, with r = 1, or r = 1/2 for counts.
+
+    Args:
+        size: Number of features.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("power", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(size))
+        self.register_buffer("weight", torch.ones(size))
+        self.power: Tensor
+        self.shift: Tensor
+        self.weight: Tensor
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (n, size)."""
+        return (features.sign() * features.abs().pow(self.power) - self.shift) * self.weight
+
+
+class KernelMachine(nn.Module):
+    """A kernel machine with a Gaussian kernel on fixed landmarks.
+
+        f(x) = A'k(x) + b,   k_j(x) = exp(-g ||x - l_j||^2 / d)
+
+    with landmarks l_j, d features and the width g. Its coefficients are computed in closed form.
+
+    Args:
+        size: d, the number of features.
+        landmarks: Number of landmarks.
+        outputs: Length of f(x).
+
+    Example:
+        >>> machine = KernelMachine(size=2, landmarks=1, outputs=1)
+        >>> machine.coefficients.fill_(1.0), machine.width.fill_(0.5)
+        (tensor([[1.]]), tensor(0.5000))
+        >>> machine(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
+        tensor([[1.0000],
+                [0.3679]])
+    """
+
+    def __init__(self, size: int, landmarks: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("landmarks", torch.zeros(landmarks, size))
+        self.register_buffer("coefficients", torch.zeros(landmarks, outputs))
+        self.register_buffer("bias", torch.zeros(outputs))
+        self.register_buffer("width", torch.ones(()))
+        self.landmarks: Tensor
+        self.coefficients: Tensor
+        self.bias: Tensor
+        self.width: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, outputs) for (n, size) features."""
+        squares = x.square().sum(dim=1, keepdim=True) + self.landmarks.square().sum(dim=1)
+        distances = torch.addmm(squares, x, self.landmarks.T, alpha=-2).clamp(min=0)
+        k = torch.exp(distances * (-self.width / x.shape[1]))
+        return torch.addmm(self.bias, k, self.coefficients)
+
+
+def set_buffers(module: nn.Module, **values: NDArray[np.float64] | float) -> None:
+    """Copy arrays and numbers into the buffers of these names, rounded to their type.
+
+    Args:
+        module: With such buffers.
+        **values: Buffer name -> value of its shape.
+    """
+    for name, value in values.items():
+        module.get_buffer(name).copy_(torch.as_tensor(value))

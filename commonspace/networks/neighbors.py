@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from commonspace.networks.kernel import FeatureScaling
+
 __all__ = ["NeighborsConfig", "NeighborsNetwork"]
 
 
@@ -45,30 +47,30 @@ class NeighborsNetwork(nn.Module):
         self.config = config
         # Numbers, since torch does not accept "a.b" as the name of a buffer.
         self._numbers = {name: number for number, name in enumerate(config.sizes)}
+        self.scales = nn.ModuleList(FeatureScaling(size) for size in config.sizes.values())
         for name, number in self._numbers.items():
             size, count = config.sizes[name], config.samples[name]
-            self.register_buffer(f"shift_{number}", torch.zeros(size))
-            self.register_buffer(f"weight_{number}", torch.ones(size))
             self.register_buffer(f"samples_{number}", torch.zeros(count, size))
             self.register_buffer(f"labels_{number}", torch.zeros(count, config.classes))
             self.register_buffer(f"prior_{number}", torch.zeros(config.classes))
 
-    def store(
-        self, modality: str, shift: Tensor, weight: Tensor, samples: Tensor, labels: Tensor
-    ) -> None:
+    def scale(self, modality: str) -> FeatureScaling:
+        """Return the scaling of the features of a modality."""
+        scale = self.scales[self._numbers[modality]]
+        assert isinstance(scale, FeatureScaling)
+        return scale
+
+    def store(self, modality: str, samples: Tensor, labels: Tensor) -> None:
         """Set the training samples of a modality.
 
         Args:
             modality: One of the modalities.
-            shift: (size,) mean of the features.
-            weight: (size,) factor of each feature after the shift.
-            samples: (n, size) standardized features.
+            samples: (n, size) scaled features.
             labels: (n, c), rows sum to 1.
         """
-        values = {"shift": shift, "weight": weight, "samples": samples, "labels": labels}
-        values["prior"] = labels.mean(dim=0)
+        values = {"samples": samples, "labels": labels, "prior": labels.mean(dim=0)}
         for name, value in values.items():
-            getattr(self, f"{name}_{self._numbers[modality]}").copy_(value)
+            self.get_buffer(f"{name}_{self._numbers[modality]}").copy_(value)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -87,11 +89,11 @@ class NeighborsNetwork(nn.Module):
             modality: Selects the stored samples.
             inputs: (n, size) float32 features.
         """
-        shift, weight, samples, labels, prior = (
-            getattr(self, f"{name}_{self._numbers[modality]}")
-            for name in ("shift", "weight", "samples", "labels", "prior")
+        samples, labels, prior = (
+            self.get_buffer(f"{name}_{self._numbers[modality]}")
+            for name in ("samples", "labels", "prior")
         )
-        x = (inputs - shift) * weight
+        x = self.scale(modality)(inputs)
         k = min(self.config.neighbors, len(samples))
         distances = samples.square().sum(dim=1) - 2 * x @ samples.T  # less |x|^2, the same for all
         nearest = distances.topk(k, dim=1, largest=False).indices

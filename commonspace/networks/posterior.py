@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from commonspace.networks.kernel import FeatureScaling, KernelMachine
 from commonspace.networks.network import MultiBranchNetwork
 
 __all__ = [
     "MAX_INSTANCE_WEIGHT",
     "UNCERTAINTY_WEIGHT",
-    "FeatureScaling",
-    "KernelMachine",
     "PosteriorConfig",
     "PosteriorNetwork",
 ]
@@ -112,13 +111,13 @@ class PosteriorNetwork(MultiBranchNetwork):
         """Whether embeddings have an instance block, so that ``as_queries`` is supported."""
         return self.config.instance_dim > 0
 
-    def scale(self, modality: str) -> "FeatureScaling":
+    def scale(self, modality: str) -> FeatureScaling:
         """Return the scaling of the features of a modality."""
         scale = self.scales[self._numbers[modality]]
         assert isinstance(scale, FeatureScaling)
         return scale
 
-    def kernel(self, modality: str) -> "KernelMachine":
+    def kernel(self, modality: str) -> KernelMachine:
         """Return the kernel machine of a modality."""
         kernel = self.kernels[self._numbers[modality]]
         assert isinstance(kernel, KernelMachine)
@@ -197,67 +196,6 @@ class PosteriorNetwork(MultiBranchNetwork):
     def from_config(cls, config: Mapping[str, Any]) -> "PosteriorNetwork":
         """Build the network with fresh weights from what ``to_config`` returned."""
         return cls(PosteriorConfig(**config))
-
-
-class FeatureScaling(nn.Module):
-    """Scaling of features: (sign(x) |x|^r - m) v, with r = 1, or r = 1/2 for counts.
-
-    Args:
-        size: Number of features.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.register_buffer("power", torch.ones(()))
-        self.register_buffer("shift", torch.zeros(size))
-        self.register_buffer("weight", torch.ones(size))
-        self.power: Tensor
-        self.shift: Tensor
-        self.weight: Tensor
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (n, size)."""
-        return (features.sign() * features.abs().pow(self.power) - self.shift) * self.weight
-
-
-class KernelMachine(nn.Module):
-    """A kernel machine with a Gaussian kernel on fixed landmarks.
-
-        f(x) = A'k(x) + b,   k_j(x) = exp(-g ||x - l_j||^2 / d)
-
-    with landmarks l_j, d features and the width g. Its coefficients are computed in closed form.
-
-    Args:
-        size: d, the number of features.
-        landmarks: Number of landmarks.
-        outputs: Length of f(x).
-
-    Example:
-        >>> machine = KernelMachine(size=2, landmarks=1, outputs=1)
-        >>> machine.coefficients.fill_(1.0), machine.width.fill_(0.5)
-        (tensor([[1.]]), tensor(0.5000))
-        >>> machine(torch.tensor([[0.0, 0.0], [2.0, 0.0]]))
-        tensor([[1.0000],
-                [0.3679]])
-    """
-
-    def __init__(self, size: int, landmarks: int, outputs: int) -> None:
-        super().__init__()
-        self.register_buffer("landmarks", torch.zeros(landmarks, size))
-        self.register_buffer("coefficients", torch.zeros(landmarks, outputs))
-        self.register_buffer("bias", torch.zeros(outputs))
-        self.register_buffer("width", torch.ones(()))
-        self.landmarks: Tensor
-        self.coefficients: Tensor
-        self.bias: Tensor
-        self.width: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n, outputs) for (n, size) features."""
-        squares = x.square().sum(dim=1, keepdim=True) + self.landmarks.square().sum(dim=1)
-        distances = torch.addmm(squares, x, self.landmarks.T, alpha=-2).clamp(min=0)
-        k = torch.exp(distances * (-self.width / x.shape[1]))
-        return torch.addmm(self.bias, k, self.coefficients)
 
 
 def _perceptron(size: int, hidden_dim: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -78,7 +78,7 @@ def test_every_landmark_gives_the_kernel_of_its_formula(feature_dataset: Dataset
     expected = []
     for query in (queries.values - mean) / spread:
         k = np.exp(-0.4 * ((known - query) ** 2).mean(axis=1))
-        u = k @ state["matrix_1"] + state["bias_1"]
+        u = k @ state["kernels.1.coefficients"] + state["kernels.1.bias"]
         expected.append(u / np.linalg.norm(u))
     np.testing.assert_allclose(space.embed("text", queries), expected, atol=1e-3)
 
@@ -87,5 +87,5 @@ def test_every_landmark_gives_the_kernel_of_its_formula(feature_dataset: Dataset
 def test_the_number_of_landmarks_is_limited(feature_dataset: Dataset, count: int) -> None:
     method = KernelCCA(width=0.3, regularization=0.5, dimension=2, landmarks=count)
     space = method.fit(feature_dataset, run=cs.RunConfig())
-    assert space.network.state_dict()["landmarks_0"].shape[0] == count
-    assert torch.isfinite(space.network.state_dict()["matrix_0"]).all()
+    assert space.network.state_dict()["kernels.0.landmarks"].shape[0] == count
+    assert torch.isfinite(space.network.state_dict()["kernels.0.coefficients"]).all()

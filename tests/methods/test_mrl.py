@@ -9,7 +9,7 @@ import torch
 import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.methods import MRL
-from commonspace.methods.mrl import multimodal_contrastive_loss, robust_clustering_loss
+from commonspace.methods.mrl import robust_clustering_loss
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.training import Batch, RunConfig
 
@@ -59,19 +59,11 @@ def test_the_loss_equals_the_formula() -> None:
     assert loss == pytest.approx(expected, rel=1e-5)
 
 
-def test_gradients_equal_finite_differences() -> None:
+def test_the_gradient_equals_finite_differences() -> None:
     generator = torch.Generator().manual_seed(0)
     cosines = torch.randn(5, 4, dtype=torch.float64, generator=generator, requires_grad=True)
     labels = torch.eye(4, dtype=torch.float64)[[0, 1, 1, 2, 3]]
     assert torch.autograd.gradcheck(lambda x: robust_clustering_loss(x, labels, 0.5), (cosines,))
-    u, v = (
-        torch.randn(5, 3, dtype=torch.float64, generator=generator, requires_grad=True)
-        for _ in range(2)
-    )
-    present = dict.fromkeys(("image", "text"), torch.ones(5, dtype=torch.bool))
-    assert torch.autograd.gradcheck(
-        lambda u, v: multimodal_contrastive_loss({"image": u, "text": v}, present, 0.5), (u, v)
-    )
 
 
 def test_a_sample_that_contradicts_its_label_has_a_small_gradient() -> None:
@@ -85,15 +77,16 @@ def test_a_sample_that_contradicts_its_label_has_a_small_gradient() -> None:
     torch.testing.assert_close(gradient[:, 0], -p / 2)
 
 
-def test_nothing_to_compare_is_zero() -> None:
+def test_samples_with_every_label_cost_nothing() -> None:
     assert robust_clustering_loss(torch.ones(2, 2), torch.ones(2, 2), 1.0) == 0
-    present = {"image": torch.tensor([True, False]), "text": torch.tensor([False, True])}
-    embeddings = {"image": torch.ones(1, 2), "text": torch.ones(1, 2)}
-    assert multimodal_contrastive_loss(embeddings, present, 1.0) == 0
 
 
-def test_retrieval_stays_above_chance_with_wrong_labels() -> None:
-    """Symmetric noise, as in the paper: 60 % of the training labels are drawn again."""
+def test_labels_help_although_most_are_wrong() -> None:
+    """Symmetric noise, as in the paper: 60 % of the training labels are drawn again.
+
+    The contrastive loss alone, without any label, is the baseline; with L_r of the wrong sign the
+    gain is below 0.01.
+    """
     draw = np.random.default_rng(3)
     n, classes = 600, 4
     labels = np.eye(classes, dtype=bool)[np.arange(n) % classes]
@@ -116,6 +109,9 @@ def test_retrieval_stays_above_chance_with_wrong_labels() -> None:
         class_names=tuple("abcd"),
         splits=splits,
     )
-    method = MRL(hidden_dim=32, embedding_dim=16, epochs=30, learning_rate=1e-3)
-    space = method.fit(data, run=RunConfig())
-    assert cs.evaluate(space, data.split("test"))["average"]["map"] > 0.5
+    scores = {}
+    for beta in (0.0, 0.7):
+        method = MRL(hidden_dim=32, embedding_dim=16, epochs=30, learning_rate=1e-3, beta=beta)
+        space = method.fit(data, run=RunConfig())
+        scores[beta] = cs.evaluate(space, data.split("test"))["average"]["map"]
+    assert scores[0.7] > scores[0.0] + 0.02

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from commonspace.data import Dataset
-from commonspace.losses import normalize_rows
+from commonspace.losses import multimodal_contrastive_loss, normalize_rows
 from commonspace.methods import RONO
-from commonspace.methods.mrl import multimodal_contrastive_loss
 from commonspace.methods.rono import center_loss
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork, Counter
 from commonspace.training import Batch, RunConfig

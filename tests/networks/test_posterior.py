@@ -1,4 +1,4 @@
-"""Network of posterior matching: class and instance blocks, query weights, kernel machine."""
+"""Network of posterior matching: class and instance blocks, query weights."""
 
 from typing import Any
 
@@ -8,8 +8,6 @@ import torch
 from commonspace.networks.posterior import (
     MAX_INSTANCE_WEIGHT,
     UNCERTAINTY_WEIGHT,
-    FeatureScaling,
-    KernelMachine,
     PosteriorConfig,
     PosteriorNetwork,
 )
@@ -41,30 +39,6 @@ def network(**options: Any) -> PosteriorNetwork:  # noqa: ANN401
 
 
 INPUTS = {name: torch.randn(7, size) for name, size in (("image", 5), ("type", 3))}
-
-
-def test_a_kernel_machine_is_a_weighted_sum_of_kernels() -> None:
-    machine = KernelMachine(3, 4, 2)
-    for buffer in (machine.landmarks, machine.coefficients, machine.bias):
-        buffer.normal_()
-    machine.width.fill_(0.7)
-    x = torch.randn(5, 3)
-    for row, found in zip(x, machine(x), strict=True):
-        kernels = torch.stack(
-            [(-0.7 / 3 * (row - one).square().sum()).exp() for one in machine.landmarks]
-        )
-        torch.testing.assert_close(found, machine.bias + kernels @ machine.coefficients)
-
-
-@pytest.mark.parametrize("power", [1.0, 0.5])
-def test_rescaling_keeps_signs(power: float) -> None:
-    scale = FeatureScaling(3)
-    scale.power.fill_(power)
-    scale.shift.copy_(torch.tensor([1.0, 0.0, 0.0]))
-    scale.weight.copy_(torch.tensor([2.0, 1.0, 0.0]))
-    root = 4.0 if power == 1 else 2.0
-    found = scale(torch.tensor([[4.0, -4.0, 9.0]]))
-    torch.testing.assert_close(found, torch.tensor([[2 * (root - 1), -root, 0.0]]))
 
 
 @torch.no_grad()

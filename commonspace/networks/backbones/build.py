@@ -5,7 +5,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from commonspace.errors import SpaceError
 from commonspace.networks.backbones.image_cnn import ImageCNN
 from commonspace.networks.backbones.joined import JoinedBackbone
 from commonspace.networks.backbones.multi_caption import MeanOfCaptions
@@ -15,6 +14,7 @@ from commonspace.networks.backbones.text_cnn import TextCNN
 from commonspace.networks.backbones.tfidf import TfidfBackbone
 from commonspace.networks.backbones.torch_module import TorchModuleBackbone
 from commonspace.networks.backbones.vgg19 import VGG19
+from commonspace.networks.kinds import build_kind
 
 __all__ = ["BACKBONES", "VectorBackbone", "backbone_from_config"]
 
@@ -65,20 +65,4 @@ def backbone_from_config(config: Mapping[str, Any]) -> nn.Module:
     Raises:
         SpaceError: If the kind is unknown, or the arguments do not fit it.
     """
-    arguments = dict(config)
-    kind = arguments.pop("kind", None)
-    if kind not in BACKBONES:
-        raise SpaceError(
-            "the config of a network has an unknown backbone",
-            expected=", ".join(BACKBONES),
-            found=repr(kind),
-            advice="the model may come from a newer version of commonspace: update commonspace",
-        )
-    try:
-        return BACKBONES[kind](**arguments)
-    except (TypeError, ValueError, KeyError) as exc:
-        raise SpaceError(
-            f"the arguments of the backbone {kind!r} do not fit",
-            found=f"{arguments} ({exc})",
-            advice="the model may come from another version of commonspace",
-        ) from exc
+    return build_kind("backbone", BACKBONES, config)
