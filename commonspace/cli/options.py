@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
-    "Classifier",
     "DataArgument",
     "DeviceOption",
     "JobsOption",
@@ -16,16 +15,11 @@ __all__ = [
     "OtherDataOption",
     "OtherSplitSeedOption",
     "PartialOption",
-    "Precision",
     "RunArgument",
     "Split",
     "SplitSeedOption",
-    "Variant",
 ]
 
-Variant = Literal["paper", "released"]
-Classifier = Literal["linear", "affine", "closed_form"]
-Precision = Literal["auto", "float32", "bfloat16"]
 Split = Literal["train", "validation", "test"]
 
 DataArgument = Annotated[

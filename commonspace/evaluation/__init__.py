@@ -15,7 +15,7 @@ from commonspace.evaluation.curves import (
 from commonspace.evaluation.intervals import Interval, bootstrap_interval, crossed_interval
 from commonspace.evaluation.means import mean_by_class, mean_over_queries
 from commonspace.evaluation.modality_gap import modality_gap
-from commonspace.evaluation.oracle import LinearProbe, OracleAnalysis, analyze_oracle
+from commonspace.evaluation.oracle import LinearDiscriminant, OracleAnalysis, analyze_oracle
 from commonspace.evaluation.pairs import PairItems, PairReport, evaluate_pairs, mean_recall
 from commonspace.evaluation.protocol import average_precisions, embed_for_evaluation, evaluate
 from commonspace.evaluation.ranked_metrics import (
@@ -40,7 +40,7 @@ __all__ = [
     "EvaluationReport",
     "Figures",
     "Interval",
-    "LinearProbe",
+    "LinearDiscriminant",
     "OracleAnalysis",
     "PairItems",
     "PairReport",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from commonspace.evaluation.average_precision import mean_average_precision
 
-__all__ = ["LinearProbe", "OracleAnalysis", "analyze_oracle", "model_posteriors"]
+__all__ = ["LinearDiscriminant", "OracleAnalysis", "analyze_oracle", "model_posteriors"]
 
 Array = NDArray[np.float64]
 SHRINKAGE = 0.1
@@ -72,7 +72,7 @@ def analyze_oracle(
     return OracleAnalysis(accuracy, known, source)
 
 
-class LinearProbe:
+class LinearDiscriminant:
     """Class posteriors of embeddings, by a Gaussian model of each class with a shared covariance.
 
     Linear discriminant analysis (Hastie, Tibshirani, Friedman: The Elements of Statistical

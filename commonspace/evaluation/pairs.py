@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.errors import DataError
 from commonspace.evaluation.arrays import check_embeddings
 from commonspace.evaluation.intervals import resample_batches
-from commonspace.evaluation.ranked_metrics import first_relevant, probability_within
+from commonspace.evaluation.ranked_metrics import expected_rank, first_relevant, probability_within
 from commonspace.evaluation.ranking import Ranking
 from commonspace.tables import Table, to_frame
 
@@ -134,7 +134,7 @@ def evaluate_pairs(
         means: dict[str, Any] = {
             name: math.fsum(values) / len(values) for name, values in figures.items()
         }
-        expected = _expected_rank(ranks[paired])
+        expected = expected_rank(ranks[paired])
         means["median_rank"] = float(np.median(expected))
         if resamples:
             clusters = relation.clusters()
@@ -250,12 +250,6 @@ def _reciprocal_rank(start: float, size: float, relevant: float) -> float:
         total += remaining * hit / (start + place + 1)
         remaining *= 1 - hit
     return total
-
-
-def _expected_rank(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
-    start, size, relevant = ranks.T
-    rank: NDArray[np.float64] = start + (size + 1) / (relevant + 1)
-    return rank
 
 
 def _intervals(

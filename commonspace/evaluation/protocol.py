@@ -22,7 +22,7 @@ from commonspace.data.texts import one_sample_per_text
 from commonspace.errors import SettingError
 from commonspace.evaluation.average_precision import average_precision
 from commonspace.evaluation.oracle import (
-    LinearProbe,
+    LinearDiscriminant,
     OracleAnalysis,
     analyze_oracle,
     model_posteriors,
@@ -195,7 +195,8 @@ def analyze(
     if set(known.vectors) < set(embedded.vectors) or not all(map(len, known.vectors.values())):
         return None
     probes = {
-        name: LinearProbe(known.vectors[name], known.labels[name]) for name in embedded.vectors
+        name: LinearDiscriminant(known.vectors[name], known.labels[name])
+        for name in embedded.vectors
     }
     posteriors = {name: probes[name](vectors) for name, vectors in embedded.vectors.items()}
     return analyze_oracle(posteriors, embedded.labels, "probe")

@@ -13,6 +13,7 @@ from commonspace.evaluation.ranking import RankedBlock, Ranking
 
 __all__ = [
     "PairRetrieval",
+    "expected_rank",
     "first_relevant",
     "ndcg",
     "pair_retrieval",
@@ -184,7 +185,7 @@ def pair_retrieval(
         / start.size
         for k in ks
     }
-    ranks = first[:, 0] + (first[:, 1] + 1) / (first[:, 2] + 1)
+    ranks = expected_rank(first)
     median = float(np.median(ranks[~np.isnan(ranks)]))
     bounds = float(np.median(start + 1)), float(np.median(start + size - relevant + 1))
     return PairRetrieval(recall, median, bounds, ranks, start.size)
@@ -200,6 +201,17 @@ def first_relevant(ranking: Ranking) -> NDArray[np.float64]:
     for queries, groups in ranking.measure(lambda block: (block.queries, _first_group(block)), m):
         first[queries] = groups
     return first
+
+
+def expected_rank(first: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the expected rank, from 1, of the first relevant item of each tie group.
+
+    Args:
+        first: (n, 3) start, size and relevant items, as of ``first_relevant``.
+    """
+    start, size, relevant = first.T
+    rank: NDArray[np.float64] = start + (size + 1) / (relevant + 1)
+    return rank
 
 
 def probability_within(k: int, start: float, size: float, relevant: float) -> float:

@@ -237,7 +237,8 @@ def _queries(
     judged = np.flatnonzero(~np.isnan(one.precisions))
     order = judged[np.argsort(-one.precisions[judged], kind="stable")]
     best = order[:QUERIES]
-    worst = order[max(QUERIES, len(order) - QUERIES) :][::-1]
+    lower = order[one.precisions[order] < one.precisions[order[0]]]  # equal queries have no worst
+    worst = lower[~np.isin(lower, best)][::-1][:QUERIES]
     rows, labels = embedded.rows, embedded.labels
 
     def ranked_list(query: int) -> RankedList:
@@ -259,6 +260,8 @@ def _queries(
         f" {one.results.shape[1]} results of each. A tick and a thick frame mark results that share"
         " a class with the query."
     )
+    if not lower.size:
+        caption += " All queries have the same average precision."
     return ReportFigure(name, f"Best and worst queries, {one.name}", caption, figure)
 
 

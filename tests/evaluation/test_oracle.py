@@ -7,7 +7,7 @@ import pytest
 
 import commonspace as cs
 from commonspace.data import Dataset
-from commonspace.evaluation import LinearProbe, analyze_oracle, mean_average_precision
+from commonspace.evaluation import LinearDiscriminant, analyze_oracle, mean_average_precision
 from commonspace.methods import CCA, PosteriorMatching
 
 
@@ -47,7 +47,7 @@ def test_the_probe_is_the_bayes_rule_of_gaussian_classes() -> None:
     means = np.array([[0.0, 0.0], [2.0, 0.0]])
     classes = draw.integers(0, 2, 20_000)
     x = means[classes] + draw.normal(size=(20_000, 2))
-    probe = LinearProbe(x, np.eye(2, dtype=bool)[classes])
+    probe = LinearDiscriminant(x, np.eye(2, dtype=bool)[classes])
     p = probe(np.array([[1.0, 0.3], [2.0, 0.0], [0.0, 5.0]]))
     expected = 1 / (1 + np.exp(-2 * (np.array([1.0, 2.0, 0.0]) - 1)))
     np.testing.assert_allclose(p[:, 1], expected, atol=0.03)
@@ -56,7 +56,7 @@ def test_the_probe_is_the_bayes_rule_of_gaussian_classes() -> None:
 
 def test_a_class_without_samples_gets_no_probability() -> None:
     labels = np.array([[True, False, False], [False, True, False]] * 5)
-    p = LinearProbe(np.random.default_rng(0).normal(size=(10, 3)), labels)(np.zeros((2, 3)))
+    p = LinearDiscriminant(np.random.default_rng(0).normal(size=(10, 3)), labels)(np.zeros((2, 3)))
     assert (p[:, 2] == 0).all()
     assert np.isfinite(p).all()
 
