@@ -42,7 +42,9 @@ def small_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_catalogue_search(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("faiss")
     names = runpy.run_path(str(TUTORIALS / "catalogue_search.py"))
-    assert names["report"].map > 0.06  # chance is 0.042
+    assert names["report"].map > 0.2  # 0.243 where this was written; chance is 0.042
+    boats = names["space"].search(names["test"], text="a sailing boat", k=5)
+    assert sum("boat" in item.labels for item in boats) >= 3
     assert all("kite" in item.labels for item in names["filtered"])
     assert "5 of" in capsys.readouterr().out
 
