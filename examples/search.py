@@ -22,19 +22,19 @@ def search(
     """Return the best matches of a query.
 
     Args:
-        space: Fitted on the modalities "image" and "text".
-        data: Data set to search.
-        query: Path of an image file, which finds texts; any other string finds images.
-        count: Number of results.
+        space: fitted on the modalities "image" and "text".
+        data: data set to search.
+        query: path of an image file, which finds texts; any other string finds images.
+        count: number of results.
 
     Returns:
         (score, sample id), best first.
     """
-    query_modality, modality = ("image", "text") if Path(query).is_file() else ("text", "image")
-    gallery = space.embed_dataset(data)[modality]
-    scores = gallery.vectors @ space.embed(query_modality, [query])[0]
-    best = (-scores).argsort(kind="stable")[:count]
-    return [(float(scores[i]), data.ids[gallery.rows[i]]) for i in best]
+    if Path(query).is_file():
+        results = space.search(data, image=query, modality="text", k=count)
+    else:
+        results = space.search(data, text=query, modality="image", k=count)
+    return [(item.score, item.id) for item in results]
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from typer.testing import Result
 from commonspace.cli import options
 from commonspace.cli.main import COMMANDS
 from commonspace.data import SPLITS
-from commonspace.machine import Precision
 
 Call = Callable[..., Result]
 
@@ -63,7 +62,6 @@ def test_threads_wait_passively_unless_the_user_decides_otherwise(own: str) -> N
 
 
 def test_choices_of_options_are_those_of_the_packages() -> None:
-    assert get_args(options.Precision) == get_args(Precision)
     assert get_args(options.Split) == SPLITS
 
 
