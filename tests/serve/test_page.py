@@ -446,7 +446,9 @@ def test_an_item_opens_steps_and_closes(visit: Visit, service: Service) -> None:
     assert f"item={second}" in page.url
     page.click("#item [data-step=previous]")
     until(lambda: page.inner_text("#item .place") == "1 of 24")
+    until(lambda: page.inner_text("#item h2") == text)  # the header changes before the rest
     page.click(".item-photo")
+    page.wait_for_selector(".item-photo.enlarged")
     box = page.locator(".item-photo.enlarged").bounding_box()
     assert (box["x"], box["width"]) == (0, page.viewport_size["width"])
     page.keyboard.press("Escape")
