@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from commonspace.losses import label_space_loss as label_space_loss
     from commonspace.losses import modality_invariance_loss as modality_invariance_loss
     from commonspace.losses import multi_positive_info_nce_loss as multi_positive_info_nce_loss
+    from commonspace.losses import multimodal_contrastive_loss as multimodal_contrastive_loss
     from commonspace.losses import reverse_gradient as reverse_gradient
     from commonspace.losses import sigmoid_contrastive_loss as sigmoid_contrastive_loss
     from commonspace.losses import supervised_contrastive_loss as supervised_contrastive_loss
@@ -121,6 +122,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "label_space_loss",
         "modality_invariance_loss",
         "multi_positive_info_nce_loss",
+        "multimodal_contrastive_loss",
         "reverse_gradient",
         "sigmoid_contrastive_loss",
         "supervised_contrastive_loss",
