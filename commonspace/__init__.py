@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from commonspace.methods import RawFeatures as RawFeatures
     from commonspace.methods import SemanticMatching as SemanticMatching
     from commonspace.methods import SupervisedContrastive as SupervisedContrastive
+    from commonspace.methods import TipAdapter as TipAdapter
     from commonspace.methods import TrainingData as TrainingData
     from commonspace.networks import Network as Network
     from commonspace.progress import ProgressBar as ProgressBar
@@ -160,6 +161,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "RawFeatures",
         "SemanticMatching",
         "SupervisedContrastive",
+        "TipAdapter",
         "TrainingData",
     ),
     "networks": ("Network",),

@@ -54,6 +54,8 @@ METHODS: Mapping[str, MethodEntry] = {
     "raw": MethodEntry("RawFeatures"),
     "linear-probe": MethodEntry("LinearProbe"),
     "knn": MethodEntry("NearestNeighbors"),
+    "tip-adapter": MethodEntry("TipAdapter"),
+    "tip-adapter-f": MethodEntry("TipAdapter", {"trained": True}),
     "cca": MethodEntry("CCA"),
     "rcca": MethodEntry("CCA", {"regularization": None}),
     "kcca": MethodEntry("KernelCCA"),

@@ -29,6 +29,7 @@ from commonspace.methods.rono import RONO
 from commonspace.methods.sdml import SDML
 from commonspace.methods.semantic_matching import SemanticMatching
 from commonspace.methods.supcon import SupervisedContrastive
+from commonspace.methods.tip_adapter import TipAdapter
 
 __all__ = [
     "ACMR",
@@ -62,5 +63,6 @@ __all__ = [
     "SearchSpace",
     "SemanticMatching",
     "SupervisedContrastive",
+    "TipAdapter",
     "TrainingData",
 ]

@@ -10,6 +10,7 @@ from commonspace.networks.backbones import (
 )
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
+from commonspace.networks.feature_cache import FeatureCacheConfig, FeatureCacheNetwork
 from commonspace.networks.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from commonspace.networks.kernel import KernelConfig, KernelNetwork
 from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
@@ -24,6 +25,8 @@ __all__ = [
     "BranchesNetwork",
     "DSCMRConfig",
     "DSCMRNetwork",
+    "FeatureCacheConfig",
+    "FeatureCacheNetwork",
     "HierarchicalConfig",
     "HierarchicalNetwork",
     "ImageCNN",

@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "branches": "commonspace.networks.branches:BranchesNetwork",
         "dscmr": "commonspace.networks.dscmr:DSCMRNetwork",
+        "feature-cache": "commonspace.networks.feature_cache:FeatureCacheNetwork",
         "hierarchical": "commonspace.networks.hierarchical:HierarchicalNetwork",
         "kernel": "commonspace.networks.kernel:KernelNetwork",
         "linear": "commonspace.networks.linear:LinearNetwork",

@@ -102,11 +102,14 @@ class KernelPosteriors:
         targets: (n, c) float64, class probabilities of each sample of the split; a row of zeros
             is unlabeled.
         noise: Estimated share of wrong labels; 0 where labels are used unchanged.
+        left_out: Modality -> (n, c) float64, scores of each sample by the machine of the given
+            labels without that sample; NaN where the modality or the label is missing.
     """
 
     machines: Mapping[str, KernelPosterior]
     targets: NDArray[np.float64]
     noise: float
+    left_out: Mapping[str, NDArray[np.float64]]
 
 
 def fit_kernel_posteriors(
@@ -145,15 +148,17 @@ def fit_kernel_posteriors(
     fitted = fit_all()
     known = np.flatnonzero(labels.any(axis=1))
     noise = 0.0
+    left_out = {name: np.full_like(labels, np.nan) for name in fitted}
+    for name, (_, scores) in fitted.items():
+        left_out[name][problems[name].rows] = scores
     if not multi_label and len(known) >= PER_CLASS * int(labels.any(axis=0).sum()) > PER_CLASS:
-        scores = [np.zeros_like(labels) for _ in fitted]
-        for score, (name, (_, left_out)) in zip(scores, fitted.items(), strict=True):
-            score[problems[name].rows] = left_out
-        cleaned = clean_labels([score[known] for score in scores], labels[known])
+        given = [np.nan_to_num(scores[known]) for scores in left_out.values()]
+        cleaned = clean_labels(given, labels[known])
         if cleaned.noise > NOISE:
             noise, labels[known] = cleaned.noise, cleaned.classes
             fitted = fit_all()
-    return KernelPosteriors({name: one for name, (one, _) in fitted.items()}, labels, noise)
+    machines = {name: one for name, (one, _) in fitted.items()}
+    return KernelPosteriors(machines, labels, noise, left_out)
 
 
 class _Choice(NamedTuple):

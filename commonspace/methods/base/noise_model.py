@@ -39,10 +39,12 @@ class CleanedLabels:
     Args:
         classes: (n, c) float64; each row sums to 1.
         noise: Estimated share of labels that were drawn at random.
+        posteriors: (n, c) float64, p(class | x) without the label of the sample.
     """
 
     classes: NDArray[np.float64]
     noise: float
+    posteriors: NDArray[np.float64]
 
 
 def fit_temperature(
@@ -130,5 +132,6 @@ def clean_labels(
     bounds = [SLOPES] * m + [(None, None)] * c + [(-12.0, 12.0)]
     found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     r = float(expit(found[-1]))
-    q = joint(found) * ((1 - r) * labels + r / c)
-    return CleanedLabels(q / q.sum(axis=1, keepdims=True), r)
+    p = joint(found)
+    q = p * ((1 - r) * labels + r / c)
+    return CleanedLabels(q / q.sum(axis=1, keepdims=True), r, p)

@@ -201,3 +201,20 @@ def test_samples_beyond_those_of_the_machine_are_believed_as_well(
     assert (believed[~wrong] > 0.5).mean() > 0.9
     agreed = part.targets.argmax(axis=1) == whole.targets.argmax(axis=1)
     assert agreed.mean() > 0.9
+
+
+def test_scores_without_a_sample_do_not_see_its_label() -> None:
+    """The label of a sample has a small effect on its own score: that on scaling and width."""
+    data = drawn()
+    labels = data.labels.copy()
+    labels[7] = np.roll(labels[7], 1)
+    labels[9] = False
+    one, other = (
+        fit_kernel_posteriors(each, multi_label=False, seed=0).left_out["one"]
+        for each in (data, replace(data, labels=labels))
+    )
+    assert one.shape == labels.shape
+    assert np.isnan(other[9]).all()
+    assert not np.isnan(other[7]).any()
+    assert np.abs(one[7] - other[7]).max() < 0.15
+    assert one[np.arange(len(data)), data.labels.argmax(axis=1)].mean() > 0.5
