@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from commonspace.methods import CMDN as CMDN
     from commonspace.methods import DCCA as DCCA
     from commonspace.methods import DCCAE as DCCAE
+    from commonspace.methods import DCMH as DCMH
     from commonspace.methods import DSCMR as DSCMR
+    from commonspace.methods import FUME as FUME
     from commonspace.methods import GMA as GMA
     from commonspace.methods import JRL as JRL
     from commonspace.methods import MCCA as MCCA
@@ -66,8 +68,10 @@ if TYPE_CHECKING:
     from commonspace.methods import RONO as RONO
     from commonspace.methods import SDML as SDML
     from commonspace.methods import Between as Between
+    from commonspace.methods import BoostedTrees as BoostedTrees
     from commonspace.methods import ClosedFormMethod as ClosedFormMethod
     from commonspace.methods import EncoderConfig as EncoderConfig
+    from commonspace.methods import EnsembleProbe as EnsembleProbe
     from commonspace.methods import GradientMethod as GradientMethod
     from commonspace.methods import InfoNCE as InfoNCE
     from commonspace.methods import KernelCCA as KernelCCA
@@ -147,6 +151,10 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "CCL",
         "MRL",
         "DCCAE",
+        "DCMH",
+        "FUME",
+        "BoostedTrees",
+        "EnsembleProbe",
         "Between",
         "ClosedFormMethod",
         "EncoderConfig",

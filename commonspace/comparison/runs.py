@@ -31,6 +31,8 @@ from commonspace.training import RunConfig, Samples, ValidationScore
 
 __all__ = ["Record", "Splits", "Task", "read_record", "run_task"]
 
+FLOAT = np.dtype(np.float32).itemsize
+
 Record = Mapping[str, Any]
 """The result of a run, as JSON values."""
 
@@ -155,7 +157,7 @@ def _measure(space: CommonSpace, test: Dataset) -> dict[str, Any]:
             for name, values in precisions.items()
         },
         "dimension": space.dimension,
-        "bytes": space.dimension * np.dtype(np.float32).itemsize,
+        "bytes": getattr(space.network, "bytes_per_item", space.dimension * FLOAT),
     }
     if all(len(values) == len(test) for values in precisions.values()):
         by_class = [mean_by_class(values, test.labels) for values in precisions.values()]

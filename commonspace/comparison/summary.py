@@ -41,7 +41,7 @@ class MethodSummary:
     seconds: float | None
     """Seconds of one fit by the clock, which depend on the load of the machine."""
     bytes: int | None
-    """Size of one embedding in float32."""
+    """Size of one embedding in float32; of a binary code, one bit a number."""
     settings: Mapping[str, Any]
     """Tuned settings."""
     best_on_test: float | None

@@ -33,7 +33,8 @@ NOTE = (
     " bootstrap over seeds and test samples together. Settings and epochs are chosen on validation."
     " p: the largest of a paired randomization test over the test samples, Welch's t test over the"
     " seeds and a t test over both, after Holm's correction for the number of methods; * marks"
-    " p < 0.05. CPU seconds: of one fit. Bytes: of one embedding in float32."
+    " p < 0.05. CPU seconds: of one fit. Bytes: of one embedding in float32; of a binary code, one"
+    " bit a number."
 )
 AS_PUBLISHED = (
     " Best on test: the mAP of the epoch, or the setting inside the method, that is best on the"

@@ -7,12 +7,16 @@ from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 from commonspace.methods.base.method import Method
+from commonspace.methods.boosted_trees import BoostedTrees
 from commonspace.methods.cca import CCA
 from commonspace.methods.ccl import CCL
 from commonspace.methods.cmdn import CMDN
 from commonspace.methods.dcca import DCCA
 from commonspace.methods.dccae import DCCAE
+from commonspace.methods.dcmh import DCMH
 from commonspace.methods.dscmr import DSCMR
+from commonspace.methods.ensemble_probe import EnsembleProbe
+from commonspace.methods.fume import FUME
 from commonspace.methods.gma import GMA
 from commonspace.methods.infonce import InfoNCE
 from commonspace.methods.jrl import JRL
@@ -39,7 +43,9 @@ __all__ = [
     "CMDN",
     "DCCA",
     "DCCAE",
+    "DCMH",
     "DSCMR",
+    "FUME",
     "GMA",
     "JRL",
     "MCCA",
@@ -47,8 +53,10 @@ __all__ = [
     "RONO",
     "SDML",
     "Between",
+    "BoostedTrees",
     "ClosedFormMethod",
     "EncoderConfig",
+    "EnsembleProbe",
     "GradientMethod",
     "InfoNCE",
     "KernelCCA",

@@ -1,7 +1,7 @@
 """ALGCN: Adaptive Label-aware Graph Convolutional Networks.
 
 Qian, Xue, Fang, Xu: Adaptive Label-aware Graph Convolutional Networks for Cross-Modal Retrieval,
-IEEE Transactions on Multimedia 24, 2022, pages 3520-3532.
+IEEE Transactions on Multimedia, 2022 (online 2021).
 """
 
 from itertools import combinations_with_replacement

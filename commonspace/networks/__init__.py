@@ -8,9 +8,12 @@ from commonspace.networks.backbones import (
     TextCNN,
     backbone_from_config,
 )
+from commonspace.networks.boosted import BoostedConfig, BoostedNetwork
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
+from commonspace.networks.ensemble import EnsembleConfig, EnsembleNetwork
 from commonspace.networks.feature_cache import FeatureCacheConfig, FeatureCacheNetwork
+from commonspace.networks.hashing import HashingNetwork
 from commonspace.networks.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from commonspace.networks.kernel import KernelConfig, KernelNetwork
 from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
@@ -21,12 +24,17 @@ from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 __all__ = [
     "VGG19",
     "AffineMap",
+    "BoostedConfig",
+    "BoostedNetwork",
     "BranchesConfig",
     "BranchesNetwork",
     "DSCMRConfig",
     "DSCMRNetwork",
+    "EnsembleConfig",
+    "EnsembleNetwork",
     "FeatureCacheConfig",
     "FeatureCacheNetwork",
+    "HashingNetwork",
     "HierarchicalConfig",
     "HierarchicalNetwork",
     "ImageCNN",

@@ -27,9 +27,12 @@ __all__ = [
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
+        "boosted": "commonspace.networks.boosted:BoostedNetwork",
         "branches": "commonspace.networks.branches:BranchesNetwork",
         "dscmr": "commonspace.networks.dscmr:DSCMRNetwork",
         "feature-cache": "commonspace.networks.feature_cache:FeatureCacheNetwork",
+        "ensemble": "commonspace.networks.ensemble:EnsembleNetwork",
+        "hashing": "commonspace.networks.hashing:HashingNetwork",
         "hierarchical": "commonspace.networks.hierarchical:HierarchicalNetwork",
         "kernel": "commonspace.networks.kernel:KernelNetwork",
         "linear": "commonspace.networks.linear:LinearNetwork",

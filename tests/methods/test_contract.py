@@ -113,7 +113,7 @@ def test_discovery_finds_every_method_there_is() -> None:
         }
     assert found == {type(method) for method in ALL.values()}
     assert {one.__name__ for one in found} <= set(methods.__all__)
-    assert len(found) == 24
+    assert len(found) == 29
     assert set(METHODS) <= set(ALL)
     assert set(ALL) - set(METHODS) == set(ABLATIONS)
     assert set(NEEDS) == set(ALL)
