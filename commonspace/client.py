@@ -63,6 +63,7 @@ class Client:
         where: str | None = None,
         instance_weight: float | None = None,
         min_relevance: float | None = None,
+        keywords: bool = True,
     ) -> SearchResults:
         """Return the items that match a query best, as ``Index.search`` does.
 
@@ -79,6 +80,8 @@ class Client:
             where: a filter on the fields, such as 'price < 50'.
             instance_weight: 0 ranks by class, 1 by exact item (default: that of the space).
             min_relevance: drop results, of the k, whose relevance is lower.
+            keywords: whether items that hold all words of a query of text alone come first, if
+                they are at most 10.
 
         Raises:
             ServiceError: If the service returns an error or cannot be reached.
@@ -94,6 +97,7 @@ class Client:
             "where": where,
             "instance_weight": instance_weight,
             "min_relevance": min_relevance,
+            "keywords": keywords,
         }
         body = {name: value for name, value in parameters.items() if value is not None}
         answer = self._json("POST", "/search", body, image)

@@ -104,6 +104,13 @@ def search(
             show_default=False,
         ),
     ] = None,
+    keywords: Annotated[
+        bool,
+        typer.Option(
+            help="Whether items that hold all words of the query come first, if they are at most"
+            " 10.",
+        ),
+    ] = True,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
@@ -139,6 +146,7 @@ def search(
             where=where,
             instance_weight=instance_weight,
             min_relevance=min_relevance,
+            keywords=keywords,
         )
         for one in inputs
     ]

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
+from commonspace.retrieval.keywords import delete_keywords, write_keywords
 from commonspace.retrieval.sources import NewItem
 from commonspace.retrieval.store import row_checksum, vectors_table
 
@@ -58,6 +59,7 @@ def insert_items(connection: sqlite3.Connection, space: int, items: Sequence[New
     connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?)", source_rows)
     for modality, rows in vector_rows.items():
         insert_vectors(connection, space, modality, rows)
+    write_keywords(connection, [row[0] for row in item_rows])
 
 
 def update_items(connection: sqlite3.Connection, items: Mapping[int, NewItem]) -> None:
@@ -79,6 +81,7 @@ def update_items(connection: sqlite3.Connection, items: Mapping[int, NewItem]) -
     connection.executemany(
         "UPDATE items SET split = ?, labels = ?, fields = ?, checksum = ? WHERE item = ?", rows
     )
+    write_keywords(connection, items)
 
 
 def update_photo_paths(connection: sqlite3.Connection, paths: Mapping[int, str]) -> None:
@@ -101,7 +104,9 @@ def update_photo_paths(connection: sqlite3.Connection, paths: Mapping[int, str])
 
 def delete_items(connection: sqlite3.Connection, items: Iterable[int]) -> None:
     """Delete items, with everything that belongs to them."""
-    numbers = (json.dumps(list(items)),)
+    items = list(items)
+    delete_keywords(connection, items)
+    numbers = (json.dumps(items),)
     condition = "item IN (SELECT value FROM json_each(?))"
     connection.execute(
         "INSERT INTO removed (entry, modality)"

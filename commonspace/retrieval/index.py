@@ -50,6 +50,7 @@ from commonspace.retrieval.folder import (
     resolve_kind,
 )
 from commonspace.retrieval.items import Item, Query, SearchResults
+from commonspace.retrieval.keywords import prepare_keywords
 from commonspace.retrieval.lock import WAIT, WriterLock
 from commonspace.retrieval.migrate import migrate
 from commonspace.retrieval.samples import check_data, check_field_types
@@ -224,6 +225,7 @@ class Index:
                     raise other_space("the given space", index.fingerprint, space.fingerprint)
                 index._embedders = {store.space: Embedder(space, index.encoders)}
             index._vectors.state()
+            index._vectors.notes += prepare_keywords(store, lambda: index._lock.hold(wait=0))
             if photos is not None:
                 index.move_photos(photos)
         except BaseException:
@@ -314,6 +316,7 @@ class Index:
         where: str | None = None,
         instance_weight: float | None = None,
         min_relevance: float | None = None,
+        keywords: bool = True,
     ) -> SearchResults:
         """Return the items that match a query best, best first; equal scores by age.
 
@@ -335,6 +338,8 @@ class Index:
             instance_weight: 0 ranks by class, 1 by exact item; only for spaces with an instance
                 block (default: ``space.default_instance_weight``, chosen on validation).
             min_relevance: drop results, of the k, whose relevance is lower.
+            keywords: whether items that hold all words of a query of text alone come first, if
+                they are at most 10.
 
         Raises:
             SettingError: If the query is empty, or an option is invalid.
@@ -352,6 +357,7 @@ class Index:
             where=where,
             instance_weight=instance_weight,
             min_relevance=min_relevance,
+            keywords=keywords,
         )
         return self.search_many([query])[0]
 
@@ -608,7 +614,7 @@ class Index:
     def verify(self) -> Verification:
         """Check the store, the copy of the space, the photos and the segments; measure the recall.
 
-        Damaged segments are rebuilt.
+        Damaged segments and keywords are rebuilt.
 
         Raises:
             StoreError: If the store cannot be read, or another writer is at work.

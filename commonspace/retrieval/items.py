@@ -55,6 +55,8 @@ class SearchResult(Item):
     """Inner product of the query vector and the item vector."""
     relevance: float | None = None
     """Probability that query and item share a class; None if the space is not calibrated."""
+    has_keywords: bool = False
+    """Whether it comes first because it holds all words of the query."""
 
 
 class SearchResults(list[SearchResult]):
@@ -111,6 +113,8 @@ class Query:
         instance_weight: 0 ranks by class, 1 by exact item; only for spaces with an instance block
             (default: ``space.default_instance_weight``, chosen on validation).
         min_relevance: drop results, of the k, whose relevance is lower.
+        keywords: whether items that hold all words of a query of text alone come first, if they
+            are at most 10.
 
     Raises:
         SettingError: If a value is out of range, or text, image, vector and id are all missing.
@@ -128,6 +132,7 @@ class Query:
     where: str | None = None
     instance_weight: float | None = None
     min_relevance: float | None = None
+    keywords: bool = True
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -140,6 +145,7 @@ class Query:
             ("where", isinstance(self.where, str | None), "a condition, such as 'price < 50'"),
             ("instance_weight", _is_fraction(self.instance_weight), "from 0 to 1"),
             ("min_relevance", _is_fraction(self.min_relevance), "from 0 to 1"),
+            ("keywords", isinstance(self.keywords, bool), "True or False"),
         )
         if not all(valid for _, valid, _ in checks):
             check_settings(self, checks)

@@ -19,7 +19,7 @@ from commonspace.data.dataset import check_dataset
 from commonspace.errors import SettingError
 from commonspace.retrieval.embedder import Embedder, check_vectors
 from commonspace.retrieval.items import Query, SearchResult, SearchResults
-from commonspace.retrieval.search import mean_vector, ranking_vectors
+from commonspace.retrieval.query_vectors import mean_vector, ranking_vectors
 from commonspace.space import CommonSpace, Embeddings
 
 __all__ = ["DatasetResults", "search_dataset"]

@@ -10,6 +10,7 @@
     removed     removed entries, in order, so that open readers can follow
     segments    the file of the main segment of each modality and space, with its SHA-256
     vectors_S_M the vectors of modality M in space S
+    keywords    the words of items, for full-text search; derived from items and sources
 
 Every row of items, entries, sources and vectors has a CRC-32; the small tables share one in meta.
 """
@@ -27,6 +28,7 @@ from commonspace.errors import OutputError, StoreError
 
 __all__ = [
     "FLOAT32",
+    "KEYWORDS",
     "connect",
     "create_tables",
     "describe_error",
@@ -37,6 +39,9 @@ FORMAT = 2
 
 FLOAT32 = np.dtype("<f4")
 """Number format of the stored vectors."""
+
+KEYWORDS = "CREATE VIRTUAL TABLE keywords USING fts5(words, tokenize = 'ascii')"
+"""The table of the words of items, see ``commonspace.retrieval.keywords``."""
 
 _PAGE_SIZE = 16384
 """Bytes of a database page: holds three vectors of 1024 float32."""
@@ -183,10 +188,12 @@ def create_tables(connection: sqlite3.Connection, fingerprint: str, dimension: i
     for statement in _TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
+    connection.execute(KEYWORDS)
     meta = {
         "format": FORMAT,
         "store": uuid.uuid4().hex,
         "generation": 0,
+        "keywords": 0,
         "next_item": 1,
         "next_entry": 1,
         "space": 1,

@@ -1,24 +1,25 @@
-"""Search: query vectors, ranking over segments, filters, relevance, and items of the results."""
+"""Search: ranking over segments, keywords, filters, relevance, and items of the results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.errors import DataError, SettingError, StoreError
-from commonspace.retrieval.embedder import Embedder, check_vectors
+from commonspace.errors import SettingError, StoreError
+from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.filter import compile_filter
 from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
-from commonspace.retrieval.segments import Hits, merge, unique_items
+from commonspace.retrieval.keywords import match_keywords
+from commonspace.retrieval.query_vectors import QueryItem, query_vectors, ranking_vectors
+from commonspace.retrieval.segments import Hits, merge, put_first, unique_items
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex, VectorState
 from commonspace.space import CommonSpace
 
-__all__ = ["Searcher", "mean_vector", "ranking_vectors"]
+__all__ = ["Searcher"]
 
 _TRIES = 20
 """Attempts of a search whose results are replaced or removed by other processes meanwhile."""
@@ -72,7 +73,7 @@ class Searcher:
         """
         while True:
             number, embedder = self._embedder()
-            vectors, excluded = self._query_vectors(queries, number, embedder)
+            vectors, excluded = query_vectors(self._store, number, embedder, queries)
             groups: dict[tuple[object, ...], list[int]] = {}
             for row, query in enumerate(queries):
                 groups.setdefault(_options(query), []).append(row)
@@ -82,7 +83,7 @@ class Searcher:
                     embedder.space,
                     number,
                     vectors[rows],
-                    queries[rows[0]],
+                    [queries[row] for row in rows],
                     [excluded[row] for row in rows],
                 )
                 if found is None:  # the index has moved to another space: embed again
@@ -94,76 +95,19 @@ class Searcher:
     def embed(self, query: Query) -> NDArray[np.float32]:
         """Return the (d,) vector of a query."""
         number, embedder = self._embedder()
-        vectors, _ = self._query_vectors([query], number, embedder)
+        vectors, _ = query_vectors(self._store, number, embedder, [query])
         return np.asarray(vectors[0])
-
-    def _query_vectors(
-        self, queries: Sequence[Query], number: int, embedder: Embedder
-    ) -> tuple[NDArray[np.float32], list[tuple[int, tuple[str, ...]]]]:
-        """Return the (q, d) query vectors; and the item of each id query, with its modalities."""
-        for query in queries:
-            if not isinstance(query, Query):
-                raise SettingError(
-                    "a query has the wrong type",
-                    expected="Query objects",
-                    found=repr(query)[:60],
-                    advice='wrap it: Query(text="a red kite")',
-                )
-        parts: list[list[NDArray[np.float32]]] = [[] for _ in queries]
-        excluded: list[tuple[int, tuple[str, ...]]] = [(-1, ()) for _ in queries]
-        rows = [row for row, query in enumerate(queries) if query.text is not None]
-        if rows:
-            texts = embedder.texts([str(queries[row].text) for row in rows])
-            for row, vector in zip(rows, texts, strict=True):
-                parts[row].append(vector)
-        rows = [row for row, query in enumerate(queries) if query.image is not None]
-        if rows:
-            files = [queries[row].image for row in rows]
-            images = embedder.images([Path(one) if isinstance(one, str) else one for one in files])
-            for row, vector in zip(rows, images, strict=True):
-                parts[row].append(vector)
-        rows = [row for row, query in enumerate(queries) if query.vector is not None]
-        if rows:
-            given = check_vectors([queries[row].vector for row in rows], embedder.space)
-            for row, vector in zip(rows, given, strict=True):
-                parts[row].append(vector)
-        for row, query in enumerate(queries):
-            if query.id is not None:
-                item, vectors = self._item_vectors(query.id, query.query_modality, number)
-                excluded[row] = item
-                parts[row].append(mean_vector(vectors))
-        means = [mean_vector(part) for part in parts]
-        size = embedder.space.dimension
-        stacked = np.ascontiguousarray(np.reshape(means, (len(means), size)), dtype=np.float32)
-        return stacked, excluded
-
-    def _item_vectors(
-        self, id: str, modality: str | None, number: int
-    ) -> tuple[tuple[int, tuple[str, ...]], list[NDArray[np.float32]]]:
-        with self._store.reading():
-            item = self._store.item_numbers([id]).get(id)
-            if item is None:
-                raise _unknown_item(id)
-            vectors = self._store.item_vectors(number, item)
-        if modality is not None and modality not in vectors:
-            raise SettingError(
-                f"the item {id[:80]!r} has no modality {modality[:80]!r}",
-                expected=" or ".join(map(repr, vectors)),
-                found=repr(modality)[:80],
-                advice="leave query_modality out to use all of them",
-            )
-        chosen = vectors if modality is None else {modality: vectors[modality]}
-        return (item, tuple(vectors)), list(chosen.values())
 
     def _search_group(
         self,
         space: CommonSpace,
         number: int,
         vectors: NDArray[np.float32],
-        query: Query,
-        excluded: list[tuple[int, tuple[str, ...]]],
+        queries: list[Query],
+        excluded: list[QueryItem],
     ) -> list[SearchResults] | None:
         """Return the results of queries with equal options; None if the space has changed."""
+        query = queries[0]
         if query.min_relevance is not None and not space.calibrated:
             raise SettingError(
                 "`min_relevance` is not available: the space of the index is not calibrated",
@@ -172,18 +116,20 @@ class Searcher:
                 advice="leave min_relevance out and filter by score",
             )
         weighted = ranking_vectors(space, vectors, query.instance_weight)
-        own = np.array([item for item, _ in excluded], dtype=np.int64)
+        own = np.array([item.number for item in excluded], dtype=np.int64)
         depth = query.offset + query.k + bool((own >= 0).any())
         for attempt in range(_TRIES):
             moment = self._moment(query.where, query.modality)
             if moment.state.space != number:
                 return None
-            hits = _drop_items(self._hits(moment, weighted, query.modality, depth), own)
-            hits = hits.between(query.offset, query.offset + query.k)
-            numbers = np.unique(hits.items[hits.items >= 0]).tolist()
+            ranked = _drop_items(self._hits(moment, weighted, query.modality, depth), own)
             with self._store.reading():
                 if self._store.space != number:
                     return None
+                named = [self._named_items(one, moment) for one in queries]
+                first = self._item_hits(moment, weighted, query.modality, named)
+                hits = put_first(first, ranked).between(query.offset, query.offset + query.k)
+                numbers = np.unique(hits.items[hits.items >= 0]).tolist()
                 items = self._store.items(numbers, self._photos().resolve)
                 if len(items) < len(numbers):
                     if self._store.generation == moment.state.generation:
@@ -196,7 +142,7 @@ class Searcher:
         names = {at: name for name, at in moment.state.modalities.items()}
         return [
             SearchResults(
-                _results(hits, row, relevance, items, names, query.min_relevance),
+                _results(hits, row, relevance, items, names, query.min_relevance, named[row]),
                 moment.total - _counts(excluded[row], moment, query.modality),
             )
             for row in range(len(vectors))
@@ -249,6 +195,39 @@ class Searcher:
             return found[0]
         return unique_items(merge(found, len(queries), depth * len(found))).between(0, depth)
 
+    def _named_items(self, query: Query, moment: _Moment) -> list[int]:
+        """Return the items that hold all words of a query of text alone, the best first."""
+        others = (query.image, query.vector, query.id)
+        if not query.keywords or query.text is None or any(one is not None for one in others):
+            return []
+        found = match_keywords(self._store, query.text)
+        return [one for one in found if moment.allowed is None or one in moment.allowed]
+
+    def _item_hits(
+        self,
+        moment: _Moment,
+        queries: NDArray[np.float32],
+        modality: str | None,
+        named: list[list[int]],
+    ) -> Hits:
+        """Return the best entry of some items for each query, in the order of the items."""
+        state = moment.state
+        names = state.modalities if modality is None else {modality: state.modalities[modality]}
+        entries = self._store.entries_of({item for row in named for item in row})
+        shape = len(named), max(map(len, named), default=0)
+        scores = np.full(shape, -np.inf, dtype=np.float32)
+        keys = np.full((3, *shape), -1, dtype=np.int64)  # entry, item, modality
+        for one in names.values():
+            entry_of = {item: entry for item, kind, entry in entries if kind == one}
+            vectors = self._store.vectors_of(state.space, one, entry_of.values())
+            for row, items in enumerate(named):
+                for rank, item in enumerate(items):
+                    entry = entry_of.get(item, -1)
+                    score = vectors[entry] @ queries[row] if entry in vectors else -np.inf
+                    if score > scores[row, rank]:
+                        scores[row, rank], keys[:, row, rank] = score, (entry, item, one)
+        return Hits(scores, *keys)
+
     def _relevance(
         self, space: CommonSpace, state: VectorState, vectors: NDArray[np.float32], hits: Hits
     ) -> NDArray[np.float64] | None:
@@ -284,49 +263,6 @@ class Searcher:
         )
 
 
-def ranking_vectors(
-    space: CommonSpace, vectors: NDArray[np.float32], instance_weight: float | None
-) -> NDArray[np.float32]:
-    """Return (q, d) query vectors of a search; without a weight, of the default of the space."""
-    default = space.default_instance_weight
-    return space.as_queries(vectors, default if instance_weight is None else instance_weight)
-
-
-def mean_vector(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the (d,) mean of vectors, each scaled to unit length; a single one as it is.
-
-    Raises:
-        DataError: If one of them, or their mean, is zero.
-    """
-    for part in parts:
-        _check_nonzero(part)
-    if len(parts) == 1:
-        return parts[0]
-    mean: NDArray[np.float32] = np.mean([part / np.linalg.norm(part) for part in parts], axis=0)
-    _check_nonzero(mean)
-    return mean
-
-
-def _unknown_item(id: str) -> SettingError:
-    """Return the error of an id that the index does not contain."""
-    return SettingError(
-        f"the index has no item {id[:80]!r}",
-        expected="the id of an item, as a search returns it",
-        found=ascii(id)[:80],
-        advice="check its spelling",
-    )
-
-
-def _check_nonzero(vector: NDArray[np.float32]) -> None:
-    if not np.any(vector):
-        raise DataError(
-            "the query vector is zero",
-            expected="a vector with a direction",
-            found="zeros only: all items would have the same score",
-            advice="search for something else, or for words that the space was trained on",
-        )
-
-
 def _options(query: Query) -> tuple[object, ...]:
     return (
         query.k,
@@ -335,6 +271,7 @@ def _options(query: Query) -> tuple[object, ...]:
         query.where,
         query.instance_weight,
         query.min_relevance,
+        query.keywords,
     )
 
 
@@ -355,7 +292,7 @@ def _keep_items(hits: Hits, items: dict[int, Item]) -> Hits:
     return hits.drop(~np.isin(hits.items, list(items)))
 
 
-def _counts(own: tuple[int, tuple[str, ...]], moment: _Moment, modality: str | None) -> bool:
+def _counts(own: QueryItem, moment: _Moment, modality: str | None) -> bool:
     """Return whether the item of an id query is among those that were counted."""
     item, modalities = own
     if item < 0 or (modality is not None and modality not in modalities):
@@ -370,6 +307,7 @@ def _results(
     items: dict[int, Item],
     names: dict[int, str],
     min_relevance: float | None,
+    named: list[int],
 ) -> list[SearchResult]:
     results = []
     for rank, number in enumerate(hits.items[row].tolist()):
@@ -384,6 +322,7 @@ def _results(
                 modality=names[int(hits.modalities[row, rank])],
                 score=float(hits.scores[row, rank]),
                 relevance=probability,
+                has_keywords=number in named,
             )
         )
     return results

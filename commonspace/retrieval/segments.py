@@ -15,7 +15,7 @@ from commonspace.retrieval.backends import VectorBackend
 from commonspace.retrieval.backends.faiss import knn
 from commonspace.retrieval.store import Store, Vectors
 
-__all__ = ["Hits", "MainSegment", "Segment", "merge", "unique_items"]
+__all__ = ["Hits", "MainSegment", "Segment", "merge", "put_first", "unique_items"]
 
 RERANKED = 10
 """Candidates for each result, if vectors are compressed; exact scores come from the store."""
@@ -267,6 +267,13 @@ def unique_items(hits: Hits) -> Hits:
     repeated = np.zeros(ordered.shape, dtype=bool)
     np.put_along_axis(repeated, order, same, axis=1)
     return hits.drop(repeated)
+
+
+def put_first(first: Hits, hits: Hits) -> Hits:
+    """Return a ranking that starts with other hits, each item once; the others move down."""
+    if not (first.items >= 0).any():
+        return hits
+    return unique_items(_concatenate([first.drop(first.items < 0), hits], len(hits.items)))
 
 
 def _concatenate(parts: list[Hits], count: int) -> Hits:

@@ -112,6 +112,10 @@ class Store:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
+                self._connection.execute(  # keywords that were current stay so
+                    "UPDATE meta SET value = value + 1 WHERE key = 'keywords'"
+                    " AND value = (SELECT value FROM meta WHERE key = 'generation')"
+                )
                 self._connection.execute(
                     "UPDATE meta SET value = value + 1 WHERE key = 'generation'"
                 )
@@ -299,6 +303,14 @@ class Store:
                 modalities=tuple(known),
             )
         return items
+
+    def entries_of(self, numbers: Iterable[int]) -> list[tuple[int, int, int]]:
+        """Return item, modality and entry of each entry of items that exist."""
+        sql = (
+            "SELECT item, modality, entry FROM entries"
+            " WHERE item IN (SELECT value FROM json_each(?))"
+        )
+        return self.rows(sql, (json.dumps(list(numbers)),))
 
     def vectors(self, space: int, modality: int, *, after: int = 0, last: int = 0) -> Vectors:
         """Return the vectors of a modality; see ``vector_batches``."""

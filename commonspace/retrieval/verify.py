@@ -1,7 +1,7 @@
 """Verification of an index: checksums, photos, segments, and the recall of approximate search.
 
-Damaged segments are rebuilt. Recall and mAP are measured against exact search, with items of the
-index as queries. No item is changed.
+Damaged segments and keywords are rebuilt. Recall and mAP are measured against exact search, with
+items of the index as queries. No item is changed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.backends.faiss import knn
 from commonspace.retrieval.browse import item_labels
 from commonspace.retrieval.folder import load_space
+from commonspace.retrieval.keywords import find_keyword_problem, rebuild_keywords
 from commonspace.retrieval.segments import Segment
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store, row_checksum, vectors_table
@@ -68,7 +69,7 @@ class Verification:
     problems: tuple[str, ...]
     """Damage of the store or of the space, and missing photos; empty if there is none."""
     repaired: tuple[str, ...]
-    """Segments that were damaged and have been rebuilt."""
+    """Segments and keywords that were damaged and have been rebuilt."""
     missing_photos: tuple[str, ...] = ()
     """Ids of the items whose photo is missing."""
     notes: tuple[str, ...] = ()
@@ -99,6 +100,12 @@ def verify(vectors: VectorIndex, photos: PhotoFolders) -> Verification:
             if not store.read_only:
                 vectors.rebuild(number)
             repaired.append(f"{name}: {difference}; rebuilt from the store")
+    difference = "" if damage else find_keyword_problem(store)
+    if difference and store.read_only:
+        damage.append(difference)
+    elif difference:
+        rebuild_keywords(store)
+        repaired.append(f"{difference}; rebuilt from the store")
     state = vectors.state()
     costs = {} if damage else _costs(store, state.segments, state.modalities)
     missing = _missing_photos(store, photos)

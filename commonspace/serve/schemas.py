@@ -82,6 +82,11 @@ class SearchRequest(_Request):
     min_relevance: Fraction | None = Field(
         None, description="Drop results, of the k, whose relevance is lower."
     )
+    keywords: bool = Field(
+        True,
+        description="Whether items that hold all words of a query of text alone come first, if"
+        " they are at most 10 (default: true).",
+    )
     sort: str | None = Field(
         None,
         min_length=1,

@@ -201,6 +201,7 @@ def _query(job: SearchJob, space: CommonSpace) -> Query:
         where=request.where,
         instance_weight=request.instance_weight,
         min_relevance=lowest,
+        keywords=request.keywords,
     )
 
 

@@ -1,0 +1,142 @@
+"""Query vectors: text, image, vector and item of each query as one vector of the space."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.errors import DataError, SettingError
+from commonspace.retrieval.embedder import Embedder, check_vectors
+from commonspace.retrieval.items import Query
+from commonspace.retrieval.store import Store
+from commonspace.space import CommonSpace
+
+__all__ = ["QueryItem", "mean_vector", "query_vectors", "ranking_vectors"]
+
+
+class QueryItem(NamedTuple):
+    """The item of an id query."""
+
+    number: int
+    """Its number; -1 if the query has none."""
+    modalities: tuple[str, ...]
+    """Modalities that it has vectors of."""
+
+
+def query_vectors(
+    store: Store, number: int, embedder: Embedder, queries: Sequence[Query]
+) -> tuple[NDArray[np.float32], list[QueryItem]]:
+    """Return the vectors of queries; all texts are embedded in one pass, and all images.
+
+    Args:
+        store: contains the items of id queries.
+        number: of the current space.
+        embedder: the space with its encoders.
+        queries: q queries.
+
+    Returns:
+        (q, d) float32; and the item of each id query, which is no result.
+
+    Raises:
+        SettingError: If a query has an unknown id, or asks for what the space does not support.
+        DataError: If an image or a vector cannot be used.
+    """
+    for query in queries:
+        if not isinstance(query, Query):
+            raise SettingError(
+                "a query has the wrong type",
+                expected="Query objects",
+                found=repr(query)[:60],
+                advice='wrap it: Query(text="a red kite")',
+            )
+    parts: list[list[NDArray[np.float32]]] = [[] for _ in queries]
+    excluded = [QueryItem(-1, ())] * len(queries)
+    rows = [row for row, query in enumerate(queries) if query.text is not None]
+    if rows:
+        texts = embedder.texts([str(queries[row].text) for row in rows])
+        for row, vector in zip(rows, texts, strict=True):
+            parts[row].append(vector)
+    rows = [row for row, query in enumerate(queries) if query.image is not None]
+    if rows:
+        files = [queries[row].image for row in rows]
+        images = embedder.images([Path(one) if isinstance(one, str) else one for one in files])
+        for row, vector in zip(rows, images, strict=True):
+            parts[row].append(vector)
+    rows = [row for row, query in enumerate(queries) if query.vector is not None]
+    if rows:
+        given = check_vectors([queries[row].vector for row in rows], embedder.space)
+        for row, vector in zip(rows, given, strict=True):
+            parts[row].append(vector)
+    for row, query in enumerate(queries):
+        if query.id is not None:
+            item, vectors = _item_vectors(store, query.id, query.query_modality, number)
+            excluded[row] = item
+            parts[row].append(mean_vector(vectors))
+    means = [mean_vector(part) for part in parts]
+    size = embedder.space.dimension
+    stacked = np.ascontiguousarray(np.reshape(means, (len(means), size)), dtype=np.float32)
+    return stacked, excluded
+
+
+def ranking_vectors(
+    space: CommonSpace, vectors: NDArray[np.float32], instance_weight: float | None
+) -> NDArray[np.float32]:
+    """Return (q, d) query vectors of a search; without a weight, of the default of the space."""
+    default = space.default_instance_weight
+    return space.as_queries(vectors, default if instance_weight is None else instance_weight)
+
+
+def mean_vector(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the (d,) mean of vectors, each scaled to unit length; a single one as it is.
+
+    Raises:
+        DataError: If one of them, or their mean, is zero.
+    """
+    for part in parts:
+        _check_nonzero(part)
+    if len(parts) == 1:
+        return parts[0]
+    mean: NDArray[np.float32] = np.mean([part / np.linalg.norm(part) for part in parts], axis=0)
+    _check_nonzero(mean)
+    return mean
+
+
+def _item_vectors(
+    store: Store, id: str, modality: str | None, number: int
+) -> tuple[QueryItem, list[NDArray[np.float32]]]:
+    with store.reading():
+        item = store.item_numbers([id]).get(id)
+        if item is None:
+            raise _unknown_item(id)
+        vectors = store.item_vectors(number, item)
+    if modality is not None and modality not in vectors:
+        raise SettingError(
+            f"the item {id[:80]!r} has no modality {modality[:80]!r}",
+            expected=" or ".join(map(repr, vectors)),
+            found=repr(modality)[:80],
+            advice="leave query_modality out to use all of them",
+        )
+    chosen = vectors if modality is None else {modality: vectors[modality]}
+    return QueryItem(item, tuple(vectors)), list(chosen.values())
+
+
+def _unknown_item(id: str) -> SettingError:
+    """Return the error of an id that the index does not contain."""
+    return SettingError(
+        f"the index has no item {id[:80]!r}",
+        expected="the id of an item, as a search returns it",
+        found=ascii(id)[:80],
+        advice="check its spelling",
+    )
+
+
+def _check_nonzero(vector: NDArray[np.float32]) -> None:
+    if not np.any(vector):
+        raise DataError(
+            "the query vector is zero",
+            expected="a vector with a direction",
+            found="zeros only: all items would have the same score",
+            advice="search for something else, or for words that the space was trained on",
+        )
