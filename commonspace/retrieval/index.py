@@ -380,7 +380,8 @@ class Index:
     ) -> NDArray[np.float32]:
         """Return the (d,) query vector of a text or an image; of both, their mean.
 
-        ``search(vector=...)`` with it returns what ``search`` with text and image does.
+        ``search(vector=...)`` with it returns what ``search`` with text and image does, except
+        for keywords.
 
         Args:
             text: words.

@@ -119,10 +119,9 @@ def test_words_of_more_than_ten_items_are_no_name(tmp_path: Path, space: CommonS
 def test_matches_are_in_the_order_of_bm25(tmp_path: Path, space: CommonSpace) -> None:
     """A word counts more in a short text, and more often in texts of equal length."""
     names = ("kite one two three four five", "kite", "kite kite one", "kite one two")
-    with Index.create(tmp_path / "shop", space, catalog(names)) as index:
-        with index._store.reading():
-            found = match_keywords(index._store, "kite")
-            order = [index._store.items([one])[one].id for one in found]
+    with Index.create(tmp_path / "shop", space, catalog(names)) as index, index._store.reading():
+        found = match_keywords(index._store, "kite")
+        order = [index._store.items([one])[one].id for one in found]
     assert order.index("item 1") < order.index("item 3") < order.index("item 0")
     assert order.index("item 2") < order.index("item 3")
 
@@ -183,7 +182,8 @@ def test_many_queries_each_have_their_own_matches(reading: Index) -> None:
     assert [[one.id for one in found] for found in together] == [
         [one.id for one in found] for found in alone
     ]
-    assert together[0][0].id == "item 0" and together[3][0].id == "item 1"
+    assert together[0][0].id == "item 0"
+    assert together[3][0].id == "item 1"
 
 
 def test_changes_are_found_at_once_by_every_reader(index: Index, space: CommonSpace) -> None:
