@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from commonspace.data import Dataset
     from commonspace.retrieval import Change, Index
 
-__all__ = ["IndexArgument", "PhotosOption", "add", "index", "migrate", "remove", "update"]
+__all__ = [
+    "IndexArgument",
+    "PhotosOption",
+    "add",
+    "data_folder",
+    "index",
+    "migrate",
+    "remove",
+    "update",
+]
 
 IndexArgument = Annotated[
     Path, typer.Argument(metavar="INDEX", help="Folder that index has written.")
@@ -122,7 +131,7 @@ def index(
             compress=compress,
             encoders=encoders,
             field_types=types,
-            photos=photos or _data_folder(data),
+            photos=photos or data_folder(data),
             copy_photos=copy_photos,
             callbacks=[ProgressBar()],
         )
@@ -157,7 +166,7 @@ def add(
         with _resumable(index, data):
             change = opened.add(
                 dataset,
-                photos=photos or _data_folder(data),
+                photos=photos or data_folder(data),
                 copy_photos=copy_photos,
                 callbacks=[ProgressBar()],
             )
@@ -190,7 +199,7 @@ def update(
         with _resumable(index, data):
             change = opened.update(
                 dataset,
-                photos=photos or _data_folder(data),
+                photos=photos or data_folder(data),
                 copy_photos=copy_photos,
                 callbacks=[ProgressBar()],
             )
@@ -331,7 +340,7 @@ def _load_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
     return dataset
 
 
-def _data_folder(data: str) -> Path | None:
+def data_folder(data: str) -> Path | None:
     """Return the folder that the photos of a data set must be in."""
     for text in (data, data.partition("?")[0], data.partition(":")[2].partition("?")[0]):
         path = Path(text).expanduser()

@@ -6,44 +6,32 @@ Commands import torch when they need it, so that the help appears at once.
 import codecs
 import json
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 import commonspace
-from commonspace.cli.audit import audit
-from commonspace.cli.compare import compare
-from commonspace.cli.data import data
-from commonspace.cli.demo import demo
-from commonspace.cli.embed import embed
-from commonspace.cli.evaluate import evaluate
-from commonspace.cli.extract import extract
-from commonspace.cli.index import add, index, migrate, remove, update
-from commonspace.cli.index_state import info, verify
 from commonspace.cli.interrupts import INTERRUPTED
-from commonspace.cli.report import report
-from commonspace.cli.reproduce import reproduce
-from commonspace.cli.search import search
-from commonspace.cli.sensitivity import sensitivity
-from commonspace.cli.serve import key, map_, serve
-from commonspace.cli.train import train
 from commonspace.errors import CommonspaceError
 
-__all__ = ["COMMANDS", "Command", "Group", "build", "main"]
+__all__ = ["COMMANDS", "Group", "build", "main"]
 
 HELP = """Supervised cross-modal retrieval: a text finds photos, a photo finds texts.
 
-DATA is a feature file (.npz .mat .h5 .parquet), a folder of images with
-metadata.jsonl, a benchmark such as wikipedia:FOLDER, or the word scenes for
-the built-in data set.
+DATA is a folder of images with metadata.jsonl or metadata.csv, a feature file
+(.npz .mat .h5 .parquet), a benchmark such as wikipedia:FOLDER, or the word
+scenes for the built-in data set.
 
 [bold]Start[/bold]
 
+  commonspace start photos                       from a folder to a search page
   commonspace demo                               train and search, in a minute
 
 [bold]Data[/bold]
@@ -69,12 +57,12 @@ the built-in data set.
   commonspace index runs/photos photos --out shop
   commonspace search shop "a red kite"
   commonspace search shop --image photo.jpg --where "price < 50"
-  commonspace add shop new-photos
-  commonspace update shop photos
+  commonspace add shop new-photos                add items
+  commonspace update shop photos                 add and replace items
   commonspace remove shop images/17.jpg
-  commonspace info shop
-  commonspace verify shop
-  commonspace migrate shop --to runs/better
+  commonspace info shop                          contents of an index
+  commonspace verify shop                        check an index
+  commonspace migrate shop --to runs/better      move to another space
   commonspace audit shop --out audit.csv         likely errors in the data
 
 [bold]Serve[/bold]
@@ -86,38 +74,32 @@ the built-in data set.
 commonspace COMMAND --help shows all options of a command, with examples.
 Errors state what was expected, what was found and what to do; exit code 2."""
 
-
-class Command(NamedTuple):
-    """A command and its heading in the list of commands."""
-
-    run: Callable[..., None]
-    heading: str
-
-
-COMMANDS: dict[str, Command] = {
-    "demo": Command(demo, "Start"),
-    "data": Command(data, "Data"),
-    "extract": Command(extract, "Data"),
-    "train": Command(train, "Train and evaluate"),
-    "evaluate": Command(evaluate, "Train and evaluate"),
-    "report": Command(report, "Train and evaluate"),
-    "embed": Command(embed, "Train and evaluate"),
-    "compare": Command(compare, "Compare"),
-    "reproduce": Command(reproduce, "Compare"),
-    "sensitivity": Command(sensitivity, "Compare"),
-    "index": Command(index, "Search"),
-    "search": Command(search, "Search"),
-    "add": Command(add, "Search"),
-    "update": Command(update, "Search"),
-    "remove": Command(remove, "Search"),
-    "info": Command(info, "Search"),
-    "verify": Command(verify, "Search"),
-    "migrate": Command(migrate, "Search"),
-    "audit": Command(audit, "Search"),
-    "serve": Command(serve, "Serve"),
-    "map": Command(map_, "Serve"),
-    "key": Command(key, "Serve"),
+COMMANDS: dict[str, str] = {
+    "start": "start:start",
+    "demo": "demo:demo",
+    "data": "data:data",
+    "extract": "extract:extract",
+    "train": "train:train",
+    "evaluate": "evaluate:evaluate",
+    "report": "report:report",
+    "embed": "embed:embed",
+    "compare": "compare:compare",
+    "reproduce": "reproduce:reproduce",
+    "sensitivity": "sensitivity:sensitivity",
+    "index": "index:index",
+    "search": "search:search",
+    "add": "index:add",
+    "update": "index:update",
+    "remove": "index:remove",
+    "info": "index_state:info",
+    "verify": "index_state:verify",
+    "migrate": "index:migrate",
+    "audit": "audit:audit",
+    "serve": "serve:serve",
+    "map": "serve:map_",
+    "key": "serve:key",
 }
+"""Command -> module of ``commonspace.cli`` and function, imported when the command is used."""
 
 OPTION_NAMES = {"partial=True": "--skip-invalid"}
 """Python arguments in messages, and the options that replace them."""
@@ -138,8 +120,50 @@ class _CommandPage(_PlainFlags, TyperCommand):
     """Help page of one command."""
 
 
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a command of typer
+        if name not in self._loaded:
+            module, _, function = COMMANDS[name].partition(":")
+            run = getattr(import_module(f"commonspace.cli.{module}"), function)
+            app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+            app.command(name, cls=_CommandPage)(run)
+            self._loaded[name] = typer.main.get_command(app)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
 class Group(_PlainFlags, TyperGroup):
     """Group of all commands; turns the errors of this package into a message and exit code 2."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as typer declares them
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Write the help page without importing a command, or Rich."""
+        pieces = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path, pieces)
+        text = re.sub(r"\[bold\](.*?)\[/bold\]", lambda one: typer.style(one[1], bold=True), HELP)
+        formatter.write(f"\n{text}\n\n")
+        rows = [record for one in self.get_params(ctx) if (record := one.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer declares it
         """Run a command."""
@@ -178,8 +202,6 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for name, command in COMMANDS.items():
-        app.command(name, cls=_CommandPage, rich_help_panel=command.heading)(command.run)
     return app
 
 

@@ -1,7 +1,7 @@
 """``commonspace serve``, ``map`` and ``key``: the service, the map of an index, and API keys."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,7 +10,10 @@ from commonspace.cli.interrupts import sigterm_interrupts
 from commonspace.cli.options import DeviceOption
 from commonspace.errors import SettingError
 
-__all__ = ["key", "map_", "serve"]
+if TYPE_CHECKING:
+    from commonspace.serve import ServiceSettings
+
+__all__ = ["key", "map_", "run_service", "serve"]
 
 
 def serve(
@@ -106,11 +109,8 @@ def serve(
             found="neither",
             advice="create a key: commonspace key keys.txt NAME",
         )
-    import torch
-
-    from commonspace.serve import ServiceSettings, build_app, run
+    from commonspace.serve import ServiceSettings
     from commonspace.serve.access import read_keys
-    from commonspace.serve.logs import configure_logging
     from commonspace.serve.settings import LOCAL_HOSTS
 
     hosts = tuple(allowed_host or ())
@@ -125,6 +125,50 @@ def serve(
         rate=rate,
         log_queries=log_queries,
     )
+    run_service(
+        index,
+        settings,
+        host,
+        port,
+        device=device,
+        make_map=make_map,
+        threads=threads,
+        log_format=log_format,
+    )
+
+
+def run_service(
+    index: Path,
+    settings: "ServiceSettings",
+    host: str,
+    port: int,
+    *,
+    device: str,
+    make_map: bool = False,
+    threads: int | None = None,
+    log_format: Literal["text", "json"] = "text",
+) -> None:
+    """Serve an index until a signal, and print the address of its page.
+
+    Args:
+        index: folder of the index.
+        settings: limits and access.
+        host: address to listen on.
+        port: 0 chooses a free one.
+        device: where the space computes.
+        make_map: whether a missing map is computed in the background.
+        threads: cores for a forward pass; None: all but one.
+        log_format: of the log lines.
+
+    Raises:
+        SettingError: The address is not available.
+        StoreError: There is no index, or it cannot be used.
+    """
+    import torch
+
+    from commonspace.serve import build_app, run
+    from commonspace.serve.logs import configure_logging
+
     configure_logging(log_format)
     # One core is left for the event loop: the threads of a forward pass wait for each other.
     torch.set_num_threads(threads or max(1, torch.get_num_threads() - 1))

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from commonspace.methods import Method
     from commonspace.space import CommonSpace
 
-__all__ = ["fit_into", "train"]
+__all__ = ["describe_selection", "fit_into", "train"]
 
 SETTINGS = "Settings (default: chosen by the method)"
 OPTIONS = (
@@ -314,7 +314,7 @@ def _report(out: Path, space: "CommonSpace") -> None:
     if chosen:
         metric = chosen.get("metric", "mAP")
         lines.append(
-            f"{_selection(chosen)}: validation {metric} {chosen['validation_score']:.3f},"
+            f"{describe_selection(chosen)}: validation {metric} {chosen['validation_score']:.3f},"
             f" after {chosen['seconds']:.0f} s on {chosen['device']}"
         )
     typer.echo(
@@ -324,7 +324,12 @@ def _report(out: Path, space: "CommonSpace") -> None:
     )
 
 
-def _selection(chosen: dict[str, object]) -> str:
+def describe_selection(chosen: Mapping[str, object]) -> str:
+    """Return how the weights or settings of a space were chosen.
+
+    Args:
+        chosen: the entry "chosen" of its provenance.
+    """
     if "epoch" not in chosen:
         settings = chosen["settings"]
         assert isinstance(settings, dict)
