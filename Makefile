@@ -48,10 +48,8 @@ package: setup-dev ## build and check the wheel and the source archive in dist/
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/pyroma --min 10 .
 
-bench: setup-dev ## measure evaluation, training steps and search; benchmarks/ has more
-	$(BIN)/python benchmarks/mean_average_precision.py
-	$(BIN)/python benchmarks/training_step.py
-	$(BIN)/python benchmarks/index_search.py
+bench: setup-dev ## measure speed against other programs and the limit: ten minutes (FULL=1: an hour)
+	$(BIN)/python -m benchmarks.bench $(if $(FULL),--full)
 
 setup: $(VENV)/.ready
 setup-dev: $(VENV)/.ready-dev

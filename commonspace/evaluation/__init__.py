@@ -18,13 +18,14 @@ from commonspace.evaluation.modality_gap import modality_gap
 from commonspace.evaluation.oracle import LinearDiscriminant, OracleAnalysis, analyze_oracle
 from commonspace.evaluation.pairs import PairItems, PairReport, evaluate_pairs, mean_recall
 from commonspace.evaluation.protocol import average_precisions, embed_for_evaluation, evaluate
+from commonspace.evaluation.ranked_block import RankedBlock
 from commonspace.evaluation.ranked_metrics import (
     PairRetrieval,
     ndcg,
     pair_retrieval,
     r_precision,
 )
-from commonspace.evaluation.ranking import RankedBlock, Ranking
+from commonspace.evaluation.ranking import Ranking
 from commonspace.evaluation.relevance import chance_level
 from commonspace.evaluation.report import EvaluationReport, Figures, evaluate_retrieval
 from commonspace.evaluation.significance import (

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.errors import SettingError
 from commonspace.evaluation.arrays import check_depth
 from commonspace.evaluation.means import mean_over_queries
-from commonspace.evaluation.ranking import RankedBlock, Ranking
+from commonspace.evaluation.ranked_block import RelevanceBlock
+from commonspace.evaluation.ranking import Ranking
 
 __all__ = [
     "Denominator",
@@ -121,13 +122,17 @@ def average_precision(
     check_denominator(denominator)
     ranking = Ranking.by_class(query, gallery, query_labels, gallery_labels)
     depth = check_depth(k, len(ranking.gallery))
+    if depth == len(ranking.gallery):
+        return ranking.per_query_relevance(
+            lambda block: block_average_precision(block, depth, denominator)
+        )
     return ranking.per_query(
         lambda block: block_average_precision(block, depth, denominator), depth
     )
 
 
 def block_average_precision(
-    block: RankedBlock, depth: int, denominator: Denominator
+    block: RelevanceBlock, depth: int, denominator: Denominator
 ) -> NDArray[np.float64]:
     """Return AP at ``depth`` for the (b,) queries of a block that is ranked at least so deep."""
     row, rank = divmod(np.flatnonzero(block.relevant[:, :depth]), min(depth, block.depth))
@@ -154,7 +159,7 @@ def check_denominator(denominator: str) -> None:
 
 
 def _expected_average_precision(
-    block: RankedBlock, rows: NDArray[np.intp], depth: int, denominator: Denominator
+    block: RelevanceBlock, rows: NDArray[np.intp], depth: int, denominator: Denominator
 ) -> NDArray[np.float64]:
     """Return the expected AP at ``depth`` of rows with ties; see `average_precision`."""
     groups = block.groups(rows)

@@ -5,7 +5,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from commonspace.errors import DataError
 from commonspace.evaluation.arrays import check_depth
-from commonspace.evaluation.ranking import RankedBlock, Ranking
+from commonspace.evaluation.ranked_block import RankedBlock
+from commonspace.evaluation.ranking import Ranking
 from commonspace.evaluation.relevance import check_labels
 
 __all__ = ["class_confusion"]

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from commonspace.errors import SettingError
 from commonspace.evaluation.arrays import check_depth
-from commonspace.evaluation.ranking import RankedBlock, Ranking
+from commonspace.evaluation.ranked_block import RankedBlock
+from commonspace.evaluation.ranking import Ranking
 
 __all__ = [
     "PrecisionRecall",

@@ -1,4 +1,4 @@
-"""Ranking of a gallery for every query, block by block, with groups of tied scores.
+"""Ranking of a gallery for every query, block by block.
 
 Every metric of this package is computed here, so that ties, unlabeled queries and blocks are
 treated in one way.
@@ -7,18 +7,21 @@ treated in one way.
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from commonspace.errors import DataError
 from commonspace.evaluation.arrays import Vectors, check_embeddings
+from commonspace.evaluation.ranked_block import RankedBlock, RelevanceBlock
 from commonspace.evaluation.relevance import Relevance, class_relevance, pair_relevance
+from commonspace.evaluation.screening import Screen, ScreenedBlock, is_worthwhile
 
-__all__ = ["RankedBlock", "Ranking", "TieGroups"]
+__all__ = ["Ranking"]
 
 T = TypeVar("T")
 
@@ -26,139 +29,6 @@ _SCORE_BITS = 44  # a step of 6e-14: above the noise of float64 products, below 
 _TILE = 16  # rows are padded to whole tiles: the edge kernels of a BLAS round in another order
 _CACHED = 2**17  # scores that stay in a second-level cache of 1 to 2 MiB while they are ranked
 _MOST_WORKERS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class TieGroups:
-    """Runs of items with equal scores in ranked rows, all rows one after the other.
-
-    Args:
-        row: (g,) the row of each group.
-        start: (g,) number of items ranked before the group.
-        size: (g,) number of items in it; 1 for an item without a tie.
-        relevant: (g,) number of relevant items in it.
-        hits: (g,) number of relevant items ranked before it.
-    """
-
-    row: NDArray[np.intp]
-    start: NDArray[np.intp]
-    size: NDArray[np.intp]
-    relevant: NDArray[np.intp]
-    hits: NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class RankedBlock:
-    """The first ranks of the gallery for some of the queries.
-
-    Args:
-        queries: (b,) rows of the query.
-        sorted_keys: (b, w) int64, ascending: score, gallery row and grade packed into one number.
-            w is ``depth``, or m where a tie reaches beyond ``depth``.
-        depth: number of ranks that are asked for.
-        index_bits: number of bits of a key that hold the gallery row.
-        grade_bits: number of bits of a key that hold the grade, below those of the row.
-        gallery_grades: (b, m) the grade of every gallery item, in the order of the gallery.
-    """
-
-    queries: NDArray[np.intp]
-    sorted_keys: NDArray[np.int64]
-    depth: int
-    index_bits: int
-    grade_bits: int
-    gallery_grades: NDArray[np.integer]
-
-    @property
-    def keys(self) -> NDArray[np.int64]:
-        """(b, depth) the keys of the first ranks."""
-        return self.sorted_keys[:, : self.depth]
-
-    @cached_property
-    def items(self) -> NDArray[np.int64]:
-        """(b, depth) gallery rows, the best first; tied items in the order of the gallery."""
-        return self._items(self.keys)
-
-    @cached_property
-    def grades(self) -> NDArray[np.int64]:
-        """(b, depth) the grade at each rank."""
-        return self._grades(self.keys)
-
-    @cached_property
-    def relevant(self) -> NDArray[np.bool_]:
-        """(b, depth) whether the item at each rank is relevant."""
-        return self.grades > 0
-
-    @cached_property
-    def available(self) -> NDArray[np.intp]:
-        """(b,) the number of relevant items in the whole gallery."""
-        return np.asarray(np.count_nonzero(self.gallery_grades, axis=1))
-
-    @cached_property
-    def tied(self) -> NDArray[np.intp]:
-        """The rows of the block in which two ranked items have equal scores."""
-        keys = self.sorted_keys
-        if keys.shape[1] < 2:
-            return np.empty(0, dtype=np.intp)
-        step = 1 << (self.index_bits + self.grade_bits)
-        gaps = (keys[:, 1:] - keys[:, :-1]).min(axis=1)
-        rows = np.flatnonzero(gaps < step)  # equal scores, or scores one step apart
-        scores = self._scores(keys[rows])
-        return np.asarray(rows[(scores[:, 1:] == scores[:, :-1]).any(axis=1)])
-
-    def groups(self, rows: NDArray[np.intp]) -> TieGroups:
-        """Return the groups of equal scores in some rows, numbered from 0 in this order."""
-        keys = self.sorted_keys[rows]
-        width = keys.shape[1]
-        relevant = self._grades(keys).ravel() > 0
-        starts = self._starts(keys)
-        row, start = np.divmod(starts, width)
-        size = np.diff(np.append(starts, keys.size))
-        counts = np.add.reduceat(relevant, starts, dtype=np.intp)
-        hits = np.cumsum(counts) - counts
-        first = np.flatnonzero(start == 0)
-        return TieGroups(row, start, size, counts, hits - hits[first][row])
-
-    def expected(
-        self,
-        value: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[Any]],
-    ) -> NDArray[Any]:
-        """Return the expected value at each rank, where tied items are in random order.
-
-        Args:
-            value: from (r, w) gallery rows and (r, w) grades to (r, w, ...) values of the items.
-
-        Returns:
-            (b, depth, ...): the value of the item at each rank, or the mean over its tie group.
-        """
-        values = value(self.items, self.grades)
-        if not self.tied.size:
-            return values
-        keys = self.sorted_keys[self.tied]
-        wide = value(self._items(keys), self._grades(keys)).astype(np.float64)
-        flat = wide.reshape(keys.size, -1)
-        starts = self._starts(keys)
-        size = np.diff(np.append(starts, keys.size))
-        means = np.add.reduceat(flat, starts, axis=0) / size[:, None]
-        wide = np.repeat(means, size, axis=0).reshape(wide.shape)
-        values = values.astype(np.float64)
-        values[self.tied] = wide[:, : self.depth]
-        return values
-
-    def _starts(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Return where the tie groups of (r, w) keys start, as positions of the flattened keys."""
-        scores = self._scores(keys)
-        new = np.ones(keys.shape, dtype=bool)
-        new[:, 1:] = scores[:, 1:] != scores[:, :-1]
-        return np.flatnonzero(new)
-
-    def _scores(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        return keys >> (self.index_bits + self.grade_bits)
-
-    def _items(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        return (keys >> self.grade_bits) & np.int64((1 << self.index_bits) - 1)
-
-    def _grades(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        return keys & np.int64((1 << self.grade_bits) - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,6 +116,29 @@ class Ranking:
         Raises:
             DataError: no query has a label.
         """
+        ranker = _Ranker(self, depth)
+        return self._measure(lambda queries: map(figure, ranker.blocks(queries)))
+
+    def measure_relevance(self, figure: Callable[[RelevanceBlock], T]) -> list[T]:
+        """Return the values of a figure that depends on the relevance at each rank only.
+
+        As ``measure`` over the whole ranking, in up to half the time: products are in float32, and
+        those whose order matters and is in doubt are computed again in float64. The values of the
+        blocks are in no particular order: each block names its queries.
+
+        Args:
+            figure: called once for each block, from several threads at a time.
+
+        Raises:
+            DataError: no query has a label.
+        """
+        ranker = _Ranker(self, len(self.gallery))
+        if not is_worthwhile(self.query, self.gallery, self.relevance):
+            return self._measure(lambda queries: map(figure, ranker.blocks(queries)))
+        screen = Screen(ranker.gallery, self.relevance, ranker.score_bits)
+        return self._measure(lambda queries: map(figure, ranker.screened_blocks(queries, screen)))
+
+    def _measure(self, work: Callable[[NDArray[np.intp]], Iterator[T]]) -> list[T]:
         judged = np.flatnonzero(self.relevance.judged)
         if judged.size == 0:
             raise DataError(
@@ -256,13 +149,12 @@ class Ranking:
             )
         rows = max(self.block // len(self.gallery) // _TILE, 1) * _TILE
         parts = [judged[start : start + rows] for start in range(0, judged.size, rows)]
-        ranker = _Ranker(self, depth)
-
-        def work(queries: NDArray[np.intp]) -> list[T]:
-            return [figure(block) for block in ranker.blocks(queries)]
-
-        with ThreadPoolExecutor(min(self.workers or _cores(), len(parts))) as pool:
-            return [value for values in pool.map(work, parts) for value in values]
+        workers = min(self.workers or _cores(), len(parts))
+        # Several workers, each with one thread in its products, do not wait for one another.
+        limit = threadpool_limits(1, user_api="blas") if workers > 1 else nullcontext()
+        with limit, ThreadPoolExecutor(workers) as pool:
+            found = pool.map(lambda queries: list(work(queries)), parts)
+            return [value for values in found for value in values]
 
     def per_query(
         self, figure: Callable[[RankedBlock], NDArray[np.floating[Any]]], depth: int
@@ -279,8 +171,19 @@ class Ranking:
         Raises:
             DataError: no query has a label.
         """
+        return self._in_order(self.measure(lambda block: (block.queries, figure(block)), depth))
+
+    def per_query_relevance(
+        self, figure: Callable[[RelevanceBlock], NDArray[np.floating[Any]]]
+    ) -> NDArray[np.float64]:
+        """Return one value for each query, as ``per_query``, by ``measure_relevance``."""
+        return self._in_order(self.measure_relevance(lambda block: (block.queries, figure(block))))
+
+    def _in_order(
+        self, found: list[tuple[NDArray[np.intp], NDArray[np.floating[Any]]]]
+    ) -> NDArray[np.float64]:
         values = np.full(len(self.query), np.nan)
-        for queries, some in self.measure(lambda block: (block.queries, figure(block)), depth):
+        for queries, some in found:
             values[queries] = some
         return values
 
@@ -296,7 +199,7 @@ class _Ranker:
         self.query, self.relevance, self.depth = ranking.query, ranking.relevance, depth
         m = len(ranking.gallery)
         self.gallery = _tiled(ranking.gallery)
-        np.ldexp(self.gallery, -_exponent(np.abs(ranking.gallery).max()), out=self.gallery)
+        self.gallery *= _power_of_two(-_exponent(max(self.gallery.max(), -self.gallery.min())))
         self.longest = np.sqrt(np.einsum("md,md->m", self.gallery, self.gallery).max())
         self.grade_bits = int(ranking.relevance.highest).bit_length()
         self.index_bits = max((m - 1).bit_length(), 1)
@@ -310,7 +213,8 @@ class _Ranker:
         fits the cache: so the scores of one product are ranked in several blocks.
         """
         m = len(self.rows)
-        scores = self._steps(queries)
+        scores: NDArray[np.float64] = self._vectors(queries) @ self.gallery.T
+        np.rint(scores, out=scores)
         step = max(_CACHED // m, 1)
         for start in range(0, len(queries), step):
             some = queries[start : start + step]
@@ -332,19 +236,44 @@ class _Ranker:
         last, following = keys[:, self.depth - 1], keys[:, self.depth :].min(axis=1)
         return bool(((last >> shift) == (following >> shift)).any())
 
-    def _steps(self, queries: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return -score of every item, in whole steps: at most 2 ** score_bits either way."""
+    def screened_blocks(
+        self, queries: NDArray[np.intp], screen: Screen
+    ) -> Iterator[RelevanceBlock]:
+        """Yield the relevance at each rank of the whole gallery, in no particular order."""
+        vectors = self._vectors(queries)
+        scores, gap = screen.products(vectors, len(queries))
+        step = max(_CACHED // len(self.rows), 1)
+        left = []
+        for start in range(0, len(queries), step):
+            rows = slice(start, min(start + step, len(queries)))
+            some = queries[rows]
+            relevant, right = screen.relevant(some, vectors[rows], scores[rows], gap)
+            if right.all():
+                yield ScreenedBlock(some, relevant)
+            else:
+                left.append(some[~right])
+                yield ScreenedBlock(some[right], relevant[right])
+        if left:
+            yield from self.blocks(np.concatenate(left))
+
+    def _vectors(self, queries: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return -query, scaled so that a score is a number of steps below 2 ** score_bits."""
         vectors = _tiled(self.query[queries])
-        vectors = np.ldexp(vectors, -_exponent(np.abs(vectors).max(axis=1, keepdims=True)))
-        bound = np.linalg.norm(vectors, axis=1, keepdims=True) * self.longest
-        vectors = np.ldexp(-vectors, self.score_bits - _exponent(bound))
-        scores: NDArray[np.float64] = vectors @ self.gallery.T
-        return np.rint(scores, out=scores)
+        largest = np.maximum(vectors.max(axis=1), -vectors.min(axis=1))
+        vectors *= _power_of_two(-_exponent(largest))[:, None]
+        bound = np.sqrt(np.einsum("nd,nd->n", vectors, vectors)) * self.longest
+        vectors *= -_power_of_two(self.score_bits - _exponent(bound))[:, None]
+        return vectors
 
 
 def _exponent(values: Any) -> Any:  # noqa: ANN401 - a scalar or an array, and the same comes back
     """Return the smallest e with values < 2 ** e; 0 for 0."""
     return np.frexp(values)[1]
+
+
+def _power_of_two(exponent: Any) -> Any:  # noqa: ANN401 - a scalar or an array, as above
+    """Return 2 ** exponent, at most 2 ** 1000: a factor that rounds nothing."""
+    return np.ldexp(1.0, np.minimum(exponent, 1000))
 
 
 def _tiled(vectors: Vectors) -> NDArray[np.float64]:

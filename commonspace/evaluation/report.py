@@ -226,12 +226,11 @@ def _evaluate_direction(
 ) -> Figures:
     m = len(ranking.gallery)
     depths = {"map": m} | {f"map@{depth}": check_depth(depth, m) for depth in cutoffs}
-    blocks = ranking.measure(
+    blocks = ranking.measure_relevance(
         lambda block: (
             np.stack([block_average_precision(block, d, denominator) for d in depths.values()]),
             block.available,
-        ),
-        depth=m,
+        )
     )
     values = np.concatenate([values for values, _ in blocks], axis=1)
     available = np.concatenate([counts for _, counts in blocks])
