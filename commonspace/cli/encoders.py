@@ -20,7 +20,7 @@ __all__ = [
 
 ENCODERS = "Encoders of raw images and texts"
 
-FineTune = Literal["none", "top", "all"]
+FineTune = Literal["none", "top", "all", "lora", "auto"]
 
 ImageOption = Annotated[
     list[str] | None,

@@ -64,6 +64,7 @@ OPTIONS = (
     "embedding_dim",
     "device",
     "precision",
+    "minutes",
 )
 """Options that are settings of methods."""
 
@@ -118,8 +119,8 @@ def train(
     fine_tune: Annotated[
         FineTune,
         typer.Option(
-            help="Part of the encoders to train jointly with the space: none, their last block, or"
-            " all.",
+            help="Part of the encoders to train jointly with the space: none, their last block,"
+            " all, updates of low rank, or what validation prefers.",
             rich_help_panel=ENCODERS,
         ),
     ] = "none",
@@ -153,6 +154,7 @@ def train(
     precision: Annotated[
         Precision | None, setting_option(TrainingSettings, "precision", SETTINGS)
     ] = None,
+    minutes: Annotated[float | None, setting_option(TrainingSettings, "minutes", SETTINGS)] = None,
 ) -> None:
     """Train a common space on pairs, with or without labels.
 

@@ -160,7 +160,9 @@ class DSCMR(GradientMethod):
     @property
     def _is_resolved(self) -> bool:
         return all(
-            getattr(self, one.name) is not None for one in fields(self) if one.name != "patience"
+            getattr(self, one.name) is not None
+            for one in fields(self)
+            if one.name not in ("patience", "minutes")
         )
 
     def build_network(self, data: TrainingData) -> nn.Module:

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +53,24 @@ class RunConfig:
     callbacks: tuple[Callback, ...] = ()
     checkpoint: Path | None = None
     resume: bool = False
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time budget of a training.
+
+    Args:
+        minutes: Of training and validation, also before a resume; None: no limit.
+        start: Time of the start, in seconds of ``time.monotonic``.
+    """
+
+    minutes: float | None
+    start: float
+
+    @property
+    def share(self) -> float:
+        """The share of the budget that has passed, >= 0; 0 without a budget."""
+        return (time.monotonic() - self.start) / (60 * self.minutes) if self.minutes else 0.0
 
 
 def train(
@@ -108,6 +125,7 @@ def train(
 
     earlier = history[-1].seconds if history else 0.0
     start = saved = time.monotonic()
+    clock = Clock(settings.minutes, start - earlier)
     saving = 0.0
     steps = -(-len(samples) // settings.batch_size)
     callbacks = Callbacks(run.callbacks)
@@ -117,15 +135,18 @@ def train(
         reuse_memory() if large else nullcontext(),
         callbacks.task("training", settings.epochs * steps, len(history) * steps, history),
     ):
-        while not _finished(history, settings):
+        while not _finished(history, settings) and not (history and clock.share >= 1):
             epoch = len(history) + 1
-            losses = _train_epoch(network, loss, samples, optimizer, settings, epoch, callbacks)
+            losses = _train_epoch(
+                network, loss, samples, optimizer, settings, epoch, callbacks, clock
+            )
             network.eval()
             score = validate(network)
             seconds = earlier + time.monotonic() - start
             history += (EpochRecord(epoch, losses, score, seconds, keeps_last, metric),)
             if chosen_epoch(history, settings).epoch == epoch:
-                best = deepcopy(network.state_dict())
+                averaged = epoch - (settings.epochs - settings.average) if keeps_last else 1
+                best = _mean_weights(best, network.state_dict(), max(1, averaged))
             callbacks.on_epoch_end(history[-1], network)
             now = time.monotonic()
             if checkpoint and now - saved >= saving / CHECKPOINT_SHARE:
@@ -179,32 +200,45 @@ def _train_epoch(
     settings: TrainingSettings,
     epoch: int,
     callbacks: Callbacks,
+    clock: "Clock",
 ) -> dict[str, float]:
     network.train()
     device = samples.labels.device
     precision = choose_precision(settings.precision, device)
     autocast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
     totals: dict[str, Tensor] = {}
+    count = 0
     trained = epoch > 1
     with _seeded(epoch_seed(settings.seed, epoch), device):
         order = torch.randperm(len(samples)) if settings.shuffle else torch.arange(len(samples))
         chunks = torch.split(order.to(device), settings.batch_size)
         for step, (rows, batch) in enumerate(zip(chunks, samples.batches(chunks), strict=True)):
-            _set_rates(optimizer, settings, epoch - 1 + step / len(chunks))
+            done = (epoch - 1 + step / len(chunks)) / settings.epochs
+            _set_rates(optimizer, settings, max(done, clock.share))
             with autocast:
                 terms = loss(network, batch)
-            optimizer.zero_grad()
+            first = step % settings.accumulate
+            if first == 0:
+                optimizer.zero_grad()
             _check_trainable(terms["loss"])
-            terms["loss"].backward()  # type: ignore[no-untyped-call]
+            added = min(settings.accumulate, len(chunks) - (step - first))
+            (terms["loss"] / added).backward()  # type: ignore[no-untyped-call]
             if epoch == 1 and not trained:
                 trained = _has_gradient(network)
-            optimizer.step()
+            if first == added - 1:
+                optimizer.step()
+            count += len(rows)
             for name, value in terms.items():
                 totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach() * len(
                     rows
                 )
             callbacks.on_advance()
-    losses = {name: float(total) / len(samples) for name, total in totals.items()}
+            if clock.share >= 1:
+                callbacks.on_message(
+                    f"training ends in epoch {epoch}: its {settings.minutes:g} minutes are over"
+                )
+                break
+    losses = {name: float(total) / count for name, total in totals.items()}
     if not np.isfinite(losses["loss"]):
         raise TrainingError(
             f"the loss is not finite in epoch {epoch}",
@@ -273,10 +307,22 @@ def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, An
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, settings: TrainingSettings, done: float) -> None:
-    """Set the rates for the next step, from the epochs that have been made, whole and in part."""
-    factor = rate_factor(settings, done / settings.epochs)
+    """Set the rates for the next step, from the share of the training that has been done."""
+    factor = rate_factor(settings, min(done, 1.0))
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
+def _mean_weights(
+    mean: Mapping[str, Tensor], state: Mapping[str, Tensor], count: int
+) -> dict[str, Tensor]:
+    """Return the mean of ``count`` states, of which ``mean`` is that of all but the last."""
+    return {
+        name: mean[name].lerp(tensor, 1 / count)
+        if count > 1 and tensor.is_floating_point()
+        else tensor.clone()
+        for name, tensor in state.items()
+    }
 
 
 def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> bool:

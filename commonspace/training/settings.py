@@ -44,6 +44,13 @@ class TrainingSettings(Settings):
     schedule: Schedule = setting(
         "constant", help="Course of the learning rates.", choices=get_args(Schedule)
     )
+    average: int = setting(1, help="Last epochs of a cycle whose weights are averaged.", low=1)
+    accumulate: int = setting(
+        1, help="Batches whose gradients are added before each step of the optimizer.", low=1
+    )
+    minutes: float | None = setting(
+        None, help="Minutes after which training ends with the best weights so far.", above=0
+    )
 
 
 class NetworkSettings(Settings):

@@ -174,6 +174,76 @@ def test_a_step_is_one_of_adam_by_its_formula(feature_dataset: Dataset) -> None:
     assert network.weight.item() == pytest.approx(weight, rel=1e-6)
 
 
+def test_accumulated_batches_step_like_one_batch(feature_dataset: Dataset) -> None:
+    """With equal batches the mean of their gradients is the gradient of their union."""
+
+    class Spread(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(6))
+
+    def loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        weight = network.weight
+        assert isinstance(weight, Tensor)
+        return {"loss": (batch.inputs["image"] @ weight - 1).square().mean()}
+
+    weights = []
+    for size, count in ((20, 1), (5, 4), (10, 2)):
+        chosen = TrainingSettings(
+            epochs=3, batch_size=size, learning_rate=0.1, accumulate=count, shuffle=False
+        )
+        network = Spread()
+        train(network, loss, samples(feature_dataset), lambda network: 0.5, chosen, QUIET, "{}")
+        weights.append(network.weight.detach())
+    torch.testing.assert_close(weights[1], weights[0])
+    torch.testing.assert_close(weights[2], weights[0])
+
+
+def test_the_last_epochs_of_a_cycle_are_averaged(feature_dataset: Dataset) -> None:
+    ends: list[float] = []
+
+    def validate(network: nn.Module) -> float:
+        weight = network.weight
+        assert isinstance(weight, Tensor)
+        ends.append(float(weight.detach()))
+        return 0.5
+
+    chosen = TrainingSettings(
+        epochs=5, batch_size=16, learning_rate=0.1, schedule="one cycle", average=3
+    )
+    network = Slope()
+    train(network, Spy(), samples(feature_dataset), validate, chosen, QUIET, "{}")
+    found = float(network.weight.detach())
+    assert found == pytest.approx(np.mean(ends[-3:]), abs=1e-6)
+    assert found != pytest.approx(ends[-1], abs=1e-3)
+
+
+def test_a_budget_of_time_ends_the_training_with_falling_rates(
+    feature_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that moves one second a reading: the rates follow the time, then training ends."""
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    factors: list[float] = []
+    factor = loop.rate_factor
+
+    def noted(settings: TrainingSettings, done: float) -> float:
+        factors.append(factor(settings, done))
+        return factors[-1]
+
+    monkeypatch.setattr(loop, "rate_factor", noted)
+    chosen = TrainingSettings(
+        epochs=1000, batch_size=16, learning_rate=0.1, schedule="one cycle", minutes=1
+    )
+    history = train(
+        Slope(), Spy(), samples(feature_dataset), lambda network: 0.5, chosen, QUIET, "{}"
+    )
+    assert 3 < len(history) < 30
+    assert factors.index(max(factors)) < len(factors) / 4
+    assert factors[-1] < 0.05
+    assert np.isfinite([record.losses["loss"] for record in history]).all()
+
+
 def test_a_sample_without_a_modality_is_left_out_of_it_alone() -> None:
     present = np.array([True, False, True, False])
     image = torch.arange(8.0).reshape(4, 2)

@@ -27,6 +27,9 @@ CPU = torch.device("cpu")
         ("seed", -1),
         ("seed", 2**63),
         ("precision", "float64"),
+        ("accumulate", 0),
+        ("average", 0),
+        ("minutes", 0.0),
     ],
 )
 def test_an_invalid_setting_is_refused(name: str, value: Any) -> None:  # noqa: ANN401

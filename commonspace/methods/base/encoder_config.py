@@ -63,7 +63,8 @@ class EncoderConfig(Settings):
     )
     fine_tune: FineTuning = setting(
         "none",
-        help='Part of the encoders that is trained jointly: "none", "top" (the last block), "all".',
+        help='Part of the encoders that is trained: "none", "top" (the last block), "all", "lora"'
+        ' (updates of low rank to linear layers), or "auto" (all, where validation prefers it).',
         choices=FINE_TUNING,
     )
     backbone_learning_rate: float = setting(

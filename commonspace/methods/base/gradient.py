@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from commonspace.callbacks import EpochRecord
+from commonspace.callbacks import Callbacks, EpochRecord
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Input, Pixels, Vectors, Words
@@ -29,6 +29,7 @@ from commonspace.methods.base.method import (
     describe_split,
     select_splits,
 )
+from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.progress import ProgressBar
 from commonspace.settings import Precision, Settings, declared
@@ -106,6 +107,8 @@ class GradientMethod(Settings):
     embedding_dim: int = declared(NetworkSettings, "embedding_dim")
     device: str = declared(TrainingSettings, "device")
     precision: Precision = declared(TrainingSettings, "precision")
+    accumulate: int = declared(TrainingSettings, "accumulate")
+    minutes: float | None = declared(TrainingSettings, "minutes")
     encoders: EncoderConfig = field(default_factory=EncoderConfig)
 
     def fit(
@@ -125,12 +128,64 @@ class GradientMethod(Settings):
             MissingExtraError: If an encoder needs an optional package.
         """
         run = run or RunConfig(callbacks=(ProgressBar(),))
-        data = self.prepare(*select_splits(train, validation), run)
+        train, validation = select_splits(train, validation)
+        if self.encoders.fine_tune == "auto":
+            return self.fit_frozen_or_tuned(train, validation, run)
+        data = self.prepare(train, validation, run)
         with encoder_modules(data.encoders) if data.encoders else nullcontext():
-            with _initial_weights(self.seed):
-                network = self.build_network(data)
-            history = self.train(network, data, run)
+            network, history = self.fit_network(data, run)
             return self.calibrate(network, data, history)
+
+    def fit_network(
+        self, data: TrainingData, run: RunConfig
+    ) -> tuple[nn.Module, tuple[EpochRecord, ...]]:
+        """Build a network from initial weights of the seed, and train it.
+
+        Args:
+            data: What ``prepare`` returned.
+            run: Callbacks and checkpoint.
+
+        Returns:
+            The network, and the record of each epoch.
+        """
+        with _initial_weights(self.seed):
+            network = self.build_network(data)
+        return network, self.train(network, data, run)
+
+    def fit_frozen_or_tuned(
+        self, train: Dataset, validation: Dataset, run: RunConfig
+    ) -> CommonSpace:
+        """Fit with frozen and with fine-tuned encoders, and return the better on validation.
+
+        Args:
+            train: The training split.
+            validation: The validation split.
+            run: Its callbacks receive a line that states the choice; the checkpoint is that of the
+                fine-tuned encoders.
+        """
+        ways = {
+            name: replace(self, encoders=replace(self.encoders, fine_tune=name))
+            for name in ("none", "all")
+        }
+        spaces = {
+            "none": ways["none"].fit(
+                train, validation, replace(run, checkpoint=None, resume=False)
+            ),
+            "all": ways["all"].fit(train, validation, run),
+        }
+        scores = {
+            name: space.provenance["chosen"]["validation_score"] for name, space in spaces.items()
+        }
+        best = max(spaces, key=scores.__getitem__)
+        metric = spaces[best].provenance["chosen"]["metric"]
+        reason = (
+            f"validation {metric} {scores['none']:.3f} with frozen, {scores['all']:.3f} with"
+            " fine-tuned encoders"
+        )
+        verdict = "fine-tuned" if best == "all" else "frozen"
+        Callbacks(run.callbacks).on_message(f"encoders are {verdict}: {reason}")
+        spaces[best].provenance["fine_tune"] = {"chosen": best, "reason": reason}
+        return spaces[best]
 
     def prepare(self, train: Dataset, validation: Dataset, run: RunConfig) -> TrainingData:
         """Encode raw columns, check the splits, and choose input and backbone of each branch.
@@ -239,7 +294,7 @@ class GradientMethod(Settings):
             self.after_epoch(network, data)
             return score(network)
 
-        return train(
+        history = train(
             network,
             lambda network, batch: self.batch_loss(network, batch, data),
             data.samples,
@@ -249,6 +304,8 @@ class GradientMethod(Settings):
             json.dumps(self._provenance(data)),
             score.metric,
         )
+        merge_lora(network)
+        return history
 
     def after_epoch(self, network: nn.Module, data: TrainingData) -> None:
         """Set weights that are not trained by gradient, before each validation; default: none.

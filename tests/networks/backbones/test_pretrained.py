@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from commonspace.errors import SpaceError
+from commonspace.errors import SettingError, SpaceError
 from commonspace.networks.backbones import backbone_from_config
+from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.backbones.pretrained import NO_TOKEN, PretrainedImages, PretrainedTexts
 
 VISION = {
@@ -28,6 +29,7 @@ TEXT = {
 }
 VIT = {"model_type": "vit", **VISION}
 BERT = {"model_type": "bert", **TEXT}
+CONVOLUTIONS = {"model_type": "mobilenet_v2", "depth_multiplier": 0.1, "finegrained_output": False}
 CLIP = {
     "model_type": "clip",
     "projection_dim": 10,
@@ -112,6 +114,32 @@ def test_the_last_block_is_the_top() -> None:
     assert not any(".layers.0." in name or ".layers.1." in name for name in trained)
     assert not any("embeddings" in name for name in trained)
     assert "model.visual_projection.weight" in trained
+
+
+def test_low_rank_updates_are_trained_alone_and_merged() -> None:
+    torch.manual_seed(3)
+    texts = PretrainedTexts(BERT, "mean", 16).eval()
+    before = {name: tensor.clone() for name, tensor in texts.state_dict().items()}
+    expected = texts(TOKENS)
+    texts.fine_tune("lora")
+    trained = [name for name, one in texts.named_parameters() if one.requires_grad]
+    assert trained
+    assert all("lora_" in name for name in trained)
+    torch.testing.assert_close(texts(TOKENS), expected)  # an update starts at zero
+    with torch.no_grad():
+        for name, one in texts.named_parameters():
+            if "lora_B" in name:
+                one.normal_()
+    changed = texts(TOKENS)
+    assert not torch.allclose(changed, expected)
+    merge_lora(texts)
+    assert texts.state_dict().keys() == before.keys()
+    torch.testing.assert_close(texts(TOKENS), changed)
+    update = texts.state_dict()["model.encoder.layer.0.output.dense.weight"]
+    difference = update - before["model.encoder.layer.0.output.dense.weight"]
+    assert torch.linalg.matrix_rank(difference) == 8
+    with pytest.raises(SettingError, match="'lora' is not supported"):
+        PretrainedImages(CONVOLUTIONS, "mean", 16).fine_tune("lora")
 
 
 def test_gradients_are_checkpointed_without_changing_them() -> None:
