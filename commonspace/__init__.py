@@ -16,6 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from commonspace.assessment import Assessment as Assessment
+    from commonspace.assessment import assess as assess
     from commonspace.callbacks import Callback as Callback
     from commonspace.callbacks import EpochRecord as EpochRecord
     from commonspace.client import Client as Client
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
+    "assessment": ("Assessment", "assess"),
     "callbacks": ("Callback", "EpochRecord"),
     "client": ("Client",),
     "comparison": ("ComparisonResult", "compare"),
@@ -182,6 +185,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
 """Module -> the names that this package exports from it."""
 
 _MODULES = (
+    "assessment",
     "callbacks",
     "calibration",
     "client",

@@ -30,6 +30,7 @@ PAGES = {
     "Spaces": ("space", "embedding", "calibration"),
     "Evaluation": ("evaluation",),
     "Comparison": ("comparison",),
+    "Assessment": ("assessment",),
     "Search": ("retrieval", "client"),
     "Encoders": ("encoders",),
     "Networks": ("networks",),

@@ -37,6 +37,7 @@ scenes for the built-in data set.
 [bold]Data[/bold]
 
   commonspace data photos                        check a data set
+  commonspace assess features.npz                is training worth it?
   commonspace extract photos --image vgg19 --text textcnn --out features.npz
 
 [bold]Train and evaluate[/bold]
@@ -78,6 +79,7 @@ COMMANDS: dict[str, str] = {
     "start": "start:start",
     "demo": "demo:demo",
     "data": "data:data",
+    "assess": "assess:assess",
     "extract": "extract:extract",
     "train": "train:train",
     "evaluate": "evaluate:evaluate",

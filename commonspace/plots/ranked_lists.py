@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Card", "RankedList", "draw_ranked_lists"]
+__all__ = ["Card", "RankedList", "draw_card", "draw_ranked_lists"]
 
 _COLUMNS, _LINES = 21, 9  # of a text on a card
 _TITLE, _ABOVE, _BELOW = 0.34, 0.16, 0.3  # inches: for a title, above a card, and below it
@@ -94,13 +94,13 @@ def draw_ranked_lists(
 def _row(line: Sequence["Axes"], one: RankedList) -> None:
     for axes in line[1 + len(one.results) :]:
         axes.axis("off")
-    _card(line[0], one.query)
+    draw_card(line[0], one.query)
     line[0].set_title(f"query, AP {one.precision:.3f}", size=6.5, pad=3)
     for spine in line[0].spines.values():
         spine.set(color=INK, linewidth=1.2)
     yes, no = class_colors(2)
     for axes, card, right in zip(line[1:], one.results, one.relevant, strict=False):
-        _card(axes, card)
+        draw_card(axes, card)
         mark, color = ("✓ relevant", yes) if right else ("✗ not relevant", no)
         axes.set_title(mark, size=6.5, pad=3)
         for spine in axes.spines.values():
@@ -109,7 +109,8 @@ def _row(line: Sequence["Axes"], one: RankedList) -> None:
             )
 
 
-def _card(axes: "Axes", card: Card) -> None:
+def draw_card(axes: "Axes", card: Card) -> None:
+    """Draw the photo or the text of a sample, with its classes below."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlim(0, 1)

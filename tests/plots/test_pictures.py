@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from commonspace.errors import DataError
 from commonspace.plots import (
     Card,
+    CardRow,
+    MethodBar,
     ModalityPoints,
     RankedList,
+    draw_card_rows,
     draw_class_map,
     draw_confusion,
     draw_critical_difference,
     draw_embedding_scatter,
+    draw_label_curve,
     draw_learning_curves,
+    draw_method_bars,
     draw_method_classes,
     draw_precision_curves,
     draw_ranked_lists,
@@ -296,3 +301,40 @@ def test_a_heat_map_has_a_row_for_each_method_and_sorted_classes() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     with pytest.raises(DataError, match="no common classes"):
         draw_method_classes({"a": {"cat": 0.2}, "b": {"dog": 0.4}})
+
+
+def test_each_method_has_a_bar_of_its_value_and_its_interval() -> None:
+    bars = [MethodBar("plain", 0.25, 0.2, 0.3, False), MethodBar("best", 0.5, 0.4, 0.6, True)]
+    axes = draw_method_bars(bars, "mAP").axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.25, 0.5]  # type: ignore[attr-defined]
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[0.2, 0.3], [0.4, 0.6]]  # type: ignore[union-attr]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["plain", "best"]
+    assert axes.patches[0].get_facecolor() != axes.patches[1].get_facecolor()
+    with pytest.raises(DataError, match="no method"):
+        draw_method_bars([], "mAP")
+
+
+def test_the_label_curve_shows_points_line_and_prediction() -> None:
+    figure = draw_label_curve(
+        [10, 20], [0.5, 0.6], ([10, 20, 40], [0.5, 0.6, 0.65]), (40, 0.66, 0.6, 0.7)
+    )
+    axes = figure.axes[0]
+    drawn = [np.column_stack([line.get_xdata(), line.get_ydata()]).tolist() for line in axes.lines]
+    assert [[10, 0.5], [20, 0.6], [40, 0.65]] in drawn
+    assert [[10, 0.5], [20, 0.6]] in drawn
+    assert [[40, 0.66]] in drawn
+    assert "predicted: 0.660 (0.600-0.700)" in texts(figure)
+    with pytest.raises(DataError, match="do not match"):
+        draw_label_curve([1, 2], [0.5], ([], []), (4, 0.5, 0.5, 0.5))
+
+
+def test_each_sample_has_its_cards_and_lines() -> None:
+    cards = (Card("a", ("cat",), np.zeros((4, 6, 3), np.uint8)), Card("a", ("cat",), text="a cat"))
+    figure = draw_card_rows([CardRow(cards, ("first line", "second"))] * 3)
+    assert len(figure.axes) == 6
+    assert sum("first line" in text for text in texts(figure)) == 3
+    boxes = [axes.get_position().bounds for axes in figure.axes]
+    assert len({(round(x, 4), round(y, 4)) for x, y, _, _ in boxes}) == 6
+    assert all(x >= 0 and y >= 0 and x + w <= 1 and y + h <= 1.0001 for x, y, w, h in boxes)
+    with pytest.raises(DataError, match="no sample"):
+        draw_card_rows([])

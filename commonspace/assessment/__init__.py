@@ -1,0 +1,35 @@
+"""Assessment of a data set: baselines, learning curve, suspicious labels, and a verdict."""
+
+from commonspace.assessment.assess import assess, default_methods
+from commonspace.assessment.assessment import (
+    AssessedMethod,
+    Assessment,
+    ClassFigures,
+    Confused,
+    Verdict,
+)
+from commonspace.assessment.bm25 import BM25
+from commonspace.assessment.label_check import (
+    LabelCheck,
+    SuspiciousLabel,
+    check_sample_labels,
+)
+from commonspace.assessment.learning_curve import LearningCurve, fit_learning_curve
+from commonspace.assessment.page import write_assessment
+
+__all__ = [
+    "BM25",
+    "AssessedMethod",
+    "Assessment",
+    "ClassFigures",
+    "Confused",
+    "LabelCheck",
+    "LearningCurve",
+    "SuspiciousLabel",
+    "Verdict",
+    "assess",
+    "check_sample_labels",
+    "default_methods",
+    "fit_learning_curve",
+    "write_assessment",
+]

@@ -1,0 +1,148 @@
+"""Suspicious labels: labels that the other samples contradict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonspace.data.dataset import Dataset
+from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
+from commonspace.methods.base.noise_model import clean_labels, fit_temperature
+
+__all__ = ["LabelCheck", "SuspiciousLabel", "check_sample_labels"]
+
+FEWEST_PER_CLASS = 2
+"""Labels per class, on average, below which a sample often is the only one of its class."""
+
+
+@dataclass(frozen=True)
+class SuspiciousLabel:
+    """A sample whose label its modalities contradict.
+
+    Args:
+        row: Row of the data set.
+        id: Id of the sample.
+        split: Its split.
+        given: Its classes.
+        likely: The most probable other class.
+        p_given: Probability of the least probable of its classes, without its label.
+        p_likely: Probability of ``likely``.
+        by_modality: Modality -> most probable class, and its probability, by this modality alone.
+    """
+
+    row: int
+    id: str
+    split: str
+    given: tuple[str, ...]
+    likely: str
+    p_given: float
+    p_likely: float
+    by_modality: Mapping[str, tuple[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelCheck:
+    """What the samples say about the labels of each other.
+
+    Args:
+        noise: Estimated share of labels that are wrong, 0 to 1.
+        suspicious: The most suspicious first.
+        p_given: (n,) float64, the probability of the label of each sample; NaN if not checked.
+        by_modality: Modality -> (n, c) float64, class posteriors without the label; NaN where a
+            sample lacks the modality or a label.
+    """
+
+    noise: float
+    suspicious: tuple[SuspiciousLabel, ...]
+    p_given: NDArray[np.float64]
+    by_modality: Mapping[str, NDArray[np.float64]]
+
+
+def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> LabelCheck | None:
+    """Find labels that the features of the sample contradict.
+
+    A kernel machine for each modality predicts the classes of each sample from all others; the
+    predictions of the modalities are joined, and the noise model of posterior matching estimates
+    the share of wrong labels. A label is the more suspicious, the less probable it is.
+
+    Args:
+        data: Labeled samples; columns are features. Leave test samples out: labels corrected
+            after a model would favor that model.
+        most: Maximum number of suspicious labels to list.
+        seed: Random seed of the choice of landmarks.
+
+    Returns:
+        None if there are fewer than two classes, or two labels of each class on average.
+
+    Raises:
+        DataError: If a modality has fewer than two labeled samples.
+    """
+    known = data.labels.any(axis=1)
+    classes = int(data.labels.any(axis=0).sum())
+    if classes < 2 or known.sum() < FEWEST_PER_CLASS * classes:
+        return None
+    multi_label = bool((data.labels.sum(axis=1) > 1).any())
+    fitted = fit_kernel_posteriors(data, multi_label=multi_label, seed=seed)
+    targets = data.labels.astype(np.float64)
+    if not multi_label:
+        targets /= np.maximum(targets.sum(axis=1, keepdims=True), 1)
+    by_modality = {
+        name: _posteriors(scores, targets, multi_label) for name, scores in fitted.left_out.items()
+    }
+    rows = np.flatnonzero(known)
+    noise = 0.0
+    p = np.full(data.labels.shape, np.nan)
+    if multi_label:
+        p[rows] = np.nanmean([each[rows] for each in by_modality.values()], axis=0)
+    else:
+        scores = [np.nan_to_num(each[rows]) for each in fitted.left_out.values()]
+        cleaned = clean_labels(scores, targets[rows])
+        noise, p[rows] = cleaned.noise, cleaned.posteriors
+    p_given = np.where(data.labels, p, np.inf).min(axis=1)
+    p_given[~known] = np.nan
+    order = rows[np.argsort(p_given[rows], kind="stable")]
+    listed = [_describe(data, row, p, by_modality) for row in order[: 2 * most].tolist()]
+    wrong = [one for one in listed if one.p_given < one.p_likely][:most]
+    return LabelCheck(noise, tuple(wrong), p_given, by_modality)
+
+
+def _describe(
+    data: Dataset,
+    row: int,
+    p: NDArray[np.float64],
+    by_modality: Mapping[str, NDArray[np.float64]],
+) -> SuspiciousLabel:
+    marks, names = data.labels[row], data.class_names
+    likely = int(np.where(marks, -1, p[row]).argmax())
+    best = {
+        name: (names[int(each[row].argmax())], float(each[row].max()))
+        for name, each in by_modality.items()
+        if not np.isnan(each[row]).any()
+    }
+    return SuspiciousLabel(
+        row=row,
+        id=data.ids[row],
+        split=str(data.splits[row]),
+        given=tuple(names[number] for number in np.flatnonzero(marks)),
+        likely=names[likely],
+        p_given=float(p[row][marks].min()),
+        p_likely=float(p[row, likely]),
+        by_modality=best,
+    )
+
+
+def _posteriors(
+    scores: NDArray[np.float64], targets: NDArray[np.float64], multi_label: bool
+) -> NDArray[np.float64]:
+    """Return calibrated posteriors of leave-one-out scores; NaN where there are no scores."""
+    found = np.full_like(scores, np.nan)
+    rows = np.flatnonzero(~np.isnan(scores).any(axis=1))
+    fit = fit_temperature(scores[rows], targets[rows], multi_label=multi_label)
+    logits = fit.slope * scores[rows] + fit.offsets
+    if multi_label:
+        found[rows] = 1 / (1 + np.exp(-logits))
+    else:
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        found[rows] = weights / weights.sum(axis=1, keepdims=True)
+    return found
