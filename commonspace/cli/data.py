@@ -1,6 +1,8 @@
 """``commonspace data``: content of a data set, and what is wrong with it."""
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +12,7 @@ from commonspace.cli.options import (
     JsonOption,
     LabelOption,
     ModalityOption,
+    PhotosOption,
     SplitSeedOption,
 )
 from commonspace.cli.runs import open_data
@@ -17,7 +20,7 @@ from commonspace.cli.runs import open_data
 if TYPE_CHECKING:
     from commonspace.data import Dataset
 
-__all__ = ["data", "describe", "map_keys"]
+__all__ = ["data", "describe", "folder_of", "map_keys"]
 
 _MOST_CLASSES = 40  # rows of the table of classes
 
@@ -28,6 +31,7 @@ def data(
     split_seed: SplitSeedOption = 0,
     modality: ModalityOption = None,
     label: LabelOption = None,
+    photos: PhotosOption = None,
     near_duplicates: Annotated[
         bool,
         typer.Option(
@@ -51,7 +55,7 @@ def data(
 
     Next: commonspace train DATA --out RUN
     """
-    dataset = open_data(map_keys(data, modality, label), split_seed, partial=True)
+    dataset = open_data(map_keys(data, modality, label, photos), split_seed, partial=True)
     facts = describe(dataset, near_duplicates=near_duplicates)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -59,13 +63,20 @@ def data(
         _print(facts)
 
 
-def map_keys(data: str, modality: list[str] | None, label: str | None) -> str:
+def map_keys(
+    data: str,
+    modality: list[str] | None = None,
+    label: str | None = None,
+    photos: Path | None = None,
+) -> str:
     """Return the data argument with mapped keys: features.npz?image=feats&label=y.
 
     Args:
         data: as on the command line.
         modality: entries NAME=KEY.
         label: the key of the labels.
+        photos: the folder that all photos must be in; written relative to the data, so that both
+            can be moved together.
 
     Raises:
         SettingError: an entry is not NAME=KEY.
@@ -86,7 +97,19 @@ def map_keys(data: str, modality: list[str] | None, label: str | None) -> str:
             )
         pairs.append((name.strip(), key))
     pairs += [("label", label)] if label else []
+    if photos is not None:
+        folder = folder_of(data) or Path()
+        pairs.append(("photos", os.path.relpath(photos.expanduser().resolve(), folder.resolve())))
     return f"{data}{'&' if '?' in data else '?'}{urlencode(pairs)}" if pairs else data
+
+
+def folder_of(data: str) -> Path | None:
+    """Return the folder of a data argument "layout:path?keys"; None if there is no such path."""
+    for text in (data, data.partition("?")[0], data.partition(":")[2].partition("?")[0]):
+        path = Path(text).expanduser()
+        if text and path.exists():
+            return path if path.is_dir() else path.parent
+    return None
 
 
 def describe(dataset: "Dataset", *, near_duplicates: bool = False) -> dict[str, Any]:

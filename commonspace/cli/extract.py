@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from commonspace.cli.data import map_keys
 from commonspace.cli.encoders import (
     EncoderOption,
     ImageOption,
@@ -20,7 +21,13 @@ from commonspace.cli.encoders import (
     encoders_named,
 )
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
-from commonspace.cli.options import DataArgument, DeviceOption, PartialOption, SplitSeedOption
+from commonspace.cli.options import (
+    DataArgument,
+    DeviceOption,
+    PartialOption,
+    PhotosOption,
+    SplitSeedOption,
+)
 from commonspace.errors import DataError, OutputError
 from commonspace.progress import ProgressBar
 
@@ -68,6 +75,7 @@ def extract(
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of encoders that are fitted on train.")
     ] = 0,
+    photos: PhotosOption = None,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
@@ -107,6 +115,7 @@ def extract(
         on_error=on_error,
         cache=folder,
     )
+    data = map_keys(data, photos=photos)
     dataset = load_dataset(data, seed=split_seed, partial=partial or on_error == "skip")
     if multi_caption == "expand":
         dataset = one_sample_per_text(dataset)

@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import parse_qs
 
 import typer
 
+from commonspace.cli.data import folder_of, map_keys
 from commonspace.cli.encoders import EncoderOption, ImageOption, TextOption, encoders_named
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
     DataArgument,
     DeviceOption,
     PartialOption,
+    PhotosOption,
     RunArgument,
     SplitSeedOption,
 )
@@ -23,27 +26,10 @@ if TYPE_CHECKING:
     from commonspace.data import Dataset
     from commonspace.retrieval import Change, Index
 
-__all__ = [
-    "IndexArgument",
-    "PhotosOption",
-    "add",
-    "data_folder",
-    "index",
-    "migrate",
-    "remove",
-    "update",
-]
+__all__ = ["IndexArgument", "add", "data_folder", "index", "migrate", "remove", "update"]
 
 IndexArgument = Annotated[
     Path, typer.Argument(metavar="INDEX", help="Folder that index has written.")
-]
-PhotosOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="Folder that all photos must be in (default: the folder of DATA).",
-        show_default=False,
-    ),
 ]
 CopyPhotosOption = Annotated[
     bool, typer.Option("--copy-photos", help="Copy the photos into the index.")
@@ -121,7 +107,7 @@ def index(
     encoders = encoders_named(image, text, encoder)
     types = _field_types(field or [])
     space = load(run, device=device)
-    dataset = _load_data(data, split_seed, partial=partial)
+    dataset = _load_data(data, photos, split_seed, partial=partial)
     with _resumable(out, data):
         made = Index.create(
             out,
@@ -161,7 +147,7 @@ def add(
     """
     from commonspace.progress import ProgressBar
 
-    dataset = _load_data(data, split_seed, partial=partial)
+    dataset = _load_data(data, photos, split_seed, partial=partial)
     with _open(index, device) as opened:
         with _resumable(index, data):
             change = opened.add(
@@ -194,7 +180,7 @@ def update(
     """
     from commonspace.progress import ProgressBar
 
-    dataset = _load_data(data, split_seed, partial=partial)
+    dataset = _load_data(data, photos, split_seed, partial=partial)
     with _open(index, device) as opened:
         with _resumable(index, data):
             change = opened.update(
@@ -333,7 +319,8 @@ def _open(path: Path, device: str) -> "Index":
     return Index.open(path, device=device)
 
 
-def _load_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
+def _load_data(data: str, photos: Path | None, split_seed: int, *, partial: bool) -> "Dataset":
+    data = map_keys(data, photos=photos)
     dataset = open_data(data, split_seed, partial=partial, need_splits=False)
     for warning in dataset.warnings:
         typer.echo(f"note: {warning}", err=True)
@@ -342,11 +329,9 @@ def _load_data(data: str, split_seed: int, *, partial: bool) -> "Dataset":
 
 def data_folder(data: str) -> Path | None:
     """Return the folder that the photos of a data set must be in."""
-    for text in (data, data.partition("?")[0], data.partition(":")[2].partition("?")[0]):
-        path = Path(text).expanduser()
-        if text and path.exists():
-            return path if path.is_dir() else path.parent
-    return None
+    folder = folder_of(data)
+    named = parse_qs(data.partition("?")[2]).get("photos")
+    return folder / named[-1] if folder and named else folder
 
 
 @contextmanager

@@ -15,6 +15,7 @@ __all__ = [
     "OtherDataOption",
     "OtherSplitSeedOption",
     "PartialOption",
+    "PhotosOption",
     "RunArgument",
     "Split",
     "SplitSeedOption",
@@ -58,6 +59,15 @@ OtherSplitSeedOption = Annotated[
 PartialOption = Annotated[
     bool,
     typer.Option("--skip-invalid", help="Skip samples that cannot be read, and list them."),
+]
+PhotosOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--photos",
+        metavar="DIR",
+        help="Folder that all photos must be in, links resolved (default: the folder of DATA).",
+        show_default=False,
+    ),
 ]
 DeviceOption = Annotated[
     str,

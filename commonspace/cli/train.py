@@ -39,6 +39,7 @@ from commonspace.cli.options import (
     LabelOption,
     ModalityOption,
     PartialOption,
+    PhotosOption,
     SplitSeedOption,
 )
 from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run, open_data
@@ -113,6 +114,7 @@ def train(
     partial: PartialOption = False,
     modality: ModalityOption = None,
     label: LabelOption = None,
+    photos: PhotosOption = None,
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
@@ -190,7 +192,7 @@ def train(
     if encoders:
         settings["encoders"] = {**settings.get("encoders", {}), **encoders}
     name = method or settings.pop("method", None)
-    data = map_keys(data, modality, label)
+    data = map_keys(data, modality, label, photos)
     record = RunRecord(data, split_seed, partial)
     start = continued_run if resume else new_run
     with _report_interrupt(out), start(out, record) as has_checkpoint:

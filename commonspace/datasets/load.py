@@ -4,7 +4,7 @@ Readers are chosen from two dicts: by the suffix of a file, and by the layout of
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.formats.npz import read_npz
 from commonspace.data.formats.parquet import has_file_names, read_parquet
 from commonspace.data.formats.webdataset import is_shard_folder, read_webdataset
+from commonspace.data.photo_folder import drop_outside
 from commonspace.data.reading import WarningLog, reading
 from commonspace.data.vocabulary import expand_home
 from commonspace.datasets.benchmark import Benchmark, paper_split
@@ -49,6 +50,7 @@ def load_dataset(
     need_splits: bool = True,
     modalities: Mapping[str, str] | None = None,
     label: str | None = None,
+    photos: str | Path | None = None,
 ) -> Dataset:
     """Load a data set.
 
@@ -63,8 +65,9 @@ def load_dataset(
             folder is split in the same way;
             "hf:name" for a data set of the Hugging Face Hub (the package ``datasets``), or
             "hf:folder" for one that was saved with ``save_to_disk``;
-            any file or folder followed by "?image=KEY&label=KEY" maps keys as ``modalities`` does.
-            A leading ~ is the home folder.
+            any file or folder followed by "?image=KEY&label=KEY&photos=FOLDER" sets ``modalities``,
+            ``label`` and ``photos``, there relative to the folder of the data. A leading ~ is the
+            home folder.
         seed: for splits that are drawn where the source gives none (70 % train, 10 % validation,
             20 % test, stratified by class, groups undivided), and for the tenth of train that
             becomes validation where the source gives none; also the seed of built-in data.
@@ -74,9 +77,12 @@ def load_dataset(
             empty split, a class that train lacks. For an index.
         modalities: modality -> key or column of the file, in place of the usual names.
         label: the key or column of the labels.
+        photos: the folder that all image files must be in, links resolved (default: the folder of
+            the data), because an index and a service hand them out.
 
     Raises:
-        DataError: no such path, rows do not match, values are not finite, an image is missing.
+        DataError: no such path, rows do not match, values are not finite, an image is missing or
+            outside of the folder.
         FileFormatError: a file is corrupt, cut short, or of an unknown kind.
         SplitError: a split is empty or holds a label that train lacks; a class cannot be divided.
         SettingError: the seed is negative, or a mapped key is missing.
@@ -104,7 +110,7 @@ def load_dataset(
         )
     if isinstance(path, str) and path in BUILT_IN:
         return BUILT_IN[path](seed)
-    path, rules = _key_rules(path, modalities, label)
+    path, rules, beside = _key_rules(path, modalities, label)
     if isinstance(path, str) and path.startswith(HUGGING_FACE):
         return _hugging_face(path.removeprefix(HUGGING_FACE), rules, seed)
     layout, place = _named_layout(path)
@@ -124,6 +130,11 @@ def load_dataset(
         else:
             read, kind = _reader(place), place.suffix.lower().lstrip(".")
             table = read(place, warnings, rules)
+    folder = place if place.is_dir() else place.parent
+    if photos is not None or beside is not None:
+        folder = _photo_folder(expand_home(photos or folder.resolve() / str(beside)))
+    columns = drop_outside(table.columns, table.ids, folder, warnings)
+    table = replace(table, columns=columns)
     resolved = place.resolve()
     content = assemble(
         table,
@@ -248,8 +259,8 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 def _key_rules(
     path: str | Path, modalities: Mapping[str, str] | None, label: str | None
-) -> tuple[str | Path, KeyRules]:
-    """Return the path without "?image=KEY&label=KEY", and the rules of both forms."""
+) -> tuple[str | Path, KeyRules, str | None]:
+    """Return the path without "?image=KEY&label=KEY", the rules of both forms, and ``photos``."""
     named: dict[str, str] = {}
     if isinstance(path, str) and "?" in path and not expand_home(path).exists():
         path, _, query = path.partition("?")
@@ -263,7 +274,19 @@ def _key_rules(
                 advice="give --modality image=KEY --label KEY",
             ) from exc
     label = label or named.pop("label", None)
-    return path, KeyRules(named | dict(modalities or {}), label)
+    photos = named.pop("photos", None)
+    return path, KeyRules(named | dict(modalities or {}), label), photos
+
+
+def _photo_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise DataError(
+            f"the folder of the photos, {folder}, does not exist",
+            expected="a folder that all image files of the data are in",
+            found="a file" if folder.exists() else "no such path",
+            advice="correct the path, or leave it out for the folder of the data",
+        )
+    return folder
 
 
 def _named_layout(path: str | Path) -> tuple[str, Path]:

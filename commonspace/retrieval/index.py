@@ -59,7 +59,7 @@ from commonspace.retrieval.sources import PhotoFolders, to_pixels
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.retrieval.verify import Verification, verify
-from commonspace.retrieval.writing import Change, Writer
+from commonspace.retrieval.writing import Change, Writer, remove_unused_copies
 from commonspace.space import CommonSpace
 
 __all__ = ["Index"]
@@ -552,6 +552,7 @@ class Index:
                 )
             with self._store.transaction() as connection:
                 delete_items(connection, numbers.values())
+            remove_unused_copies(self._store, self._photos())
             self._vectors.compact()
         return Change(removed=len(numbers))
 
@@ -615,7 +616,7 @@ class Index:
     def verify(self) -> Verification:
         """Check the store, the copy of the space, the photos and the segments; measure the recall.
 
-        Damaged segments and keywords are rebuilt.
+        Damaged segments and keywords are rebuilt, and copied photos that no item has are deleted.
 
         Raises:
             StoreError: If the store cannot be read, or another writer is at work.
@@ -648,6 +649,8 @@ class Index:
                 self._store, embedder, dataset, self._photos(), folder, copy=copy_photos
             )
             change = writer.write(Callbacks(callbacks), update=update)
+            if update:
+                remove_unused_copies(self._store, self._photos())
             self._vectors.compact()
         return change
 

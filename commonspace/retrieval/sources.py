@@ -219,7 +219,8 @@ def to_column(format: str, sources: Sequence[Source], *, photos: PhotoFolders | 
         photos: the folders of photos; None: return the features of the sources.
 
     Raises:
-        StoreError: If the features, or the raw items, are not stored.
+        StoreError: If the features, or the raw items, are not stored, or a photo is now a link to
+            a file outside of its folder.
     """
     if photos is None:
         blobs = [source.features for source in sources]
@@ -229,7 +230,7 @@ def to_column(format: str, sources: Sequence[Source], *, photos: PhotoFolders | 
     if format == "texts":
         return Texts([tuple(json.loads(source.raw or "[]")) for source in sources])
     if format == "photo":
-        return Images([photos.resolve(str(source.raw)) for source in sources])
+        return Images([photos.check_inside(str(source.raw)) for source in sources])
     if format == "pixels":
         return Images([to_pixels(source.raw) for source in sources])
     raise _missing("texts or images", "only features")

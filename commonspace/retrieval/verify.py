@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.data.photo_folder import PhotoFolder
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.backends.faiss import knn
 from commonspace.retrieval.browse import item_labels
@@ -20,6 +21,7 @@ from commonspace.retrieval.segments import Segment
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store, row_checksum, vectors_table
 from commonspace.retrieval.vector_index import VectorIndex
+from commonspace.retrieval.writing import remove_unused_copies
 
 __all__ = ["Cost", "Verification", "verify"]
 
@@ -69,9 +71,11 @@ class Verification:
     problems: tuple[str, ...]
     """Damage of the store or of the space, and missing photos; empty if there is none."""
     repaired: tuple[str, ...]
-    """Segments and keywords that were damaged and have been rebuilt."""
+    """Damaged segments and keywords that were rebuilt, and leftovers that were deleted."""
     missing_photos: tuple[str, ...] = ()
     """Ids of the items whose photo is missing."""
+    outside_photos: tuple[str, ...] = ()
+    """Ids of the items whose photo is now a link to a file outside of the photo folder."""
     notes: tuple[str, ...] = ()
     """Remarks that are no problems."""
     costs: dict[str, Cost] = field(default_factory=dict)
@@ -108,7 +112,16 @@ def verify(vectors: VectorIndex, photos: PhotoFolders) -> Verification:
         repaired.append(f"{difference}; rebuilt from the store")
     state = vectors.state()
     costs = {} if damage else _costs(store, state.segments, state.modalities)
-    missing = _missing_photos(store, photos)
+    unused = 0 if store.read_only else remove_unused_copies(store, photos)
+    if unused:
+        repaired.append(f"{unused} copied photos that no item has were deleted")
+    missing, outside = _lost_photos(store, photos)
+    if outside:
+        listed = ", ".join(map(repr, outside[:5])) + (", …" if len(outside) > 5 else "")
+        damage.append(
+            f"{len(outside)} photos are outside of the photo folder, of {listed}: they are not"
+            " shown; replace the links by the files, or allow a larger folder with --photos"
+        )
     if missing:
         listed = ", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else "")
         damage.append(
@@ -125,6 +138,7 @@ def verify(vectors: VectorIndex, photos: PhotoFolders) -> Verification:
         problems=tuple(damage),
         repaired=tuple(repaired),
         missing_photos=tuple(missing),
+        outside_photos=tuple(outside),
         notes=((_UNFINISHED,) if len(store.spaces) > 1 else ()) + tuple(_low_recall(costs)),
         costs=costs,
     )
@@ -224,20 +238,22 @@ def _space_problems(vectors: VectorIndex) -> Iterator[str]:
         yield f"{exc.problem} ({exc.found})"
 
 
-def _missing_photos(store: Store, photos: PhotoFolders) -> list[str]:
-    """Return the ids of the items whose photo is missing."""
+def _lost_photos(store: Store, photos: PhotoFolders) -> tuple[list[str], list[str]]:
+    """Return the ids of the items whose photo is missing, and of those where it is outside."""
     sql = (
         "SELECT id, raw FROM items JOIN entries USING (item) JOIN sources USING (entry)"
         " WHERE format = 'photo' ORDER BY item"
     )
-    known = range(len(photos.folders))
-    return [
-        str(id)
-        for id, raw in store.rows(sql)
-        if not str(raw).partition(":")[0].isdecimal()
-        or int(str(raw).partition(":")[0]) not in known
-        or not photos.resolve(str(raw)).is_file()
-    ]
+    allowed = [PhotoFolder(path) for path in photos.paths]
+    missing, outside = [], []
+    for id, raw in store.rows(sql):
+        number = str(raw).partition(":")[0]
+        known = number.isdecimal() and int(number) < len(allowed)
+        if not known or not photos.resolve(str(raw)).is_file():
+            missing.append(str(id))
+        elif photos.resolve(str(raw)) not in allowed[int(number)]:
+            outside.append(str(id))
+    return missing, outside
 
 
 def _compare(store: Store, segment: Segment) -> str:

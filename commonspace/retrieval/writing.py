@@ -39,7 +39,7 @@ from commonspace.retrieval.schema import FLOAT32
 from commonspace.retrieval.sources import COPIES, NewItem, PhotoFolders, Source, to_sources
 from commonspace.retrieval.store import Store
 
-__all__ = ["Change", "Writer"]
+__all__ = ["Change", "Writer", "remove_unused_copies"]
 
 BATCH_BYTES = 2**25
 RAW_BATCH = 512
@@ -294,6 +294,26 @@ class Writer:
         if width:
             size = min(size, max(1, BATCH_BYTES // (width * FLOAT32.itemsize)))
         return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def remove_unused_copies(store: Store, photos: PhotoFolders) -> int:
+    """Delete the copied photos that no item has any more, and what a kill left; return how many.
+
+    Args:
+        store: the store, under the lock of writers.
+        photos: the photo folders of the index.
+    """
+    folder = photos.index / COPIES
+    stored = photos.shorten(folder / "x")
+    if stored is None or not folder.is_dir():
+        return 0
+    number = stored.partition(":")[0]
+    sql = "SELECT DISTINCT raw FROM sources WHERE format = 'photo' AND raw GLOB ?"
+    used = {photos.resolve(str(raw)).name for (raw,) in store.rows(sql, (f"{number}:*",))}
+    unused = [file for file in folder.iterdir() if file.name not in used]
+    for file in unused:
+        file.unlink(missing_ok=True)
+    return len(unused)
 
 
 def _with_features(source: Source, features: Column | None, place: int) -> Source:

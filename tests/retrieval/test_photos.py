@@ -93,6 +93,30 @@ def test_copied_photos_need_no_folder(
         assert index.search("a red wall", k=1)[0].has_picture
 
 
+def test_copies_of_removed_and_replaced_photos_are_deleted(
+    raw_space: CommonSpace, photos: Dataset, tmp_path: Path
+) -> None:
+    with Index.create(tmp_path / "shop", raw_space, photos, copy_photos=True) as index:
+        assert len(list((tmp_path / "shop" / "photos").iterdir())) == 10
+        index.remove(photos.ids[:2])
+        assert len(list((tmp_path / "shop" / "photos").iterdir())) == 8
+        first, second = (tmp_path / "shots" / f"{id}.png" for id in photos.ids[2:4])
+        Image.new("RGB", (20, 20), (1, 2, 3)).save(first)
+        shutil.copy(first, second)  # two items, one file
+        changed = index.update(photos.take(np.arange(2, 10)), copy_photos=True)
+        assert (changed.replaced, changed.unchanged) == (2, 6)
+        assert len(list((tmp_path / "shop" / "photos").iterdir())) == 7
+        index.remove(photos.ids[2:3])
+        assert index.verify().problems == ()
+        (tmp_path / "shop" / "photos" / ".draft").write_bytes(b"left by a kill")
+        assert index.verify().repaired == ("1 copied photos that no item has were deleted",)
+        assert index.verify().repaired == ()
+        assert index.search(image=second, k=1)[0].id == photos.ids[3]
+        picture = index.picture(photos.ids[3])
+        assert isinstance(picture, Path)
+        assert picture.read_bytes() == second.read_bytes()
+
+
 def test_photos_outside_of_the_folder_are_refused(
     raw_space: CommonSpace, photos: Dataset, tmp_path: Path
 ) -> None:
@@ -112,14 +136,21 @@ def test_photos_outside_of_the_folder_are_refused(
 
 
 def test_a_photo_that_became_a_link_is_not_shown(
-    raw_space: CommonSpace, photos: Dataset, tmp_path: Path
+    raw_space: CommonSpace, raw_dataset: Dataset, photos: Dataset, tmp_path: Path
 ) -> None:
+    method = cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=6, device="cpu")
+    other_space = method.fit(raw_dataset.split("train"), raw_dataset.split("validation"))
     with Index.create(tmp_path / "shop", raw_space, photos) as index:
         file = tmp_path / "shots" / f"{photos.ids[0]}.png"
         file.unlink()
         file.symlink_to("/etc/passwd")
         with pytest.raises(StoreError, match="outside the photo folder"):
             index.picture(photos.ids[0])
+        report = index.verify()
+        assert report.outside_photos == photos.ids[:1]
+        assert "1 photos are outside of the photo folder" in report.problems[0]
+        with pytest.raises(StoreError, match="outside the photo folder"):
+            index.migrate(other_space)
 
 
 def test_new_photos_may_be_in_another_folder(

@@ -9,6 +9,7 @@ from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Images, Texts
 from commonspace.data.images import IMAGE_SUFFIXES
 from commonspace.data.labels import labels_from_names
+from commonspace.data.photo_folder import PhotoFolder
 from commonspace.data.reading import WarningLog, reading
 from commonspace.data.vocabulary import decode_bytes, split_name
 
@@ -41,7 +42,8 @@ def read_class_folder(folder: Path, warnings: WarningLog) -> Table:
         images += files
         labels += [sub.name] * len(files)
         splits += [split] * len(files)
-    texts = Texts([_texts_beside(image) for image in images])
+    inside = PhotoFolder(folder)
+    texts = Texts([_texts_beside(image, inside) for image in images])
     columns: dict[str, Column] = {"image": Images(images)}
     if texts.present.any():
         columns["text"] = texts
@@ -80,9 +82,9 @@ def _images_in(folder: Path) -> list[Path]:
     )
 
 
-def _texts_beside(image: Path) -> tuple[str, ...]:
+def _texts_beside(image: Path, inside: PhotoFolder) -> tuple[str, ...]:
     file = image.with_suffix(".txt")
-    if not file.is_file():
+    if not file.is_file() or file not in inside:
         return ()
     with reading(file, "a text file in UTF-8"):
         lines = decode_bytes(file.read_bytes(), file).splitlines()

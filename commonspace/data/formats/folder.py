@@ -247,7 +247,9 @@ def _check_images(samples: Sequence[_Sample], warnings: WarningLog) -> None:
             continue
         if _is_there(sample.image):
             continue
-        file = find_file(sample.folder, str(sample.image.relative_to(sample.folder)))
+        inside = sample.image.is_relative_to(sample.folder)
+        name = sample.image.relative_to(sample.folder) if inside else sample.image
+        file = find_file(sample.folder, str(name))
         if file is None:
             missing.append(sample)
         else:

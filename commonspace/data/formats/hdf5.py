@@ -1,6 +1,6 @@
 """HDF5 files of named arrays. A group is a prefix of its keys: train/image is train_image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from commonspace.data.formats.isolated import read_in_process
 from commonspace.data.reading import reading
 
-__all__ = ["check_size", "has_signature", "read_hdf5", "write_hdf5"]
+__all__ = ["check_size", "has_signature", "members", "read_hdf5", "write_hdf5"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST = 1100  # the best ratio of its compression
@@ -58,14 +58,39 @@ def has_signature(path: Path) -> bool:
     return False
 
 
-def check_size(item: Any, available: int) -> int:  # noqa: ANN401, h5py carries no types
-    """Return the bytes of an array; refuse a damaged shape, which would fill the memory."""
+def members(group: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401, h5py carries no types
+    """Yield the arrays and groups in a group.
+
+    Raises:
+        ValueError: one of them is in another file, which the author of this one may not read.
+    """
+    import h5py
+
+    for name in group:
+        link = group.get(name, getlink=True)
+        item = None if isinstance(link, h5py.ExternalLink) else group.get(name)
+        if isinstance(link, h5py.ExternalLink) or (item and item.file.id != group.file.id):
+            raise ValueError(f"{group.name.rstrip('/')}/{name} is a link to another file")
+        if item is not None:
+            yield name, item
+
+
+def check_size(item: Any, available: int) -> int:  # noqa: ANN401
+    """Return the bytes of an array; refuse a damaged shape, which would fill the memory.
+
+    Raises:
+        ValueError: the file cannot contain so much, or the array is stored in other files.
+    """
     if item.size is None:
         return 0
+    if item.external or (
+        item.is_virtual and any(source.file_name != "." for source in item.virtual_sources())
+    ):
+        raise ValueError(f"{item.name} is stored in another file")
     count = int(item.nbytes)
     stored = min(int(item.id.get_storage_size()), available)
     allowed = available if item.chunks is None else _MOST * stored
-    if count > max(allowed, _UNWRITTEN if stored == 0 else 0) and not item.external:
+    if count > max(allowed, _UNWRITTEN if stored == 0 else 0):
         raise ValueError(f"{item.name} promises {count} bytes, the file has {stored}")
     if count > (1 << 20) and item.dtype.kind == "O" and count > 64 * available:
         raise ValueError(f"{item.name} promises {item.size} strings, the file has {stored} bytes")
@@ -83,7 +108,7 @@ def _read(path: Path, allow: Callable[[int], None]) -> dict[str, NDArray[Any]]:
     def visit(group: Any, prefix: str, depth: int) -> None:  # noqa: ANN401
         if depth > 8 or len(items) > 10_000:
             raise ValueError("groups within groups without end")
-        for name, item in group.items():
+        for name, item in members(group):
             if isinstance(item, h5py.Group):
                 visit(item, f"{prefix}{name}_", depth + 1)
             elif isinstance(item, h5py.Dataset):

@@ -108,7 +108,8 @@ def _main() -> None:
     try:
         send_arrays(read(path, allow), stream)
     except Exception as exc:  # a damaged file makes the library raise nearly anything
-        _send(stream, {"error": f"{type(exc).__name__}: {exc}"})
+        kind = "" if type(exc) is ValueError else f"{type(exc).__name__}: "
+        _send(stream, {"error": f"{kind}{exc}"})
     stream.flush()
     os._exit(0)  # closing a damaged file can crash: it was read already
 

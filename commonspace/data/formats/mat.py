@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.formats.hdf5 import check_size, has_signature
+from commonspace.data.formats.hdf5 import check_size, has_signature, members
 from commonspace.data.formats.isolated import read_in_process
 from commonspace.data.formats.mat5 import check_mat5
 from commonspace.data.reading import reading
@@ -113,12 +113,13 @@ def _read_version_73(path: Path, allow: Callable[[int], None]) -> dict[str, NDAr
     with h5py.File(path, "r") as file:
         items = {
             name: item
-            for name, item in file.items()
+            for name, item in members(file)
             if isinstance(item, h5py.Dataset) or "MATLAB_sparse" in item.attrs
         }
         total = 0
         for item in items.values():
-            stored = item.values() if isinstance(item, h5py.Group) else [item]
+            group = isinstance(item, h5py.Group)
+            stored = [part for _, part in members(item)] if group else [item]
             total += sum(check_size(part, available) for part in stored)
         allow(4 * total)
         return {

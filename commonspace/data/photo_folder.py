@@ -1,0 +1,90 @@
+"""Image files of a data set must be in its folder, because an index and a service hand them out."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from commonspace.data.columns import Column, Images
+from commonspace.data.reading import WarningLog
+from commonspace.errors import DataError
+
+__all__ = ["PhotoFolder", "drop_outside"]
+
+
+class PhotoFolder:
+    """A folder, and the question whether files are in it when all links are resolved.
+
+    Args:
+        path: the folder.
+
+    Example:
+        >>> folder = PhotoFolder(Path("shots"))
+        >>> Path("shots/a.jpg") in folder, Path("shots/../a.jpg") in folder
+        (True, False)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._parents: dict[Path, bool] = {}
+
+    def __contains__(self, file: Path) -> bool:
+        """Return whether a file is in the folder; of each parent, links are resolved once."""
+        if os.path.islink(file):  # noqa: PTH114 - Path.is_link is several times slower
+            return file.resolve().is_relative_to(self.path)
+        parent = file.parent
+        if parent not in self._parents:
+            self._parents[parent] = parent.resolve().is_relative_to(self.path)
+        return self._parents[parent] and file.name != ".."
+
+
+def drop_outside(
+    columns: Mapping[str, Column], ids: Sequence[str], folder: Path, warnings: WarningLog
+) -> dict[str, Column]:
+    """Refuse image files outside of a folder; a partial reader leaves them out.
+
+    Args:
+        columns: modality -> column of n entries.
+        ids: n ids, for messages.
+        folder: the folder that every file must be in, links resolved.
+        warnings: raises or records files outside.
+
+    Raises:
+        DataError: strict, and a file is outside.
+    """
+    allowed = PhotoFolder(folder)
+    kept = dict(columns)
+    for name, column in columns.items():
+        if not isinstance(column, Images):
+            continue
+        outside = [
+            row
+            for row, item in enumerate(column.items)
+            if isinstance(item, Path) and item not in allowed
+        ]
+        if not outside:
+            continue
+        warnings.report(
+            _error([(column.items[row], ids[row]) for row in outside], allowed.path),
+            instead="these samples have no image",
+        )
+        items = list(column.items)
+        for row in outside:
+            items[row] = None
+        kept[name] = Images(items)
+    return kept
+
+
+def _error(files: Sequence[tuple[object, str]], folder: Path) -> DataError:
+    named = [
+        f"{file} (sample {id!r})" + (f", which is {real}" if str(real) != str(file) else "")
+        for file, id in files[:3]
+        for real in [Path(str(file)).resolve()]
+    ]
+    more = f"; and {len(files) - 3} more" if len(files) > 3 else ""
+    count = f"{len(files)} image files are" if len(files) > 1 else "1 image file is"
+    return DataError(
+        f"{count} outside the folder of the data",
+        expected=f"files in {folder}",
+        found="; ".join(named) + more,
+        advice="move them there, or allow a larger folder: --photos DIR, or photos=DIR in Python",
+    )
