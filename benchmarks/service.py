@@ -37,6 +37,8 @@ CONNECTIONS = 32
 BODIES = [json.dumps({"text": words, "k": 24}).encode() for words in WORDS]
 WARM_UP = 5000
 BLOCKS, BLOCK = 20, 20
+_HEAD = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+"""Start of a form with one photo."""
 
 
 def build_words(folder: Path, per_class: int) -> None:
@@ -102,6 +104,16 @@ class Server:
         """Return the resident memory in MB (Linux)."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def whole_memory(self) -> float:
+        """Return the resident memory in MB, without shared pages, with the decoding processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        pages = 0
+        for process in (self.process.pid, *map(int, children.split())):
+            with suppress(OSError):
+                _, resident, shared, *_ = Path(f"/proc/{process}/statm").read_text().split()
+                pages += int(resident) - int(shared)
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def stop(self) -> None:
         """Stop the process."""
@@ -211,8 +223,7 @@ def photos(folder: Path, seconds: float) -> None:
     coarse = Image.fromarray(draw.integers(0, 255, (300, 400, 3), np.uint8))
     file = io.BytesIO()
     coarse.resize((4000, 3000), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
-    body = head + file.getvalue() + b"\r\n--b--\r\n"
+    body = _HEAD + file.getvalue() + b"\r\n--b--\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     server = Server(folder, 32)
     statuses: list[int] = []
@@ -245,6 +256,81 @@ def photos(folder: Path, seconds: float) -> None:
     )
 
 
+def crowd(folder: Path, clients: int = 60) -> None:
+    """Print what many clients get that send the largest photo allowed at once, twice.
+
+    Half of them send a PNG of 40 megapixels, which must be decoded whole, half a JPEG of almost
+    20 MB. Right statuses are 200 and, with Retry-After, 503. Memory is that of the server and its
+    decoding processes, before and after; then the server is stopped in the middle of a third time.
+    """
+    bodies = [b"".join((_HEAD, photo, b"\r\n--b--\r\n")) for photo in _largest_photos()]
+    server = Server(folder, 32)
+    outcomes: Counter[str] = Counter()
+
+    def send(number: int) -> None:
+        connection = HTTPConnection(server.host, server.port, timeout=200)
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        try:
+            connection.request("POST", "/v1/search", bodies[number % 2], headers)
+            response = connection.getresponse()
+            answer = response.read()
+            wait = response.status == 503 and response.getheader("Retry-After") is not None
+            right = response.status == 200 or wait
+            outcomes[str(response.status) if right else f"wrong: {answer[:200]!r}"] += 1
+        except (OSError, HTTPException) as exc:
+            outcomes[type(exc).__name__] += 1
+        connection.close()
+
+    def start() -> list[threading.Thread]:
+        threads = [threading.Thread(target=send, args=[number]) for number in range(clients)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    try:
+        for number in range(4):  # both decoding processes, and the encoder
+            send(number)
+        outcomes.clear()
+        held = [server.whole_memory()]
+        highest = 0.0
+        for _ in range(2):
+            threads = start()
+            while any(thread.is_alive() for thread in threads):
+                highest = max(highest, server.whole_memory())
+                time.sleep(0.05)
+            time.sleep(2)
+            held.append(server.whole_memory())
+        shown = dict(outcomes)
+        threads = start()
+        time.sleep(3)
+        began = time.perf_counter()
+    finally:
+        server.stop()
+    print(
+        f"{clients} clients with photos of {len(bodies[0]) / 1e6:.1f} and"
+        f" {len(bodies[1]) / 1e6:.1f} MB, twice: {shown}; memory {held[0]:.0f} MB before, at most"
+        f" {highest:.0f}, then"
+        f" {held[1]:.0f} and {held[2]:.0f} MB ({held[2] / held[0]:.2f} times); ended"
+        f" {time.perf_counter() - began:.1f} s after SIGTERM in the middle of a third time",
+        flush=True,
+    )
+    for thread in threads:
+        thread.join()
+
+
+def _largest_photos() -> tuple[bytes, bytes]:
+    """Return a PNG of just 40 megapixels and a JPEG of just 20 MB."""
+    draw = np.random.default_rng(0)
+    png, jpeg = io.BytesIO(), io.BytesIO()
+    two = draw.integers(0, 2, (6320, 6320, 3), np.uint8) * 200
+    two[:, :, 2] = two[::2, :, 1] = 0  # about half a bit for each value
+    Image.fromarray(two).save(png, "PNG", compress_level=1)
+    noise = Image.fromarray(draw.integers(0, 255, (3100, 3100, 3), np.uint8))
+    noise.resize((6300, 6300), Image.Resampling.BILINEAR).save(jpeg, "JPEG", quality=82)
+    assert 15e6 < len(jpeg.getvalue()) < 20e6, len(jpeg.getvalue())
+    return png.getvalue(), jpeg.getvalue()
+
+
 def memory(folder: Path, asked: int) -> None:
     """Print the memory of the server after a warm-up and after many more requests."""
     server = Server(folder, 32)
@@ -268,14 +354,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="duration of each row")
     parser.add_argument("--per-class", type=int, default=500, help="scenes per class (24 classes)")
     parser.add_argument("--asked", type=int, default=20_000, help="requests of the memory test")
-    parser.add_argument("--only", choices=[*BUILDERS, "photos", "memory"], help="run one part only")
+    parser.add_argument(
+        "--only", choices=[*BUILDERS, "photos", "crowd", "memory"], help="run one part only"
+    )
     parser.add_argument("--keep", type=Path, help="folder that caches the indexes")
     given = parser.parse_args()
-    wanted = [given.only] if given.only else [*BUILDERS, "photos", "memory"]
+    wanted = [given.only] if given.only else [*BUILDERS, "photos", "crowd", "memory"]
     with tempfile.TemporaryDirectory() as place:
         folders = {name: (given.keep or Path(place)) / name for name in BUILDERS}
         for name in dict.fromkeys(
-            "words" if name in ("photos", "memory") else name for name in wanted
+            "words" if name in ("photos", "crowd", "memory") else name for name in wanted
         ):
             if not folders[name].exists():
                 BUILDERS[name](folders[name], given.per_class)
@@ -285,6 +373,8 @@ def main() -> None:
                 measure(name, folders[name], given.seconds)
         if "photos" in wanted:
             photos(folders["words"], given.seconds)
+        if "crowd" in wanted:
+            crowd(folders["words"])
         if "memory" in wanted:
             memory(folders["words"], given.asked)
 

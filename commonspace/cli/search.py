@@ -155,6 +155,9 @@ def search(
         answers = opened.search_many(made)
         for note in opened.notes:
             typer.echo(f"note: {note}", err=True)
+        if where is not None and not all(results.total for results in answers):
+            for hint in opened.filter_hints(where):
+                typer.echo(f"note: {hint}", err=True)
     if as_json:
         described = [
             {"query": _describe(one), "total": results.total, "results": [*map(vars, results)]}

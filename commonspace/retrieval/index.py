@@ -39,6 +39,7 @@ from commonspace.retrieval.browse import (
 )
 from commonspace.retrieval.changes import delete_items, set_meta
 from commonspace.retrieval.embedder import Embedder
+from commonspace.retrieval.filter_hints import filter_hints
 from commonspace.retrieval.folder import (
     LOCK,
     as_path,
@@ -455,6 +456,17 @@ class Index:
             SettingError: If the filter is invalid.
         """
         return count_facets(self._store, where)
+
+    def filter_hints(self, where: str) -> list[str]:
+        """Return sentences on values of a filter that no item has: what may have been meant.
+
+        Args:
+            where: a filter as for ``search``, which no item passes.
+
+        Raises:
+            SettingError: If the filter is invalid.
+        """
+        return filter_hints(where, self.facets())
 
     def summary(self) -> Summary:
         """Return what users can filter by: modalities, classes, and the values of fields."""

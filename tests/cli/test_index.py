@@ -108,6 +108,9 @@ def test_the_table_shows_what_was_found(call: Call, shop: Path) -> None:
     assert "rose" in page
     assert ".png" in page
     assert "no results" in call("search", shop, "red", "--where", "price < 0").stdout
+    misspelled = call("search", shop, "red", "--where", "label = 'Rose' or price < '4'")
+    assert "did you mean 'rose'?" in misspelled.stderr
+    assert "price is a number: write 4 without quotes" in misspelled.stderr
 
 
 def test_items_come_change_and_go(call: Call, shop: Path, photos: Path, tmp_path: Path) -> None:

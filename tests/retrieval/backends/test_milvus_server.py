@@ -228,6 +228,30 @@ def test_a_killed_server_loses_nothing(
 
 
 @inside
+def test_the_page_is_served_from_it(pair: tuple[Index, Index]) -> None:
+    """The page, its searches by item and with a filter, and "more like this", as it asks them."""
+    from starlette.testclient import TestClient
+
+    from commonspace.serve import ServiceSettings, build_app
+
+    served, exact = pair
+    app = build_app(served.path, ServiceSettings(rate=0.0, decode_workers=1))
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        page = client.get("/")
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert client.get("/ready").json() == {"status": "ready"}
+        about = client.get("/about").json()
+        assert about["items"] == len(exact)
+        for options in ({}, {"where": "price < 300"}, {"modality": "text", "offset": 3}):
+            answer = client.post("/search", json={"id": "article 10", "k": 7, **options})
+            assert answer.status_code == 200, answer.text
+            expected = exact.search(id="article 10", k=7, **options)
+            assert [one["id"] for one in answer.json()["results"]] == [one.id for one in expected]
+            assert answer.json()["total"] == expected.total
+        assert client.get("/items/article 10").json()["item"]["id"] == "article 10"
+
+
+@inside
 def test_migration(pair: tuple[Index, Index], make: Make) -> None:
     data = make(range(400, 460))
     data = replace(data, splits=np.array(["train", "validation"] * 30))
