@@ -1,10 +1,12 @@
 """Hints for filters that no item passes."""
 
+from typing import Any
+
 import pytest
 
 from commonspace.retrieval.filter_hints import filter_hints
 
-VALUES = {
+VALUES: dict[str, dict[Any, int]] = {
     "label": {"kite": 3, "dog": 2, "boat": 1},
     "price": {5: 1, 7.5: 2},
     "year": {"2024": 1, "2025": 1},
