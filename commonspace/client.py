@@ -102,7 +102,9 @@ class Client:
         body = {name: value for name, value in parameters.items() if value is not None}
         answer = self._json("POST", "/search", body, image)
         results = (SearchResult(**_item_values(result)) for result in answer["results"])
-        return SearchResults(results, int(answer["total"]))
+        return SearchResults(
+            results, int(answer["total"]), nothing_matches=bool(answer["nothing_matches"])
+        )
 
     def item(self, id: str) -> Item:
         """Return an item, with its class posterior if the space has one.

@@ -190,6 +190,32 @@ class EmbeddingModel:
             )
         return embed_items(self.network, modality, self.inputs[modality], items, batch_size)
 
+    def embed_queries(
+        self,
+        modality: str,
+        items: Any,  # noqa: ANN401 - what the modality reads
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+        """Return embeddings of queries, and whether they are like the training data.
+
+        Args:
+            modality: As for ``embed``.
+            items: As for ``embed``, n of them.
+
+        Returns:
+            (n, d) float32; and (n,) probabilities that a query is like the training data, which
+            ``relevance`` does not include. None if the model does not detect queries that are not.
+
+        Raises:
+            SettingError: If the modality is unknown.
+            DataError: If the items are of another kind or size than in training.
+        """
+        detector = getattr(self.network, "detector", None)
+        if detector is None or modality not in self.inputs or detector(modality) is None:
+            return self.embed(modality, items), None
+        network = _QueryNetwork(self.network)
+        rows = embed_items(network, modality, self.inputs[modality], items, 512)
+        return np.ascontiguousarray(rows[:, :-1]), rows[:, -1].astype(np.float64)
+
     def embed_dataset(self, data: Dataset) -> dict[str, Embeddings]:
         """Embed every modality of a data set that the model reads.
 
@@ -353,6 +379,16 @@ class EmbeddingModel:
             name: "features" if input_.kind == "vectors" else "raw"
             for name, input_ in self.inputs.items()
         }
+
+
+class _QueryNetwork(nn.Module):
+    """A network whose embeddings are followed by the probability of being in distribution."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.dimension = int(network.dimension) + 1  # type: ignore[arg-type]
+        self.embed = network.embed_queries
 
 
 def _modalities(network: nn.Module) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from commonspace.losses import multi_positive_cross_entropy
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.instance_weight import choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
+from commonspace.methods.base.outliers import count_references, detect_outliers
 from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.settings import setting
@@ -27,7 +28,13 @@ from commonspace.training.loop import RunConfig
 from commonspace.training.samples import Batch, Samples
 from commonspace.training.settings import TrainingSettings
 
-__all__ = ["PosteriorMatching", "posterior_loss", "same_items", "weigh_posteriors"]
+__all__ = [
+    "PosteriorMatching",
+    "detect_outliers",
+    "posterior_loss",
+    "same_items",
+    "weigh_posteriors",
+]
 
 BATCHES = 10
 """Smallest number of batches in an epoch, so that few samples are not one step."""
@@ -122,6 +129,7 @@ class PosteriorMatching(GradientMethod):
                 instance_dim=self.embedding_dim if pairs else 0,
                 multi_label=data.multi_label,
                 mixture=self.mixture,
+                references=count_references(data.train, data.validation),
             )
         )
         _set_kernels(network, data.kernels)
@@ -150,6 +158,7 @@ class PosteriorMatching(GradientMethod):
         """Return the common space; with one class a sample, scores already are probabilities."""
         assert isinstance(network, PosteriorNetwork)
         assert isinstance(data, _PosteriorData)
+        detect_outliers(network, data.samples, data.validation_samples)
         space = super().calibrate(network, data, history)
         if network.has_instance_block:
             embeddings = data.validation_samples.embed(network)

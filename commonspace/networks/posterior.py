@@ -1,7 +1,7 @@
 """Network of posterior matching: class posteriors, and an instance block for individual items."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import sqrt
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from commonspace.networks.in_distribution import InDistribution
 from commonspace.networks.kernel import FeatureScaling, KernelMachine
 from commonspace.networks.network import MultiBranchNetwork
 
@@ -38,6 +39,8 @@ class PosteriorConfig:
         instance_dim: Size of the instance block; 0: no instance block.
         multi_label: Whether an item may have several classes, with independent probabilities.
         mixture: Weight of the instance block in stored embeddings, > 0.
+        references: Modality -> number of stored training samples that queries are compared with,
+            to detect those that are unlike all of them; {}: none are detected.
     """
 
     backbones: Mapping[str, Mapping[str, Any]]
@@ -47,6 +50,7 @@ class PosteriorConfig:
     instance_dim: int
     multi_label: bool = False
     mixture: float = 0.03
+    references: Mapping[str, int] = field(default_factory=dict)
 
 
 class PosteriorNetwork(MultiBranchNetwork):
@@ -94,6 +98,9 @@ class PosteriorNetwork(MultiBranchNetwork):
             for size in sizes.values()
             if config.instance_dim
         )
+        self.in_distribution = nn.ModuleList(
+            InDistribution(sizes[name], count) for name, count in config.references.items()
+        )
         self.register_buffer("shares", torch.full((len(sizes),), 0.5))
         self.register_buffer("temperatures", torch.ones(len(sizes)))
         self.log_scale = nn.Parameter(torch.tensor(2.7))  # of the instance loss: 1 / 0.067
@@ -125,8 +132,22 @@ class PosteriorNetwork(MultiBranchNetwork):
 
     def rescale(self, modality: str, inputs: Tensor) -> Tensor:
         """Return (n, size) scaled features, the input of all other parts."""
-        features: Tensor = self.scale(modality)(self.backbone(modality)(inputs).float())
+        features: Tensor = self.scale(modality)(self.features(modality, inputs))
         return features
+
+    def features(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return the (n, size) float32 features of the backbone."""
+        features: Tensor = self.backbone(modality)(inputs).float()
+        return features
+
+    def detector(self, modality: str) -> InDistribution | None:
+        """Return what detects queries that are unlike the training data; None if nothing does."""
+        names = [*self.config.references]
+        if modality not in names:
+            return None
+        detector = self.in_distribution[names.index(modality)]
+        assert isinstance(detector, InDistribution)
+        return detector
 
     def logits(self, modality: str, rescaled: Tensor) -> Tensor:
         """Return the (n, c) logits of the network, before its temperature."""
@@ -157,7 +178,24 @@ class PosteriorNetwork(MultiBranchNetwork):
             inputs: (n, ...) input of its backbone.
         """
         rescaled = self.rescale(modality, inputs)
+        return self._embed(modality, rescaled, self.posterior(modality, rescaled))
+
+    def embed_queries(self, modality: str, inputs: Tensor) -> Tensor:
+        """Return (n, d + 1): embeddings, and the probability of being like the training data.
+
+        Args:
+            modality: A branch with a ``detector``.
+            inputs: (n, ...) input of its backbone.
+        """
+        features = self.features(modality, inputs)
+        rescaled = self.scale(modality)(features)
         p = self.posterior(modality, rescaled)
+        detector = self.detector(modality)
+        assert detector is not None
+        inside = detector(features, rescaled, p)
+        return torch.cat([self._embed(modality, rescaled, p), inside[:, None]], dim=1)
+
+    def _embed(self, modality: str, rescaled: Tensor, p: Tensor) -> Tensor:
         if not self.has_instance_block:
             return p
         w = self.config.mixture
@@ -189,8 +227,11 @@ class PosteriorNetwork(MultiBranchNetwork):
         return torch.cat(blocks, dim=1)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the settings as JSON values."""
-        return asdict(self.config)
+        """Return the settings as JSON values; those of a space without ``references`` as before."""
+        config = asdict(self.config)
+        if not config["references"]:
+            del config["references"]
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "PosteriorNetwork":

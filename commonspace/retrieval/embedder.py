@@ -5,6 +5,7 @@ recognized by its hash.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,19 +100,13 @@ class Embedder:
             DataError: If a vector is not finite.
         """
         vectors = self.space.embed_column(modality, column)
-        if not np.isfinite(vectors).all():
-            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-            raise DataError(
-                f"the space returns a vector that is not finite for {modality!r}",
-                expected="finite numbers",
-                found=f"entry {row} of {len(vectors)}",
-                advice="check the values of this item: they may be very different from the"
-                " training data",
-            )
+        _check_finite(vectors, modality)
         return vectors
 
-    def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (n, d) float32 vectors of n texts, in one pass.
+    def texts(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+        """Return (n, d) vectors of n texts, and the probability that each is in distribution.
+
+        They are computed in one pass; see ``CommonSpace.embed_queries``.
 
         Raises:
             SettingError: If no modality of the space reads text, its encoder is not named, or no
@@ -121,16 +116,19 @@ class Embedder:
         input_ = self.space.inputs[modality]
         if isinstance(input_, Words):
             _check_words(input_, texts)
-        return self._all("texts", Texts([(text,) for text in texts]))
+        return self._queries("texts", Texts([(text,) for text in texts]))
 
-    def images(self, images: Sequence[Any]) -> NDArray[np.float32]:
-        """Return (n, d) float32 vectors of n image files, or (h, w, 3) uint8 arrays, in one pass.
+    def images(
+        self, images: Sequence[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+        """Return (n, d) vectors of n image files, or (h, w, 3) uint8 arrays, as for ``texts``.
 
         Raises:
             SettingError: If no modality of the space reads images, or its encoder is not named.
             DataError: a file is missing or damaged.
         """
-        return self._all("images", Images(list(images)))
+        files = [Path(one) if isinstance(one, str) else one for one in images]
+        return self._queries("images", Images(files))
 
     def reads(self, kind: str) -> bool:
         """Return whether queries can be "texts", or "images"."""
@@ -151,11 +149,15 @@ class Embedder:
             self._built[modality] = self._new_encoder(modality)
         return self._built[modality]
 
-    def _all(self, kind: str, column: Column) -> NDArray[np.float32]:
+    def _queries(
+        self, kind: str, column: Column
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
         modality = self._modality_reading(kind)
         if self.reads_features(modality):
             column = Features(self.encoder(modality)[1](column).numpy())
-        return self.embed(modality, column)
+        vectors, inside = self.space.embed_queries(modality, column)
+        _check_finite(vectors, modality)
+        return vectors, inside
 
     def _modality_reading(self, kind: str) -> str:
         """Return the modality that reads texts or images; "text" or "image" if several do."""
@@ -211,6 +213,18 @@ class Embedder:
             expected=f"{facts['name']} ({facts['spec']}), {facts['sha256'][:12]}…",
             found=" or ".join(found) or spec,
             advice="name the same model, from the same files, as it was given to extract",
+        )
+
+
+def _check_finite(vectors: NDArray[np.float32], modality: str) -> None:
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise DataError(
+            f"the space returns a vector that is not finite for {modality!r}",
+            expected="finite numbers",
+            found=f"entry {row} of {len(vectors)}",
+            advice="check the values of this item: they may be very different from the"
+            " training data",
         )
 
 

@@ -54,7 +54,8 @@ class SearchResult(Item):
     score: float
     """Inner product of the query vector and the item vector."""
     relevance: float | None = None
-    """Probability that query and item share a class; None if the space is not calibrated."""
+    """Probability that query and item share a class, lower for a query that is unlike the training
+    data; None if the space is not calibrated."""
     has_keywords: bool = False
     """Whether it comes first because it holds all words of the query."""
 
@@ -65,11 +66,20 @@ class SearchResults(list[SearchResult]):
     Args:
         results: in order.
         total: number of items that match the filter and have the modality, ranked or not.
+        nothing_matches: whether the query is unlike everything that the space was trained on, so
+            that these are the nearest items, but probably no matches.
     """
 
-    def __init__(self, results: Iterable[SearchResult] = (), total: int = 0) -> None:
+    def __init__(
+        self,
+        results: Iterable[SearchResult] = (),
+        total: int = 0,
+        *,
+        nothing_matches: bool = False,
+    ) -> None:
         super().__init__(results)
         self.total = total
+        self.nothing_matches = nothing_matches
 
     def __repr__(self) -> str:
         """Return a table in plain text."""
@@ -79,7 +89,8 @@ class SearchResults(list[SearchResult]):
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
-        return "\n".join([f"{len(self)} of {self.total} items", *lines])
+        note = "; probably nothing matches" if self.nothing_matches else ""
+        return "\n".join([f"{len(self)} of {self.total} items{note}", *lines])
 
     def _repr_html_(self) -> str:
         """Return a table for a notebook."""

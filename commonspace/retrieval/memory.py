@@ -179,10 +179,10 @@ def _query_vector(
     parts = []
     try:
         if query.text is not None:
-            parts.append(embedder.texts([query.text])[0])
+            parts.append(embedder.texts([query.text])[0][0])
         if query.image is not None:
             image = Path(query.image) if isinstance(query.image, str) else query.image
-            parts.append(embedder.images([image])[0])
+            parts.append(embedder.images([image])[0][0])
     except SettingError as exc:
         raise SettingError(
             exc.problem,

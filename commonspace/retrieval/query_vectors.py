@@ -1,7 +1,6 @@
 """Query vectors: text, image, vector and item of each query as one vector of the space."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from commonspace.retrieval.items import Query
 from commonspace.retrieval.store import Store
 from commonspace.space import CommonSpace
 
-__all__ = ["QueryItem", "mean_vector", "query_vectors", "ranking_vectors"]
+__all__ = ["QueryItem", "QueryVectors", "mean_vector", "query_vectors", "ranking_vectors"]
 
 
 class QueryItem(NamedTuple):
@@ -25,9 +24,26 @@ class QueryItem(NamedTuple):
     """Modalities that it has vectors of."""
 
 
+class QueryVectors(NamedTuple):
+    """The vectors of q queries."""
+
+    values: NDArray[np.float32]
+    """(q, d)."""
+    inside: NDArray[np.float64]
+    """(q,), probability that a query is like the training data of the space: the highest of its
+    parts. 1 for items and vectors, and where the space does not detect it."""
+    items: list[QueryItem]
+    """The item of each id query, which is no result."""
+
+    def take(self, rows: list[int]) -> "QueryVectors":
+        """Return the vectors of some of the queries."""
+        items = [self.items[row] for row in rows]
+        return QueryVectors(self.values[rows], self.inside[rows], items)
+
+
 def query_vectors(
     store: Store, number: int, embedder: Embedder, queries: Sequence[Query]
-) -> tuple[NDArray[np.float32], list[QueryItem]]:
+) -> QueryVectors:
     """Return the vectors of queries; all texts are embedded in one pass, and all images.
 
     Args:
@@ -35,9 +51,6 @@ def query_vectors(
         number: of the current space.
         embedder: the space with its encoders.
         queries: q queries.
-
-    Returns:
-        (q, d) float32; and the item of each id query, which is no result.
 
     Raises:
         SettingError: If a query has an unknown id, or asks for what the space does not support.
@@ -52,32 +65,34 @@ def query_vectors(
                 advice='wrap it: Query(text="a red kite")',
             )
     parts: list[list[NDArray[np.float32]]] = [[] for _ in queries]
+    inside: list[list[float]] = [[] for _ in queries]
     excluded = [QueryItem(-1, ())] * len(queries)
-    rows = [row for row, query in enumerate(queries) if query.text is not None]
-    if rows:
-        texts = embedder.texts([str(queries[row].text) for row in rows])
-        for row, vector in zip(rows, texts, strict=True):
-            parts[row].append(vector)
-    rows = [row for row, query in enumerate(queries) if query.image is not None]
-    if rows:
-        files = [queries[row].image for row in rows]
-        images = embedder.images([Path(one) if isinstance(one, str) else one for one in files])
-        for row, vector in zip(rows, images, strict=True):
-            parts[row].append(vector)
+    texts = {row: query.text for row, query in enumerate(queries) if query.text is not None}
+    images = {row: query.image for row, query in enumerate(queries) if query.image is not None}
+    embedded = []
+    if texts:
+        embedded.append(([*texts], embedder.texts([*texts.values()])))
+    if images:
+        embedded.append(([*images], embedder.images([*images.values()])))
+    for numbers, (vectors, probabilities) in embedded:
+        for place, row in enumerate(numbers):
+            parts[row].append(vectors[place])
+            inside[row].append(1.0 if probabilities is None else float(probabilities[place]))
     rows = [row for row, query in enumerate(queries) if query.vector is not None]
     if rows:
         given = check_vectors([queries[row].vector for row in rows], embedder.space)
         for row, vector in zip(rows, given, strict=True):
             parts[row].append(vector)
+            inside[row].append(1.0)
     for row, query in enumerate(queries):
         if query.id is not None:
-            item, vectors = _item_vectors(store, query.id, query.query_modality, number)
-            excluded[row] = item
-            parts[row].append(mean_vector(vectors))
+            excluded[row], own = _item_vectors(store, query.id, query.query_modality, number)
+            parts[row].append(mean_vector(own))
+            inside[row].append(1.0)
     means = [mean_vector(part) for part in parts]
     size = embedder.space.dimension
     stacked = np.ascontiguousarray(np.reshape(means, (len(means), size)), dtype=np.float32)
-    return stacked, excluded
+    return QueryVectors(stacked, np.array([*map(max, inside)], dtype=np.float64), excluded)
 
 
 def ranking_vectors(

@@ -12,7 +12,12 @@ from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.filter import compile_filter
 from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
 from commonspace.retrieval.keywords import match_keywords
-from commonspace.retrieval.query_vectors import QueryItem, query_vectors, ranking_vectors
+from commonspace.retrieval.query_vectors import (
+    QueryItem,
+    QueryVectors,
+    query_vectors,
+    ranking_vectors,
+)
 from commonspace.retrieval.segments import Hits, merge, put_first, unique_items
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
@@ -23,6 +28,9 @@ __all__ = ["Searcher"]
 
 _TRIES = 20
 """Attempts of a search whose results are replaced or removed by other processes meanwhile."""
+
+MATCHES = 0.5
+"""Probability that a query is like the training data, below which nothing matches it."""
 
 _CACHED = 100
 """Filters and totals that are cached."""
@@ -73,7 +81,7 @@ class Searcher:
         """
         while True:
             number, embedder = self._embedder()
-            vectors, excluded = query_vectors(self._store, number, embedder, queries)
+            vectors = query_vectors(self._store, number, embedder, queries)
             groups: dict[tuple[object, ...], list[int]] = {}
             for row, query in enumerate(queries):
                 groups.setdefault(_options(query), []).append(row)
@@ -82,9 +90,8 @@ class Searcher:
                 found = self._search_group(
                     embedder.space,
                     number,
-                    vectors[rows],
+                    vectors.take(rows),
                     [queries[row] for row in rows],
-                    [excluded[row] for row in rows],
                 )
                 if found is None:  # the index has moved to another space: embed again
                     break
@@ -95,16 +102,14 @@ class Searcher:
     def embed(self, query: Query) -> NDArray[np.float32]:
         """Return the (d,) vector of a query."""
         number, embedder = self._embedder()
-        vectors, _ = query_vectors(self._store, number, embedder, [query])
-        return np.asarray(vectors[0])
+        return np.asarray(query_vectors(self._store, number, embedder, [query]).values[0])
 
     def _search_group(
         self,
         space: CommonSpace,
         number: int,
-        vectors: NDArray[np.float32],
+        vectors: QueryVectors,
         queries: list[Query],
-        excluded: list[QueryItem],
     ) -> list[SearchResults] | None:
         """Return the results of queries with equal options; None if the space has changed."""
         query = queries[0]
@@ -115,8 +120,8 @@ class Searcher:
                 found=repr(space),
                 advice="leave min_relevance out and filter by score",
             )
-        weighted = ranking_vectors(space, vectors, query.instance_weight)
-        own = np.array([item.number for item in excluded], dtype=np.int64)
+        weighted = ranking_vectors(space, vectors.values, query.instance_weight)
+        own = np.array([item.number for item in vectors.items], dtype=np.int64)
         depth = query.offset + query.k + bool((own >= 0).any())
         for attempt in range(_TRIES):
             moment = self._moment(query.where, query.modality)
@@ -137,15 +142,18 @@ class Searcher:
                     if attempt < _TRIES - 1:
                         continue  # some were replaced or removed meanwhile: search again
                     hits = _keep_items(hits, items)
-                relevance = self._relevance(space, moment.state, vectors, hits)
+                relevance = self._relevance(space, moment.state, vectors.values, hits)
             break
+        inside = np.where([bool(items) for items in named], 1.0, vectors.inside)
+        relevance = None if relevance is None else relevance * inside[:, None]
         names = {at: name for name, at in moment.state.modalities.items()}
         return [
             SearchResults(
                 _results(hits, row, relevance, items, names, query.min_relevance, named[row]),
-                moment.total - _counts(excluded[row], moment, query.modality),
+                moment.total - _counts(vectors.items[row], moment, query.modality),
+                nothing_matches=bool(inside[row] < MATCHES),
             )
-            for row in range(len(vectors))
+            for row in range(len(queries))
         ]
 
     def _moment(self, where: str | None, modality: str | None) -> _Moment:

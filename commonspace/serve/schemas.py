@@ -142,6 +142,10 @@ class SearchResponse(BaseModel):
 
     results: list[SearchResult] = Field(description="Best first.")
     total: int = Field(description="Items that match filter and modality, ranked or not.")
+    nothing_matches: bool = Field(
+        description="Whether the query is unlike everything that the space was trained on: the"
+        " results are the nearest items, but probably no matches."
+    )
     has_instance_block: bool = Field(description="Whether instance_weight has an effect.")
     calibrated: bool = Field(description="Whether relevance is available.")
     seconds: float = Field(description="Time from the request to the response.")

@@ -170,6 +170,7 @@ def answer_searches(manager: IndexManager, jobs: Sequence[SearchJob]) -> list[Se
                 SearchResponse(
                     results=public,
                     total=total,
+                    nothing_matches=found.nothing_matches,
                     has_instance_block=space.has_instance_block,
                     calibrated=space.calibrated,
                     seconds=time.perf_counter() - job.start,

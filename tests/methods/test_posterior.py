@@ -352,4 +352,34 @@ def test_every_epoch_is_reported_as_one_whose_last_is_kept(data: Dataset, witnes
     assert all(record.keeps_last for record in log.records)
     assert space.provenance["chosen"]["epoch"] == len(log.records)
     last = log.weights[len(log.records)]
-    assert all(torch.equal(last[name], value) for name, value in space.network.state_dict().items())
+    assert all(
+        torch.equal(last[name], value)
+        for name, value in space.network.state_dict().items()
+        if not name.startswith("in_distribution.")  # set after training
+    )
+
+
+def test_queries_unlike_the_training_data_are_detected(
+    space: cs.CommonSpace, data: Dataset, tmp_path: Path
+) -> None:
+    """Few test samples, and all samples far from the training data; also after saving."""
+    space.save(tmp_path / "space")
+    for one in (space, cs.load(tmp_path / "space")):
+        for name in ("image", "text"):
+            column = data.split("test").columns[name]
+            assert isinstance(column, Features)
+            vectors, inside = one.embed_queries(name, column)
+            np.testing.assert_allclose(vectors, one.embed(name, column), atol=1e-5)
+            assert inside is not None
+            assert np.mean(inside < 0.5) < 0.12
+            far = np.random.default_rng(1).normal(size=(50, column.values.shape[1])) * 9
+            outside = one.embed_queries(name, Features(far.astype(np.float32)))[1]
+            assert outside is not None
+            assert np.mean(outside) < np.mean(inside) - 0.2
+
+
+def test_a_small_validation_split_sets_no_threshold(data: Dataset) -> None:
+    train, validation = data.split("train"), data.split("validation").take(np.arange(39))
+    space = PosteriorMatching(**SMALL).fit(train, validation, QUIET)
+    assert space.embed_queries("image", data.columns["image"].take(np.arange(2)))[1] is None
+    assert "references" not in space.network.to_config()  # type: ignore[operator]

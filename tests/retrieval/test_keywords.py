@@ -132,7 +132,7 @@ def reading(index: Index, monkeypatch: pytest.MonkeyPatch) -> Index:
     embedder = index._embedder()[1]
     vector = index.vectors("item 2")["image"]
     monkeypatch.setattr(
-        embedder, "texts", lambda texts: np.stack([vector] * len(texts)).astype(np.float32)
+        embedder, "texts", lambda texts: (np.stack([vector] * len(texts)).astype(np.float32), None)
     )
     return index
 
