@@ -160,7 +160,12 @@ def search(
                 typer.echo(f"note: {hint}", err=True)
     if as_json:
         described = [
-            {"query": _describe(one), "total": results.total, "results": [*map(vars, results)]}
+            {
+                "query": _describe(one),
+                "total": results.total,
+                "nothing_matches": results.nothing_matches,
+                "results": [*map(vars, results)],
+            }
             for one, results in zip(inputs, answers, strict=True)
         ]
         typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
@@ -250,6 +255,14 @@ def _print(title: str, results: "SearchResults") -> None:
     from rich.text import Text
 
     console = Console()
+    if results.nothing_matches:
+        console.print(
+            Text(
+                f"{_shorten(title)}: probably nothing matches. The query is unlike all items that"
+                " the model was trained on; these are the nearest. Try other words or a photo, or"
+                " train the model on items of this kind."
+            )
+        )
     if not results:
         reason = (
             "; no item passes the filter (case matters, and numbers are written without quotes)"
