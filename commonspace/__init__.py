@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from commonspace.callbacks import EpochRecord as EpochRecord
     from commonspace.client import Client as Client
     from commonspace.comparison import ComparisonResult as ComparisonResult
+    from commonspace.comparison import check_method as check_method
     from commonspace.comparison import compare as compare
     from commonspace.data import Dataset as Dataset
     from commonspace.data import Features as Features
@@ -107,7 +108,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "assessment": ("Assessment", "assess"),
     "callbacks": ("Callback", "EpochRecord"),
     "client": ("Client",),
-    "comparison": ("ComparisonResult", "compare"),
+    "comparison": ("ComparisonResult", "check_method", "compare"),
     "data": ("Dataset", "Features", "Images", "Texts"),
     "datasets": ("load_dataset",),
     "errors": (

@@ -76,7 +76,7 @@ def test_the_commands_page_lists_every_command() -> None:
     from commonspace.cli.main import COMMANDS
 
     text = (ROOT / "docs/commands.md").read_text("utf-8")
-    assert re.findall(r"(?m)^\| `commonspace (\w+)", text) == list(COMMANDS)
+    assert re.findall(r"(?m)^\| `commonspace ([\w-]+)", text) == list(COMMANDS)
 
 
 READMES = ("README.md", "README.zh.md")

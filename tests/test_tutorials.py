@@ -59,6 +59,7 @@ def test_benchmark_table(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 def test_own_method(capsys: pytest.CaptureFixture[str]) -> None:
     names = runpy.run_path(str(TUTORIALS / "own_method.py"))
+    assert names["report"].passed
     table = names["table"]
     assert table["centerloss"].average.mean > table["cca"].average.mean
     assert capsys.readouterr().out.endswith("True\n")

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-Protocol = Literal["validation", "as-published"]
+Protocol = Literal[
+    "validation",
+    "as-published",
+    "unseen-classes",
+    "noise",
+    "imbalance",
+    "unpaired",
+    "missing-modality",
+]
 
 BUDGET = "Budget of every method"
 
@@ -63,9 +71,19 @@ def compare(
         Protocol,
         typer.Option(
             help="validation chooses everything on validation; as-published also shows the best"
-            " epoch on test, marked as such."
+            " epoch on test, marked as such. The others change the data and choose on validation:"
+            " classes that are in test only, wrong labels, classes of unequal size, samples"
+            " without a known pair, samples that lack a modality."
         ),
     ] = "validation",
+    share: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the classes, labels or samples that such a protocol changes (default:"
+            " unseen-classes 0.5, noise 0.4, imbalance 0.1, unpaired 1, missing-modality 0.5).",
+            show_default=False,
+        ),
+    ] = None,
     trials: Annotated[
         int,
         typer.Option(
@@ -113,10 +131,16 @@ def compare(
       commonspace compare features.npz --methods dscmr --methods mine.py:Mine --out t
       commonspace compare features.npz --set hidden_dim=256 --set dscmr.eta=1 --out u
       commonspace compare photos --image vgg19 --text textcnn --out tables/photos
+      commonspace compare features.npz --protocol noise --share 0.6 --out tables/noise
 
     The folder gets table.md, table.csv, table.tex and table.json.
     """
-    from commonspace.comparison import TuningBudget, make_experiments
+    from commonspace.comparison import (
+        DATA_PROTOCOLS,
+        DataProtocol,
+        TuningBudget,
+        make_experiments,
+    )
     from commonspace.comparison import compare as run_comparison
     from commonspace.machine import default_jobs
     from commonspace.progress import ProgressBar
@@ -130,12 +154,21 @@ def compare(
             found=baseline,
             advice="add it to --methods",
         )
+    change = DataProtocol(protocol, share, split_seed) if protocol in DATA_PROTOCOLS else None
+    if change is None and share is not None:
+        raise SettingError(
+            f"`share` is not supported by the protocol {protocol}",
+            expected=f"--protocol {' or '.join(DATA_PROTOCOLS)}",
+            found=f"--share {share:g}",
+            advice="leave --share out, or choose such a protocol",
+        )
     dataset = open_data(data, split_seed, partial=partial)
     for warning in dataset.warnings:
         typer.echo(f"note: {warning}", err=True)
     specs = encoders_named(image, text, encoder)
     with resumable(f"finished runs are in {out}"):
         dataset = extracted(dataset, specs, multi_caption, input_form) if specs else dataset
+        dataset = change.apply(dataset) if change else dataset
         result = run_comparison(
             dataset,
             methods or ["all"],
@@ -143,7 +176,7 @@ def compare(
             seeds=seeds,
             baseline=baseline,
             budget=TuningBudget(trials, epochs, patience),
-            protocol=protocol,
+            protocol="as-published" if protocol == "as-published" else "validation",
             folder=out,
             jobs=jobs or default_jobs(),
             callbacks=[ProgressBar()],

@@ -52,6 +52,8 @@ scenes for the built-in data set.
   commonspace compare features.npz --out tables/all
   commonspace reproduce wikipedia --data wikipedia_dataset
   commonspace sensitivity runs/photos            effect of lambda and eta
+  commonspace new-method center-loss             a method of your own
+  commonspace check-method center_loss.py:CenterLoss
 
 [bold]Search[/bold]
 
@@ -88,6 +90,8 @@ COMMANDS: dict[str, str] = {
     "compare": "compare:compare",
     "reproduce": "reproduce:reproduce",
     "sensitivity": "sensitivity:sensitivity",
+    "new-method": "new_method:new_method",
+    "check-method": "new_method:check_method",
     "index": "index:index",
     "search": "search:search",
     "add": "index:add",

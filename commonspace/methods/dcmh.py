@@ -53,6 +53,7 @@ class DCMH(GradientMethod):
         "quantization": Between(0.1, 100.0),
     }
 
+    learning_rate: float = 1e-3
     embedding_dim: int = setting(64, help="Number of bits of a code, k.", low=1)
     quantization: float = setting(1.0, help="Weight q of the distance to the code.", low=0)
     balance: float = setting(1.0, help="Weight b of the balance of each bit.", low=0)

@@ -63,6 +63,18 @@ space = CenterLoss(epochs=15, hidden_dim=32, embedding_dim=16).fit(data)
 print(space.evaluate(data))
 
 # %% [markdown]
+# ## Check it
+#
+# The contract that every built-in method is tested by, on synthetic data: shapes, seeds, no use of
+# the test split, saving, resuming, wrong input. In a shell, `commonspace check-method
+# mine.py:CenterLoss` prints the same table.
+
+# %%
+report = cs.check_method(CenterLoss(hidden_dim=32, embedding_dim=16))
+print(report)
+assert report.passed
+
+# %% [markdown]
 # ## Compare it
 #
 # An instance stands beside names. `search_space` names what is tuned.
@@ -88,7 +100,8 @@ with TemporaryDirectory() as folder:
 print(loaded.evaluate(data).map == space.evaluate(data).map)
 
 # %% [markdown]
-# In a file `mine.py` the class works in every command:
+# `commonspace new-method center-loss` writes a file with such a class to start from. In a file
+# `mine.py` the class works in every command:
 #
 #     commonspace train features.npz --method mine.py:CenterLoss --set margin=1.5 --out runs/mine
 #     commonspace compare features.npz --methods mine.py:CenterLoss,dscmr --out tables/mine

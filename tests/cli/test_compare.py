@@ -44,6 +44,23 @@ def read(table: Path) -> dict[str, dict[str, str]]:
         return {row["method"]: row for row in csv.DictReader(file)}
 
 
+def test_a_protocol_changes_the_data(call: Call, points_file: Path, tmp_path: Path) -> None:
+    words = ("compare", points_file, "--methods", "linear-probe,cca", *QUICK)
+    done = call(*words, "--out", tmp_path / "t", "--protocol", "unpaired", "--share", 1)
+    assert done.exit_code == 0, done.stderr
+    assert "unpaired 1" in (tmp_path / "t" / "table.md").read_text("utf-8")
+    rows = read(tmp_path / "t")
+    assert float(rows["linear-probe"]["map average"]) > 0.25
+    assert "too few complete samples" in rows["cca"]["failed"]
+    for wrong, message in (
+        (("--share", 0.5), "`share` is not supported by the protocol validation"),
+        (("--protocol", "noise", "--share", 2), "`share` of the protocol noise must be"),
+    ):
+        done = call(*words, "--out", tmp_path / "u", *wrong)
+        assert done.exit_code == 2
+        assert message in done.stderr
+
+
 def test_a_table_of_two_methods_and_a_user_defined_one(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
