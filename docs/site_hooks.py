@@ -34,7 +34,7 @@ PAGES = {
     "Search": ("retrieval", "client"),
     "Encoders": ("encoders",),
     "Networks": ("networks",),
-    "Training": ("training", "callbacks", "progress", "machine"),
+    "Training": ("training", "distributed", "callbacks", "progress", "machine"),
     "Plots and reports": ("plots", "reporting"),
     "Errors": ("errors",),
 }

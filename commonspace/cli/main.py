@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import commonspace
 from commonspace.cli.interrupts import INTERRUPTED
+from commonspace.cli.processes import be_silent, is_follower
 from commonspace.errors import CommonspaceError
 
 __all__ = ["COMMANDS", "Group", "build", "main"]
@@ -216,6 +217,8 @@ def main() -> None:
     # Read when torch is imported. Threads that wait in a busy loop take the cores from the threads
     # that they wait for: beside other programs, training takes ten times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if is_follower():
+        be_silent()
     _allow_any_character("--json" in sys.argv)
     sys.argv[1:] = [_expand_home(argument) for argument in sys.argv[1:]]
     build()()

@@ -42,6 +42,12 @@ from commonspace.cli.options import (
     PhotosOption,
     SplitSeedOption,
 )
+from commonspace.cli.processes import (
+    check_method,
+    in_first,
+    launcher,
+    training_processes,
+)
 from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run, open_data
 from commonspace.registry import method_names
 from commonspace.settings import Precision
@@ -49,6 +55,7 @@ from commonspace.training.settings import NetworkSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
+    from commonspace.distributed import Processes
     from commonspace.methods import Method
     from commonspace.space import CommonSpace
 
@@ -176,6 +183,7 @@ def train(
       commonspace train features.npz --method mine.py:CenterLoss --out runs/mine
       commonspace train --list-settings dscmr
       commonspace train photos --out runs/photos --resume
+      torchrun --nproc-per-node 2 -m commonspace train photos --out runs/photos
 
     Next: commonspace evaluate RUN
     """
@@ -195,7 +203,11 @@ def train(
     data = map_keys(data, modality, label, photos)
     record = RunRecord(data, split_seed, partial)
     start = continued_run if resume else new_run
-    with _report_interrupt(out), start(out, record) as has_checkpoint:
+    with (
+        _report_interrupt(out),
+        training_processes(settings.get("device", "auto")) as processes,
+        in_first(processes, start(out, record)) as has_checkpoint,
+    ):
         if name is not None:  # refuse wrong settings before the data is read
             configure_method(name, settings)
         dataset = _open(data, split_seed, partial)
@@ -208,7 +220,15 @@ def train(
                     err=True,
                 )
         chosen = configure_method(name, settings)
-        space = fit_into(out, chosen, dataset, resume=has_checkpoint, tensorboard=tensorboard)
+        check_method(processes, name, chosen)
+        space = fit_into(
+            out,
+            chosen,
+            dataset,
+            resume=has_checkpoint,
+            tensorboard=tensorboard,
+            processes=processes,
+        )
     _report(out, space)
 
 
@@ -219,6 +239,7 @@ def fit_into(
     *,
     resume: bool = False,
     tensorboard: bool = False,
+    processes: "Processes | None" = None,
 ) -> "CommonSpace":
     """Fit a method and write space and history into the folder of the run.
 
@@ -228,6 +249,7 @@ def fit_into(
         data: Its test split is not used.
         resume: Whether to continue from the checkpoint.
         tensorboard: Whether to write TensorBoard events.
+        processes: Those that train together; the first one writes.
 
     Raises:
         CommonspaceError: If the data does not suit, training fails, or something cannot be written.
@@ -235,14 +257,16 @@ def fit_into(
     from commonspace.progress import ProgressBar
     from commonspace.training import RunConfig
 
+    parts = data.split("train"), data.split("validation")
+    if processes is not None and processes.rank:
+        return method.fit(*parts, RunConfig((), folder, resume, processes))
     history = _History()
     callbacks: tuple[Callback, ...] = (ProgressBar(), history)
     if tensorboard:
         from commonspace.training.tensorboard import TensorBoard
 
         callbacks += (TensorBoard(folder / "events"),)
-    run = RunConfig(callbacks, folder, resume)
-    space = method.fit(data.split("train"), data.split("validation"), run)
+    space = method.fit(*parts, RunConfig(callbacks, folder, resume, processes))
     history.write(folder / "history.jsonl")
     space.write(folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -298,7 +322,7 @@ def _report_interrupt(out: Path) -> Iterator[None]:
                 again = [*sys.argv[1:], *([] if "--resume" in sys.argv else ["--resume"])]
                 typer.echo(
                     f"stopped; kept {out / CHECKPOINT}\n"
-                    f"continue with: {shlex.join(['commonspace', *again])}",
+                    f"continue with: {shlex.join([*launcher(), *again])}",
                     err=True,
                 )
             else:

@@ -95,7 +95,7 @@ class ACMR(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return alpha L_imi + beta L_imd + r L_reg + L_adv, and the four terms unweighted."""
         assert isinstance(network, BranchesNetwork)
-        embeddings = network(batch.inputs)
+        embeddings = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             labeled = {name: batch.labeled(u, name) for name, u in embeddings.items()}
             imd = _sum(

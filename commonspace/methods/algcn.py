@@ -86,7 +86,7 @@ class ALGCN(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss, and the errors in label space and common space before weighting."""
         assert isinstance(network, BranchesNetwork)
-        outputs = network(batch.inputs)
+        outputs = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             classifiers = normalize_rows(network.heads["classes"]())
             labeled = [batch.labeled(u, name) for name, u in outputs.items()]

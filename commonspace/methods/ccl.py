@@ -4,6 +4,7 @@ Peng, Qi, Huang, Yuan: CCL: Cross-modal Correlation Learning with Multi-grained 
 Hierarchical Network, IEEE Transactions on Multimedia 20(2), 2018, pages 405-420.
 """
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import ClassVar
 
@@ -86,19 +87,25 @@ class CCL(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss and its four terms before weighting."""
         assert isinstance(network, BranchesNetwork)
-        features = {name: network.backbone(name)(x) for name, x in batch.inputs.items()}
-        embeddings = {
-            name: normalize_rows(network.project(name, x)) for name, x in features.items()
-        }
-        decoded = {name: network.decode(name, u) for name, u in embeddings.items()}
+
+        def compute(inputs: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+            features = {name: network.backbone(name)(x) for name, x in inputs.items()}
+            embeddings = {
+                name: normalize_rows(network.project(name, x)) for name, x in features.items()
+            }
+            return {
+                name: (u, features[name].detach().float(), network.decode(name, u))
+                for name, u in embeddings.items()
+            }
+
+        computed = batch.outputs(compute)
+        embeddings = {name: u for name, (u, _, _) in computed.items()}
         with torch.autocast(batch.labels.device.type, enabled=False):
             labeled = {name: batch.labeled(u, name) for name, u in embeddings.items()}
             zero = zero_loss(embeddings)
             classes = pairwise = reconstruction = correlation = zero
             for name, (u, labels) in labeled.items():
-                reconstruction = reconstruction + unexplained_variance(
-                    features[name].detach().float(), decoded[name]
-                )
+                reconstruction = reconstruction + unexplained_variance(*computed[name][1:])
                 classes = classes + class_cross_entropy(network.heads["classes"](u), labels)
             for one, other in combinations(embeddings, 2):
                 (u, y), (v, z) = labeled[one], labeled[other]

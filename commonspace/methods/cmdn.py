@@ -4,6 +4,7 @@ Peng, Huang, Qi: Cross-Media Shared Representation by Hierarchical Learning with
 Networks, IJCAI 2016, pages 3846-3853.
 """
 
+from collections.abc import Mapping
 from itertools import combinations, permutations
 from typing import ClassVar
 
@@ -70,12 +71,23 @@ class CMDN(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss and its four terms before weighting."""
         assert isinstance(network, HierarchicalNetwork)
-        features = {name: network.backbone(name)(x) for name, x in batch.inputs.items()}
-        paths = {name: network.pathways(name, x) for name, x in features.items()}
-        embeddings = {
-            name: normalize_rows(network.combine(name, *both)) for name, both in paths.items()
-        }
-        targets = {name: x.detach().float() for name, x in features.items()}
+
+        def compute(inputs: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
+            features = {name: network.backbone(name)(x) for name, x in inputs.items()}
+            paths = {name: network.pathways(name, x) for name, x in features.items()}
+            return {
+                name: (
+                    features[name].detach().float(),
+                    *both,
+                    normalize_rows(network.combine(name, *both)),
+                )
+                for name, both in paths.items()
+            }
+
+        computed = batch.outputs(compute)
+        targets = {name: x for name, (x, _, _, _) in computed.items()}
+        paths = {name: (e, t) for name, (_, e, t, _) in computed.items()}
+        embeddings = {name: u for name, (_, _, _, u) in computed.items()}
         classes = intra = inter = correlation = zero_loss(embeddings)
         for name, (e, _) in paths.items():
             intra = intra + unexplained_variance(targets[name], network.decode_own(name, e))

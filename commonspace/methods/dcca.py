@@ -104,7 +104,7 @@ class DCCA(GradientMethod):
 
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return minus the total correlation of the pairs; 0 for fewer than two pairs."""
-        outputs = network(batch.inputs)
+        outputs = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             return {"loss": self.correlation_loss(outputs, batch)}
 

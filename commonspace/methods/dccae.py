@@ -3,6 +3,7 @@
 Wang, Arora, Livescu, Bilmes: On Deep Multi-View Representation Learning, ICML 2015.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -64,17 +65,25 @@ class DCCAE(DCCA):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss, minus the total correlation, and the sum of E_m before weighting."""
         assert isinstance(network, BranchesNetwork)
-        features = {name: network.backbone(name)(x) for name, x in batch.inputs.items()}
-        outputs = {name: network.project(name, x) for name, x in features.items()}
-        decoded = {name: network.decode(name, h) for name, h in outputs.items() if network.decoders}
+
+        def compute(inputs: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
+            features = {name: network.backbone(name)(x) for name, x in inputs.items()}
+            outputs = {name: network.project(name, x) for name, x in features.items()}
+            if not network.decoders:
+                return {name: (h,) for name, h in outputs.items()}
+            return {
+                name: (h, features[name].detach().float(), network.decode(name, h))
+                for name, h in outputs.items()
+            }
+
+        computed = batch.outputs(compute)
+        outputs = {name: h for name, (h, *_) in computed.items()}
+        decoded = {name: (x, y) for name, (_, *pair) in computed.items() if pair for x, y in [pair]}
         with torch.autocast(batch.labels.device.type, enabled=False):
             correlation = self.correlation_loss(outputs, batch)
             if not decoded:
                 return {"loss": correlation}
-            errors = [
-                unexplained_variance(features[name].detach().float(), values)
-                for name, values in decoded.items()
-            ]
+            errors = [unexplained_variance(x, y) for x, y in decoded.values()]
             reconstruction = torch.stack(errors).sum()
             loss = correlation + self.reconstruction * reconstruction
         return {"loss": loss, "correlation": correlation, "reconstruction": reconstruction}

@@ -65,7 +65,7 @@ class DCMH(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss, and its three terms before weighting."""
         assert isinstance(network, HashingNetwork)
-        outputs = network(batch.inputs)
+        outputs = dict(batch.outputs(network))
         with torch.autocast(batch.labels.device.type, enabled=False):
             labeled = {name: batch.labeled(f, name) for name, f in outputs.items()}
             likelihood = quantization = balance = zero_loss(outputs)

@@ -228,7 +228,7 @@ def dscmr_loss(
     Returns:
         "loss", which is J, and "J1", "J2", "J3" before weighting, all scalars.
     """
-    outputs = network(batch.inputs)
+    outputs: Mapping[str, Outputs] = batch.outputs(network)
     representations = {name: output.representation for name, output in outputs.items()}
     with torch.autocast(batch.labels.device.type, enabled=False):
         labeled = [_labeled(output, batch, name) for name, output in outputs.items()]

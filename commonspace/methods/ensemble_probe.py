@@ -68,8 +68,10 @@ class EnsembleProbe(GradientMethod):
         """Return the sum of the cross-entropies."""
         assert isinstance(network, EnsembleNetwork)
         terms = []
-        for name, inputs in batch.inputs.items():
-            outputs = network.outputs(name, inputs)
+        computed = batch.outputs(
+            lambda inputs: {name: tuple(network.outputs(name, x)) for name, x in inputs.items()}
+        )
+        for name, outputs in computed.items():
             with torch.autocast(batch.labels.device.type, enabled=False):
                 for member, u in enumerate(outputs):
                     known, labels = batch.labeled(u, name)

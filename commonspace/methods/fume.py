@@ -80,7 +80,7 @@ class FUME(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss, and the errors of classes and of pairs before weighting."""
         assert isinstance(network, BranchesNetwork)
-        outputs = network(batch.inputs)
+        outputs = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             embeddings = {name: normalize_rows(u) for name, u in outputs.items()}
             errors = zero_loss(embeddings)

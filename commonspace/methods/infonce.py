@@ -87,7 +87,7 @@ class InfoNCE(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the sum of the losses of all pairs of modalities, and the temperature."""
         assert isinstance(network, BranchesNetwork)
-        embeddings = network(batch.inputs)
+        embeddings = batch.outputs(network)
         learned = "scale" in network.heads
         scale = network.heads["scale"]() if learned else torch.tensor(1 / self._temperature(data))
         with torch.autocast(batch.labels.device.type, enabled=False):

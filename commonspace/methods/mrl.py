@@ -72,7 +72,7 @@ class MRL(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss and its two terms before weighting."""
         assert isinstance(network, BranchesNetwork)
-        outputs = network(batch.inputs)
+        outputs = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             embeddings = {name: normalize_rows(u) for name, u in outputs.items()}
             prototypes = normalize_rows(network.heads["classes"]())

@@ -1,6 +1,7 @@
 """Posterior matching: rank by the probability of a shared class, with an instance block."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, ClassVar
@@ -207,8 +208,18 @@ def posterior_loss(
     Returns:
         "loss", "class_loss" and, with an instance block, "instance_loss", all scalars.
     """
-    rescaled = {name: network.rescale(name, x) for name, x in batch.inputs.items()}
-    logits = {name: network.logits(name, x).float() for name, x in rescaled.items()}
+
+    def compute(inputs: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
+        rescaled = {name: network.rescale(name, x) for name, x in inputs.items()}
+        outputs: dict[str, tuple[Tensor, ...]]
+        outputs = {name: (network.logits(name, x).float(),) for name, x in rescaled.items()}
+        if network.has_instance_block:
+            for name, x in rescaled.items():
+                outputs[name] += (network.instance_vectors(name, x),)
+        return outputs
+
+    outputs = batch.outputs(compute)
+    logits = {name: values[0] for name, values in outputs.items()}
     class_loss = zero_loss(logits)
     for name, values in logits.items():
         wanted = targets[batch.present[name]]
@@ -219,7 +230,7 @@ def posterior_loss(
             )
     if not network.has_instance_block:
         return {"loss": class_loss, "class_loss": class_loss}
-    z = {name: network.instance_vectors(name, x) for name, x in rescaled.items()}
+    z = {name: values[1] for name, values in outputs.items()}
     instance_loss = zero_loss(z)
     scale = network.log_scale.clamp(max=4.6).exp()  # at most 100, as in CLIP
     for one, other in combinations(z, 2):

@@ -68,7 +68,7 @@ class PrototypeLearning(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss of the labeled samples of each modality."""
         assert isinstance(network, BranchesNetwork)
-        outputs = network(batch.inputs)
+        outputs = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             loss = zero_loss(outputs)
             prototypes = normalize_rows(network.heads["classes"]())

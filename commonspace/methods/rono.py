@@ -79,7 +79,7 @@ class RONO(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss and its three terms before weighting."""
         assert isinstance(network, BranchesNetwork)
-        outputs = network(batch.inputs)
+        outputs = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             embeddings = {name: normalize_rows(u) for name, u in outputs.items()}
             centers = normalize_rows(network.heads["centers"]())

@@ -4,6 +4,7 @@ Hu, Zhen, Peng, Liu: Scalable Deep Multimodal Learning for Cross-Modal Retrieval
 635-644.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -81,18 +82,25 @@ class SDML(GradientMethod):
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss, and label error and reconstruction error before weighting."""
         assert isinstance(network, BranchesNetwork)
+
+        def compute(inputs: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
+            outputs: dict[str, tuple[Tensor, ...]] = {}
+            for name, item in inputs.items():
+                x = network.backbone(name)(item)
+                u = normalize_rows(network.project(name, x))
+                decoded = (x.detach().float(), network.decode(name, u)) if network.decoders else ()
+                outputs[name] = (u, *decoded)
+            return outputs
+
         label_errors, reconstruction_errors = [], []
-        for name, inputs in batch.inputs.items():
-            x = network.backbone(name)(inputs)
-            u = normalize_rows(network.project(name, x))
-            decoded = network.decode(name, u) if network.decoders else None
+        for name, (u, *decoded) in batch.outputs(compute).items():
             with torch.autocast(batch.labels.device.type, enabled=False):
                 known, labels = batch.labeled(u, name)
                 predicted = network.heads["classes"](known)
                 label_errors.append(label_space_loss(predicted, labels, "rows"))
-                if decoded is not None:
-                    difference = x.detach().float() - decoded
-                    reconstruction_errors.append(residual_norm(difference, "rows"))
+                if decoded:
+                    x, reconstructed = decoded
+                    reconstruction_errors.append(residual_norm(x - reconstructed, "rows"))
         label_error = torch.stack(label_errors).sum()
         reconstruction = (
             torch.stack(reconstruction_errors).sum() if reconstruction_errors else label_error * 0

@@ -43,7 +43,7 @@ class SupervisedContrastive(GradientMethod):
 
     def batch_loss(self, network: nn.Module, batch: Batch, data: TrainingData) -> dict[str, Tensor]:
         """Return the loss of the labeled samples, all modalities at once."""
-        embeddings = network(batch.inputs)
+        embeddings = batch.outputs(network)
         with torch.autocast(batch.labels.device.type, enabled=False):
             labeled = [batch.labeled(u, name) for name, u in embeddings.items()]
             loss = supervised_contrastive_loss(

@@ -6,10 +6,11 @@ The loop never holds the test split, so nothing can be chosen on it.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from commonspace.training.checkpoint import (
 )
 from commonspace.training.samples import Batch, Samples
 from commonspace.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from commonspace.distributed import Processes
 
 __all__ = ["BatchLoss", "RunConfig", "chosen_epoch", "epoch_seed", "rate_factor", "train"]
 
@@ -48,11 +52,13 @@ class RunConfig:
         callbacks: Receive the progress, see `commonspace.callbacks`.
         checkpoint: Folder of the checkpoint; None keeps none.
         resume: Continue from the checkpoint in that folder.
+        processes: Those that train together, see `commonspace.distributed`; None: this one alone.
     """
 
     callbacks: tuple[Callback, ...] = ()
     checkpoint: Path | None = None
     resume: bool = False
+    processes: "Processes | None" = None
 
 
 @dataclass(frozen=True)
@@ -62,15 +68,20 @@ class Clock:
     Args:
         minutes: Of training and validation, also before a resume; None: no limit.
         start: Time of the start, in seconds of ``time.monotonic``.
+        processes: Those that train together; the time of the first one counts.
     """
 
     minutes: float | None
     start: float
+    processes: "Processes | None"
 
     @property
     def share(self) -> float:
         """The share of the budget that has passed, >= 0; 0 without a budget."""
-        return (time.monotonic() - self.start) / (60 * self.minutes) if self.minutes else 0.0
+        if not self.minutes:
+            return 0.0
+        share = (time.monotonic() - self.start) / (60 * self.minutes)
+        return share if self.processes is None else self.processes.from_first(lambda: share)
 
 
 def train(
@@ -114,18 +125,24 @@ def train(
     )
     history: tuple[EpochRecord, ...] = ()
     best: Mapping[str, Tensor] = {}
+    processes = run.processes
+    writes = processes is None or processes.rank == 0
     checkpoint = Path(run.checkpoint) / CHECKPOINT if run.checkpoint else None
     if checkpoint and not run.resume:
-        _claim_folder(checkpoint)
+        if writes:
+            _claim_folder(checkpoint)
     elif checkpoint:
-        state = read_checkpoint(checkpoint, task, device)
+        read = partial(read_checkpoint, checkpoint, task, device)
+        state = read() if processes is None else processes.from_first(read)
         history, best = state.history, state.best
         network.load_state_dict(state.network)
         _load_optimizer(optimizer, state.optimizer)
 
     earlier = history[-1].seconds if history else 0.0
+    if processes is not None:
+        processes.copy_weights(network)
     start = saved = time.monotonic()
-    clock = Clock(settings.minutes, start - earlier)
+    clock = Clock(settings.minutes, start - earlier, processes)
     saving = 0.0
     steps = -(-len(samples) // settings.batch_size)
     callbacks = Callbacks(run.callbacks)
@@ -138,10 +155,14 @@ def train(
         while not _finished(history, settings) and not (history and clock.share >= 1):
             epoch = len(history) + 1
             losses = _train_epoch(
-                network, loss, samples, optimizer, settings, epoch, callbacks, clock
+                network, loss, samples, optimizer, settings, epoch, callbacks, clock, processes
             )
             network.eval()
-            score = validate(network)
+            if processes is None:
+                score = validate(network)
+            else:  # equal weights and one score, so that all choose the same epoch
+                score = processes.from_first(partial(validate, network))
+                processes.copy_weights(network)
             seconds = earlier + time.monotonic() - start
             history += (EpochRecord(epoch, losses, score, seconds, keeps_last, metric),)
             if chosen_epoch(history, settings).epoch == epoch:
@@ -149,7 +170,7 @@ def train(
                 best = _mean_weights(best, network.state_dict(), max(1, averaged))
             callbacks.on_epoch_end(history[-1], network)
             now = time.monotonic()
-            if checkpoint and now - saved >= saving / CHECKPOINT_SHARE:
+            if checkpoint and writes and now - saved >= saving / CHECKPOINT_SHARE:
                 state = Checkpoint(task, history, network.state_dict(), best, _state(optimizer))
                 write_checkpoint(state, checkpoint)
                 saved = time.monotonic()
@@ -201,6 +222,7 @@ def _train_epoch(
     epoch: int,
     callbacks: Callbacks,
     clock: "Clock",
+    processes: "Processes | None",
 ) -> dict[str, float]:
     network.train()
     device = samples.labels.device
@@ -209,10 +231,17 @@ def _train_epoch(
     totals: dict[str, Tensor] = {}
     count = 0
     trained = epoch > 1
-    with _seeded(epoch_seed(settings.seed, epoch), device):
+    with _seeded(epoch_seed(settings.seed, epoch), device), ExitStack() as shared:
         order = torch.randperm(len(samples)) if settings.shuffle else torch.arange(len(samples))
         chunks = torch.split(order.to(device), settings.batch_size)
-        for step, (rows, batch) in enumerate(zip(chunks, samples.batches(chunks), strict=True)):
+        batches = samples.batches(chunks, processes=processes)
+        if processes is not None:
+            from commonspace.distributed import whole_batch_layers
+            from commonspace.training.shared_batch import shared_batches
+
+            batches = shared_batches(batches, processes)
+            shared.enter_context(whole_batch_layers(network, processes))
+        for step, (rows, batch) in enumerate(zip(chunks, batches, strict=True)):
             done = (epoch - 1 + step / len(chunks)) / settings.epochs
             _set_rates(optimizer, settings, max(done, clock.share))
             with autocast:
@@ -222,7 +251,10 @@ def _train_epoch(
                 optimizer.zero_grad()
             _check_trainable(terms["loss"])
             added = min(settings.accumulate, len(chunks) - (step - first))
-            (terms["loss"] / added).backward()  # type: ignore[no-untyped-call]
+            with nullcontext() if processes is None else processes.computing_share():
+                (terms["loss"] / added).backward()  # type: ignore[no-untyped-call]
+            if processes is not None and first == added - 1:
+                processes.average_gradients(network.parameters())
             if epoch == 1 and not trained:
                 trained = _has_gradient(network)
             if first == added - 1:

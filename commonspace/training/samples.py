@@ -7,10 +7,11 @@ batch holds, for each modality, the rows of the samples that have it.
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import permutations
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +25,12 @@ from commonspace.encoders.loading import prepared
 from commonspace.errors import TrainingError
 from commonspace.evaluation.average_precision import average_precision
 
+if TYPE_CHECKING:
+    from commonspace.distributed import Processes
+
 __all__ = ["Batch", "Samples", "ValidationScore"]
+
+T = TypeVar("T")
 
 MEMORY = 2**30
 """Bytes that the images of one modality may fill before they are decoded batch by batch."""
@@ -45,6 +51,23 @@ class Batch:
     """(n, c) float32: 1 where a sample has a class; a row of zeros is unlabeled."""
     rows: Tensor | None = None
     """(n,) int64: rows of the samples in the split, if they come from one."""
+
+    def outputs(
+        self, compute: Callable[[Mapping[str, Tensor]], Mapping[str, T]]
+    ) -> Mapping[str, T]:
+        """Return what a network computes for the samples of the batch.
+
+        In a training by several processes each computes the outputs of its own samples and
+        receives those of all others, so that a loss of the outputs sees the whole batch.
+
+        Args:
+            compute: Takes ``inputs``; returns modality -> a tensor, or a tuple of tensors, with a
+                row for each input. It computes each row alone, apart from batch normalization.
+
+        Returns:
+            Modality -> the same for all samples of the batch that have it.
+        """
+        return compute(self.inputs)
 
     def labeled(self, values: Tensor, modality: str) -> tuple[Tensor, Tensor]:
         """Return the samples of one modality that have a label.
@@ -127,25 +150,50 @@ class Samples:
         """
         return next(self.batches([rows], workers=0))
 
-    def batches(self, chunks: Sequence[Tensor], workers: int | None = None) -> Iterator[Batch]:
+    def batches(
+        self,
+        chunks: Sequence[Tensor],
+        workers: int | None = None,
+        processes: "Processes | None" = None,
+    ) -> Iterator[Batch]:
         """Yield the samples of each chunk of rows.
 
         Args:
             chunks: (b,) int64 each, on the same device.
             workers: Processes that decode images ahead; None: one per core, at most 4.
+            processes: Those of this training; each gets the inputs of its share of every chunk.
 
         Raises:
             DataError: If an image cannot be decoded.
         """
-        late = {name: self._decoded(name, chunks, workers) for name in self._late}
-        for rows in chunks:
+        own = {name: self._shares(name, chunks, processes) for name in self.present}
+        late = {name: self._decoded(name, own[name], workers) for name in self._late}
+        for number, rows in enumerate(chunks):
             present = {name: mask[rows] for name, mask in self.present.items()}
             inputs = {}
             for name in self.present:
-                chosen = rows if self._complete[name] else rows[present[name]]
+                chosen = own[name][number]
                 if len(chosen):
                     inputs[name] = next(late[name]) if name in late else self.inputs[name][chosen]
+                elif processes and present[name].any():
+                    inputs[name] = self._no_input(name)
             yield Batch(inputs, present, self.labels[rows], rows)
+
+    def _shares(
+        self, modality: str, chunks: Sequence[Tensor], processes: "Processes | None"
+    ) -> list[Tensor]:
+        """Return the rows of each chunk that have a modality, of the share of this process."""
+        mask, complete = self.present[modality], self._complete[modality]
+        chosen = [rows if complete else rows[mask[rows]] for rows in chunks]
+        return [rows[processes.share(len(rows))] for rows in chosen] if processes else chosen
+
+    def _no_input(self, modality: str) -> Tensor:
+        """Return the network input of no samples: (0, ...)."""
+        if modality not in self._late:
+            return self.inputs[modality][:0]
+        make, items = self._late[modality]
+        first = int(self.present[modality].nonzero()[0])
+        return make([items[first]])[:0].to(self._device)
 
     def parts(self, modality: str, size: int) -> Iterator[Tensor]:
         """Yield the network input of all samples that have a modality, in order, in parts.

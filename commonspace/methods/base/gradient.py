@@ -198,9 +198,11 @@ class GradientMethod(Settings):
         fingerprint = train.fingerprint
         encoders: dict[str, Encoder] = {}
         if self.encoders.specs or self.encoders.multi_caption == "expand":
-            train, validation, encoders = encode_splits(
-                self.encoders, train, validation, run, seed=self.seed, device=self.device
-            )
+            # The first process encodes, and the others read what it cached.
+            with run.processes.first_alone() if run.processes else nullcontext():
+                train, validation, encoders = encode_splits(
+                    self.encoders, train, validation, run, seed=self.seed, device=self.device
+                )
         _check_columns(train)
         if self.needs_pairs:
             _check_pairs(train)
@@ -263,10 +265,10 @@ class GradientMethod(Settings):
             Scalars by name: "loss", which is minimized, and terms to be shown.
         """
         complete = torch.stack(list(batch.present.values())).all(dim=0)
-        embeddings = {
-            name: network.embed(name, inputs)[complete[batch.present[name]]]  # type: ignore[operator]
-            for name, inputs in batch.inputs.items()
-        }
+        outputs = batch.outputs(
+            lambda inputs: {name: network.embed(name, x) for name, x in inputs.items()}  # type: ignore[operator]
+        )
+        embeddings = {name: u[complete[batch.present[name]]] for name, u in outputs.items()}
         with torch.autocast(batch.labels.device.type, enabled=False):
             if not complete.any():
                 return {"loss": zero_loss(embeddings)}

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn.functional import affine_grid, grid_sample
 
+from commonspace.networks.backbones.noise import RowNoise
+
 __all__ = ["ImageCNN"]
 
 
@@ -30,6 +32,7 @@ class ImageCNN(nn.Module):
         super().__init__()
         self.size = size
         self.augment = augment
+        self.noise = RowNoise()
         self.layers = nn.Sequential(
             _convolution(3, width, kernel=5, stride=2),
             _convolution(width, 2 * width, pool=2),
@@ -50,7 +53,7 @@ class ImageCNN(nn.Module):
         if images.dtype == torch.uint8:
             images = images.float() / 255
         if self.training and self.augment:
-            images = _augment(images)
+            images = _augment(images, self.noise(len(images), 11))
         maps = self.layers((2 * images - 1).contiguous(memory_format=torch.channels_last))
         features: torch.Tensor = self.out(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1))
         return features
@@ -68,15 +71,19 @@ def _convolution(
     )
 
 
-def _augment(images: torch.Tensor) -> torch.Tensor:
+def _augment(images: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Return each image shifted, scaled, rotated, mirrored and tinted at random.
 
     Shift: up to 1/8 of the side; scale: up to 1.22 times; rotation: up to 0.15 radians; tint: each
     channel times 0.7 to 1.3 and plus -0.15 to 0.15. Pixels beyond the border are reflected.
+
+    Args:
+        images: (n, 3, h, w).
+        noise: (n, 11) in [0, 1), on the CPU, so that a seed gives the same images on every device.
     """
-    count, dtype = len(images), images.dtype
-    # One draw on the CPU, so that a seed gives the same images on every device.
-    noise = (2 * torch.rand(count, 11) - 1).to(images.device, dtype)
+    if not len(images):
+        return images
+    noise = (2 * noise - 1).to(images.device, images.dtype)
     scale, angle = torch.exp(0.2 * noise[:, 0]), 0.15 * noise[:, 1]
     mirror = torch.where(noise[:, 2] < 0, -1, 1)
     cos, sin, shift = scale * angle.cos(), scale * angle.sin(), 0.25 * noise[:, 3:5]

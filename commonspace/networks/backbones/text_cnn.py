@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from commonspace.networks.backbones.noise import RowNoise
+
 __all__ = ["TextCNN"]
 
 
@@ -47,6 +49,7 @@ class TextCNN(nn.Module):
         super().__init__()
         self.size = size
         self.word_dropout = word_dropout
+        self.noise = RowNoise()
         self.words = nn.Embedding(vocabulary, word_size, padding_idx=0)
         self.windows = nn.ModuleList(
             nn.Conv1d(word_size, maps, window, padding=window // 2) for window in windows
@@ -65,7 +68,7 @@ class TextCNN(nn.Module):
         """
         real = words != 0
         if self.training and self.word_dropout > 0:
-            dropped = torch.rand(words.shape, device=words.device) < self.word_dropout
+            dropped = self.noise(*words.shape, device=words.device) < self.word_dropout
             words = words.masked_fill(dropped & real, 1)
         sentences = self.words(words).transpose(1, 2)
         maps = [_max_response(window(sentences), real) for window in self.windows]
