@@ -29,7 +29,8 @@ ImageOption = Annotated[
         metavar="ENCODER",
         help="Encoder of the images: hf:FOLDER_OR_NAME for a model of transformers, onnx:FILE,"
         " FILE.py:Class for a torch module, vgg19 or vgg19_bn (with :FILE for local weights),"
-        " vgg19-before-relu. Repeat it to put the features of several side by side.",
+        " vgg19-before-relu. Repeat it to put the features of several side by side; auto takes the"
+        " best of the others, or of what is installed, by validation.",
         show_default=False,
         rich_help_panel=ENCODERS,
     ),
@@ -41,7 +42,8 @@ TextOption = Annotated[
         metavar="ENCODER",
         help="Encoder of the texts: st:FOLDER_OR_NAME for sentence-transformers, hf:FOLDER_OR_NAME"
         " for transformers, tfidf, word2vec:FILE or textcnn for the sentence CNN. Repeat it to put"
-        " the features of several side by side.",
+        " the features of several side by side; auto takes the best of the others, or of what is"
+        " installed, by validation.",
         show_default=False,
         rich_help_panel=ENCODERS,
     ),

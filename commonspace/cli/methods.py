@@ -183,8 +183,8 @@ def choose_method(data: "Dataset", settings: Mapping[str, Any]) -> str:
     """Return the name of the default method for data and settings.
 
     InfoNCE if no training sample has a label. Otherwise posterior matching if each column is
-    features, or raw with a frozen encoder; else DSCMR, which trains on raw items, also if a setting
-    is given that only DSCMR has.
+    features, or raw with an encoder; else DSCMR, which trains on raw items, also if a setting is
+    given that only DSCMR has.
 
     Args:
         data: The data set.
@@ -199,8 +199,7 @@ def choose_method(data: "Dataset", settings: Mapping[str, Any]) -> str:
     frozen = {name for name, spec in encoders.get("specs", {}).items() if spec != "textcnn"}
     raw = {name for name, column in data.columns.items() if not isinstance(column, Features)}
     own = {one.name for one in fields(DSCMR)} - {one.name for one in fields(PosteriorMatching)}
-    trains = encoders.get("fine_tune", "none") != "none" or not frozen >= raw
-    return "dscmr" if trains or own & set(settings) else "posterior"
+    return "dscmr" if not frozen >= raw or own & set(settings) else "posterior"
 
 
 def list_settings(name: str) -> str:

@@ -4,19 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-
 from commonspace.callbacks import Callback, Callbacks
-from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
-from commonspace.encoders.cache import default_cache
 from commonspace.encoders.encoder import Encoder
-from commonspace.encoders.extract import Extraction, extract
 from commonspace.encoders.images import FORMS, Form
+from commonspace.encoders.probe import WORTH, probe_features, probe_loss, probe_parts
 from commonspace.errors import SettingError
 
 __all__ = ["AUTO", "ImageModel", "InputForm", "Pooling", "choose_form"]
@@ -26,16 +18,8 @@ AUTO = "auto"
 
 Pooling = Literal["mean", "mean+max"]
 
-TRAIN_PART, VALIDATION_PART = 400, 250
-"""Samples on which the candidates are compared, at most."""
-
 LARGER = 10 / 7
 """Ratio of the larger side that is tried to the side a network was trained at: 320 for 224."""
-
-WORTH = 0.01
-"""Part of the log loss that a form of higher cost must save to be chosen."""
-
-_PENALTIES = (1e-3, 1e-2, 1e-1)
 
 
 @dataclass(frozen=True)
@@ -147,12 +131,10 @@ def choose_form(
     Raises:
         DataError: If an image cannot be read.
     """
-    rows = _rows(train, modality, TRAIN_PART), _rows(validation, modality, VALIDATION_PART)
-    classes = int((train.labels[rows[0]].any(0) & validation.labels[rows[1]].any(0)).sum())
-    if classes < 2 or min(map(len, rows)) < 2 * classes:
+    parts = probe_parts(train, validation, modality)
+    if parts is None:
         chosen, reason = InputForm("pad"), "too few labeled samples to compare: the whole photo"
         return _finish(model, chosen, reason, callback)
-    parts = train.take(rows[0]), validation.take(rows[1])
     losses: dict[InputForm, float] = {}
 
     def measure(form: InputForm) -> None:
@@ -193,14 +175,6 @@ def _finish(model: ImageModel, form: InputForm, reason: str, callback: Callback 
     return replace(encoder, provenance={**encoder.provenance, "input_reason": reason})
 
 
-def _rows(data: Dataset, modality: str, most: int) -> NDArray[np.intp]:
-    """Return at most ``most`` rows of labeled samples with an image, drawn with a fixed seed."""
-    rows = np.flatnonzero(data.columns[modality].present & data.labels.any(axis=1))
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
-    return rows
-
-
 def _losses(
     encoder: Encoder,
     form: InputForm,
@@ -208,52 +182,11 @@ def _losses(
     modality: str,
 ) -> Iterator[tuple[InputForm, float]]:
     """Yield the log loss of a form, and that of its mean pooling if it has both poolings."""
-    settings = Extraction(cache=default_cache())
-    features, targets = [], []
-    for part in parts:
-        column = extract(part, {modality: encoder}, settings).columns[modality]
-        assert isinstance(column, Features)
-        features.append(torch.from_numpy(column.values).double())
-        labels = torch.from_numpy(part.labels).double()
-        targets.append(labels / labels.sum(dim=1, keepdim=True))
+    features = probe_features(encoder, parts, modality)
     if form.pooling == "mean+max":
         half = encoder.size // 2
-        own = [values[:, :half] for values in features]
-        yield replace(form, pooling="mean"), _log_loss(own, targets)
-    yield form, _log_loss(features, targets)
-
-
-def _log_loss(features: list[Tensor], targets: list[Tensor]) -> float:
-    """Return the log loss on the second part of a logistic regression fitted on the first.
-
-    Args:
-        features: (n, d) and (m, d) float64.
-        targets: (n, c) and (m, c), class shares of each sample.
-
-    The smallest loss over a few penalties.
-    """
-    mean, scale = features[0].mean(0), features[0].std(0) + 1e-6
-    known, held = ((values - mean) / scale for values in features)
-    weights = torch.zeros(known.shape[1], targets[0].shape[1], dtype=torch.float64)
-    bias = torch.zeros(targets[0].shape[1], dtype=torch.float64)
-    weights.requires_grad_()
-    bias.requires_grad_()
-    losses = []
-    for penalty in sorted(_PENALTIES, reverse=True):  # each starts from the smoother one before
-        solver = torch.optim.LBFGS([weights, bias], max_iter=40, line_search_fn="strong_wolfe")
-
-        def objective(penalty: float = penalty, solver: torch.optim.LBFGS = solver) -> Tensor:
-            solver.zero_grad()
-            loss = cross_entropy(known @ weights + bias, targets[0])
-            loss = loss + penalty / 2 * (weights**2).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
-
-        with torch.enable_grad():
-            solver.step(objective)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            losses.append(float(cross_entropy(held @ weights + bias, targets[1])))
-    return min(losses)
+        yield replace(form, pooling="mean"), probe_loss([one[:, :half] for one in features], parts)
+    yield form, probe_loss(features, parts)
 
 
 def _unknown(name: str, value: object, expected: str) -> SettingError:

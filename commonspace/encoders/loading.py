@@ -5,7 +5,7 @@ process of the loop is killed.
 """
 
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Indexed
 
-from commonspace.encoders.inputs import Input
 from commonspace.errors import DataError
 
 __all__ = ["Broken", "Prepared", "prepared"]
@@ -50,7 +49,10 @@ class Prepared:
 
 
 def prepared(
-    input_: Input, items: Sequence[Any], batches: Sequence[Sequence[int]], workers: int
+    input_: Callable[[Sequence[Any]], Tensor],
+    items: Sequence[Any],
+    batches: Sequence[Sequence[int]],
+    workers: int,
 ) -> Generator[Prepared, None, None]:
     """Prepare items in batches, in the order of the batches.
 
@@ -98,7 +100,7 @@ def prepared(
 class _Batches(Indexed[Prepared]):
     """Batches by the rows of their items, for torch's loader."""
 
-    def __init__(self, input_: Input, items: Sequence[Any]) -> None:
+    def __init__(self, input_: Callable[[Sequence[Any]], Tensor], items: Sequence[Any]) -> None:
         self._input = input_
         self._items = items
 

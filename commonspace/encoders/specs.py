@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, get_args
 
-from commonspace.callbacks import Callback
+from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.data.texts import one_sample_per_text
+from commonspace.encoders.choice import choose_encoders
 from commonspace.encoders.encoder import Encoder, describe
 from commonspace.encoders.forms import AUTO, ImageModel, InputForm, choose_form
 from commonspace.encoders.huggingface import image_model, text_encoder
@@ -33,6 +34,7 @@ __all__ = [
     "encoder_from_spec",
     "names_code",
     "read_kinds",
+    "resolve_spec",
 ]
 
 MultiCaption = Literal["mean", "concat", "expand"]
@@ -94,7 +96,8 @@ def encoder_from_spec(spec: str, source: Source) -> Encoder:
 
     Args:
         spec: a key of ``ENCODERS``, with its argument after a colon; or FILE.py:Class; or several
-            of them with " + " between them, whose standardized features are put side by side.
+            of them with " + " between them, whose standardized features are put side by side; or
+            "auto", see ``resolve_spec``.
         source: the column, and what to fit on.
 
     Raises:
@@ -103,7 +106,7 @@ def encoder_from_spec(spec: str, source: Source) -> Encoder:
         DataError: If a file, model or the training texts cannot be used.
         MissingExtraError: If it needs an optional package.
     """
-    parts = spec.split(SEPARATOR)
+    parts = resolve_spec(spec, source).split(SEPARATOR)
     encoders = [_encoder(part, source) for part in parts]
     if len(encoders) == 1:
         return encoders[0]
@@ -112,6 +115,31 @@ def encoder_from_spec(spec: str, source: Source) -> Encoder:
         return joined
     more = {"multi_caption": source.multi_caption}
     return replace(joined, provenance={**joined.provenance, **more})
+
+
+def resolve_spec(spec: str, source: Source) -> str:
+    """Return a name without "auto": the encoder that validation prefers, or two of them.
+
+    Args:
+        spec: "auto" stands for what is installed; "auto + A + B" for the better of A and B.
+        source: The column, and the samples that decide.
+
+    Raises:
+        SettingError: If there is nothing to choose from, or a name is unknown.
+        DataError: If an item cannot be read.
+    """
+    parts = spec.split(SEPARATOR)
+    if AUTO not in parts:
+        return spec
+    chosen = choose_encoders(
+        [part for part in parts if part != AUTO],
+        lambda part: _encoder(part, replace(source, callback=None)),
+        source.train,
+        source.validation,
+        source.modality,
+        Callbacks([source.callback or Callback()]),
+    )
+    return SEPARATOR.join(chosen)
 
 
 def names_code(spec: str) -> bool:
@@ -130,7 +158,9 @@ def read_kinds(spec: str) -> tuple[tuple[type, ...], bool]:
     Raises:
         SettingError: If there is no such kind.
     """
-    parts = spec.split(SEPARATOR)
+    parts = [part for part in spec.split(SEPARATOR) if part != AUTO]
+    if not parts:
+        return (Images, Texts), True
     kinds = [_kind(part)[0] for part in parts]
     reads = tuple(kind for kind in kinds[0].reads if all(kind in one.reads for one in kinds))
     return reads, len(kinds) > 1 or any(kind.fitted for kind in kinds)

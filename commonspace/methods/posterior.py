@@ -2,31 +2,40 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from commonspace.calibration import Calibration
 from commonspace.callbacks import Callbacks, EpochRecord
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
-from commonspace.errors import DataError, invalid_setting
-from commonspace.losses import multi_positive_cross_entropy
-from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.errors import DataError
+from commonspace.methods.base.encoder_config import EncoderConfig
+from commonspace.methods.base.encoder_training import FeatureFit
+from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.instance_weight import choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
+from commonspace.methods.base.method import select_splits
 from commonspace.methods.base.outliers import count_references, detect_outliers
+from commonspace.methods.base.posterior_loss import (
+    best_temperature,
+    posterior_loss,
+    same_items,
+    weigh_posteriors,
+)
+from commonspace.methods.base.trained_posteriors import fit_with_trained_encoders
 from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
+from commonspace.progress import ProgressBar
 from commonspace.settings import setting
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
-from commonspace.training.samples import Batch, Samples
+from commonspace.training.samples import Batch
 from commonspace.training.settings import TrainingSettings
 
 __all__ = [
@@ -39,12 +48,6 @@ __all__ = [
 
 BATCHES = 10
 """Smallest number of batches in an epoch, so that few samples are not one step."""
-
-STEPS = 200
-"""Steps of expectation maximization for the one weight of a modality."""
-
-TEMPERATURES = torch.logspace(-1, 1, 41, base=4.0)
-"""Temperatures to choose from, 1/4 to 4."""
 
 
 class PosteriorMatching(GradientMethod):
@@ -88,11 +91,47 @@ class PosteriorMatching(GradientMethod):
         0.03, help="Weight of the instance block if no instance_weight is given.", above=0, below=1
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        tuning = self.encoders.fine_tune
-        if tuning != "none":
-            raise invalid_setting("fine_tune", tuning, "'none' for posterior: encoders are frozen")
+    def fit(
+        self, train: Dataset, validation: Dataset | None = None, run: RunConfig | None = None
+    ) -> CommonSpace:
+        """Fit a common space; with ``fine_tune``, train the encoders first, see docs/method.md.
+
+        Args:
+            train: The training split, or a data set with a training and a validation split.
+            validation: Samples of the same columns; None: those of ``train``.
+            run: Callbacks and checkpoint; default: a progress bar and no checkpoint.
+
+        Raises:
+            DataError: If the splits lack modalities, labels or pairs, or do not match.
+            SettingError: If no encoder can be trained.
+            TrainingError: If the loss is not finite.
+            SpaceError: If there is no usable checkpoint to resume from.
+            MissingExtraError: If an encoder needs an optional package.
+        """
+        if self.encoders.fine_tune == "none":
+            return super().fit(train, validation, run)
+        run = run or RunConfig(callbacks=(ProgressBar(),))
+        train, validation = select_splits(train, validation)
+        return fit_with_trained_encoders(self, train, validation, run, self._fit_features)
+
+    def _fit_features(
+        self,
+        train: Dataset,
+        validation: Dataset,
+        trained: tuple[str, ...],
+        kernel_features: Mapping[str, int],
+    ) -> FeatureFit:
+        """Fit features, of which some modalities come from encoders trained on these samples."""
+        settings = {one.name: getattr(self, one.name) for one in fields(self)}
+        settings["encoders"] = EncoderConfig()
+        method = _OnTrainedFeatures(
+            **settings, trained=trained, kernel_features=dict(kernel_features)
+        )
+        data = method.prepare(train, validation, RunConfig())
+        network, history = method.fit_network(data, RunConfig())
+        space = method.calibrate(network, data, history)
+        assert isinstance(network, PosteriorNetwork)
+        return FeatureFit(space, network, data, data.targets, data.items)
 
     def prepare(self, train: Dataset, validation: Dataset, run: RunConfig) -> "_PosteriorData":
         """Prepare the data, and fit the kernel machines on the training split."""
@@ -101,7 +140,7 @@ class PosteriorMatching(GradientMethod):
         start = time.monotonic()
         multi_label = bool((data.train.labels.sum(axis=1) > 1).any())
         kernels = fit_kernel_posteriors(
-            data.train,
+            self._kernel_split(data.train),
             multi_label=multi_label,
             seed=self.seed,
             callbacks=Callbacks(run.callbacks),
@@ -131,10 +170,19 @@ class PosteriorMatching(GradientMethod):
                 multi_label=data.multi_label,
                 mixture=self.mixture,
                 references=count_references(data.train, data.validation),
+                kernel_features=self._kernel_features(),
             )
         )
-        _set_kernels(network, data.kernels)
+        _set_kernels(network, data.kernels, data.train)
         return network
+
+    def _kernel_split(self, train: Dataset) -> Dataset:
+        """Return the training split with the features that the kernel machines read."""
+        return train
+
+    def _kernel_features(self) -> Mapping[str, int]:
+        """Return how many leading features the kernel machine of a modality reads, if not all."""
+        return {}
 
     def training_settings(self, data: TrainingData) -> TrainingSettings:
         """Return the settings: one cycle of the rates, and smaller batches for few samples."""
@@ -173,6 +221,38 @@ class PosteriorMatching(GradientMethod):
         return space
 
 
+class _OnTrainedFeatures(PosteriorMatching):
+    """Posterior matching on features of encoders that were trained on the same samples.
+
+    Such an encoder has memorized its samples, so that what is left out of them says nothing about
+    new ones: kernel machines on its features are calibrated on validation. Where features of a
+    frozen encoder stand before those of the trained one, the kernel machine reads the frozen ones
+    alone, and the mixture of kernel machine and network is one of frozen and trained posteriors.
+    """
+
+    trained: tuple[str, ...] = ()
+    kernel_features: Mapping[str, int] = field(default_factory=dict)
+
+    def build_network(self, data: TrainingData) -> nn.Module:
+        """Return the network, its kernel machines on trained features calibrated on validation."""
+        network = super().build_network(data)
+        assert isinstance(network, PosteriorNetwork)
+        for name in set(self.trained) - set(self.kernel_features):
+            _calibrate_kernel(network, name, data)
+        return network
+
+    def _kernel_split(self, train: Dataset) -> Dataset:
+        columns = dict(train.columns)
+        for name, count in self.kernel_features.items():
+            column = columns[name]
+            assert isinstance(column, Features)
+            columns[name] = Features(column.values[:, :count], column.present)
+        return replace(train, columns=columns)
+
+    def _kernel_features(self) -> Mapping[str, int]:
+        return self.kernel_features
+
+
 @dataclass(frozen=True)
 class _PosteriorData(TrainingData):
     """The data of one fit, with the kernel machines."""
@@ -188,124 +268,6 @@ class _PosteriorData(TrainingData):
     """Time that fitting the kernel machines took."""
 
 
-def posterior_loss(
-    network: PosteriorNetwork, batch: Batch, targets: Tensor, items: Tensor
-) -> dict[str, Tensor]:
-    """Return the losses of a batch, summed over all modalities and their pairs.
-
-        J = sum_m CE(targets, network_m) + sum_(m < k) L(instance_m, instance_k)
-
-    CE is the cross-entropy (binary for each class if samples may have several), L is
-    ``multi_positive_info_nce_loss`` with a learned temperature. Classes and instances have layers
-    of their own: neither loss affects the other.
-
-    Args:
-        network: Of posterior matching.
-        batch: Some samples.
-        targets: (n, c) float32, class probabilities; a row of zeros is unlabeled.
-        items: (n,) int64, equal for samples that are the same item.
-
-    Returns:
-        "loss", "class_loss" and, with an instance block, "instance_loss", all scalars.
-    """
-
-    def compute(inputs: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
-        rescaled = {name: network.rescale(name, x) for name, x in inputs.items()}
-        outputs: dict[str, tuple[Tensor, ...]]
-        outputs = {name: (network.logits(name, x).float(),) for name, x in rescaled.items()}
-        if network.has_instance_block:
-            for name, x in rescaled.items():
-                outputs[name] += (network.instance_vectors(name, x),)
-        return outputs
-
-    outputs = batch.outputs(compute)
-    logits = {name: values[0] for name, values in outputs.items()}
-    class_loss = zero_loss(logits)
-    for name, values in logits.items():
-        wanted = targets[batch.present[name]]
-        known = wanted.any(dim=1)
-        if known.any():
-            class_loss = class_loss + _cross_entropy(
-                values[known], wanted[known], network.config.multi_label
-            )
-    if not network.has_instance_block:
-        return {"loss": class_loss, "class_loss": class_loss}
-    z = {name: values[1] for name, values in outputs.items()}
-    instance_loss = zero_loss(z)
-    scale = network.log_scale.clamp(max=4.6).exp()  # at most 100, as in CLIP
-    for one, other in combinations(z, 2):
-        numbers = items[batch.present[one] & batch.present[other]]
-        same = numbers[:, None] == numbers[None, :]
-        first, second = batch.pairs(z, one, other)
-        instance_loss = instance_loss + multi_positive_cross_entropy(scale * first @ second.T, same)
-    return {
-        "loss": class_loss + instance_loss,
-        "class_loss": class_loss,
-        "instance_loss": instance_loss,
-    }
-
-
-def same_items(samples: Samples) -> Tensor:
-    """Return a number for each sample, equal for samples that are equal in some modality.
-
-    The relation is transitive: if a and b share a text, and b and c an image, all three are one
-    item.
-
-    Args:
-        samples: Of a split.
-
-    Returns:
-        (N,) int64.
-    """
-    numbers = torch.arange(len(samples), device=samples.labels.device)
-    groups = []
-    for name, inputs in samples.inputs.items():
-        rows = samples.present[name].nonzero().flatten()
-        flat = inputs[rows].flatten(start_dim=1)
-        groups.append((rows, torch.unique(flat, dim=0, return_inverse=True)[1]))
-    while True:
-        before = numbers
-        for rows, group in groups:
-            smallest = torch.full_like(rows, len(samples)).scatter_reduce(
-                0, group, numbers[rows], "amin"
-            )
-            numbers = numbers.index_put((rows,), smallest[group])
-        if torch.equal(before, numbers):
-            return numbers
-
-
-@torch.inference_mode()
-def weigh_posteriors(network: PosteriorNetwork, validation: Samples) -> None:
-    """Set temperature and mixture weight of each modality by likelihood on validation, in place.
-
-    First the temperature t that makes the labels most likely under the class network alone, then
-    the weight s in (1 - s) kernel machine + s network, by expectation maximization. One
-    pseudo-observation of either expert keeps the weight inside (0, 1).
-
-    Args:
-        network: Of posterior matching.
-        validation: Samples that nothing was fitted on.
-    """
-    multi_label = network.config.multi_label
-    for number, name in enumerate(network.modalities):
-        present = validation.present[name]
-        known = validation.labels[present].any(dim=1)
-        labels = validation.labels[present][known]
-        parts = [
-            (network.logits(name, x).float(), network.expert_posteriors(name, x)[0])
-            for part in validation.parts(name, 512)
-            for x in [network.rescale(name, part)]
-        ]
-        logits, kernel = (torch.cat(part)[known] for part in zip(*parts, strict=True))
-        wanted = labels if multi_label else labels / labels.sum(dim=1, keepdim=True)
-        losses = [float(_cross_entropy(logits / t, wanted, multi_label)) for t in TEMPERATURES]
-        best = TEMPERATURES[min(range(len(losses)), key=losses.__getitem__)]
-        network.temperatures[number] = best
-        scaled = logits / best
-        p = scaled.sigmoid() if multi_label else scaled.softmax(dim=1)
-        network.shares[number] = _mixture_weight(kernel, p, labels, multi_label)
-
-
 def _check_features(train: Dataset, encoded: set[str]) -> None:
     for modality, column in train.columns.items():
         if not isinstance(column, Features) and modality not in encoded:
@@ -317,33 +279,18 @@ def _check_features(train: Dataset, encoded: set[str]) -> None:
             )
 
 
-def _mixture_weight(first: Tensor, second: Tensor, labels: Tensor, multi_label: bool) -> float:
-    """Return the weight of the second of two posteriors in the most likely mixture."""
-    if multi_label:
-        one, other = (torch.where(labels > 0, p, 1 - p).flatten() for p in (first, second))
-    else:
-        one, other = ((p * labels).sum(dim=1) for p in (first, second))
-    one, other = one.double().clamp(min=1e-12), other.double().clamp(min=1e-12)
-    weight = 0.5
-    for _ in range(STEPS):
-        by_second = weight * other / (weight * other + (1 - weight) * one)
-        weight = float((by_second.sum() + 1) / (len(by_second) + 2))
-    return weight
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor, multi_label: bool) -> Tensor:
-    if multi_label:
-        return binary_cross_entropy_with_logits(logits, targets) * logits.shape[1]
-    return cross_entropy(logits, targets)
-
-
-def _set_kernels(network: PosteriorNetwork, kernels: KernelPosteriors) -> None:
+def _set_kernels(network: PosteriorNetwork, kernels: KernelPosteriors, train: Dataset) -> None:
     for name, machine in kernels.machines.items():
+        column = train.columns[name]
+        assert isinstance(column, Features)
+        count = len(machine.shift)
+        rest = column.values[column.present, count:].astype(np.float64)
+        shift, weight = _scaling(rest, machine.scaling.power)
         set_buffers(
             network.scale(name),
             power=machine.scaling.power,
-            shift=machine.shift,
-            weight=machine.weight,
+            shift=np.concatenate([machine.shift, shift]),
+            weight=np.concatenate([machine.weight, weight]),
         )
         set_buffers(
             network.kernel(name),
@@ -352,6 +299,30 @@ def _set_kernels(network: PosteriorNetwork, kernels: KernelPosteriors) -> None:
             coefficients=machine.coefficients,
             bias=machine.bias,
         )
+
+
+def _scaling(
+    features: NDArray[np.float64], power: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return shift and weight that give each feature, after the power, mean 0 and variance 1."""
+    raised = np.sign(features) * np.abs(features) ** power
+    spread = raised.std(axis=0)
+    weight = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    return raised.mean(axis=0), weight
+
+
+@torch.inference_mode()
+def _calibrate_kernel(network: PosteriorNetwork, name: str, data: TrainingData) -> None:
+    """Divide the output of a kernel machine by its best temperature on validation, in place."""
+    samples, kernel = data.validation_samples, network.kernel(name)
+    labels = samples.labels[samples.present[name]]
+    parts = [kernel(network.scale(name)(x.cpu())) for x in samples.parts(name, 512)]
+    known = labels.cpu().any(dim=1)
+    temperature, _ = best_temperature(
+        torch.cat(parts)[known], labels.cpu()[known], network.config.multi_label
+    )
+    kernel.coefficients /= temperature
+    kernel.bias /= temperature
 
 
 def _describe(kernels: KernelPosteriors, network: PosteriorNetwork) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class PosteriorConfig:
         mixture: Weight of the instance block in stored embeddings, > 0.
         references: Modality -> number of stored training samples that queries are compared with,
             to detect those that are unlike all of them; {}: none are detected.
+        kernel_features: Modality -> number of leading features that its kernel machine reads;
+            all of them for a modality that is not named.
     """
 
     backbones: Mapping[str, Mapping[str, Any]]
@@ -51,6 +53,7 @@ class PosteriorConfig:
     multi_label: bool = False
     mixture: float = 0.03
     references: Mapping[str, int] = field(default_factory=dict)
+    kernel_features: Mapping[str, int] = field(default_factory=dict)
 
 
 class PosteriorNetwork(MultiBranchNetwork):
@@ -86,7 +89,9 @@ class PosteriorNetwork(MultiBranchNetwork):
         sizes = {name: int(self.backbone(name).size) for name in config.backbones}  # type: ignore[arg-type]
         self.scales = nn.ModuleList(FeatureScaling(size) for size in sizes.values())
         self.kernels = nn.ModuleList(
-            KernelMachine(size, config.landmarks[name], config.classes)
+            KernelMachine(
+                config.kernel_features.get(name, size), config.landmarks[name], config.classes
+            )
             for name, size in sizes.items()
         )
         self.networks = nn.ModuleList(
@@ -163,7 +168,8 @@ class PosteriorNetwork(MultiBranchNetwork):
         number = self._numbers[modality]
         tempered = self.logits(modality, rescaled).float() / self.temperatures[number]
         activate = torch.sigmoid if self.config.multi_label else _softmax
-        return activate(self.kernel(modality)(rescaled)), activate(tempered)
+        kernel_part = rescaled[:, : self.config.kernel_features.get(modality)]
+        return activate(self.kernel(modality)(kernel_part)), activate(tempered)
 
     def posterior(self, modality: str, rescaled: Tensor) -> Tensor:
         """Return p, (n, c), in [0, 1]; rows sum to 1 unless ``multi_label``."""

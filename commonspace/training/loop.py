@@ -62,7 +62,7 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
-class Clock:
+class _Clock:
     """Time budget of a training.
 
     Args:
@@ -142,7 +142,7 @@ def train(
     if processes is not None:
         processes.copy_weights(network)
     start = saved = time.monotonic()
-    clock = Clock(settings.minutes, start - earlier, processes)
+    clock = _Clock(settings.minutes, start - earlier, processes)
     saving = 0.0
     steps = -(-len(samples) // settings.batch_size)
     callbacks = Callbacks(run.callbacks)
@@ -175,6 +175,10 @@ def train(
                 write_checkpoint(state, checkpoint)
                 saved = time.monotonic()
                 saving = saved - now
+    if clock.share >= 1:
+        callbacks.on_message(
+            f"training ended in epoch {len(history)}: its {settings.minutes:.3g} minutes were over"
+        )
     network.load_state_dict(best)
     network.eval()
     return history
@@ -221,7 +225,7 @@ def _train_epoch(
     settings: TrainingSettings,
     epoch: int,
     callbacks: Callbacks,
-    clock: "Clock",
+    clock: _Clock,
     processes: "Processes | None",
 ) -> dict[str, float]:
     network.train()
@@ -266,9 +270,6 @@ def _train_epoch(
                 )
             callbacks.on_advance()
             if clock.share >= 1:
-                callbacks.on_message(
-                    f"training ends in epoch {epoch}: its {settings.minutes:g} minutes are over"
-                )
                 break
     losses = {name: float(total) / count for name, total in totals.items()}
     if not np.isfinite(losses["loss"]):

@@ -1,8 +1,9 @@
 """Samples of one split as tensors: batches for training, embeddings and a score for validation.
 
 Raw items are converted to network input once, before the first epoch, and stay on the device of
-the network. Images that would fill the memory are decoded batch by batch in worker processes. A
-batch holds, for each modality, the rows of the samples that have it.
+the network. Images that would fill the memory are decoded once into a memory-mapped file, or batch
+by batch in worker processes if the disk is too small for it. A batch holds, for each modality, the
+rows of the samples that have it.
 """
 
 import math
@@ -11,19 +12,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import permutations
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from commonspace.callbacks import Callback
 from commonspace.data.columns import Column, Images
 from commonspace.data.dataset import Dataset
+from commonspace.encoders.cache import default_cache
+from commonspace.encoders.decoded import DecodedPhotos, decode_photos
 from commonspace.encoders.inputs import Input
 from commonspace.encoders.loading import prepared
 from commonspace.errors import TrainingError
 from commonspace.evaluation.average_precision import average_precision
+from commonspace.machine import available_cores
 
 if TYPE_CHECKING:
     from commonspace.distributed import Processes
@@ -33,7 +38,7 @@ __all__ = ["Batch", "Samples", "ValidationScore"]
 T = TypeVar("T")
 
 MEMORY = 2**30
-"""Bytes that the images of one modality may fill before they are decoded batch by batch."""
+"""Bytes of memory that the images of one modality may fill."""
 
 PART_NUMBERS = 2**23
 """Largest number of input values that a network gets at a time outside training."""
@@ -106,9 +111,12 @@ class Samples:
         inputs: Modality name -> converter of its items to network input.
         device: Device of the tensors.
         memory: Bytes that the images of one modality may fill.
+        callback: Receives the progress of decoding images into a file.
 
     Raises:
-        DataError: If a column is of another type or size than its input expects.
+        DataError: If a column is of another type or size than its input expects, or an image
+            cannot be decoded.
+        OutputError: If decoded images cannot be written.
     """
 
     def __init__(
@@ -117,9 +125,10 @@ class Samples:
         inputs: Mapping[str, Input],
         device: torch.device,
         memory: int = MEMORY,
+        callback: Callback | None = None,
     ) -> None:
-        self._late = {
-            name: (make, column.items)
+        self._late: dict[str, tuple[Callable[[Any], Tensor], Sequence[Any]]] = {
+            name: _decoded_once(make, column, callback)
             for name, make in inputs.items()
             if isinstance(column := data.columns[name], Images) and _bytes(make, column) > memory
         }
@@ -219,6 +228,8 @@ class Samples:
         self, modality: str, chunks: Sequence[Tensor], workers: int | None
     ) -> Iterator[Tensor]:
         make, items = self._late[modality]
+        if isinstance(make, DecodedPhotos):
+            workers = 0
         mask = self.present[modality]
         batches = [chosen for rows in chunks if (chosen := rows[mask[rows]].tolist())]
         count = min(os.cpu_count() or 1, 4) if workers is None else workers
@@ -312,6 +323,15 @@ class ValidationScore:
         return mean_recall(
             {name: PairItems(embeddings[name], *rows) for name, rows in self._rows.items()}
         )
+
+
+def _decoded_once(
+    make: Input, column: Images, callback: Callback | None
+) -> tuple[Any, Sequence[Any]]:
+    """Return an input and its items: decoded photos by number, or the photos themselves."""
+    workers = min(available_cores(), 4)
+    path = decode_photos(make, column.items, default_cache(), workers, callback)
+    return (make, column.items) if path is None else (DecodedPhotos(path), range(len(column)))
 
 
 def _bytes(make: Input, column: Column) -> int:

@@ -240,7 +240,7 @@ def test_a_method_that_does_not_suit_the_data_leaves_no_folder(
         (
             {"encoders": {"specs": {"text": "hf:somewhere"}, "fine_tune": "top"}},
             ("text",),
-            "dscmr",
+            "posterior",
         ),
     ],
 )

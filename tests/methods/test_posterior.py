@@ -256,7 +256,6 @@ def test_a_resumed_fitting_gives_the_same_bits(data: Dataset, tmp_path: Path, wi
         ({"mixture": 0.0}, "mixture"),
         ({"mixture": 1.0}, "mixture"),
         ({"hidden_dim": 0}, "hidden_dim"),
-        ({"encoders": EncoderConfig(fine_tune="all")}, "fine_tune"),
     ],
 )
 def test_invalid_settings_are_refused(options: dict[str, Any], message: str) -> None:

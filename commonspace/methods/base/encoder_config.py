@@ -67,8 +67,19 @@ class EncoderConfig(Settings):
         ' (updates of low rank to linear layers), or "auto" (all, where validation prefers it).',
         choices=FINE_TUNING,
     )
-    backbone_learning_rate: float = setting(
-        1e-5, help="Learning rate of fine-tuned encoders.", above=0
+    backbone_learning_rate: float | None = setting(
+        None,
+        help="Learning rate of fine-tuned encoders; None: 1e-5; with posterior 3e-4 for networks"
+        " with batch norm, 3e-5 for others.",
+        above=0,
+    )
+    tuning_epochs: int = setting(
+        8, help="Largest number of epochs in which posterior trains encoders.", low=1
+    )
+    tuning_form: str = setting(
+        "auto",
+        help='Form of a photo while posterior trains its encoder: "auto" (small photos are not'
+        ' enlarged much), or a form as for input_form, such as "pad,side=160".',
     )
     checkpoint_gradients: bool = setting(
         False, help="Fine-tune with less memory and more time: compute activations twice."
@@ -76,8 +87,9 @@ class EncoderConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.input_form != "auto":
-            InputForm.parse(self.input_form)
+        for form in (self.input_form, self.tuning_form):
+            if form != "auto":
+                InputForm.parse(form)
 
 
 def encode_splits(

@@ -41,6 +41,10 @@ from commonspace.training.settings import NetworkSettings, TrainingSettings
 __all__ = ["GradientMethod", "TrainingData", "zero_loss"]
 
 
+BACKBONE_RATE = 1e-5
+"""Default learning rate of fine-tuned encoders."""
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """The data of one fit, as ``GradientMethod.prepare`` returns it."""
@@ -215,7 +219,7 @@ class GradientMethod(Settings):
         }
         check_splits(train, validation, supervised=self.supervised)
         inputs = {name: input_ for name, (input_, _) in branches.items()}
-        device = choose_device(self.device)
+        device, callbacks = choose_device(self.device), Callbacks(run.callbacks)
         return TrainingData(
             train,
             validation,
@@ -223,8 +227,8 @@ class GradientMethod(Settings):
             {name: backbone for name, (_, backbone) in branches.items()},
             encoders,
             device,
-            Samples(train, inputs, device),
-            Samples(validation, inputs, device),
+            Samples(train, inputs, device, callback=callbacks),
+            Samples(validation, inputs, device, callback=callbacks),
             fingerprint,
         )
 
@@ -330,7 +334,7 @@ class GradientMethod(Settings):
                 for one in fields(TrainingSettings)
                 if one.name in own
             },
-            backbone_learning_rate=self.encoders.backbone_learning_rate,
+            backbone_learning_rate=self.encoders.backbone_learning_rate or BACKBONE_RATE,
         )
 
     def calibrate(

@@ -75,9 +75,7 @@ def test_a_killed_training_ends_at_the_same_bits(
     assert whole.provenance["chosen"]["epoch"] == space.provenance["chosen"]["epoch"]
 
 
-def test_posterior_says_that_it_trains_no_backbones(raw_dataset: Dataset) -> None:
-    with pytest.raises(SettingError, match="`fine_tune` must be 'none'"):
-        tiny("posterior", encoders=EncoderConfig(fine_tune="top"))
+def test_posterior_trains_no_backbones_from_scratch(raw_dataset: Dataset) -> None:
     with pytest.raises(DataError, match="'image' is raw") as caught:
         tiny("posterior").fit(raw_dataset.split("train"), raw_dataset.split("validation"), QUIET)
     assert "extract" in caught.value.advice
