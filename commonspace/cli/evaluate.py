@@ -41,6 +41,15 @@ def evaluate(
             " labels.",
         ),
     ] = False,
+    queries: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Rank so many labeled queries of each direction, drawn at random, and print the"
+            " 95 % interval of the mAP (default: all).",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     split_seed: OtherSplitSeedOption = None,
     partial: PartialOption = False,
@@ -65,6 +74,7 @@ def evaluate(
       commonspace evaluate runs/photos
       commonspace evaluate runs/photos --split validation --k 10 --k 50
       commonspace evaluate runs/photos --pairs
+      commonspace evaluate runs/photos --queries 10000
       commonspace evaluate runs/photos --data other-photos --json
 
     Next: commonspace embed RUN --data DATA --out vectors.npz
@@ -77,7 +87,9 @@ def evaluate(
     if data is None:
         _warn_if_changed(space, dataset)
     part = dataset.split(split)
-    report = measure(space, dataset, k=k, split=split, oracle=True, pairs=pairs or None)
+    report = measure(
+        space, dataset, k=k, split=split, oracle=True, pairs=pairs or None, queries=queries
+    )
     overlaps = [] if data is None else _overlaps(space, run, part, split)
     if as_json:
         more: dict[str, object] = {"oracle": asdict(report.oracle)} if report.oracle else {}

@@ -95,6 +95,7 @@ def evaluate(
     split: str | None = None,
     oracle: bool = False,
     pairs: bool | None = None,
+    queries: int | None = None,
 ) -> EvaluationReport:
     """Measure cross-modal retrieval: the mAP of every modality against every other.
 
@@ -111,6 +112,8 @@ def evaluate(
             ``data``, unless the model gives class posteriors.
         pairs: also measure the retrieval of pairs; see ``measure_pairs``. Default: only if no
             sample has a label.
+        queries: rank only so many labeled queries of each direction for the mAP, drawn by a fixed
+            seed, and add the interval; None: all.
 
     Returns:
         For each direction, such as "image->text", and for their "average", the figures by name. It
@@ -127,7 +130,7 @@ def evaluate(
     report = EvaluationReport()
     if labeled:
         embedded = embed_for_evaluation(space, part)
-        report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k)
+        report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k, queries=queries)
     if pairs or (pairs is None and not labeled):
         report.pairs = measure_pairs(space, part)
     names = set(part.splits.tolist())

@@ -6,9 +6,9 @@ from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from commonspace.errors import DataError
+from commonspace.errors import DataError, invalid_setting
 from commonspace.evaluation.arrays import check_depth
 from commonspace.evaluation.average_precision import (
     Denominator,
@@ -39,6 +39,8 @@ class EvaluationReport(dict[str, Figures]):
     - "unlabeled": queries without a label, which are left out;
     - "unanswerable": queries without a relevant item in the gallery, which count as 0;
     - "denominator": that of "map@50";
+    - where queries were sampled: "low" and "high", the 95 % interval of "map" over all labeled
+      queries, and "of": how many those are;
 
     and under "average" the means of "map", "map@50" and "chance" over the pairs. ``json.dumps``
     accepts it. Where the samples have no labels it is empty, and ``pairs`` has the figures.
@@ -103,10 +105,12 @@ class EvaluationReport(dict[str, Figures]):
         figures = [name for name in self[AVERAGE] if name != "chance"]
         counts = ("queries", "gallery")
         known = self._known()
+        sampled = any("low" in values for values in self.values())
         rows = [
             [
                 direction,
                 *(f"{values[name]:.3f}" for name in figures),
+                *([_interval_text(values)] if sampled else []),
                 *(f"{value:.3f}" for value in known.get(direction, {}).values()),
                 f"{values['chance']:.3f}",
                 *(str(values.get(count, "")) for count in counts),
@@ -114,6 +118,7 @@ class EvaluationReport(dict[str, Figures]):
             for direction, values in self.items()
         ]
         names = [name.replace("map", "mAP") for name in figures]
+        names += ["95 % of mAP"] if sampled else []
         names += [f"{name} known" for name in known.get(AVERAGE, {})]
         notes = [*self.oracle_notes(), *(f"warning: {text}" for text in self.warnings)]
         return Table(self.title, ["direction", *names, "chance", *counts], rows, notes)
@@ -163,6 +168,7 @@ def evaluate_retrieval(
     k: int | Sequence[int] | None = None,
     *,
     denominator: Denominator = "found",
+    queries: int | None = None,
 ) -> EvaluationReport:
     """Measure retrieval from every modality into every other.
 
@@ -171,11 +177,13 @@ def evaluate_retrieval(
         labels: modality -> (n,) ints or strings, or (n, c) bool, as in `mean_average_precision`.
         k: additional cut-offs, one or several; None or 0 for none.
         denominator: of AP@k, see `mean_average_precision`.
+        queries: rank only so many labeled queries of each direction, drawn without replacement by
+            a fixed seed, over the whole gallery; None: all.
 
     Raises:
         DataError: fewer than two modalities, labels of one are missing, or the arrays of a pair are
             invalid as described in `mean_average_precision`; the message names the pair.
-        SettingError: ``k`` or ``denominator`` is invalid.
+        SettingError: ``k``, ``denominator`` or ``queries`` is invalid.
 
     Example:
         >>> space = {"image": [[1.0, 0.0], [0.0, 1.0]], "text": [[0.9, 0.1], [0.2, 0.8]]}
@@ -188,6 +196,8 @@ def evaluate_retrieval(
     cutoffs = [depth for depth in (k if isinstance(k, Iterable) else [k]) if depth]
     for depth in cutoffs:
         check_depth(depth, gallery=1)
+    if queries is not None and queries < 2:
+        raise invalid_setting("queries", queries, ">= 2")
     if len(embeddings) < 2 or set(embeddings) - set(labels):
         raise DataError(
             "retrieval between modalities needs two modalities with labels",
@@ -203,7 +213,18 @@ def evaluate_retrieval(
             ranking = Ranking.by_class(
                 embeddings[source], embeddings[target], labels[source], labels[target]
             )
-            report[name] = _evaluate_direction(ranking, cutoffs, denominator)
+            judged = np.flatnonzero(ranking.relevance.judged)
+            if queries is None or len(judged) <= queries:
+                report[name] = _evaluate_direction(ranking, cutoffs, denominator)
+            else:
+                some = np.sort(np.random.default_rng(0).choice(judged, queries, replace=False))
+                ranking = Ranking.by_class(
+                    ranking.query[some],
+                    ranking.gallery,
+                    np.asarray(labels[source])[some],
+                    labels[target],
+                )
+                report[name] = _evaluate_direction(ranking, cutoffs, denominator, len(judged))
         except DataError as exc:
             raise DataError(
                 f"{name}: {exc.problem}", expected=exc.expected, found=exc.found, advice=exc.advice
@@ -222,8 +243,12 @@ def evaluate_retrieval(
 
 
 def _evaluate_direction(
-    ranking: Ranking, cutoffs: Sequence[int], denominator: Denominator
+    ranking: Ranking,
+    cutoffs: Sequence[int],
+    denominator: Denominator,
+    labeled: int | None = None,
 ) -> Figures:
+    """Return the figures; with the interval if the queries are a sample of so many labeled ones."""
     m = len(ranking.gallery)
     depths = {"map": m} | {f"map@{depth}": check_depth(depth, m) for depth in cutoffs}
     blocks = ranking.measure_relevance(
@@ -238,6 +263,9 @@ def _evaluate_direction(
     figures: Figures = {
         name: math.fsum(row) / queries for name, row in zip(depths, values, strict=True)
     }
+    if labeled is not None:
+        low, high = _sampling_interval(values[0], labeled)
+        figures |= {"low": low, "high": high, "of": labeled}
     return figures | {
         "chance": float(available.sum() / (queries * m)),
         "queries": queries,
@@ -246,3 +274,19 @@ def _evaluate_direction(
         "unanswerable": int(np.count_nonzero(available == 0)),
         "denominator": denominator,
     }
+
+
+def _sampling_interval(values: NDArray[np.float64], n: int) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of n values, of which some were drawn.
+
+    The standard error of a sample without replacement is s / sqrt(q) sqrt(1 - q / n) (Cochran:
+    Sampling Techniques, 3rd edition, 1977, chapter 2).
+    """
+    q = len(values)
+    half = 1.96 * float(np.std(values, ddof=1)) * math.sqrt((1 - q / n) / q)
+    mean = math.fsum(values) / q
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
+def _interval_text(figures: Figures) -> str:
+    return f"{figures['low']:.3f} to {figures['high']:.3f}" if "low" in figures else ""

@@ -7,6 +7,7 @@ import pytest
 
 from commonspace.errors import DataError, SettingError
 from commonspace.evaluation import evaluate_retrieval, mean_average_precision
+from commonspace.evaluation.report import _sampling_interval
 
 
 def space(*sizes: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -96,3 +97,34 @@ def test_it_prints_as_a_table_in_a_terminal_and_a_notebook() -> None:
     frame = report.to_frame()
     assert frame.loc["average", "map"] == report.map
     assert frame.loc["text->image", "queries"] == 30
+
+
+def test_sampled_queries_give_an_interval_that_holds_the_exact_figure() -> None:
+    rng = np.random.default_rng(4)
+    labels = {"image": rng.integers(0, 5, 3000), "text": rng.integers(0, 5, 200)}
+    labels["image"][:100] = -1
+    centers = rng.standard_normal((5, 8))
+    vectors = {
+        name: centers[y] + 2 * rng.standard_normal((len(y), 8)) for name, y in labels.items()
+    }
+    exact = evaluate_retrieval(vectors, labels)
+    some = evaluate_retrieval(vectors, labels, queries=400)
+    figures = some["image->text"]
+    assert (figures["queries"], figures["of"], figures["gallery"]) == (400, 2900, 200)
+    assert 0 < figures["high"] - figures["low"] < 0.05
+    assert figures["low"] <= exact["image->text"]["map"] <= figures["high"]
+    assert some["text->image"] == exact["text->image"]  # fewer queries than the sample
+    assert "95 % of mAP" in str(some)
+    assert "95 %" not in str(exact)
+
+
+def test_the_interval_of_a_sample_is_that_of_sampling_without_replacement() -> None:
+    low, high = _sampling_interval(np.array([0.2, 0.4, 0.6]), 4)
+    half = 1.96 * 0.2 * np.sqrt((1 - 3 / 4) / 3)
+    assert (low, high) == pytest.approx((0.4 - half, 0.4 + half))
+    assert _sampling_interval(np.array([0.2, 0.4, 0.6]), 3) == pytest.approx((0.4, 0.4))
+
+
+def test_a_sample_of_one_query_is_refused() -> None:
+    with pytest.raises(SettingError, match="queries"):
+        evaluate_retrieval(*space(20, 30), queries=1)
