@@ -255,7 +255,9 @@ def _held_out(data: cs.Dataset) -> Figures:
                 for rows in (known, ~known)
             )
             areas.setdefault(f"{name} AUROC", []).append(_auroc(inside, outside))
-    return {"a third of the classes held out": {key: float(np.mean(one)) for key, one in areas.items()}}
+    return {
+        "a third of the classes held out": {key: float(np.mean(one)) for key, one in areas.items()}
+    }
 
 
 def _print(runs: list[Figures]) -> None:

@@ -4,9 +4,10 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
+from commonspace.retrieval.database import row_checksum
 from commonspace.retrieval.keywords import delete_keywords, write_keywords
 from commonspace.retrieval.sources import NewItem
-from commonspace.retrieval.store import row_checksum, vectors_table
+from commonspace.retrieval.store import vectors_table
 
 __all__ = [
     "add_space",

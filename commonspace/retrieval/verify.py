@@ -15,11 +15,12 @@ from commonspace.data.photo_folder import PhotoFolder
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.backends.faiss import knn
 from commonspace.retrieval.browse import item_labels
+from commonspace.retrieval.database import row_checksum
 from commonspace.retrieval.folder import load_space
 from commonspace.retrieval.keywords import find_keyword_problem, rebuild_keywords
 from commonspace.retrieval.segments import Segment
 from commonspace.retrieval.sources import PhotoFolders
-from commonspace.retrieval.store import Store, row_checksum, vectors_table
+from commonspace.retrieval.store import Store, vectors_table
 from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.retrieval.writing import remove_unused_copies
 

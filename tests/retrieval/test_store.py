@@ -18,8 +18,9 @@ import pytest
 from commonspace import CommonSpace, Dataset
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval import Index, folder, lock, search, segments, vector_index
+from commonspace.retrieval.database import row_checksum
 from commonspace.retrieval.lock import write_lock
-from commonspace.retrieval.store import Store, row_checksum
+from commonspace.retrieval.store import Store
 
 Make = Callable[..., Dataset]
 
