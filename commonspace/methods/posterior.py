@@ -28,6 +28,7 @@ from commonspace.methods.base.posterior_loss import (
     same_items,
     weigh_posteriors,
 )
+from commonspace.methods.base.pseudo_labels import taught_by_unlabeled
 from commonspace.methods.base.trained_posteriors import fit_with_trained_encoders
 from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
@@ -61,8 +62,10 @@ class PosteriorMatching(GradientMethod):
     leave-one-out likelihood, and a network trained with cross-entropy. The weight of the mixture
     is chosen by likelihood on validation. If the modalities of samples that are left out disagree
     with a share of the labels, class probabilities replace the labels, so wrong labels do little
-    harm. With several labels a sample, each class has its own probability, and the inner product
-    is the first-order term of P(share a class) = 1 - prod_c (1 - p_c q_c).
+    harm. If some samples have no label, their classes are estimated from their neighbors in all
+    modalities (``spread_labels``) and used where that raises the mAP of the kernel machines on
+    validation. With several labels a sample, each class has its own probability, and the inner
+    product is the first-order term of P(share a class) = 1 - prod_c (1 - p_c q_c).
 
     The instance block distinguishes items of one class. It is trained by contrast over pairs, in
     layers of its own. ``space.as_queries(vectors, instance_weight)`` weighs the two blocks.
@@ -89,6 +92,9 @@ class PosteriorMatching(GradientMethod):
     embedding_dim: int = 64
     mixture: float = setting(
         0.03, help="Weight of the instance block if no instance_weight is given.", above=0, below=1
+    )
+    pseudo_labels: bool = setting(
+        True, help="Let samples without a label teach the classes too, if validation improves."
     )
 
     def fit(
@@ -139,12 +145,17 @@ class PosteriorMatching(GradientMethod):
         data = super().prepare(train, validation, run)
         start = time.monotonic()
         multi_label = bool((data.train.labels.sum(axis=1) > 1).any())
+        known, callbacks = self._kernel_split(data.train), Callbacks(run.callbacks)
         kernels = fit_kernel_posteriors(
-            self._kernel_split(data.train),
-            multi_label=multi_label,
-            seed=self.seed,
-            callbacks=Callbacks(run.callbacks),
+            known, multi_label=multi_label, seed=self.seed, callbacks=callbacks
         )
+        taught = None
+        if self.pseudo_labels and not multi_label:
+            held_out = self._kernel_split(data.validation)
+            taught = taught_by_unlabeled(
+                kernels, known, held_out, seed=self.seed, callbacks=callbacks
+            )
+            kernels = taught or kernels
         return _PosteriorData(
             **vars(data),
             multi_label=multi_label,
@@ -152,6 +163,7 @@ class PosteriorMatching(GradientMethod):
             targets=torch.from_numpy(kernels.targets).float().to(data.device),
             items=same_items(data.samples),
             seconds=time.monotonic() - start,
+            pseudo_labeled=taught is not None,
         )
 
     def build_network(self, data: TrainingData) -> nn.Module:
@@ -217,7 +229,10 @@ class PosteriorMatching(GradientMethod):
         if not data.multi_label:
             space.calibration = Calibration((0.0, 1.0), (0.0, 1.0))
         space.provenance["chosen"]["seconds"] += data.seconds
-        space.provenance["posteriors"] = _describe(data.kernels, network)
+        space.provenance["posteriors"] = {
+            **_describe(data.kernels, network),
+            "pseudo_labels": data.pseudo_labeled,
+        }
         return space
 
 
@@ -266,6 +281,8 @@ class _PosteriorData(TrainingData):
     """(N,) int64, equal for samples that are the same item, see ``same_items``."""
     seconds: float
     """Time that fitting the kernel machines took."""
+    pseudo_labeled: bool
+    """Whether pseudo-labels of unlabeled samples are among the targets."""
 
 
 def _check_features(train: Dataset, encoded: set[str]) -> None:

@@ -13,6 +13,7 @@ from commonspace.data import Dataset, Features, Texts
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import EncoderConfig, PosteriorMatching
+from commonspace.methods.base import pseudo_labels
 from commonspace.methods.base.instance_weight import INSTANCE_WEIGHTS, choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
 from commonspace.methods.posterior import posterior_loss, same_items, weigh_posteriors
@@ -382,3 +383,38 @@ def test_a_small_validation_split_sets_no_threshold(data: Dataset) -> None:
     space = PosteriorMatching(**SMALL).fit(train, validation, QUIET)
     assert space.embed_queries("image", data.columns["image"].take(np.arange(2)))[1] is None
     assert "references" not in space.network.to_config()  # type: ignore[operator]
+
+
+def with_few_labels(data: Dataset, each: int) -> Dataset:
+    """Return the data with few labels of each class in train, and those of the other splits."""
+    labels = data.labels.copy()
+    train = np.flatnonzero(data.splits == "train")
+    for number in range(labels.shape[1]):
+        rows = train[labels[train, number]]
+        labels[rows[each:]] = False
+    return replace(data, labels=labels)
+
+
+def test_samples_without_a_label_teach_the_classes_where_validation_improves(
+    data: Dataset,
+) -> None:
+    few = with_few_labels(data, 2)
+    with_pseudo, without = (fitted(few, pseudo_labels=value) for value in (True, False))
+    assert with_pseudo.provenance["posteriors"]["pseudo_labels"]
+    assert not without.provenance["posteriors"]["pseudo_labels"]
+    test = data.split("test")
+    assert with_pseudo.evaluate(test).map > without.evaluate(test).map + 0.02
+
+
+def test_pseudo_labels_that_do_not_help_on_validation_are_not_used(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = with_few_labels(data, 2)
+    without = fitted(few, pseudo_labels=False)
+    figures = iter([0.5, 0.5])
+    monkeypatch.setattr(pseudo_labels, "validation_map", lambda *_: next(figures))
+    space = fitted(few)
+    assert not space.provenance["posteriors"]["pseudo_labels"]
+    for name, part in space.embed_dataset(few).items():
+        expected = without.embed_dataset(few)[name].vectors
+        np.testing.assert_allclose(part.vectors, expected, atol=1e-6)

@@ -4,16 +4,19 @@ Only the training split is used, and nothing is trained by gradient.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product, starmap
+from dataclasses import dataclass, replace
+from itertools import permutations, product, starmap
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from commonspace.callbacks import Callbacks
+from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
+from commonspace.evaluation import mean_average_precision
 from commonspace.machine import one_thread
 from commonspace.methods.base.kernel_ridge import KernelRidge, squared_distances
 from commonspace.methods.base.noise_model import (
@@ -23,7 +26,13 @@ from commonspace.methods.base.noise_model import (
 )
 from commonspace.methods.base.views import ROUNDING, features_at, labeled_rows
 
-__all__ = ["KernelPosterior", "KernelPosteriors", "Scaling", "fit_kernel_posteriors"]
+__all__ = [
+    "KernelPosterior",
+    "KernelPosteriors",
+    "Scaling",
+    "fit_kernel_posteriors",
+    "validation_map",
+]
 
 POWERS = (1.0, 0.5)
 EVENNESS = (1.0, 0.0)
@@ -92,6 +101,24 @@ class KernelPosterior:
     ridge: float
     loss: float | None
 
+    def posteriors(
+        self, features: NDArray[np.float32], *, multi_label: bool
+    ) -> NDArray[np.float64]:
+        """Return class posteriors of new samples.
+
+        Args:
+            features: (n, d), not scaled.
+            multi_label: Whether samples may have several classes.
+
+        Returns:
+            (n, c) float64 in [0, 1].
+        """
+        X = _apply_power(features.astype(np.float64), self.scaling.power)
+        between = squared_distances((X - self.shift) * self.weight, self.landmarks)
+        logits = np.exp(-self.width * between) @ self.coefficients + self.bias
+        found: NDArray[np.float64] = expit(logits) if multi_label else softmax(logits, axis=1)
+        return found
+
 
 @dataclass(frozen=True)
 class KernelPosteriors:
@@ -113,7 +140,12 @@ class KernelPosteriors:
 
 
 def fit_kernel_posteriors(
-    train: Dataset, *, multi_label: bool, seed: int, callbacks: Callbacks | None = None
+    train: Dataset,
+    *,
+    multi_label: bool,
+    seed: int,
+    callbacks: Callbacks | None = None,
+    targets: NDArray[np.float64] | None = None,
 ) -> KernelPosteriors:
     """Fit the machines, estimate wrong labels with them, and, if there are any, fit them again.
 
@@ -122,12 +154,16 @@ def fit_kernel_posteriors(
         multi_label: Whether samples may have several classes.
         seed: Random seed of the choice of landmarks.
         callbacks: Receive each scaling that was tried, and the final machine.
+        targets: (n, c) class probabilities in place of the labels, such as pseudo-labels; a row of
+            zeros is unlabeled.
 
     Raises:
         DataError: If a modality has fewer than two labeled samples.
     """
     callbacks = callbacks or Callbacks()
-    labels = train.labels.astype(np.float64)
+    if targets is not None:
+        train = replace(train, labels=targets > 0)
+    labels = train.labels.astype(np.float64) if targets is None else targets.copy()
     if not multi_label:
         labels /= np.maximum(labels.sum(axis=1, keepdims=True), 1)
     draw = np.random.default_rng(seed)
@@ -159,6 +195,26 @@ def fit_kernel_posteriors(
             fitted = fit_all()
     machines = {name: one for name, (one, _) in fitted.items()}
     return KernelPosteriors(machines, labels, noise, left_out)
+
+
+def validation_map(fitted: KernelPosteriors, validation: Dataset) -> float:
+    """Return the mAP of posteriors of one class a sample on validation, over all directions.
+
+    Args:
+        fitted: Machines of every modality.
+        validation: Labeled samples; columns are features.
+    """
+    vectors, labels = {}, {}
+    for name, machine in fitted.machines.items():
+        column = validation.columns[name]
+        assert isinstance(column, Features)
+        vectors[name] = machine.posteriors(column.values[column.present], multi_label=False)
+        labels[name] = validation.labels[column.present]
+    figures = [
+        mean_average_precision(vectors[one], vectors[other], labels[one], labels[other])
+        for one, other in permutations(vectors, 2)
+    ]
+    return float(np.mean(figures))
 
 
 class _Choice(NamedTuple):
