@@ -23,7 +23,7 @@ from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_ker
 from commonspace.methods.base.method import select_splits
 from commonspace.methods.base.outliers import count_references, detect_outliers
 from commonspace.methods.base.posterior_loss import (
-    best_temperature,
+    calibrate_kernel,
     posterior_loss,
     same_items,
     weigh_posteriors,
@@ -253,7 +253,7 @@ class _OnTrainedFeatures(PosteriorMatching):
         network = super().build_network(data)
         assert isinstance(network, PosteriorNetwork)
         for name in set(self.trained) - set(self.kernel_features):
-            _calibrate_kernel(network, name, data)
+            calibrate_kernel(network, name, data.validation_samples)
         return network
 
     def _kernel_split(self, train: Dataset) -> Dataset:
@@ -326,20 +326,6 @@ def _scaling(
     spread = raised.std(axis=0)
     weight = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
     return raised.mean(axis=0), weight
-
-
-@torch.inference_mode()
-def _calibrate_kernel(network: PosteriorNetwork, name: str, data: TrainingData) -> None:
-    """Divide the output of a kernel machine by its best temperature on validation, in place."""
-    samples, kernel = data.validation_samples, network.kernel(name)
-    labels = samples.labels[samples.present[name]]
-    parts = [kernel(network.scale(name)(x.cpu())) for x in samples.parts(name, 512)]
-    known = labels.cpu().any(dim=1)
-    temperature, _ = best_temperature(
-        torch.cat(parts)[known], labels.cpu()[known], network.config.multi_label
-    )
-    kernel.coefficients /= temperature
-    kernel.bias /= temperature
 
 
 def _describe(kernels: KernelPosteriors, network: PosteriorNetwork) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from commonspace.training.samples import Batch, Samples
 
 __all__ = [
     "best_temperature",
+    "calibrate_kernel",
     "class_losses",
     "posterior_loss",
     "same_items",
@@ -164,6 +165,29 @@ def best_temperature(logits: Tensor, labels: Tensor, multi_label: bool) -> tuple
     losses = [float(_cross_entropy(logits / t, wanted, multi_label)) for t in TEMPERATURES]
     best = min(range(len(losses)), key=losses.__getitem__)
     return float(TEMPERATURES[best]), losses[best]
+
+
+@torch.inference_mode()
+def calibrate_kernel(network: PosteriorNetwork, modality: str, validation: Samples) -> None:
+    """Divide the output of a kernel machine by its best temperature on validation, in place.
+
+    Args:
+        network: Of posterior matching.
+        modality: Selects the machine; it must read all features.
+        validation: Samples that nothing was fitted on.
+    """
+    kernel, device = network.kernel(modality), network.kernel(modality).bias.device
+    labels = validation.labels[validation.present[modality]]
+    outputs = [
+        kernel(network.rescale(modality, part.to(device))).to(labels.device)
+        for part in validation.parts(modality, 512)
+    ]
+    known = labels.any(dim=1)
+    temperature, _ = best_temperature(
+        torch.cat(outputs)[known], labels[known], network.config.multi_label
+    )
+    kernel.coefficients /= temperature
+    kernel.bias /= temperature
 
 
 @torch.inference_mode()

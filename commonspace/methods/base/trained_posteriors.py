@@ -8,6 +8,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, replace
 
 from torch import Tensor, nn
@@ -34,7 +35,11 @@ from commonspace.methods.base.encoder_training import (
     train_encoders,
 )
 from commonspace.methods.base.gradient import GradientMethod
-from commonspace.methods.base.posterior_loss import class_losses
+from commonspace.methods.base.posterior_loss import (
+    calibrate_kernel,
+    class_losses,
+    weigh_posteriors,
+)
 from commonspace.networks.backbones.base import PretrainedBackbone
 from commonspace.networks.backbones.text_cnn import TextCNN
 from commonspace.space import CommonSpace
@@ -137,6 +142,7 @@ class _Work:
         }
         result = self._train(base, frozen, encoders, starts)
         trained = result.encoders
+        losses["frozen"] = _recalibrated_losses(base, names)
         both = {
             name: join_features([encoders[name], trained[name]], self.raw[0], name, self.callbacks)
             for name in names
@@ -266,6 +272,15 @@ class _Work:
         if self.given != provenance["data"]["fingerprint"]:
             provenance["data"]["given_fingerprint"] = self.given
         return space
+
+
+def _recalibrated_losses(fit: FeatureFit, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return the losses with kernel machines calibrated on validation, as those after training."""
+    network, validation = deepcopy(fit.network), fit.data.validation_samples
+    for name in names:
+        calibrate_kernel(network, name, validation)
+    weigh_posteriors(network, validation)
+    return class_losses(network, validation)
 
 
 def _trainable(backbone: nn.Module, *, lora: bool) -> bool:

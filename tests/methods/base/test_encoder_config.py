@@ -115,7 +115,9 @@ def test_none_gives_exactly_the_figures_of_precomputed_features(
 
 
 @pytest.mark.parametrize("part", ["top", "all"])
-def test_only_what_is_tuned_changes(part: str, photos: Dataset, weights: Path) -> None:
+def test_only_what_is_tuned_changes(
+    part: str, photos: Dataset, weights: Path, tmp_path: Path
+) -> None:
     way = method(weights, fine_tune=part, backbone_learning_rate=1e-3)
     space = fitted(photos, way)
     assert isinstance(space.network, DSCMRNetwork)
@@ -126,6 +128,10 @@ def test_only_what_is_tuned_changes(part: str, photos: Dataset, weights: Path) -
     assert torch.equal(after["features.1.running_mean"], before["features.1.running_mean"])
     assert space.provenance["method"]["options"]["encoders"]["fine_tune"] == part
     assert cs.evaluate(space, photos.split("test"))["average"]["map"] > 0.3
+    space.save(tmp_path / "space")
+    loaded = cs.load(tmp_path / "space")
+    for name, column in photos.split("test").columns.items():
+        np.testing.assert_array_equal(loaded.embed(name, column), space.embed(name, column))
     again = fitted(photos, way)
     for name, tensor in again.network.state_dict().items():
         assert torch.equal(tensor, space.network.state_dict()[name])
