@@ -1,11 +1,14 @@
 """Options that name encoders, shared by the commands that read raw items."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from commonspace.errors import SettingError
+
+if TYPE_CHECKING:
+    from commonspace.data import Dataset
 
 __all__ = [
     "ENCODERS",
@@ -15,6 +18,7 @@ __all__ = [
     "InputFormOption",
     "MultiCaptionOption",
     "TextOption",
+    "choose_encoders",
     "encoders_named",
 ]
 
@@ -106,3 +110,54 @@ def encoders_named(
             )
         named.setdefault(name, []).append(spec)
     return {name: " + ".join(specs) for name, specs in named.items()}
+
+
+def choose_encoders(
+    data: "Dataset", named: Mapping[str, str], shown: str, say: Callable[[str, str], None]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the encoders of raw columns, and those of the features; print the choice.
+
+    Args:
+        data: the data set.
+        named: modality -> encoder, as given.
+        shown: the data argument, for the example.
+        say: prints a line: (heading, text).
+    """
+    from importlib.util import find_spec
+
+    from commonspace.data import Features, Images
+    from commonspace.encoders.installed import SUGGESTED, find_encoders
+
+    raw = {name: one for name, one in data.columns.items() if not isinstance(one, Features)}
+    of_features = {name: spec for name, spec in named.items() if name not in raw}
+    installed = find_encoders() if raw.keys() - named.keys() else None
+    chosen: dict[str, str] = {}
+    lines, missing = [], []
+    for name, column in raw.items():
+        kind = "image" if isinstance(column, Images) else "text"
+        found = (
+            () if installed is None else installed.images if kind == "image" else installed.texts
+        )
+        if name in named:
+            chosen[name] = named[name]
+            lines.append(f"{name}: {named[name]}")
+        elif found:
+            chosen[name] = found[0]
+            lines.append(f"{name}: {found[0]}, which is on this machine")
+        else:
+            missing.append((name, kind))
+    pretrained_images = any(isinstance(raw[name], Images) for name in chosen)
+    for name, kind in missing:
+        if kind == "text" and pretrained_images and find_spec("sklearn") is not None:
+            chosen[name] = "tfidf"
+            lines.append(f"{name}: tfidf, built in")
+        else:
+            lines.append(f"{name}: a small network, trained from scratch")
+    for number, line in enumerate(lines or ["none: the data has features"]):
+        say("" if number else "encoders", line)
+    if missing:
+        options = " ".join(f"--{kind} {SUGGESTED[kind]}" for _, kind in missing)
+        install = "" if find_spec("transformers") else 'pip install "commonspace[encoders]", then '
+        say("", "Pretrained encoders find better, and need less data. They are downloaded once:")
+        say("", f"{install}commonspace start {shown} {options}")
+    return chosen, of_features

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qs
 
 import typer
@@ -34,6 +34,30 @@ IndexArgument = Annotated[
 CopyPhotosOption = Annotated[
     bool, typer.Option("--copy-photos", help="Copy the photos into the index.")
 ]
+
+
+def _role_option(role: str, what: str) -> Any:  # noqa: ANN401 - of typer
+    return typer.Option(
+        f"--{role}",
+        metavar="FIELD",
+        help=f"Field with the {what} of an item (default: guessed from the names).",
+        show_default=False,
+        rich_help_panel="Roles of fields",
+    )
+
+
+TitleOption = Annotated[str | None, _role_option("title", "title")]
+PriceOption = Annotated[str | None, _role_option("price", "price")]
+LinkOption = Annotated[str | None, _role_option("link", "web address")]
+GroupOption = Annotated[str | None, _role_option("group", "group of variants")]
+
+
+def roles_named(
+    title: str | None, price: str | None, link: str | None, group: str | None
+) -> dict[str, str]:
+    """Return the roles that options give: role -> field."""
+    given = {"title": title, "price": price, "link": link, "group": group}
+    return {role: field for role, field in given.items() if field is not None}
 
 
 def index(
@@ -74,6 +98,10 @@ def index(
             show_default=False,
         ),
     ] = None,
+    title: TitleOption = None,
+    price: PriceOption = None,
+    link: LinkOption = None,
+    group: GroupOption = None,
     photos: PhotosOption = None,
     copy_photos: CopyPhotosOption = False,
     image: ImageOption = None,
@@ -97,6 +125,7 @@ def index(
       commonspace index runs/photos photos --out shop
       commonspace index runs/vgg f.npz --image vgg19 --out shop
       commonspace index runs/photos photos --kind auto --compress 64 --out shop
+      commonspace index runs/photos photos --title product_name --link url --out shop
 
     Next: commonspace search INDEX "a red kite"
     """
@@ -117,6 +146,7 @@ def index(
             compress=compress,
             encoders=encoders,
             field_types=types,
+            roles=roles_named(title, price, link, group),
             photos=photos or data_folder(data),
             copy_photos=copy_photos,
             callbacks=[ProgressBar()],
@@ -163,6 +193,10 @@ def add(
 def update(
     index: IndexArgument,
     data: DataArgument,
+    title: TitleOption = None,
+    price: PriceOption = None,
+    link: LinkOption = None,
+    group: GroupOption = None,
     photos: PhotosOption = None,
     copy_photos: CopyPhotosOption = False,
     split_seed: SplitSeedOption = 0,
@@ -189,6 +223,8 @@ def update(
                 copy_photos=copy_photos,
                 callbacks=[ProgressBar()],
             )
+            if roles := roles_named(title, price, link, group):
+                opened.set_roles(roles)
         _print_notes(change, opened)
         typer.echo(
             f"{index}: {change.added} added, {change.replaced} replaced, {change.described} with"

@@ -50,6 +50,7 @@ def info(index: IndexArgument, as_json: JsonOption = False) -> None:
         f"vectors: {vectors or 'none'}, of {facts['dimension']} numbers each\n"
         f"classes: {facts['classes']}\n"
         f"fields: {', '.join(facts['fields']) or 'none'}\n"
+        f"roles: {', '.join(f'{role}={name}' for role, name in facts['roles'].items()) or 'none'}\n"
         f"photos: {', '.join(facts['photo_folders']) or 'none'}\n"
         f"space: {facts['fingerprint'][:12]}\n"
         f"encoders: {', '.join(f'{k}={v}' for k, v in facts['encoders'].items()) or 'none'}\n"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,13 +12,7 @@ from commonspace.cli.index import IndexArgument
 from commonspace.cli.options import DeviceOption, JsonOption
 from commonspace.errors import FileFormatError, SettingError
 
-if TYPE_CHECKING:
-    from commonspace.retrieval import SearchResult, SearchResults
-
 __all__ = ["search"]
-
-TEXT_WIDTH = 60
-"""Maximum number of characters of a text in the table."""
 
 
 def search(
@@ -113,6 +107,10 @@ def search(
     ] = True,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
+    open_page: Annotated[
+        bool,
+        typer.Option("--open", help="Show the results with their pictures in the browser."),
+    ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Search an index by words, photo, item or vector.
@@ -130,9 +128,10 @@ def search(
       commonspace search shop "like this in blue" --image photo.jpg
       commonspace search shop --id 1163
       commonspace search shop "a watch" --where "price < 50"
+      commonspace search shop "a watch" --open
       commonspace search shop --queries queries.txt --json
     """
-    from commonspace.retrieval import Index, Query
+    from commonspace.retrieval.items import Query
 
     parts = {"text": words, "image": image, "vector": vector, "id": id}
     inputs = _inputs({name: part for name, part in parts.items() if part is not None}, queries)
@@ -151,6 +150,13 @@ def search(
         for one in inputs
     ]
     encoders = encoders_named(None, None, encoder)
+    if where is not None:
+        from commonspace.retrieval.precheck import check_filter
+
+        check_filter(index, where)
+    from commonspace.cli.results import format_results, write_page
+    from commonspace.retrieval.index import Index
+
     with Index.open(index, encoders=encoders, device=device) as opened:
         answers = opened.search_many(made)
         for note in opened.notes:
@@ -158,6 +164,10 @@ def search(
         if where is not None and not all(results.total for results in answers):
             for hint in opened.filter_hints(where):
                 typer.echo(f"note: {hint}", err=True)
+        titles = [" + ".join(map(str, _describe(one).values())) for one in inputs]
+        roles = opened.roles
+        if open_page:
+            page = write_page([*zip(titles, answers, strict=True)], roles, opened.picture)
     if as_json:
         described = [
             {
@@ -170,8 +180,17 @@ def search(
         ]
         typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
         return
-    for one, results in zip(inputs, answers, strict=True):
-        _print(" + ".join(map(str, _describe(one).values())), results)
+    typer.echo(
+        "\n\n".join(
+            format_results(title, results, roles)
+            for title, results in zip(titles, answers, strict=True)
+        )
+    )
+    if open_page:
+        import webbrowser
+
+        typer.echo(f"page: {page}")
+        webbrowser.open(page.as_uri())
 
 
 def _inputs(parts: dict[str, Any], queries: Path | None) -> list[dict[str, Any]]:
@@ -246,62 +265,3 @@ def _describe(query: Mapping[str, Any]) -> dict[str, Any]:
         name: f"vector of {len(value)} numbers" if name == "vector" else str(value)
         for name, value in query.items()
     }
-
-
-def _print(title: str, results: "SearchResults") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if results.nothing_matches:
-        console.print(
-            Text(
-                f"{_shorten(title)}: probably nothing matches. The query is unlike all items that"
-                " the model was trained on; these are the nearest. Try other words or a photo, or"
-                " train the model on items of this kind."
-            )
-        )
-    if not results:
-        reason = (
-            "; no item passes the filter (case matters, and numbers are written without quotes)"
-            if not results.total
-            else ""
-        )
-        console.print(Text(f"{_shorten(title)}: no results{reason}"))
-        return
-    several = len({result.modality for result in results}) > 1
-    table = Table(
-        title=Text(_shorten(title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD
-    )
-    calibrated = results[0].relevance is not None
-    table.add_column("score", justify="right")
-    if calibrated:
-        table.add_column("relevance", justify="right")
-    for name in ("id", *("matched",) * several, "label", "description"):
-        table.add_column(name)
-    for result in results:
-        relevance = "" if result.relevance is None else f"{result.relevance:.2f}"
-        table.add_row(
-            f"{result.score:.3f}",
-            *((relevance,) * calibrated),
-            Text(result.id),
-            *((Text(result.modality),) * several),
-            Text(", ".join(result.labels)),
-            Text(_shorten(_summary(result))),
-        )
-    console.print(table)
-
-
-def _summary(result: "SearchResult") -> str:
-    """Return the text of an item, or its fields, or its photo."""
-    if result.texts:
-        return result.texts[0]
-    fields = ", ".join(f"{name}: {value}" for name, value in result.fields.items())
-    return fields or result.photo or ""
-
-
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= TEXT_WIDTH else f"{line[: TEXT_WIDTH - 1]}…"

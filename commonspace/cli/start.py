@@ -21,8 +21,21 @@ import typer
 
 from commonspace.atomic import replace_file
 from commonspace.cli.data import map_keys
-from commonspace.cli.encoders import EncoderOption, ImageOption, TextOption, encoders_named
-from commonspace.cli.index import data_folder
+from commonspace.cli.encoders import (
+    EncoderOption,
+    ImageOption,
+    TextOption,
+    choose_encoders,
+    encoders_named,
+)
+from commonspace.cli.index import (
+    GroupOption,
+    LinkOption,
+    PriceOption,
+    TitleOption,
+    data_folder,
+    roles_named,
+)
 from commonspace.cli.interrupts import resumable
 from commonspace.cli.methods import SetOption, choose_method, collect_settings, configure_method
 from commonspace.cli.options import (
@@ -77,6 +90,10 @@ def start(
     assignments: SetOption = None,
     modality: ModalityOption = None,
     label: LabelOption = None,
+    title: TitleOption = None,
+    price: PriceOption = None,
+    link: LinkOption = None,
+    group: GroupOption = None,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     no_serve: Annotated[
@@ -120,9 +137,13 @@ def start(
     settings = collect_settings({}, assignments or [])
     if method is not None:  # refuse wrong settings before the data is read
         configure_method(method, settings)
+    from commonspace.retrieval.roles import check_roles
+
     with resumable(f"finished steps are in {out}"):
         dataset = _read(source, split_seed, partial=partial)
-        for_training, for_index = _choose_encoders(dataset, named, data)
+        roles = roles_named(title, price, link, group)
+        check_roles(roles, [*dataset.fields])
+        for_training, for_index = choose_encoders(dataset, named, data, _say)
         if for_training:
             settings["encoders"] = {**settings.get("encoders", {}), "specs": for_training}
         chosen = method or choose_method(dataset, settings)
@@ -138,7 +159,7 @@ def start(
         work.take_up()
         space = work.train()
         work.evaluate(space)
-        work.index(space, data_folder(source))
+        work.index(space, data_folder(source), roles)
     if no_serve:
         typer.echo(f'next      commonspace search {out / INDEX} "WORDS"')
         typer.echo(f"          commonspace serve {out / INDEX}")
@@ -219,13 +240,13 @@ class _Work:
         self._store({**state, "evaluation": result})
         _say("evaluate", result)
 
-    def index(self, space: "CommonSpace", photos: Path | None) -> None:
+    def index(self, space: "CommonSpace", photos: Path | None, roles: Mapping[str, str]) -> None:
         """Create the index, or complete it."""
         from commonspace.progress import ProgressBar
         from commonspace.retrieval import Index
 
         folder, state = self.out / INDEX, self._state()
-        fields = json.dumps([*self.data.fields.items()], default=str)
+        fields = json.dumps([*self.data.fields.items(), *roles.items()], default=str)
         contents = sha256(fields.encode()).hexdigest()
         start, bar = time.monotonic(), [ProgressBar()]
         if (folder / "store.sqlite").exists():
@@ -234,11 +255,17 @@ class _Work:
                     _say("index", f"finished before; {len(index)} items in {folder}")
                     return
                 notes = index.update(self.data, photos=photos, callbacks=bar).notes
+                index.set_roles(roles)
                 count = len(index)
         else:
-            encoders = dict(self.index_encoders)
             with Index.create(
-                folder, space, self.data, encoders=encoders, photos=photos, callbacks=bar
+                folder,
+                space,
+                self.data,
+                encoders=self.index_encoders,
+                roles=roles,
+                photos=photos,
+                callbacks=bar,
             ) as index:
                 notes, count = index.notes, len(index)
         self._store({**state, "indexed": contents})
@@ -284,56 +311,6 @@ def _read(source: str, split_seed: int, *, partial: bool) -> "Dataset":
     if texts_from_labels:
         _say("", "note: there are no texts: the names of the classes are used as texts")
     return data
-
-
-def _choose_encoders(
-    data: "Dataset", named: Mapping[str, str], shown: str
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the encoders of raw columns, and those of the features; print the choice.
-
-    Args:
-        data: the data set.
-        named: modality -> encoder, as given.
-        shown: the data argument, for the example.
-    """
-    from importlib.util import find_spec
-
-    from commonspace.data import Features, Images
-    from commonspace.encoders.installed import SUGGESTED, find_encoders
-
-    raw = {name: one for name, one in data.columns.items() if not isinstance(one, Features)}
-    of_features = {name: spec for name, spec in named.items() if name not in raw}
-    installed = find_encoders() if raw.keys() - named.keys() else None
-    chosen: dict[str, str] = {}
-    lines, missing = [], []
-    for name, column in raw.items():
-        kind = "image" if isinstance(column, Images) else "text"
-        found = (
-            () if installed is None else installed.images if kind == "image" else installed.texts
-        )
-        if name in named:
-            chosen[name] = named[name]
-            lines.append(f"{name}: {named[name]}")
-        elif found:
-            chosen[name] = found[0]
-            lines.append(f"{name}: {found[0]}, which is on this machine")
-        else:
-            missing.append((name, kind))
-    pretrained_images = any(isinstance(raw[name], Images) for name in chosen)
-    for name, kind in missing:
-        if kind == "text" and pretrained_images and find_spec("sklearn") is not None:
-            chosen[name] = "tfidf"
-            lines.append(f"{name}: tfidf, built in")
-        else:
-            lines.append(f"{name}: a small network, trained from scratch")
-    for number, line in enumerate(lines or ["none: the data has features"]):
-        _say("" if number else "encoders", line)
-    if missing:
-        options = " ".join(f"--{kind} {SUGGESTED[kind]}" for _, kind in missing)
-        install = "" if find_spec("transformers") else 'pip install "commonspace[encoders]", then '
-        _say("", "Pretrained encoders find better, and need less data. They are downloaded once:")
-        _say("", f"{install}commonspace start {shown} {options}")
-    return chosen, of_features
 
 
 def _describe_training(space: "CommonSpace", method: str) -> str:

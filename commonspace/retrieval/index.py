@@ -34,6 +34,7 @@ from commonspace.retrieval.keywords import prepare_keywords
 from commonspace.retrieval.lock import WAIT
 from commonspace.retrieval.migrate import migrate
 from commonspace.retrieval.reader import IndexReader
+from commonspace.retrieval.roles import check_roles, write_roles
 from commonspace.retrieval.samples import check_data, check_field_types
 from commonspace.retrieval.verify import Verification, verify
 from commonspace.retrieval.writing import Change, Writer, remove_unused_copies
@@ -88,6 +89,7 @@ class Index(IndexReader):
         compress: int | None = None,
         encoders: Mapping[str, str] | None = None,
         field_types: Mapping[str, str] | None = None,
+        roles: Mapping[str, str] | None = None,
         photos: str | Path | None = None,
         copy_photos: bool = False,
         callbacks: Sequence[Callback] = (),
@@ -112,6 +114,8 @@ class Index(IndexReader):
                 ``commonspace extract``, such as "st:FOLDER". Needed to index and search raw items.
             field_types: field -> "number", "string", "boolean" or "mixed" (default: the type of
                 the values in the first data set). Values of another type are an error.
+            roles: "title", "price", "link" or "group" -> the field that is it (default: guessed
+                from the names of the fields).
             photos: the folder that all photos must be in (default: their common folder).
             copy_photos: copy the photos into the index.
             callbacks: receive the progress: items that are stored.
@@ -126,6 +130,8 @@ class Index(IndexReader):
         check_space(space)
         kind = resolve_kind(kind, compress)
         check_field_types(types)
+        if dataset is not None:
+            check_roles(roles or {}, [*dataset.fields])
         embedder = Embedder(space, specs)
         for modality in specs:
             embedder.encoder(modality)  # an encoder that does not fit is an error before the work
@@ -141,6 +147,8 @@ class Index(IndexReader):
             if dataset is not None:
                 change = index._put(dataset, callbacks, photos, copy_photos, update=False)
                 index._vectors.notes += change.notes
+            if roles:
+                index.set_roles(roles)
         except BaseException:
             empty = len(index) == 0
             index.close()
@@ -289,6 +297,19 @@ class Index(IndexReader):
             photos = self._photos().replace(as_path(folder), used)
             with self._store.transaction() as connection:
                 set_meta(connection, "photo_folders", json.dumps(photos.folders))
+
+    def set_roles(self, roles: Mapping[str, str]) -> None:
+        """Store which field is the title, the price, the link or the group of an item.
+
+        Args:
+            roles: role -> field; the other roles stay.
+
+        Raises:
+            SettingError: If a role or a field is unknown.
+            StoreError: If another writer is at work.
+        """
+        with self._lock.hold():
+            write_roles(self._store, roles)
 
     def migrate(
         self,

@@ -31,6 +31,8 @@ from commonspace.retrieval.folder import (
 )
 from commonspace.retrieval.items import Item, Query, SearchResults
 from commonspace.retrieval.lock import WAIT, WriterLock
+from commonspace.retrieval.roles import read_roles
+from commonspace.retrieval.scroll import ItemPage, list_items
 from commonspace.retrieval.search import Searcher
 from commonspace.retrieval.sources import PhotoFolders, to_pixels
 from commonspace.retrieval.store import Store
@@ -116,6 +118,11 @@ class IndexReader:
         stored: dict[str, str] = json.loads(self._store.meta("encoders") or "{}")
         harmless = {name: spec for name, spec in stored.items() if not names_code(spec)}
         return harmless | self._encoders  # a class in a Python file must be named by the caller
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role ("title", "price", "link" or "group") -> field: given, or guessed from its name."""
+        return read_roles(self._store)
 
     @property
     def generation(self) -> int:
@@ -241,6 +248,22 @@ class IndexReader:
             items = self._store.items(numbers.values(), self._photos().resolve)
         return next(iter(items.values()), None)
 
+    def scroll(
+        self, where: str | None = None, *, limit: int = 100, cursor: str | None = None
+    ) -> ItemPage:
+        """Return a page of items, in the order in which they were written.
+
+        Args:
+            where: a filter as for ``search``; None for all.
+            limit: maximum number of items, at most 10,000.
+            cursor: that of the page before; None for the first page.
+
+        Raises:
+            SettingError: If an argument is invalid.
+        """
+        photos = self._photos()
+        return list_items(self._store, photos.resolve, where=where, limit=limit, cursor=cursor)
+
     def vectors(self, id: str) -> dict[str, NDArray[np.float32]]:
         """Return modality -> (d,) vector of an item; empty if the id is unknown.
 
@@ -318,6 +341,7 @@ class IndexReader:
             **describe_contents(self._store, self._vectors.state(), self.path),
             "photo_folders": [*map(str, self._photos().paths)],
             "encoders": self.encoders,
+            "roles": self.roles,
             "kind": self._vectors.kind,
             "compress": self._vectors.compress,
         }

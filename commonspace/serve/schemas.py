@@ -208,6 +208,9 @@ class AboutResponse(BaseModel):
     classes: list[str]
     samples: list[Sample] = Field(description="Example items of up to 24 classes.")
     fields: dict[str, FieldSummary]
+    roles: dict[str, str] = Field(
+        description="Role (title, price, link or group) -> the field that is it."
+    )
     has_instance_block: bool
     default_instance_weight: float | None = Field(
         description="Instance weight of a search without one; null without an instance block."

@@ -127,6 +127,7 @@ class Service:
                     )
                     for name, field in facts.fields.items()
                 },
+                roles=index.roles,
                 has_instance_block=space.has_instance_block,
                 default_instance_weight=_default_weight(space),
                 calibrated=space.calibrated,

@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +113,47 @@ def test_the_table_shows_what_was_found(call: Call, shop: Path) -> None:
     misspelled = call("search", shop, "red", "--where", "label = 'Rose' or price < '4'")
     assert "did you mean 'rose'?" in misspelled.stderr
     assert "price is a number: write 4 without quotes" in misspelled.stderr
+
+
+def test_open_shows_the_results_as_a_page(
+    call: Call, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    result = call("search", shop, "a red rose", "-k", 2, "--open")
+    assert result.exit_code == 0, result.stderr
+    (address,) = opened
+    page = Path(address.removeprefix("file://"))
+    assert str(page) in result.stdout
+    assert page.read_text("utf-8").count("<img") == 2
+
+
+def test_a_wrong_filter_is_refused_before_torch_is_imported(shop: Path) -> None:
+    words = ["commonspace", "search", str(shop), "red", "--where", "prise < 4"]
+    assert "torch" not in modules_after(words, exit_code=2)
+
+
+def test_a_search_imports_no_library_that_it_does_not_use(shop: Path) -> None:
+    loaded = modules_after(["commonspace", "search", str(shop), "a red rose"])
+    assert "torch" in loaded
+    unused = {"transformers", "scipy", "sklearn", "pandas", "pyarrow", "h5py", "matplotlib"}
+    unused |= {"fastapi", "rich.markdown", "commonspace.methods", "commonspace.training"}
+    assert not unused & loaded
+
+
+def modules_after(words: list[str], exit_code: int | None = None) -> set[str]:
+    """Return the modules that a command has imported, in a process of its own."""
+    script = (
+        "import sys\n"
+        f"sys.argv = {words!r}\n"
+        "from commonspace.cli.main import main\n"
+        "try: main()\n"
+        f"except SystemExit as end: assert (end.code or None) == {exit_code!r}, end.code\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_items_come_change_and_go(call: Call, shop: Path, photos: Path, tmp_path: Path) -> None:

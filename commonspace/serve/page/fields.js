@@ -5,10 +5,6 @@ import { number, t } from "./words.js";
 /** Name by which conditions know the classes of an item. */
 export const LABEL = "label";
 
-const TITLE = /^(title|name|product[_ ]?name|headline)$/i;
-const PRICE = /^(sale|discounted|retail|unit)?[_ ]?(price|cost)([_ ]\w{3})?$/i;
-const LINK = /(^|[_ ])(url|link|href)$/i;
-
 /** Fields of a card beside title and price. */
 const ON_CARD = 2;
 
@@ -20,22 +16,21 @@ const NEAR_UNIQUE = 0.5;
  * @property {string|null} title
  * @property {string|null} price
  * @property {string|null} link
+ * @property {string|null} group
  * @property {string[]} card further fields of a card
  */
 
 /**
- * Return which field is what, guessed from the names.
- * @param {{fields: Object, items: number}} about
+ * Return which field is what.
+ * @param {{fields: Object, items: number, roles: Object<string, string>}} about
  * @returns {Roles}
  */
-export function roles({ fields, items }) {
+export function roles({ fields, items, roles: { title = null, price = null, link = null, group = null } }) {
   const names = Object.keys(fields);
-  const first = (pattern, kind) => names.find((name) => pattern.test(name) && fields[name].kind === kind) ?? null;
-  const [title, price, link] = [first(TITLE, "string"), first(PRICE, "number"), first(LINK, "string")];
   const card = names.filter(
-    (name) => fields[name].kind === "string" && name !== title && name !== link && isCategory(fields[name], items),
+    (name) => fields[name].kind === "string" && ![title, link, group].includes(name) && isCategory(fields[name], items),
   );
-  return { title, price, link, card: card.slice(0, ON_CARD) };
+  return { title, price, link, group, card: card.slice(0, ON_CARD) };
 }
 
 /**
@@ -45,7 +40,7 @@ export function roles({ fields, items }) {
  */
 export function filterFields(about, role) {
   const usable = ([name, field]) =>
-    name !== role.title && name !== role.link && field.kind !== "mixed" &&
+    ![role.title, role.link, role.group].includes(name) && field.kind !== "mixed" &&
     (field.kind === "number" ? field.min < field.max : isCategory(field, about.items));
   const classes = about.classes.length > 1 ? { [LABEL]: { kind: "string", values: about.classes, distinct: about.classes.length } } : {};
   return { ...classes, ...Object.fromEntries(Object.entries(about.fields).filter(usable)) };
@@ -67,6 +62,7 @@ export function shortTitle(title, most = 90) {
 /** Return a price as text, or "" if an item has none. */
 export function priceOf(item, role) {
   const value = role.price ? item.fields[role.price] : undefined;
+  if (typeof value === "string") return value;
   return typeof value === "number" ? number(value, 2, Number.isInteger(value) ? 0 : 2) : "";
 }
 

@@ -26,7 +26,7 @@ const REMEMBERED = 20;
 
 let about = null;
 let fields = {};
-let role = { title: null, price: null, link: null, card: [] };
+let role = { title: null, price: null, link: null, group: null, card: [] };
 let state = read(location.search);
 let shown = null; // the query whose results are shown
 let found = { results: [], total: 0 };
