@@ -11,12 +11,12 @@ Importing this module loads neither torch nor an index.
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from commonspace.errors import ServiceError, SettingError
@@ -118,6 +118,38 @@ class Client:
         answer = self._json("GET", _item(id))
         answer.pop("neighbors")
         return Item(**_item_values(answer))
+
+    def items(self, where: str | None = None, *, page: int = 100) -> Iterator[Item]:
+        """Return every item that a filter accepts, in the order in which they were written.
+
+        Args:
+            where: a filter on the fields; None for all.
+            page: number of items of a request, at most 1,000.
+
+        Raises:
+            ServiceError: If the filter is invalid, or the service cannot be reached.
+        """
+        query = {"limit": str(page)} | ({} if where is None else {"where": where})
+        while True:
+            answer = self._json("GET", f"/items?{urlencode(query)}")
+            yield from (Item(**_item_values(item)) for item in answer["items"])
+            if answer["cursor"] is None:
+                return
+            query["cursor"] = answer["cursor"]
+
+    def judge(self, id: str, useful: bool, *, text: str | None = None) -> None:
+        """Store whether a result is what was looked for, if the service accepts judgments.
+
+        Args:
+            id: of the result.
+            useful: the judgment.
+            text: words of the query.
+
+        Raises:
+            ServiceError: If the service does not (status 403), the id is unknown (404), or the
+                service cannot be reached.
+        """
+        self._json("POST", "/feedback", {"id": id, "useful": useful, "text": text})
 
     def image(self, id: str) -> bytes:
         """Return the picture of an item, as an image file.

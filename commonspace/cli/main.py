@@ -74,6 +74,7 @@ scenes for the built-in data set.
   commonspace serve shop                         web page and HTTP API
   commonspace map shop                           2-d map of all items
   commonspace key keys.txt laptop                create an API key
+  commonspace feedback votes.jsonl shop --out pairs.jsonl
 
 commonspace COMMAND --help shows all options of a command, with examples.
 Errors state what was expected, what was found and what to do; exit code 2."""
@@ -105,6 +106,7 @@ COMMANDS: dict[str, str] = {
     "serve": "serve:serve",
     "map": "serve:map_",
     "key": "serve:key",
+    "feedback": "feedback:feedback",
 }
 """Command -> module of ``commonspace.cli`` and function, imported when the command is used."""
 

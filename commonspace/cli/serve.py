@@ -62,6 +62,13 @@ def serve(
         bool,
         typer.Option("--writable", help="Let callers add, replace and remove items."),
     ] = False,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Let visitors judge results, and add their judgments to this file.",
+        ),
+    ] = None,
     make_map: Annotated[
         bool, typer.Option("--map", help="Compute the map in the background if there is none.")
     ] = False,
@@ -117,6 +124,7 @@ def serve(
     settings = ServiceSettings(
         name=name,
         writable=writable,
+        feedback=feedback,
         keys=read_keys(keys) if keys is not None else {},
         allowed_hosts=(*LOCAL_HOSTS, *hosts) if local or hosts else (),
         cors_origins=tuple(cors_origin or ()),

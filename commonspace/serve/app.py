@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from commonspace.serve.decoding import DecodePool
 from commonspace.serve.errors import add_error_handlers
+from commonspace.serve.feedback import FeedbackFile
 from commonspace.serve.images import Thumbnails
 from commonspace.serve.index_manager import IndexManager
 from commonspace.serve.metrics import Metrics
@@ -46,7 +47,8 @@ def build_app(
     """
     settings = settings or ServiceSettings()
     manager = IndexManager(Path(index), device)
-    service = Service(manager, settings.name, writable=settings.writable)
+    feedback = None if settings.feedback is None else FeedbackFile(settings.feedback)
+    service = Service(manager, settings.name, writable=settings.writable, feedback=feedback)
     metrics = Metrics()
     batcher: Batcher[SearchJob, SearchResponse] = Batcher(
         partial(answer_searches, manager),

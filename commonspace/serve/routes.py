@@ -33,7 +33,9 @@ from commonspace.serve.schemas import (
     EmbedResponse,
     FacetsRequest,
     FacetsResponse,
+    FeedbackRequest,
     ItemResponse,
+    ItemsResponse,
     MapResponse,
     NewItem,
     SearchRequest,
@@ -153,6 +155,15 @@ def _add_pictures(router: APIRouter, components: Components) -> None:
 
 
 def _add_items(router: APIRouter, components: Components) -> None:
+    @router.get("/items", response_model=ItemsResponse, responses=_errors(400, 422, 503))
+    def items(
+        where: Annotated[str | None, Query(max_length=20_000)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        cursor: Annotated[str | None, Query(max_length=100)] = None,
+    ) -> ItemsResponse:
+        """List items in pages; each page has the cursor of the next one."""
+        return components.service.items(where, limit, cursor)
+
     @router.get(
         "/items/{id:path}", response_model=ItemResponse, responses=_errors(400, 404, 422, 503)
     )
@@ -211,6 +222,12 @@ def _add_contents(router: APIRouter, components: Components) -> None:
     def facets(query: FacetsRequest) -> FacetsResponse:
         """Return the numbers of items that match a filter, by field and value."""
         return components.service.facets(query.where)
+
+    @router.post("/feedback", response_model=StatusResponse, responses=_errors(400, 404, 422, 503))
+    def feedback(judgment: FeedbackRequest) -> StatusResponse:
+        """Store whether a result is what a visitor looked for; with --feedback only."""
+        components.service.judge(judgment)
+        return StatusResponse(status="stored")
 
     @router.get(
         "/map",

@@ -21,8 +21,10 @@ __all__ = [
     "Facet",
     "FacetsRequest",
     "FacetsResponse",
+    "FeedbackRequest",
     "FieldSummary",
     "ItemResponse",
+    "ItemsResponse",
     "MapResponse",
     "NewItem",
     "Sample",
@@ -109,6 +111,17 @@ class FacetsRequest(_Request):
     )
 
 
+class FeedbackRequest(_Request):
+    """Whether a result is what a visitor looked for."""
+
+    id: Id = Field(description="The result.")
+    useful: bool
+    text: Annotated[str, Field(max_length=1000)] | None = Field(
+        None, description="Words of the query."
+    )
+    query_id: Id | None = Field(None, description='Item of the query: "more like this".')
+
+
 class NewItem(_Request):
     """An item to add or replace; an image is sent with it as multipart/form-data."""
 
@@ -157,6 +170,13 @@ class ItemResponse(Item):
 
     neighbors: tuple[SearchResult, ...]
     """Most similar items, best first."""
+
+
+class ItemsResponse(BaseModel):
+    """A page of items, in the order in which they were written."""
+
+    items: list[Item]
+    cursor: str | None = Field(description="Returns the next page; null at the end.")
 
 
 class EmbedResponse(BaseModel):
@@ -217,6 +237,7 @@ class AboutResponse(BaseModel):
     )
     calibrated: bool
     writable: bool
+    feedback: bool = Field(description="Whether judgments of results can be sent.")
     fingerprint: str = Field(description="Identifies the space.")
     languages: list[str] = Field(description="Languages of the page.")
 

@@ -5,7 +5,7 @@ Everything here runs in threads, never on the event loop, and knows no HTTP.
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from commonspace.errors import SettingError
 from commonspace.networks.posterior import MAX_INSTANCE_WEIGHT, PosteriorNetwork
 from commonspace.retrieval import Index, Item, Query
 from commonspace.serve.errors import RequestError, unknown_item
+from commonspace.serve.feedback import FeedbackFile
 from commonspace.serve.index_manager import IndexManager
 from commonspace.serve.schemas import (
     AboutResponse,
@@ -25,8 +26,10 @@ from commonspace.serve.schemas import (
     EmbedResponse,
     Facet,
     FacetsResponse,
+    FeedbackRequest,
     FieldSummary,
     ItemResponse,
+    ItemsResponse,
     NewItem,
     Sample,
     WriteResponse,
@@ -55,12 +58,21 @@ class Service:
         manager: holds the index.
         name: title; None: the name of the folder.
         writable: whether the index may be changed.
+        feedback: where judgments are stored; None: they are refused.
     """
 
-    def __init__(self, manager: IndexManager, name: str | None, *, writable: bool) -> None:
+    def __init__(
+        self,
+        manager: IndexManager,
+        name: str | None,
+        *,
+        writable: bool,
+        feedback: FeedbackFile | None = None,
+    ) -> None:
         self.manager = manager
         self.name = name or manager.path.resolve().name
         self.writable = writable
+        self._feedback = feedback
         self._about: tuple[Any, ...] = ()
         self._facets: dict[tuple[Any, ...], FacetsResponse] = {}
         self._lock = threading.Lock()
@@ -87,6 +99,42 @@ class Service:
                 **{**values, "photo": None, "posterior": posterior},
                 neighbors=tuple(without_photo(result) for result in neighbors),
             )
+
+    def items(self, where: str | None, limit: int, cursor: str | None) -> ItemsResponse:
+        """Return a page of items.
+
+        Raises:
+            SettingError: The filter or the cursor is invalid.
+        """
+        with self.manager.lease() as index:
+            page = index.scroll(where, limit=limit, cursor=cursor)
+        items = [replace(item, photo=None) for item in page.items]
+        return ItemsResponse(items=items, cursor=page.cursor)
+
+    def judge(self, judgment: FeedbackRequest) -> None:
+        """Store the judgment of a visitor.
+
+        Raises:
+            RequestError: 403, judgments are not stored; 404, the id is unknown.
+            OutputError: It cannot be written.
+        """
+        if self._feedback is None:
+            raise RequestError(
+                403,
+                "judgments of results are not stored",
+                code="read_only",
+                advice="start the service with --feedback FILE",
+            )
+        with self.manager.lease() as index:
+            for id in (judgment.id, judgment.query_id):
+                if id is not None and index.item(id) is None:
+                    raise unknown_item(id)
+        self._feedback.add(
+            text=judgment.text,
+            query_id=judgment.query_id,
+            id=judgment.id,
+            useful=judgment.useful,
+        )
 
     def picture(self, id: str) -> NDArray[np.uint8] | Path:
         """Return the picture of an item: its pixels, or its file.
@@ -132,6 +180,7 @@ class Service:
                 default_instance_weight=_default_weight(space),
                 calibrated=space.calibrated,
                 writable=self.writable,
+                feedback=self._feedback is not None,
                 fingerprint=index.fingerprint,
                 languages=LANGUAGES,
             )

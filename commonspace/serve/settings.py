@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from commonspace.errors import check_settings
 from commonspace.serve.access import ApiKey
@@ -18,6 +19,7 @@ class ServiceSettings:
     Args:
         name: title of the page; None: the name of the index folder.
         writable: whether items may be added, replaced and removed.
+        feedback: file to which judgments of visitors are added; None: they cannot be sent.
         keys: name -> API key; empty: requests need no key.
         allowed_hosts: host names, without ports, that a request may be addressed to; empty: any.
             They protect a local service from web pages whose name resolves to 127.0.0.1.
@@ -46,6 +48,7 @@ class ServiceSettings:
 
     name: str | None = None
     writable: bool = False
+    feedback: Path | None = None
     keys: Mapping[str, ApiKey] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = LOCAL_HOSTS
     cors_origins: tuple[str, ...] = ()

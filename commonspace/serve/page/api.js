@@ -74,6 +74,12 @@ export function embed(image) {
   return request("embed", { method: "POST", body: form });
 }
 
+/**
+ * Store whether a result is what the visitor looked for.
+ * @param {{id: string, useful: boolean, text?: string|null, query_id?: string|null}} judgment
+ */
+export const judge = (judgment) => request("feedback", json(judgment));
+
 function json(values) {
   const body = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== ""));
   return { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };

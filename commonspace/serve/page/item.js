@@ -18,7 +18,8 @@ let steps = { previous: null, next: null };
 /**
  * Show an item.
  * @param {string} id
- * @param {{role: Object, ids: string[], open: Function, step: Function, like: Function, close: Function}} context
+ * @param {{role: Object, ids: string[], open: Function, step: Function, like: Function, close: Function,
+ *   judge: Function|null}} context
  *   `ids` are those of the results, to step through
  */
 export async function showItem(id, context) {
@@ -115,6 +116,7 @@ function body(item, context) {
           h("button", { type: "button", class: "go", onclick: () => like(item.id) }, icon(ICONS.like), t("more")),
           link && h("a", { class: "quiet", href: link, rel: "noopener noreferrer", target: "_blank" }, t("visit")),
         ),
+        context.judge && thumbs(item, context.judge),
         ...texts.map(text),
         facts(item, role),
         ...posteriors(item),
@@ -122,6 +124,23 @@ function body(item, context) {
     ),
     ...similar(item, context),
   ];
+}
+
+/** Return the question whether the item is what the visitor looked for. */
+function thumbs(item, judge) {
+  const done = h("span", { class: "status", role: "status" });
+  const answer = (useful) => async (event) => {
+    const buttons = event.currentTarget.parentElement.querySelectorAll("button");
+    try {
+      await judge(item.id, useful);
+      buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === event.target)));
+      done.textContent = t("thanks");
+    } catch (error) {
+      done.textContent = error.message;
+    }
+  };
+  const button = (name, useful) => h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: answer(useful) }, t(name));
+  return h("div", { class: "thumbs", role: "group", "aria-label": t("rightOne") }, h("span", {}, t("rightOne")), button("yes", true), button("no", false), done);
 }
 
 function photo(item, title) {

@@ -176,7 +176,8 @@ function showFound() {
 }
 
 function itemContext() {
-  return { ...actions, role, ids: found.results.map((each) => each.id) };
+  const judge = about.feedback && hasQuery(state) ? (id, useful) => api.judge({ id, useful, text: state.q || null, query_id: state.like }) : null;
+  return { ...actions, role, judge, ids: found.results.map((each) => each.id) };
 }
 
 /** Return buttons for what would help where nothing matches. */
