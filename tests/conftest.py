@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -52,6 +53,46 @@ def bfloat16_ability() -> Iterator[None]:
     abilities = {**torch.cpu.get_capabilities(), "avx512_bf16": present, "amx_bf16": False}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def other_rounding() -> Iterator[None]:
+    """Round products as another processor might, where COMMONSPACE_TEST_ROUNDING is "other".
+
+    Every product is changed by up to 8 units in the last place. The change depends on the shapes,
+    so that a row comes out differently in another batch, and not on anything else.
+    """
+    if os.environ.get("COMMONSPACE_TEST_ROUNDING") != "other":
+        yield
+        return
+    import torch
+    from torch.nn import functional
+    from torch.overrides import TorchFunctionMode
+
+    products = {functional.linear, functional.conv1d, functional.conv2d, torch.matmul, torch.mm}
+    products |= {torch.bmm, torch.addmm, torch.einsum, torch.cdist, torch.exp, torch.Tensor.exp}
+    products |= {torch.Tensor.matmul, torch.Tensor.__matmul__, torch.Tensor.__rmatmul__}
+    products |= {torch.Tensor.mm, functional.softmax, torch.softmax, torch.Tensor.softmax}
+
+    class Rounding(TorchFunctionMode):
+        def __torch_function__(
+            self,
+            func: Callable[..., Any],
+            types: Any,  # noqa: ANN401
+            args: tuple[Any, ...] = (),
+            kwargs: dict[str, Any] | None = None,
+        ) -> Any:  # noqa: ANN401
+            result = func(*args, **(kwargs or {}))
+            if func in products and result.dtype in (torch.float32, torch.float64):
+                shapes = [tuple(one.shape) for one in args if isinstance(one, torch.Tensor)]
+                generator = torch.Generator().manual_seed(crc32(repr(shapes).encode()))
+                noise = torch.empty(result.shape, dtype=result.dtype)
+                noise.uniform_(-8, 8, generator=generator)
+                result.data.mul_(1 + noise * torch.finfo(result.dtype).eps)
+            return result
+
+    with Rounding():
         yield
 
 

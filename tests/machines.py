@@ -1,12 +1,14 @@
 """Run the numeric part of the test suite as other processors would.
 
-    python tests/machines.py          # all combinations (24, hours)
+    python tests/machines.py          # all combinations (25, hours)
     python tests/machines.py --one    # one that differs from this machine
     python tests/machines.py --list
 
 A combination limits the instructions of PyTorch (ATEN_CPU_CAPABILITY) and of oneDNN
 (ONEDNN_MAX_CPU_ISA), sets the number of threads (OMP_NUM_THREADS), and makes
-`torch.cpu.get_capabilities()` report bfloat16 multiplication or not. Exits with 1 if one fails.
+`torch.cpu.get_capabilities()` report bfloat16 multiplication or not. One more combination changes
+every product by some units in the last place, by the shape of the batch (`other_rounding` in
+tests/conftest.py). Exits with 1 if one fails.
 """
 
 import itertools
@@ -42,7 +44,8 @@ NUMERIC_TESTS = (
 
 def all_combinations() -> list[dict[str, str]]:
     """Return every combination as environment variables."""
-    return [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
+    usual = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
+    return [*usual, {"OMP_NUM_THREADS": "1", "COMMONSPACE_TEST_ROUNDING": "other"}]
 
 
 def other_machine() -> dict[str, str]:

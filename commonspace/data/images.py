@@ -18,6 +18,13 @@ __all__ = [
     "rgb_of",
 ]
 
+_MEMORY = 1_000_000_000
+"""Bytes that decoding an image may take."""
+_BYTES_A_PIXEL, _BY_FORMAT, _ANIMATED_WEBP = 8, {"WEBP": 17, "AVIF": 13}, 27
+"""Bytes that decoding takes for each pixel, as measured."""
+_ROWS = 256
+"""Rows that are converted at a time."""
+
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jfif")
 )
@@ -81,9 +88,8 @@ def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
         FileFormatError: its pixels have no agreed range.
         OSError: it is cut short or damaged, as Pillow says.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        return _from_deep_gray(np.asarray(image), name)
+    _fit_memory(image, name)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "F":
         raise FileFormatError(
             f"{name} has floating-point pixels, which have no agreed range",
@@ -91,11 +97,46 @@ def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
             found="mode F",
             advice="convert it to 8-bit RGB",
         )
-    if image.has_transparency_data:
+    width, height = image.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    transparent = image.has_transparency_data
+    for top in range(0, height, _ROWS):  # as a whole, the copies would take several times as much
+        part = image.crop((0, top, width, min(top + _ROWS, height)))
+        pixels[top : top + _ROWS] = _strip(part, name, transparent=transparent)
+    return pixels
+
+
+def _strip(image: Image.Image, name: str, *, transparent: bool) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):
+        return _from_deep_gray(np.asarray(image), name)
+    if transparent:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
     return np.asarray(image.convert("RGB"))
+
+
+def _fit_memory(image: Image.Image, name: str) -> None:
+    """Let a large JPEG be decoded at a fraction of its size; refuse other images that are so large.
+
+    Raises:
+        FileFormatError: decoding would take more than 1 GB.
+    """
+    cost = _BY_FORMAT.get(image.format or "", _BYTES_A_PIXEL)
+    if image.format == "WEBP" and getattr(image, "is_animated", False):
+        cost = _ANIMATED_WEBP
+    most, (width, height) = _MEMORY // cost, image.size
+    if image.format == "JPEG" and width * height > most:  # decodes 1/2, 1/4 or 1/8 of each side
+        part = next((part for part in (2, 4) if width * height <= most * part**2), 8)
+        image.draft(None, (width // part, height // part))
+    count = image.width * image.height
+    if count > most:
+        raise FileFormatError(
+            f"{name} has too many pixels to be opened safely",
+            expected=f"at most {most:,} pixels",
+            found=f"{image.width} x {image.height}",
+            advice="make it smaller, or drop it",
+        )
 
 
 class EncodedImages:

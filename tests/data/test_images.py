@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from commonspace.data import images
 from commonspace.data.images import decode_image
 from commonspace.errors import DataError, FileFormatError
 
@@ -132,6 +133,44 @@ def test_a_bomb_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(FileFormatError, match="too many pixels"):
         decode_image(path)
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_other_images_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_MEMORY", 8 * 100 * 100)
+    image = Image.new("RGB", (400, 200), (200, 100, 50))
+    for part, scale in ((1, 4), (2, 2), (4, 1)):
+        smaller = image.resize((400 // part, 200 // part))
+        decoded = saved(tmp_path / "x.jpg", smaller, quality=95)
+        assert decoded.shape == (200 // part // scale, 400 // part // scale, 3)
+        assert np.abs(decoded.astype(int) - [200, 100, 50]).max() <= 3
+    with pytest.raises(FileFormatError, match="too many pixels") as caught:
+        saved(tmp_path / "x.png", image)
+    assert caught.value.found == "400 x 200"
+    assert saved(tmp_path / "y.png", image.resize((100, 100))).shape == (100, 100, 3)
+    for name, options in (("x.webp", {}), ("y.webp", {"save_all": True})):
+        frames = [image.resize((60, 60)), image.resize((60, 60)).rotate(90)]
+        frames[0].putpixel((0, 0), (0, 0, 0))
+        more = {"append_images": frames[1:]} if options else {}
+        monkeypatch.setattr(images, "_MEMORY", 60 * 60 * (27 if options else 17))
+        assert saved(tmp_path / name, frames[0], **options, **more).shape == (60, 60, 3)
+        monkeypatch.setattr(images, "_MEMORY", 60 * 60 * (27 if options else 17) - 1)
+        with pytest.raises(FileFormatError, match="too many pixels"):
+            decode_image(tmp_path / name)
+
+
+def test_images_of_many_rows_are_converted_whole(tmp_path: Path) -> None:
+    """Rows are converted some at a time."""
+    tall = GENERATOR.integers(0, 256, (1000, 3, 3), dtype=np.uint8)
+    assert (saved(tmp_path / "x.png", Image.fromarray(tall)) == tall).all()
+    deep = GENERATOR.integers(0, 65536, (600, 2), dtype=np.uint16)
+    expected = ((deep.astype(int) * 255 + 32767) // 65535)[:, :, None]
+    assert (saved(tmp_path / "y.png", Image.fromarray(deep)) == expected).all()
+    alpha = np.dstack([tall, GENERATOR.integers(0, 256, (1000, 3), dtype=np.uint8)])
+    share = alpha[:, :, 3:] / 255
+    shown = tall * share + 255 * (1 - share)
+    assert np.abs(saved(tmp_path / "z.png", Image.fromarray(alpha)) - shown).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_closed_form_predicts_with_the_solution_of_the_batch() -> None:
     for U, Y in known.values():
         residuals.append(np.linalg.norm(U @ solution - Y, axis=1).mean())
     assert parts["J1"].item() == pytest.approx(sum(residuals), rel=1e-5)
-    np.testing.assert_allclose(closed.classifier.weight.T, solution, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(closed.classifier.weight.T, solution, rtol=1e-3, atol=1e-4)
     before = closed.classifier.weight.clone()
     loss("rows", 1.0, 0.0, 0.0)(closed.eval(), batch(Case()))
     assert torch.equal(closed.classifier.weight, before), "set while training only"

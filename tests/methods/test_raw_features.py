@@ -22,7 +22,7 @@ def test_raw_features_are_compared_by_their_cosine(feature_dataset: Dataset) -> 
     embedded = space.embed_dataset(data)
     for name, column in columns.items():
         expected = column.values / np.linalg.norm(column.values, axis=1, keepdims=True)
-        np.testing.assert_allclose(embedded[name].vectors, expected, atol=1e-6)
+        np.testing.assert_allclose(embedded[name].vectors, expected, atol=1e-5)
 
 
 def test_raw_features_of_different_sizes_are_refused(feature_dataset: Dataset) -> None:

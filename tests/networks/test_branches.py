@@ -121,7 +121,7 @@ def test_only_a_shared_last_layer_has_gradients_of_both_modalities() -> None:
 
 def test_the_learned_scale_stays_between_0_and_100() -> None:
     scale = Scale(temperature=0.25)
-    assert scale().item() == pytest.approx(4.0)
+    assert scale().item() == pytest.approx(4.0, rel=1e-5)
     with torch.no_grad():
         scale.logarithm.fill_(50.0)
         assert scale().item() == 100.0
@@ -135,7 +135,7 @@ def test_the_fixed_matrix_is_orthonormal_and_not_trained(size: int, columns: int
         torch.manual_seed(3)
         head = Orthonormal(size, columns)
     gram = head.matrix.T @ head.matrix
-    torch.testing.assert_close(gram, torch.eye(columns), atol=1e-6, rtol=0)
+    torch.testing.assert_close(gram, torch.eye(columns), atol=1e-5, rtol=0)
     assert not head.matrix.requires_grad
     x = torch.eye(size, requires_grad=True)
     torch.testing.assert_close(head(x), head.matrix)

@@ -87,6 +87,6 @@ def ranked() -> Callable[..., list[tuple[str, str, float]]]:
 
     def search(index: Index, query: NDArray[np.float32], **options: Any) -> list[Any]:  # noqa: ANN401
         found = index.search(vector=query, **options)
-        return [(one.id, one.modality, pytest.approx(one.score, abs=1e-6)) for one in found]
+        return [(one.id, one.modality, pytest.approx(one.score, abs=1e-5)) for one in found]
 
     return search

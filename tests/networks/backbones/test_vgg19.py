@@ -85,7 +85,7 @@ def test_fc7_equals_a_pass_by_hand(batch_norm: bool, before_relu: bool) -> None:
     with torch.inference_mode():
         found = network(images)
     expected = by_hand(network, images, batch_norm, relu=not before_relu)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-5)
     assert bool((expected < 0).any()) == before_relu
 
 
