@@ -105,9 +105,11 @@ def map_keys(
 
 def folder_of(data: str) -> Path | None:
     """Return the folder of a data argument "layout:path?keys"; None if there is no such path."""
+    from commonspace.data.vocabulary import exists, expand_home
+
     for text in (data, data.partition("?")[0], data.partition(":")[2].partition("?")[0]):
-        path = Path(text).expanduser()
-        if text and path.exists():
+        path = expand_home(text)
+        if text and exists(path):
             return path if path.is_dir() else path.parent
     return None
 

@@ -4,6 +4,7 @@ Commands import torch when they need it, so that the help appears at once.
 """
 
 import codecs
+import errno
 import json
 import os
 import re
@@ -181,6 +182,18 @@ class Group(_PlainFlags, TyperGroup):
         except CommonspaceError as error:
             _show(error)
             raise typer.Exit(2) from error
+        except OSError as exc:
+            if exc.errno != errno.ENAMETOOLONG:
+                raise
+            _show(
+                CommonspaceError(
+                    "a path is too long",
+                    expected="a path that this system allows",
+                    found=f"{str(exc.filename)[:60]}…",
+                    advice="give the path of a file or folder",
+                )
+            )
+            raise typer.Exit(2) from exc
         except (MemoryError, RuntimeError) as exc:
             if not _lacks_memory(exc):
                 raise

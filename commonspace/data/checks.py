@@ -18,15 +18,17 @@ median over the rows."""
 def check_columns(
     columns: Mapping[str, Column], ids: Sequence[str], source: str, warnings: WarningLog
 ) -> None:
-    """Warn of rows of features that are so large that they dominate every mean and variance.
+    """Warn of modalities that no sample has, and of features that dominate mean and variance.
 
     Args:
         columns: modality -> column of n entries.
         ids: n ids.
         source: what to call the source.
-        warnings: gets one sentence for each modality with outliers.
+        warnings: gets one sentence for each such modality.
     """
     for name, column in columns.items():
+        if not column.present.any():
+            warnings.add(f"{source}: no sample has {name!r}")
         if not isinstance(column, Features):
             continue
         largest, usual = _largest_values(column)

@@ -66,10 +66,11 @@ def find_leakage(dataset: Dataset) -> list[Overlap]:
         One overlap for each split and each set of equal modalities, the largest sets first. Equal
         texts alone are reported from 1 % of a split: short captions coincide.
     """
-    train = dataset.take(dataset.splits == "train")
+    train = dataset.take(dataset.splits == "train") if "train" in dataset.splits else None
     return [
         overlap
         for split in ("validation", "test")
+        if train is not None and split in dataset.splits
         for overlap in find_overlap(train, dataset.take(dataset.splits == split), split)
         if overlap.words != "text" or overlap.count >= _COINCIDENCE * overlap.samples
     ]

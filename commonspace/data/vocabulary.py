@@ -25,6 +25,7 @@ __all__ = [
     "class_name",
     "class_names_of",
     "decode_bytes",
+    "exists",
     "expand_home",
     "find_file",
     "is_missing",
@@ -274,6 +275,14 @@ def expand_home(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:  # ~name of an unknown user, or no home folder: an ordinary name
         return Path(path)
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is such a path; a name that is too long, or has a NUL, is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def find_file(folder: Path, name: str) -> Path | None:

@@ -24,7 +24,7 @@ from commonspace.data.formats.parquet import has_file_names, read_parquet
 from commonspace.data.formats.webdataset import is_shard_folder, read_webdataset
 from commonspace.data.photo_folder import drop_outside
 from commonspace.data.reading import WarningLog, reading
-from commonspace.data.vocabulary import expand_home
+from commonspace.data.vocabulary import exists, expand_home
 from commonspace.datasets.benchmark import Benchmark, paper_split
 from commonspace.datasets.nuswide import read_nuswide
 from commonspace.datasets.pascal import read_pascal
@@ -262,7 +262,7 @@ def _key_rules(
 ) -> tuple[str | Path, KeyRules, str | None]:
     """Return the path without "?image=KEY&label=KEY", the rules of both forms, and ``photos``."""
     named: dict[str, str] = {}
-    if isinstance(path, str) and "?" in path and not expand_home(path).exists():
+    if isinstance(path, str) and "?" in path and not exists(expand_home(path)):
         path, _, query = path.partition("?")
         try:
             named = dict(parse_qsl(query, strict_parsing=True))
@@ -320,7 +320,7 @@ def _hugging_face(name: str, rules: KeyRules, seed: int) -> Dataset:
 
 
 def _check_exists(path: str | Path, place: Path) -> None:
-    if place.exists():
+    if exists(place):
         return
     beside = [entry.name for entry in place.parent.iterdir()] if place.parent.is_dir() else []
     close = get_close_matches(place.name, [*beside, *BUILT_IN], n=3, cutoff=0.6)

@@ -24,6 +24,14 @@ def test_clean_data_has_none() -> None:
     assert find_leakage(dataset()) == []
 
 
+def test_a_data_set_without_test_or_train_has_none() -> None:
+    splits = ["train", "test", "test", "validation"]
+    data = Dataset.from_arrays(x=np.ones((4, 2)), splits=splits)
+    assert find_leakage(data.take(np.array([1, 2]))) == []
+    (found,) = find_leakage(data.take(np.array([0, 3])))
+    assert (found.split, found.count) == ("validation", 1)
+
+
 def test_equal_modalities_are_counted_by_split() -> None:
     def change(image: np.ndarray, text: list[str]) -> None:
         image[16:19] = image[:3]

@@ -224,3 +224,9 @@ def test_the_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     expected = load_dataset(tmp_path / "six").fingerprint
     for place in ("~/six", Path("~/six"), "six-files:~/six"):
         assert load_dataset(place).fingerprint == expected
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, f"wikipedia:{'x' * 5000}", "x" * 5000 + "?image=a"])
+def test_a_path_that_no_system_allows_is_missing(path: str) -> None:
+    with pytest.raises(DataError, match="there is no data set"):
+        load_dataset(path)

@@ -84,6 +84,13 @@ def table_from_arrays(
             columns[base] = _images(base, parts, source, warnings)
     if not columns:
         _raise_no_modality(arrays, source)
+    for base in bases:
+        if kinds[base] == "field" and base in modalities:
+            values = _first(parts, base)
+            warnings.add(
+                f"{source}: {base!r}, {values.dtype} of shape {values.shape}, is kept as a field:"
+                " a modality is (samples, size) numbers, texts or images"
+            )
     fields = {base: _field(base, parts) for base in bases if kinds[base] in ("field", "group")}
     if "label" not in bases:
         _hint_at_labels(arrays, taken, source, warnings)
@@ -258,6 +265,17 @@ def _images(base: str, parts: list[Part], source: str, warnings: WarningLog) -> 
     for part in parts:
         raw = part.arrays.get(base)
         mask = part.arrays.get(f"{base}_present")
+        if raw is not None and raw.ndim == 2 and raw.shape[1] > 1:
+            warnings.report(
+                DataError(
+                    f"{source}: {base!r} holds several strings in each row",
+                    expected="(n,) names of image files, or (n, d) numbers",
+                    found=f"{raw.dtype} of shape {raw.shape}, such as {str(raw[0, 0])[:40]!r}",
+                    advice="store numbers as numbers: values.astype(float)",
+                ),
+                instead="these samples have no image",
+            )
+            raw = None
         for row in range(part.count):
             value = None if raw is None or (mask is not None and not mask[row]) else raw[row]
             if isinstance(value, np.ndarray):

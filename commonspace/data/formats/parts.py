@@ -143,6 +143,17 @@ def _agree(
     for base, values in arrays.items():
         kind = kinds[base]
         rows = values if kind in ("features", "texts", "images") else _flatten(values, count)
+        if kind == "present" and not _is_mask(rows):
+            warnings.report(
+                DataError(
+                    f"{source}: {base + suffix!r} is no mask",
+                    expected="true and false, or 1 and 0",
+                    found=f"{rows.dtype}, such as {rows.reshape(-1)[:1].tolist()}",
+                    advice="write which rows have this modality as booleans",
+                ),
+                instead="it is not used",
+            )
+            continue
         if rows.ndim and len(rows) == count and (kind != "field" or rows.ndim == 1):
             accepted[base] = rows
         elif kind == "field":
@@ -159,6 +170,12 @@ def _agree(
                 instead=f"{base + suffix!r} left out",
             )
     return Part(split, count, accepted)
+
+
+def _is_mask(values: NDArray[Any]) -> bool:
+    if values.dtype.kind not in NUMBERS:
+        return False
+    return values.dtype.kind == "b" or bool(np.isin(values, (0, 1)).all())
 
 
 def _transposed_count(arrays: Mapping[str, NDArray[Any]], kinds: Mapping[str, str]) -> int | None:

@@ -1,5 +1,6 @@
 """Named arrays: what each key means, and what is said when rows or values are wrong."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from commonspace.data.assemble import Table
 from commonspace.data.columns import Features, Texts
 from commonspace.data.formats.arrays import table_from_arrays
 from commonspace.data.reading import WarningLog
+from commonspace.datasets import load_dataset
 from commonspace.errors import DataError
 
 IMAGE = np.arange(12, dtype=np.float64).reshape(4, 3)
@@ -210,3 +212,37 @@ def test_lists_that_matlab_made_rows_or_columns() -> None:
         table, _ = read(image=IMAGE, label=LABEL.reshape(shape), id=np.arange(4).reshape(shape))
         assert table.labels.argmax(axis=1).tolist() == LABEL.tolist()
         assert table.ids == ["0", "1", "2", "3"]
+
+
+def odd(draw: np.random.Generator) -> dict[str, tuple[dict[str, NDArray[Any]], str]]:
+    """Return keys that are easily written wrongly, each with a part of the problem it gets."""
+    return {
+        "numbers as strings": (
+            {"image": draw.normal(size=(30, 4)).astype(str)},
+            "'image' holds several strings in each row",
+        ),
+        "one number a sample": ({"image": draw.normal(size=30)}, "'image', float64 of shape (30,)"),
+        "no sample present": ({"image_present": np.zeros(30, bool)}, "no sample has 'image'"),
+        "a mask of floats": ({"image_present": draw.normal(size=30)}, "'image_present' is no mask"),
+        "a mask of words": ({"image_present": np.array(["yes", "no"] * 15)}, "is no mask"),
+    }
+
+
+@pytest.mark.parametrize("name", odd(np.random.default_rng(0)))
+def test_keys_that_are_easily_written_wrongly_are_named(name: str, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    changes, problem = odd(draw)[name]
+    arrays: dict[str, Any] = {"image": draw.normal(size=(30, 4)), "text": np.ones((30, 3))}
+    np.savez(tmp_path / "x.npz", label=np.arange(30) % 3, **(arrays | changes))
+    data = load_dataset(tmp_path / "x.npz", partial=True)
+    assert len(data) == 30
+    assert any(problem in warning for warning in data.warnings), data.warnings
+
+
+def test_a_mask_of_ones_and_zeros_is_one(tmp_path: Path) -> None:
+    here = np.arange(30) % 2
+    arrays: dict[str, Any] = {"image": np.ones((30, 4)), "text": np.ones((30, 3))}
+    arrays |= {"label": np.arange(30) % 3, "image_present": here.astype(float)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    data = load_dataset(tmp_path / "x.npz")
+    np.testing.assert_array_equal(data.columns["image"].present, here == 1)
