@@ -20,6 +20,7 @@ from commonspace.networks.linear import AffineMap, LinearConfig, LinearNetwork
 from commonspace.networks.neighbors import NeighborsConfig, NeighborsNetwork
 from commonspace.networks.network import MultiBranchNetwork, Network, use_networks
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
+from commonspace.networks.shared_space import SharedSpaceConfig, SharedSpaceNetwork
 
 __all__ = [
     "VGG19",
@@ -50,6 +51,8 @@ __all__ = [
     "PosteriorNetwork",
     "PretrainedImages",
     "PretrainedTexts",
+    "SharedSpaceConfig",
+    "SharedSpaceNetwork",
     "TextCNN",
     "backbone_from_config",
     "use_networks",

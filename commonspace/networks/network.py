@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "kernel": "commonspace.networks.kernel:KernelNetwork",
         "linear": "commonspace.networks.linear:LinearNetwork",
         "neighbors": "commonspace.networks.neighbors:NeighborsNetwork",
+        "shared-space": "commonspace.networks.shared_space:SharedSpaceNetwork",
         "posterior": "commonspace.networks.posterior:PosteriorNetwork",
     }
 )

@@ -1,14 +1,18 @@
 """Raw features against their cosine."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 import commonspace as cs
 from commonspace.data import Dataset, Features
-from commonspace.errors import DataError
-from commonspace.methods import RawFeatures
+from commonspace.errors import DataError, SettingError
+from commonspace.methods import EncoderConfig, RawFeatures
 
 QUIET = cs.RunConfig()
 
@@ -31,3 +35,111 @@ def test_raw_features_of_different_sizes_are_refused(feature_dataset: Dataset) -
             feature_dataset.split("train"), feature_dataset.split("validation"), QUIET
         )
     assert caught.value.found == "'image': 6, 'text': 5"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small CLIP of random weights, as the hub has them."""
+    from transformers import (
+        BertTokenizerFast,
+        CLIPConfig,
+        CLIPImageProcessorPil,
+        CLIPModel,
+    )
+
+    folder = tmp_path_factory.mktemp("clip")
+    words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "photo", "of", "red", "green", "blue", "wall"]
+    (folder / "vocab.txt").write_text("\n".join(words), "utf-8")
+    tower = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+    }
+    text = {
+        **tower, "vocab_size": len(words), "max_position_embeddings": 9, "pad_token_id": 0,
+        "bos_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
+    vision = {**tower, "image_size": 16, "patch_size": 8}
+    torch.manual_seed(3)
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=10)
+    CLIPModel(config).save_pretrained(folder)
+    CLIPImageProcessorPil(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    ).save_pretrained(folder)
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=9)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def shared(clip: Path, **options: Any) -> EncoderConfig:  # noqa: ANN401
+    specs = {"image": f"hf:{clip}", "text": f"hf:{clip}"}
+    return EncoderConfig(specs, input_form="crop", **options)
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return found
+
+
+def test_encoders_of_one_space_embed_raw_items_as_they_are(
+    raw_dataset: Dataset, clip: Path, tmp_path: Path
+) -> None:
+    from commonspace.encoders.huggingface import image_encoder, text_encoder
+
+    space = RawFeatures(encoders=shared(clip)).fit(raw_dataset, run=QUIET)
+    test = raw_dataset.split("test")
+    found = space.embed_dataset(test)
+    readers = {"image": image_encoder(str(clip)), "text": text_encoder(str(clip))}
+    for name, column in test.columns.items():
+        expected = unit(readers[name](column).numpy())
+        np.testing.assert_allclose(found[name].vectors, expected, atol=1e-5)
+    space.save(tmp_path / "space")
+    twin = cs.load(tmp_path / "space")
+    np.testing.assert_allclose(
+        twin.embed("text", ["a red wall"]), space.embed("text", ["a red wall"]), atol=1e-6
+    )
+
+
+def test_zero_shot_classes_are_the_nearest_prompts(
+    raw_dataset: Dataset, clip: Path, tmp_path: Path
+) -> None:
+    space = RawFeatures(
+        zero_shot=True, template="a {} wall", temperature=0.2, encoders=shared(clip)
+    ).fit(raw_dataset, run=QUIET)
+    plain = RawFeatures(encoders=shared(clip)).fit(raw_dataset, run=QUIET)
+    prompts = plain.embed("text", [f"a {name} wall" for name in raw_dataset.class_names])
+    test = raw_dataset.split("test")
+    for name, part in plain.embed_dataset(test).items():
+        logits = part.vectors @ prompts.T / 0.2
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        found = space.embed_dataset(test)[name].vectors
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert space.provenance["method"]["name"] == "zero-shot"
+    assert space.dimension == len(raw_dataset.class_names)
+    own = space.embed("text", ["a green wall"])[0]
+    assert own.argmax() == raw_dataset.class_names.index("green")
+    space.save(tmp_path / "space")
+    twin = cs.load(tmp_path / "space")
+    np.testing.assert_allclose(
+        twin.embed("text", ["a wall"]), space.embed("text", ["a wall"]), rtol=1e-4
+    )
+
+
+def test_the_temperature_of_zero_shot_is_chosen_on_validation(
+    raw_dataset: Dataset, clip: Path
+) -> None:
+    space = RawFeatures(zero_shot=True, encoders=shared(clip)).fit(raw_dataset, run=QUIET)
+    tried = [one["settings"]["temperature"] for one in space.provenance["tried"]]
+    assert tried == [0.01, 0.02, 0.05, 0.1]
+
+
+def test_zero_shot_needs_an_encoder_of_texts_and_a_template(
+    raw_dataset: Dataset, feature_dataset: Dataset, clip: Path
+) -> None:
+    with pytest.raises(SettingError, match="needs an encoder of texts"):
+        RawFeatures(zero_shot=True).fit(feature_dataset, run=QUIET)
+    with pytest.raises(SettingError, match="template"):
+        RawFeatures(template="a photo")
+    with pytest.raises(SettingError, match="fine_tune"):
+        RawFeatures(encoders=shared(clip, fine_tune="all"))

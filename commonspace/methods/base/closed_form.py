@@ -1,7 +1,7 @@
 """Base class of the methods that are solved in closed form, on features."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -103,9 +103,28 @@ class ClosedFormMethod(Settings):
             DataError: If a column is raw, or samples, pairs, labels or modalities are missing.
             SettingError: If a setting does not suit the data.
         """
-        start = time.monotonic()
         run = run or RunConfig(callbacks=(ProgressBar(),))
-        train, validation = select_splits(train, validation)
+        return self.search(*select_splits(train, validation), run, self.prepare)
+
+    def search(
+        self,
+        train: Dataset,
+        validation: Dataset,
+        run: RunConfig,
+        prepare: Callable[[Dataset], Any],
+    ) -> CommonSpace:
+        """Solve every candidate and keep the one with the best validation score.
+
+        Args:
+            train: The training split.
+            validation: The validation split.
+            run: Its callbacks receive each candidate.
+            prepare: Returns what all candidates share, for ``train``.
+
+        Raises:
+            DataError, SettingError: As for ``fit``.
+        """
+        start = time.monotonic()
         self._check_columns(train)
         check_splits(train, validation, supervised=self.supervised)
         inputs = {
@@ -116,7 +135,7 @@ class ClosedFormMethod(Settings):
         samples = Samples(validation, inputs, torch.device("cpu"))
         score = ValidationScore(samples)
         with one_thread():
-            problem = self.prepare(train)
+            problem = prepare(train)
             candidates = self.candidates(problem)
             tried: list[dict[str, Any]] = []
             best: tuple[float, int, nn.Module] | None = None

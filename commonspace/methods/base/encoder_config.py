@@ -7,6 +7,7 @@ fine-tuned encoder becomes the backbone of its branch.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -195,7 +196,7 @@ def join_encoders(space: CommonSpace, encoders: Mapping[str, Encoder]) -> Common
         **fitted.config.backbones,
         **{modality: dict(encoder.backbone_config) for modality, encoder in encoders.items()},
     }
-    device = next(fitted.parameters()).device
+    device = next(chain(fitted.parameters(), fitted.buffers())).device
     with torch.device("meta"):  # every weight is replaced below
         network = type(fitted)(replace(fitted.config, backbones=backbones))
     for modality in network.modalities:
