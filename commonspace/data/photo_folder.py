@@ -24,16 +24,16 @@ class PhotoFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+        self.path = Path(os.path.realpath(path))
         self._parents: dict[Path, bool] = {}
 
     def __contains__(self, file: Path) -> bool:
         """Return whether a file is in the folder; of each parent, links are resolved once."""
         if os.path.islink(file):  # noqa: PTH114 - Path.is_link is several times slower
-            return file.resolve().is_relative_to(self.path)
+            return Path(os.path.realpath(file)).is_relative_to(self.path)
         parent = file.parent
         if parent not in self._parents:
-            self._parents[parent] = parent.resolve().is_relative_to(self.path)
+            self._parents[parent] = Path(os.path.realpath(parent)).is_relative_to(self.path)
         return self._parents[parent] and file.name != ".."
 
 
@@ -76,9 +76,9 @@ def drop_outside(
 
 def _error(files: Sequence[tuple[object, str]], folder: Path) -> DataError:
     named = [
-        f"{file} (sample {id!r})" + (f", which is {real}" if str(real) != str(file) else "")
+        f"{file} (sample {id!r})" + (f", which is {real}" if real != str(file) else "")
         for file, id in files[:3]
-        for real in [Path(str(file)).resolve()]
+        for real in [os.path.realpath(str(file))]
     ]
     more = f"; and {len(files) - 3} more" if len(files) > 3 else ""
     count = f"{len(files)} image files are" if len(files) > 1 else "1 image file is"

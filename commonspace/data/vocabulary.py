@@ -256,6 +256,14 @@ def decode_bytes(content: bytes, path: Path) -> str:
         FileFormatError: another encoding; the message names line and byte.
     """
     encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8")
+    start = content[:1000]
+    if encoding == "utf-8" and 4 * start.count(0) > len(start):
+        raise FileFormatError(
+            f"{path} is not UTF-8",
+            expected="text in UTF-8",
+            found="many zero bytes, as in UTF-16 without a byte order mark",
+            advice="save the file as UTF-8",
+        )
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as exc:

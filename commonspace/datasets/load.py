@@ -321,6 +321,13 @@ def _hugging_face(name: str, rules: KeyRules, seed: int) -> Dataset:
 
 def _check_exists(path: str | Path, place: Path) -> None:
     if exists(place):
+        if not place.is_file() and not place.is_dir():
+            raise DataError(
+                f"{path} is neither a file nor a folder",
+                expected="a file that can be read more than once, or a folder",
+                found="a pipe, a socket or a device",
+                advice="write the data into a file first",
+            )
         return
     beside = [entry.name for entry in place.parent.iterdir()] if place.parent.is_dir() else []
     close = get_close_matches(place.name, [*beside, *BUILT_IN], n=3, cutoff=0.6)

@@ -111,3 +111,23 @@ def test_a_folder_contains_files_by_their_resolved_path(place: Path) -> None:
     assert place / "again" / "up" / "shots" / "0.png" in folder
     assert place / "again" / "up" / "secret.png" not in folder
     assert Path(os.path.relpath(place / "secret.png")) not in folder
+
+
+def test_links_that_lead_to_themselves_are_missing_files(place: Path) -> None:
+    (place / "shots" / "loop.png").symlink_to("loop.png")
+    data = load_dataset(folder_with("loop.png", place), need_splits=False, partial=True)
+    assert len(data) == 8
+    assert any("loop.png" in warning and "missing" in warning for warning in data.warnings)
+    assert place / "shots" / "loop.png" in PhotoFolder(place / "shots")
+
+
+def test_pipes_are_not_opened(place: Path) -> None:
+    """Opening one waits for a writer."""
+    os.mkfifo(place / "a.npz")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        load_dataset(place / "a.npz")
+    for name in ("cat", "dog"):
+        (place / "own" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(place / "own" / name / "0.png")
+        os.mkfifo(place / "own" / name / "1.png")
+    assert len(load_dataset(place / "own", need_splits=False)) == 2

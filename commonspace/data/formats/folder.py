@@ -6,6 +6,7 @@ after a split. Its columns: file_name (none: a sample without image), text (one,
 file_name are one sample with several texts. Image files are located, not opened.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -90,9 +91,23 @@ def read_folder(path: Path, warnings: WarningLog, rules: KeyRules | None = None)
         samples += _samples(file, file.parent.name if inside else "", names, warnings)
     merged = _merge(samples, warnings)
     _check_images(merged, warnings)
+    _check_columns(path, merged, warnings)
     _warn_of_other_names(str(path), merged, warnings)
     _warn_of_unnamed(path if path.is_dir() else path.parent, merged, warnings)
     return _table(str(path), merged, names, warnings)
+
+
+def _check_columns(path: Path, samples: Sequence[_Sample], warnings: WarningLog) -> None:
+    """Name the columns of a file in which none is a modality."""
+    if not samples or warnings.errors or any(one.file_name or one.texts for one in samples):
+        return
+    found = list(dict.fromkeys(name for sample in samples for name in sample.rest))
+    raise DataError(
+        f"{path} has neither images nor texts",
+        expected="a column or key 'file_name' or 'text'",
+        found=f"{', '.join(map(repr, found[:8])) or 'none'} in {_count(len(samples), 'line')}",
+        advice="name the columns in the first line, or map one: --modality text=COLUMN",
+    )
 
 
 def _renamed(rules: KeyRules) -> dict[str, str]:
@@ -311,8 +326,9 @@ def _warn_of_unnamed(folder: Path, samples: Sequence[_Sample], warnings: Warning
         and path not in named
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    resolved = {path.resolve() for path in named if path is not None} if unnamed else set()
-    unnamed = [path for path in unnamed if path.resolve() not in resolved]
+    real = os.path.realpath  # unlike Path.resolve, it accepts links that lead to themselves
+    resolved = {real(path) for path in named if path is not None} if unnamed else set()
+    unnamed = [path for path in unnamed if real(path) not in resolved]
     if unnamed:
         first = unnamed[0].relative_to(folder)
         verb = "are" if len(unnamed) > 1 else "is"

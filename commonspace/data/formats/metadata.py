@@ -23,6 +23,8 @@ METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.pa
 KNOWN_KEYS = ("file_name", "text", "label", "split", "id", "group")
 Record = dict[str, Any]
 _NAMES = frozenset({"file_name", "text", "id"})
+_LONGEST_CELL = 1 << 24
+"""Characters of a table cell; the module csv refuses more than 131,072 otherwise."""
 _DELIMITERS = (",", ";", "\t", "|")
 _INTEGER = re.compile(r"0|-?[1-9]\d*")
 _NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?|-?\.\d+([eE][+-]?\d+)?")
@@ -97,6 +99,7 @@ def _replace(value: object) -> object:
 
 def _table_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tuple[int, Record]]:
     delimiter = _delimiter_of(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+    csv.field_size_limit(_LONGEST_CELL)
     rows = csv.reader(StringIO(text, newline=""), strict=True, delimiter=delimiter)
     header: list[str] | None = None
     while True:
@@ -112,6 +115,14 @@ def _table_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tupl
             return
         if header is None:
             header = [name.strip() for name in row]
+            twice = next((name for name in header if name and header.count(name) > 1), None)
+            if twice is not None:
+                raise FileFormatError(
+                    f"{path} has two columns of one name",
+                    expected="each name once in the header",
+                    found=", ".join(header[:8]),
+                    advice=f"rename or remove one of the columns {twice!r}",
+                )
         elif len(row) == len(header):
             yield line, _fold({name: cell or None for name, cell in zip(header, row, strict=True)})
         elif row:

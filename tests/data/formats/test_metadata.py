@@ -195,3 +195,34 @@ def test_the_reason_why_nothing_is_left_is_given(partial: bool, tmp_path: Path) 
     numbers = folder(tmp_path / "numbers", [row | {"text": 3} for row in rows()])
     with pytest.raises(FileFormatError, match="line 1: 'text' has a wrong type"):
         load_dataset(numbers, partial=partial)
+
+
+def put(folder: Path, content: bytes, name: str = "metadata.csv") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match="two columns of one name") as caught:
+        load_dataset(put(tmp_path / "x", b"text,text,label\na,b,c\n"))
+    assert caught.value.found == "text, text, label"
+
+
+def test_a_table_without_header_shows_its_first_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="neither images nor texts") as caught:
+        load_dataset(put(tmp_path / "x", b"a kite,kite\na dog,dog\na boat,boat\n"))
+    assert caught.value.found == "'a kite', 'kite' in 2 lines"
+
+
+def test_utf_16_without_a_mark_is_named(tmp_path: Path) -> None:
+    content = "text,label\n".encode("utf-16-le") + "a kite,kite\n".encode("utf-16-le") * 9
+    with pytest.raises(FileFormatError, match="is not UTF-8") as caught:
+        load_dataset(put(tmp_path / "x", content))
+    assert "UTF-16" in caught.value.found
+
+
+def test_a_long_cell_is_read(tmp_path: Path) -> None:
+    rows = b"".join(b"a kite %d,kite\n" % row for row in range(9)) + b"x" * 200_000 + b",kite\n"
+    data = load_dataset(put(tmp_path / "x", b"text,label\n" + rows))
+    assert len(data.columns["text"].items[9][0]) == 200_000  # type: ignore[attr-defined]
