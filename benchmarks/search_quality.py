@@ -10,7 +10,8 @@ For each seed: posterior matching with default settings, an index of all items, 
    would be chosen if class precision on validation left out the item of the query, and at a few
    others. "First" is the share of queries whose own item comes first; precision is the share of
    items of the class of the query among the ten best others. Names are ranked by vectors only.
-2. keywords on and off: queries of a brand and a model number, and the product names of all items.
+2. the same with keywords and without: queries of a brand and a model number, of all items that have
+   both, and the product names of the test items.
 3. test photos and texts as queries that "nothing matches" (false alarms), those of another field
    (--other), the area under the curve between both, and the expected calibration error of the
    relevance of all pairs of such queries and test items of the other modality.
@@ -59,13 +60,17 @@ def main() -> None:
     options = parser.parse_args()
     data = _read(options.folder)
     other = None if options.other is None else cs.load_dataset(options.other / "features.npz")
+    names = _text_features(data, list(map(str, data.split("test").fields["product_name"])))
+    codes = _codes(data)
+    numbers = _text_features(data, [*codes.values()])
     runs: list[Figures] = []
     for seed in range(options.seeds):
         space = _fit(data, seed)
         print(f"seed {seed}: default instance weight {space.default_instance_weight}", flush=True)
         figures = _detection(space, data, other)
         with tempfile.TemporaryDirectory() as folder:
-            figures |= _ranking(Path(folder) / "index", space, data)
+            figures |= _ranking(Path(folder) / "index", space, data, names)
+            figures |= _keywords(Path(folder) / "index", space, data, names, codes, numbers)
         runs.append(figures)
         _print(runs)
     if options.held_out:
@@ -90,12 +95,21 @@ def _encoder() -> str:
     return f"st:{get_model_path()}"
 
 
+def _text_features(data: cs.Dataset, texts: list[str]) -> cs.Features:
+    """Return the features of texts, which are the same for all seeds."""
+    column = cs.Texts([(text,) for text in texts])
+    raw = replace(
+        data.take(np.arange(len(texts))), columns={"text": column}, fields={}, provenance={}
+    )
+    return cs.Features(encoder_from_spec(_encoder(), Source(raw, raw, "text"))(column).numpy())
+
+
 def _fit(data: cs.Dataset, seed: int) -> cs.CommonSpace:
     train, validation = data.split("train"), data.split("validation")
     return PosteriorMatching(seed=seed).fit(train, validation, cs.RunConfig())
 
 
-def _ranking(folder: Path, space: cs.CommonSpace, data: cs.Dataset) -> Figures:
+def _ranking(folder: Path, space: cs.CommonSpace, data: cs.Dataset, names: cs.Features) -> Figures:
     test = data.split("test")
     photos = space.embed("image", test.columns["image"])
     chosen = space.default_instance_weight
@@ -104,8 +118,7 @@ def _ranking(folder: Path, space: cs.CommonSpace, data: cs.Dataset) -> Figures:
     weights |= {f"{one:g}": one for one in WEIGHTS}
     figures: Figures = {}
     with Index.create(folder, space, data, encoders={"text": _encoder()}) as index:
-        names = list(map(str, test.fields["product_name"]))
-        vectors = np.stack([index.embed(name) for name in names])
+        vectors = space.embed("text", names)
         stored = space.provenance["chosen"].pop("instance_weight")  # no weight: the mixture
         for name, weight in weights.items():
             row = {} if weight is None else {"weight": float(weight)}
@@ -115,17 +128,36 @@ def _ranking(folder: Path, space: cs.CommonSpace, data: cs.Dataset) -> Figures:
                 row |= {f"{kind} first": first, f"{kind} precision": precision}
             figures[f"instance weight: {name}"] = row
         space.provenance["chosen"]["instance_weight"] = stored
-        codes = _codes(data)
-        for keywords in (False, True):
-            row = {}
-            for kind, rows, words in (
-                ("code", [*codes], [*codes.values()]),
-                ("name", range(len(data)), list(map(str, data.fields["product_name"]))),
-            ):
-                made = [Query(text, k=K + 1, keywords=keywords) for text in words]
-                first, precision = _figures(index.search_many(made), data.take(np.array(rows)))
-                row |= {f"{kind} first": first, f"{kind} precision": precision}
-            figures[f"keywords: {'on' if keywords else 'off'}"] = row
+    return figures
+
+
+def _keywords(
+    folder: Path,
+    space: cs.CommonSpace,
+    data: cs.Dataset,
+    names: cs.Features,
+    codes: dict[int, str],
+    numbers: cs.Features,
+) -> Figures:
+    """Return how often the own item is first by words and vectors, and by vectors alone."""
+    test = data.split("test")
+    by_code = data.take(np.array([*codes]))
+    figures: Figures = {"keywords: off": {}, "keywords: on": {}}
+    with Index.open(folder, space=space) as index:
+        for kind, part, features, words in (
+            ("code", by_code, numbers, [*codes.values()]),
+            ("name", test, names, list(map(str, test.fields["product_name"]))),
+        ):
+            made = {
+                "off": [Query(vector=one, k=K + 1) for one in space.embed("text", features)],
+                "on": [Query(text, k=K + 1) for text in words],
+            }
+            for state, queries in made.items():
+                first, precision = _figures(index.search_many(queries), part)
+                figures[f"keywords: {state}"] |= {
+                    f"{kind} first": first,
+                    f"{kind} precision": precision,
+                }
     return figures
 
 

@@ -64,6 +64,10 @@ class Client:
         instance_weight: float | None = None,
         min_relevance: float | None = None,
         keywords: bool = True,
+        text_weight: float = 0.5,
+        without: str | None = None,
+        diversity: float = 0.0,
+        max_similarity: float | None = None,
     ) -> SearchResults:
         """Return the items that match a query best, as ``Index.search`` does.
 
@@ -82,6 +86,13 @@ class Client:
             min_relevance: drop results, of the k, whose relevance is lower.
             keywords: whether items that hold all words of a query of text alone come first, if
                 they are at most 10.
+            text_weight: of a query of text and something else, the weight of the text, 0 to 1.
+            without: words to avoid: items that hold all of them are left out.
+            diversity: from 0 (by score) to 1: prefers results that are unlike those before them,
+                among the 200 best.
+            max_similarity: from 0 to 1: of results that are at least so similar, the best is
+                listed, with the others in its ``similar``, among the 200 best. 0.95 is for
+                near-duplicates.
 
         Raises:
             ServiceError: If the service returns an error or cannot be reached.
@@ -98,6 +109,10 @@ class Client:
             "instance_weight": instance_weight,
             "min_relevance": min_relevance,
             "keywords": keywords,
+            "text_weight": text_weight,
+            "without": without,
+            "diversity": diversity,
+            "max_similarity": max_similarity,
         }
         body = {name: value for name, value in parameters.items() if value is not None}
         answer = self._json("POST", "/search", body, image)
@@ -267,7 +282,7 @@ def _item(id: str) -> str:
 
 def _item_values(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of an item: JSON lists become tuples."""
-    lists = ("labels", "texts", "modalities")
+    lists = ("labels", "texts", "modalities", "similar")
     return {name: tuple(value) if name in lists else value for name, value in answer.items()}
 
 

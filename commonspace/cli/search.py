@@ -105,6 +105,36 @@ def search(
             " 10.",
         ),
     ] = True,
+    text_weight: Annotated[
+        float,
+        typer.Option(
+            metavar="0..1", help="Weight of the words in a query of words and something else."
+        ),
+    ] = 0.5,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORDS",
+            help="Words to avoid: items that hold all of them are left out.",
+            show_default=False,
+        ),
+    ] = None,
+    diversity: Annotated[
+        float,
+        typer.Option(
+            metavar="0..1",
+            help="0 ranks by score; above, results unlike those before them are preferred.",
+        ),
+    ] = 0.0,
+    max_similarity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1",
+            help="List only the best of results that are at least so similar; 0.95 is for"
+            " near-duplicates.",
+            show_default=False,
+        ),
+    ] = None,
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
     open_page: Annotated[
@@ -146,6 +176,10 @@ def search(
             instance_weight=instance_weight,
             min_relevance=min_relevance,
             keywords=keywords,
+            text_weight=text_weight,
+            without=without,
+            diversity=diversity,
+            max_similarity=max_similarity,
         )
         for one in inputs
     ]

@@ -58,6 +58,8 @@ class SearchResult(Item):
     data; None if the space is not calibrated."""
     has_keywords: bool = False
     """Whether it comes first because it holds all words of the query."""
+    similar: tuple[str, ...] = ()
+    """Ids of results that are grouped behind it, by ``max_similarity``."""
 
 
 class SearchResults(list[SearchResult]):
@@ -126,6 +128,12 @@ class Query:
         min_relevance: drop results, of the k, whose relevance is lower.
         keywords: whether items that hold all words of a query of text alone come first, if they
             are at most 10.
+        text_weight: of a query of text and something else, the weight of the text, from 0 to 1.
+        without: words to avoid: items that hold all of them are left out.
+        diversity: from 0 (by score) to 1: prefers results that are unlike those before them, among
+            the 200 best.
+        max_similarity: from 0 to 1: of results that are at least so similar, the best is listed,
+            with the others in its ``similar``, among the 200 best. 0.95 is for near-duplicates.
 
     Raises:
         SettingError: If a value is out of range, or text, image, vector and id are all missing.
@@ -144,6 +152,10 @@ class Query:
     instance_weight: float | None = None
     min_relevance: float | None = None
     keywords: bool = True
+    text_weight: float = 0.5
+    without: str | None = None
+    diversity: float = 0.0
+    max_similarity: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -157,6 +169,9 @@ class Query:
             ("instance_weight", _is_fraction(self.instance_weight), "from 0 to 1"),
             ("min_relevance", _is_fraction(self.min_relevance), "from 0 to 1"),
             ("keywords", isinstance(self.keywords, bool), "True or False"),
+            ("text_weight", _is_number(self.text_weight), "from 0 to 1"),
+            ("diversity", _is_number(self.diversity), "from 0 to 1"),
+            ("max_similarity", _is_fraction(self.max_similarity), "from 0 to 1"),
         )
         if not all(valid for _, valid, _ in checks):
             check_settings(self, checks)
@@ -174,8 +189,9 @@ class Query:
                 found=f"query_modality={self.query_modality!r} without id",
                 advice="leave query_modality out",
             )
-        if self.text is not None:
-            _check_text(self.text)
+        for text in (self.text, self.without):
+            if text is not None:
+                _check_text(text)
         if isinstance(self.image, str) and "://" in self.image:
             raise SettingError(
                 "`image` must be a file, got a URL",
@@ -204,6 +220,11 @@ def _is_fraction(value: object) -> bool:
         return not isinstance(value, str) and 0 <= float(value) <= 1  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
+
+
+def _is_number(value: object) -> bool:
+    """Return whether a value is a number from 0 to 1."""
+    return value is not None and _is_fraction(value)
 
 
 def _check_text(text: object) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from commonspace.errors import OutputError, StoreError
+from commonspace.errors import OutputError, SettingError, StoreError
 from commonspace.retrieval.schema import KEYWORDS
 from commonspace.retrieval.store import Store
 
@@ -22,6 +22,7 @@ __all__ = [
     "MAX_MATCHES",
     "delete_keywords",
     "find_keyword_problem",
+    "items_with_words",
     "match_keywords",
     "prepare_keywords",
     "rebuild_keywords",
@@ -123,6 +124,32 @@ def match_keywords(store: Store, text: str) -> list[int]:
     if len(store.rows(f"{sql} LIMIT {MAX_MATCHES + 1}", (query,))) > MAX_MATCHES:
         return []
     return [row[0] for row in store.rows(f"{sql} ORDER BY rank, rowid", (query,))]
+
+
+def items_with_words(store: Store, text: str) -> list[int]:
+    """Return the numbers of all items that hold all words of a text, ascending.
+
+    Raises:
+        SettingError: If the text has no word.
+        StoreError: If there is no keyword index.
+    """
+    terms = dict.fromkeys(_query_terms(text))
+    if not terms:
+        raise SettingError(
+            "`without` has no word",
+            expected="words with letters or digits",
+            found=ascii(text)[:60],
+            advice="leave it out",
+        )
+    if not _is_current(store.rows):
+        raise StoreError(
+            "the index has no keyword search yet",
+            expected="an index of this version",
+            found="one that an older version has written",
+            advice="commonspace verify INDEX builds it",
+        )
+    sql = "SELECT rowid FROM keywords WHERE keywords MATCH ? ORDER BY rowid"
+    return [row[0] for row in store.rows(sql, (" ".join(terms),))]
 
 
 def find_keyword_problem(store: Store) -> str:

@@ -89,7 +89,10 @@ def query_vectors(
             excluded[row], own = _item_vectors(store, query.id, query.query_modality, number)
             parts[row].append(mean_vector(own))
             inside[row].append(1.0)
-    means = [mean_vector(part) for part in parts]
+    means = [
+        mean_vector(part, None if query.text is None else query.text_weight)
+        for query, part in zip(queries, parts, strict=True)
+    ]
     size = embedder.space.dimension
     stacked = np.ascontiguousarray(np.reshape(means, (len(means), size)), dtype=np.float32)
     return QueryVectors(stacked, np.array([*map(max, inside)], dtype=np.float64), excluded)
@@ -103,8 +106,15 @@ def ranking_vectors(
     return space.as_queries(vectors, default if instance_weight is None else instance_weight)
 
 
-def mean_vector(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def mean_vector(
+    parts: Sequence[NDArray[np.float32]], first_weight: float | None = None
+) -> NDArray[np.float32]:
     """Return the (d,) mean of vectors, each scaled to unit length; a single one as it is.
+
+    Args:
+        parts: n vectors, (d,) each.
+        first_weight: weight of the first one, from 0 to 1, if there are two or more; the others
+            share the rest. None, or 0.5: all weigh the same.
 
     Raises:
         DataError: If one of them, or their mean, is zero.
@@ -113,7 +123,12 @@ def mean_vector(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         _check_nonzero(part)
     if len(parts) == 1:
         return parts[0]
-    mean: NDArray[np.float32] = np.mean([part / np.linalg.norm(part) for part in parts], axis=0)
+    weights = np.ones(len(parts))
+    if first_weight is not None and first_weight != 0.5:
+        weights[0] = first_weight
+        weights[1:] = (1 - first_weight) / (len(parts) - 1)
+    units = np.stack([part / np.linalg.norm(part) for part in parts])
+    mean = np.average(units, axis=0, weights=weights).astype(np.float32)
     _check_nonzero(mean)
     return mean
 

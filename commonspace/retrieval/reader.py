@@ -161,6 +161,10 @@ class IndexReader:
         instance_weight: float | None = None,
         min_relevance: float | None = None,
         keywords: bool = True,
+        text_weight: float = 0.5,
+        without: str | None = None,
+        diversity: float = 0.0,
+        max_similarity: float | None = None,
     ) -> SearchResults:
         """Return the items that match a query best, best first; equal scores by age.
 
@@ -184,6 +188,13 @@ class IndexReader:
             min_relevance: drop results, of the k, whose relevance is lower.
             keywords: whether items that hold all words of a query of text alone come first, if
                 they are at most 10.
+            text_weight: of a query of text and something else, the weight of the text, 0 to 1.
+            without: words to avoid: items that hold all of them are left out.
+            diversity: from 0 (by score) to 1: prefers results that are unlike those before them,
+                among the 200 best.
+            max_similarity: from 0 to 1: of results that are at least so similar, the best is
+                listed, with the others in its ``similar``, among the 200 best. 0.95 is for
+                near-duplicates.
 
         Raises:
             SettingError: If the query is empty, or an option is invalid.
@@ -202,6 +213,10 @@ class IndexReader:
             instance_weight=instance_weight,
             min_relevance=min_relevance,
             keywords=keywords,
+            text_weight=text_weight,
+            without=without,
+            diversity=diversity,
+            max_similarity=max_similarity,
         )
         return self.search_many([query])[0]
 

@@ -11,13 +11,14 @@ from commonspace.errors import SettingError, StoreError
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.filter import compile_filter
 from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
-from commonspace.retrieval.keywords import match_keywords
+from commonspace.retrieval.keywords import items_with_words, match_keywords
 from commonspace.retrieval.query_vectors import (
     QueryItem,
     QueryVectors,
     query_vectors,
     ranking_vectors,
 )
+from commonspace.retrieval.rerank import CANDIDATES, rerank_hits
 from commonspace.retrieval.segments import Hits, merge, put_first, unique_items
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
@@ -68,8 +69,8 @@ class Searcher:
         self._vectors = vectors
         self._embedder = embedder
         self._photos = photos
-        self._filters: dict[tuple[int, str], NDArray[np.int64]] = {}
-        self._totals: dict[tuple[int, str | None, str | None], int] = {}
+        self._filters: dict[tuple[int, str | None, str | None], NDArray[np.int64]] = {}
+        self._totals: dict[tuple[int, str | None, str | None, str | None], int] = {}
 
     def search(self, queries: Sequence[Query]) -> list[SearchResults]:
         """Return the results of each query; all texts are embedded in one pass, and all images.
@@ -123,8 +124,10 @@ class Searcher:
         weighted = ranking_vectors(space, vectors.values, query.instance_weight)
         own = np.array([item.number for item in vectors.items], dtype=np.int64)
         depth = query.offset + query.k + bool((own >= 0).any())
+        reranks = query.diversity > 0 or query.max_similarity is not None
+        depth = max(depth, CANDIDATES) if reranks else depth
         for attempt in range(_TRIES):
-            moment = self._moment(query.where, query.modality)
+            moment = self._moment(query.where, query.without, query.modality)
             if moment.state.space != number:
                 return None
             ranked = _drop_items(self._hits(moment, weighted, query.modality, depth), own)
@@ -133,8 +136,12 @@ class Searcher:
                     return None
                 named = [self._named_items(one, moment) for one in queries]
                 first = self._item_hits(moment, weighted, query.modality, named)
-                hits = put_first(first, ranked).between(query.offset, query.offset + query.k)
-                numbers = np.unique(hits.items[hits.items >= 0]).tolist()
+                hits, groups = put_first(first, ranked), list[dict[int, list[int]]]()
+                if reranks:
+                    hits, groups = rerank_hits(self._store, space, moment.state, hits, named, query)
+                hits = hits.between(query.offset, query.offset + query.k)
+                shown = set(hits.items[hits.items >= 0].tolist())
+                numbers = sorted(shown | _grouped(groups, shown))
                 items = self._store.items(numbers, self._photos().resolve)
                 if len(items) < len(numbers):
                     if self._store.generation == moment.state.generation:
@@ -149,14 +156,23 @@ class Searcher:
         names = {at: name for name, at in moment.state.modalities.items()}
         return [
             SearchResults(
-                _results(hits, row, relevance, items, names, query.min_relevance, named[row]),
+                _results(
+                    hits,
+                    row,
+                    relevance,
+                    items,
+                    names,
+                    query.min_relevance,
+                    named[row],
+                    groups[row] if groups else {},
+                ),
                 moment.total - _counts(vectors.items[row], moment, query.modality),
                 nothing_matches=bool(inside[row] < MATCHES),
             )
             for row in range(len(queries))
         ]
 
-    def _moment(self, where: str | None, modality: str | None) -> _Moment:
+    def _moment(self, where: str | None, without: str | None, modality: str | None) -> _Moment:
         """Return the segments and what a filter leaves, of one generation; filters are cached."""
         while True:
             state = self._vectors.state()
@@ -167,18 +183,18 @@ class Searcher:
                     found=repr(modality)[:80],
                     advice="leave modality out to search all of them",
                 )
-            allowed, key = None, (state.generation, where, modality)
-            if where is None and key in self._totals:
+            allowed, key = None, (state.generation, where, without, modality)
+            if where is None and without is None and key in self._totals:
                 return _Moment(state, None, self._totals[key])
             with self._store.reading():
                 if self._store.generation != state.generation:
                     continue
-                if where is not None:
-                    if key[:2] not in self._filters:
-                        items = self._matching_items(where, state)
+                if where is not None or without is not None:
+                    if key[:3] not in self._filters:
+                        items = self._matching_items(where, without, state)
                         self._filters = _recent(self._filters, state.generation, 8)
-                        self._filters[state.generation, where] = items
-                    allowed = self._filters[state.generation, where]
+                        self._filters[key[:3]] = items
+                    allowed = self._filters[key[:3]]
                 if key not in self._totals:
                     self._totals = _recent(self._totals, state.generation, _CACHED)
                     if modality is not None:
@@ -255,12 +271,20 @@ class Searcher:
             scores[at] = np.einsum("nd,nd->n", queries[at[0]], rows)
         return space.relevance(scores)
 
-    def _matching_items(self, where: str, state: VectorState) -> NDArray[np.int64]:
-        """Return the numbers of the items that a filter accepts, ascending."""
-        compiled = compile_filter(where, state.fields)
-        sql = f"SELECT item FROM items WHERE {compiled.sql} ORDER BY item"
-        rows = self._store.rows(sql, compiled.parameters)
-        return np.array([row[0] for row in rows], dtype=np.int64)
+    def _matching_items(
+        self, where: str | None, without: str | None, state: VectorState
+    ) -> NDArray[np.int64]:
+        """Return the numbers of the items that a filter accepts, without some words, ascending."""
+        sql, parameters = "SELECT item FROM items", tuple[Any, ...]()
+        if where is not None:
+            compiled = compile_filter(where, state.fields)
+            sql, parameters = f"{sql} WHERE {compiled.sql}", tuple(compiled.parameters)
+        rows = self._store.rows(f"{sql} ORDER BY item", parameters)
+        items = np.array([row[0] for row in rows], dtype=np.int64)
+        if without is not None:
+            avoided = np.array(items_with_words(self._store, without), dtype=np.int64)
+            items = np.setdiff1d(items, avoided, assume_unique=True)
+        return items
 
     def _inconsistent(self, count: int) -> StoreError:
         return StoreError(
@@ -280,6 +304,9 @@ def _options(query: Query) -> tuple[object, ...]:
         query.instance_weight,
         query.min_relevance,
         query.keywords,
+        query.without,
+        query.diversity,
+        query.max_similarity,
     )
 
 
@@ -308,6 +335,13 @@ def _counts(own: QueryItem, moment: _Moment, modality: str | None) -> bool:
     return moment.allowed is None or bool(np.isin(item, moment.allowed))
 
 
+def _grouped(groups: list[dict[int, list[int]]], shown: set[int]) -> set[int]:
+    """Return the items behind those that are shown."""
+    return {
+        one for row in groups for item, behind in row.items() if item in shown for one in behind
+    }
+
+
 def _results(
     hits: Hits,
     row: int,
@@ -316,6 +350,7 @@ def _results(
     names: dict[int, str],
     min_relevance: float | None,
     named: list[int],
+    behind: dict[int, list[int]],
 ) -> list[SearchResult]:
     results = []
     for rank, number in enumerate(hits.items[row].tolist()):
@@ -331,6 +366,7 @@ def _results(
                 score=float(hits.scores[row, rank]),
                 relevance=probability,
                 has_keywords=number in named,
+                similar=tuple(items[one].id for one in behind.get(number, ()) if one in items),
             )
         )
     return results

@@ -89,6 +89,22 @@ class SearchRequest(_Request):
         description="Whether items that hold all words of a query of text alone come first, if"
         " they are at most 10 (default: true).",
     )
+    text_weight: Fraction = Field(
+        0.5, description="Weight of the text in a query of text and something else (default: 0.5)."
+    )
+    without: Text | None = Field(
+        None, description="Words to avoid: items that hold all of them are left out."
+    )
+    diversity: Fraction = Field(
+        0,
+        description="From 0 (by score) to 1: prefers results unlike those before them, among the"
+        " 200 best (default: 0).",
+    )
+    max_similarity: Fraction | None = Field(
+        None,
+        description="Of results that are at least so similar, the best is listed, with the ids of"
+        " the others as similar; 0.95 is for near-duplicates.",
+    )
     sort: str | None = Field(
         None,
         min_length=1,

@@ -203,6 +203,10 @@ def _query(job: SearchJob, space: CommonSpace) -> Query:
         instance_weight=request.instance_weight,
         min_relevance=lowest,
         keywords=request.keywords,
+        text_weight=request.text_weight,
+        without=request.without,
+        diversity=request.diversity,
+        max_similarity=request.max_similarity,
     )
 
 
