@@ -133,10 +133,10 @@ def _describe(
 
 
 def _posteriors(
-    scores: NDArray[np.float64], targets: NDArray[np.float64], multi_label: bool
+    scores: NDArray[np.floating], targets: NDArray[np.float64], multi_label: bool
 ) -> NDArray[np.float64]:
     """Return calibrated posteriors of leave-one-out scores; NaN where there are no scores."""
-    found = np.full_like(scores, np.nan)
+    found = np.full(scores.shape, np.nan)
     rows = np.flatnonzero(~np.isnan(scores).any(axis=1))
     fit = fit_temperature(scores[rows], targets[rows], multi_label=multi_label)
     logits = fit.slope * scores[rows] + fit.offsets

@@ -4,37 +4,39 @@ Only the training split is used, and nothing is trained by gradient.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import permutations, product, starmap
+from queue import SimpleQueue
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from commonspace.callbacks import Callbacks
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.evaluation import mean_average_precision
-from commonspace.machine import one_thread
+from commonspace.machine import available_cores, one_thread
+from commonspace.methods.base.kernel_posterior import KernelPosterior
 from commonspace.methods.base.kernel_ridge import KernelRidge, squared_distances
 from commonspace.methods.base.noise_model import (
     TemperatureScaling,
     clean_labels,
     fit_temperature,
 )
-from commonspace.methods.base.views import ROUNDING, features_at, labeled_rows
+from commonspace.methods.base.scaled_features import (
+    PART,
+    POWERS,
+    ScaledFeatures,
+    Scaling,
+    parts,
+)
+from commonspace.methods.base.views import labeled_rows
 
-__all__ = [
-    "KernelPosterior",
-    "KernelPosteriors",
-    "Scaling",
-    "fit_kernel_posteriors",
-    "validation_map",
-]
+__all__ = ["KernelPosteriors", "fit_kernel_posteriors", "validation_map"]
 
-POWERS = (1.0, 0.5)
 EVENNESS = (1.0, 0.0)
 RELEVANCES = (0.25, 0.5)
 """Exponents beside 0, which is tried first."""
@@ -57,69 +59,6 @@ FIXED = (0.1, 0.1, 4.0)
 """Width, ridge and slope where leave-one-out likelihood is meaningless: see ``_Problem``."""
 
 
-class Scaling(NamedTuple):
-    """Scaling of features before a kernel.
-
-    Args:
-        power: Each feature becomes sign(x) |x|^power first.
-        evenness: 1 scales each feature to variance 1, 0 all features by one number, so that those
-            with a larger variance weigh more.
-        relevance: r; each feature is finally multiplied by F^r, with F the ratio of the analysis of
-            variance (Fisher: Statistical Methods for Research Workers, 1925) between and within
-            classes, so that features that separate classes weigh more.
-    """
-
-    power: float = 1.0
-    evenness: float = 1.0
-    relevance: float = 0.0
-
-
-@dataclass(frozen=True)
-class KernelPosterior:
-    """Kernel machine of one modality: softmax (or sigmoid) of A'k(x) + b is p(class | x).
-
-    Args:
-        scaling: How features are scaled.
-        shift: (d,) float64, subtracted after the power.
-        weight: (d,) float64, factor after the shift; 0 for a constant feature.
-        landmarks: (l, d) float64, scaled.
-        width: Width of the kernel.
-        coefficients: (l, c) float64, A.
-        bias: (c,) float64, b.
-        ridge: The chosen penalty.
-        loss: Mean leave-one-out negative log likelihood of the classes; None where it is
-            meaningless.
-    """
-
-    scaling: Scaling
-    shift: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    landmarks: NDArray[np.float64]
-    width: float
-    coefficients: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    ridge: float
-    loss: float | None
-
-    def posteriors(
-        self, features: NDArray[np.float32], *, multi_label: bool
-    ) -> NDArray[np.float64]:
-        """Return class posteriors of new samples.
-
-        Args:
-            features: (n, d), not scaled.
-            multi_label: Whether samples may have several classes.
-
-        Returns:
-            (n, c) float64 in [0, 1].
-        """
-        X = _apply_power(features.astype(np.float64), self.scaling.power)
-        between = squared_distances((X - self.shift) * self.weight, self.landmarks)
-        logits = np.exp(-self.width * between) @ self.coefficients + self.bias
-        found: NDArray[np.float64] = expit(logits) if multi_label else softmax(logits, axis=1)
-        return found
-
-
 @dataclass(frozen=True)
 class KernelPosteriors:
     """Kernel machines of all modalities, and the targets that they were finally fitted to.
@@ -129,14 +68,14 @@ class KernelPosteriors:
         targets: (n, c) float64, class probabilities of each sample of the split; a row of zeros
             is unlabeled.
         noise: Estimated share of wrong labels; 0 where labels are used unchanged.
-        left_out: Modality -> (n, c) float64, scores of each sample by the machine of the given
+        left_out: Modality -> (n, c) float32, scores of each sample by the machine of the given
             labels without that sample; NaN where the modality or the label is missing.
     """
 
     machines: Mapping[str, KernelPosterior]
     targets: NDArray[np.float64]
     noise: float
-    left_out: Mapping[str, NDArray[np.float64]]
+    left_out: Mapping[str, NDArray[np.float32]]
 
 
 def fit_kernel_posteriors(
@@ -148,6 +87,9 @@ def fit_kernel_posteriors(
     targets: NDArray[np.float64] | None = None,
 ) -> KernelPosteriors:
     """Fit the machines, estimate wrong labels with them, and, if there are any, fit them again.
+
+    Time and memory are linear in the number of samples: machines are fitted to ``SAMPLES`` of them
+    at most, and all passes over the features are made part by part.
 
     Args:
         train: The training split; its columns are features.
@@ -171,29 +113,24 @@ def fit_kernel_posteriors(
         name: _Problem(train, name, draw.permutation(labeled_rows(train, name)))
         for name in train.modalities
     }
-
-    def fit_all() -> dict[str, tuple[KernelPosterior, NDArray[np.float64]]]:
-        fitted = {}
-        for name, problem in problems.items():
-            steps = len(POWERS) * len(EVENNESS) + len(RELEVANCES) + 1
-            with callbacks.task(f"kernel machine of {name}", steps) as task, one_thread():
-                fitted[name] = problem.fit(labels, multi_label, task.on_advance)
-                task.on_advance()
-        return fitted
-
-    fitted = fit_all()
+    fitted = _fit_all(problems, labels, multi_label, callbacks)
     known = np.flatnonzero(labels.any(axis=1))
     noise = 0.0
-    left_out = {name: np.full_like(labels, np.nan) for name in fitted}
-    for name, (_, scores) in fitted.items():
-        left_out[name][problems[name].rows] = scores
+    left_out: dict[str, NDArray[np.float32]] = {
+        name: np.full(labels.shape, np.nan, dtype=np.float32) for name in fitted
+    }
+    for name in problems:
+        left_out[name][problems[name].rows] = fitted[name].left_out
+    machines = {name: one.machine for name, one in fitted.items()}
+    del fitted
     if not multi_label and len(known) >= PER_CLASS * int(labels.any(axis=0).sum()) > PER_CLASS:
-        given = [np.nan_to_num(scores[known]) for scores in left_out.values()]
-        cleaned = clean_labels(given, labels[known])
+        scores = [np.nan_to_num(one[known]) for one in left_out.values()]
+        cleaned = clean_labels(scores, labels[known])
         if cleaned.noise > NOISE:
             noise, labels[known] = cleaned.noise, cleaned.classes
-            fitted = fit_all()
-    machines = {name: one for name, (one, _) in fitted.items()}
+            del scores, cleaned
+            again = _fit_all(problems, labels, multi_label, callbacks)
+            machines = {name: one.machine for name, one in again.items()}
     return KernelPosteriors(machines, labels, noise, left_out)
 
 
@@ -217,6 +154,59 @@ def validation_map(fitted: KernelPosteriors, validation: Dataset) -> float:
     return float(np.mean(figures))
 
 
+class _Fitted(NamedTuple):
+    """A machine, and its scores of the rows of its problem, each left out."""
+
+    machine: KernelPosterior
+    left_out: NDArray[np.float32]
+
+
+def _fit_all(
+    problems: Mapping[str, "_Problem"],
+    labels: NDArray[np.float64],
+    multi_label: bool,
+    callbacks: Callbacks,
+) -> dict[str, _Fitted]:
+    """Fit the machines of all modalities at the same time, each in a thread of its own.
+
+    Their progress is reported one after the other, from the thread of the caller.
+    """
+    steps = len(POWERS) * len(EVENNESS) + len(RELEVANCES) + 1
+    stopped = Event()
+    advances: dict[str, SimpleQueue[None]] = {name: SimpleQueue() for name in problems}
+
+    def fit(name: str) -> _Fitted:
+        def advance() -> None:
+            advances[name].put(None)
+            if stopped.is_set():
+                raise CancelledError
+
+        try:
+            return problems[name].fit(labels, multi_label, advance)
+        finally:
+            for _ in range(steps):  # the reader waits for no more than all steps
+                advances[name].put(None)
+
+    workers = min(len(problems), available_cores())
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
+        running = {name: pool.submit(fit, name) for name in problems}
+        try:
+            for name, future in running.items():
+                with callbacks.task(f"kernel machine of {name}", steps) as task:
+                    for _ in range(steps):
+                        advances[name].get()
+                        if future.done() and future.exception():
+                            break
+                        task.on_advance()
+                    future.result()
+            return {name: future.result() for name, future in running.items()}
+        except BaseException:
+            stopped.set()
+            for future in running.values():
+                future.cancel()
+            raise
+
+
 class _Choice(NamedTuple):
     """Settings of a machine and their leave-one-out loss."""
 
@@ -224,6 +214,11 @@ class _Choice(NamedTuple):
     scaling: Scaling
     width: float
     ridge: float
+    calibrated: TemperatureScaling | None
+
+
+def _loss(choice: _Choice) -> float:
+    return choice.loss
 
 
 class _Problem:
@@ -235,37 +230,37 @@ class _Problem:
 
     def __init__(self, train: Dataset, modality: str, rows: NDArray[np.intp]) -> None:
         self.rows = rows
-        self._features = features_at(train, modality, rows)
+        column = train.columns[modality]
+        assert isinstance(column, Features)
         # Unlabeled samples count for the variance of features too.
-        present = np.flatnonzero(train.columns[modality].present)
-        unlabelled = features_at(train, modality, np.setdiff1d(present, rows))
-        self._spreads = {power: _spread(self._features, unlabelled, power) for power in POWERS}
+        self._features = ScaledFeatures(column.values, rows, np.flatnonzero(column.present))
 
     def fit(
         self, targets: NDArray[np.float64], multi_label: bool, advance: Callable[[], None]
-    ) -> tuple[KernelPosterior, NDArray[np.float64]]:
+    ) -> _Fitted:
         """Return the best machine and its scores of the rows, each left out."""
         T = targets[self.rows]
+        self._features.forget_targets()
         classes = int((T > 0).any(axis=0).sum())
         if len(T) < 2 * classes:
             width, ridge, slope = FIXED
             calibrated = TemperatureScaling(slope, np.zeros(T.shape[1]), np.inf)
             return self._machine(T, Scaling(), width, lambda *_: (ridge, calibrated))
-        best = _Choice(np.inf, Scaling(), MIDDLE[0], MIDDLE[1])
+        best = _Choice(np.inf, Scaling(), MIDDLE[0], MIDDLE[1], None)
         for scaling in starmap(Scaling, product(POWERS, EVENNESS)):
-            best = min(best, self._search(T, multi_label, scaling, best))
+            best = min(best, self._search(T, multi_label, scaling, best), key=_loss)
             advance()
         if len(T) >= PER_CLASS * classes:  # else features are relevant by chance
             plain = best.scaling
             for relevance in RELEVANCES:
                 scaling = plain._replace(relevance=relevance)
-                best = min(best, self._search(T, multi_label, scaling, best))
+                best = min(best, self._search(T, multi_label, scaling, best), key=_loss)
                 advance()
         return self._machine(
             T,
             best.scaling,
             best.width,
-            lambda one, known: _best(one, known, multi_label, best.ridge),
+            lambda one, known: _best(one, known, multi_label, best.ridge, best.calibrated),
         )
 
     def _search(
@@ -273,15 +268,16 @@ class _Problem:
     ) -> "_Choice":
         """Return the best settings with this scaling, searched from the best with another."""
         samples, landmarks = FEW
-        X = self._rescaled(slice(samples), scaling.power, *self._scale(T, scaling))
+        X = self._features.rescaled(slice(samples), scaling, *self._features.scale(T, scaling))
         between = squared_distances(X, X[:landmarks]).astype(np.float32)
         tried: dict[float, _Choice] = {}
+        T = T[:samples]
 
         def left_out(width: float) -> float:
             if width not in tried:
                 machine = KernelRidge(between, between[:landmarks], width)
-                ridge, calibrated = _best(machine, T[:samples], multi_label, near.ridge)
-                tried[width] = _Choice(calibrated.loss, scaling, width, ridge)
+                ridge, calibrated = _best(machine, T, multi_label, near.ridge, near.calibrated)
+                tried[width] = _Choice(calibrated.loss, scaling, width, ridge, calibrated)
             return tried[width].loss
 
         if left_out(near.width) > DROP_FACTOR * near.loss:
@@ -294,64 +290,65 @@ class _Problem:
         scaling: Scaling,
         width: float,
         choose: Callable[[KernelRidge, NDArray[np.float64]], tuple[float, TemperatureScaling]],
-    ) -> tuple[KernelPosterior, NDArray[np.float64]]:
+    ) -> _Fitted:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
-        scales, known = self._scale(T, scaling), T[:SAMPLES]
-        X = self._rescaled(slice(SAMPLES), scaling.power, *scales)
-        between = squared_distances(X, X[:LANDMARKS])
+        scales, known = self._features.scale(T, scaling), T[:SAMPLES]
+        landmarks = self._features.rescaled(slice(LANDMARKS), scaling, *scales)
+        between = np.empty((len(known), len(landmarks)))
+        for part in parts(len(known), PART):
+            X = self._features.rescaled(part, scaling, *scales)
+            between[part] = squared_distances(X, landmarks)
         machine = KernelRidge(between, between[:LANDMARKS], width)
+        del between
         ridge, calibrated = choose(machine, known)
         solution = machine.solve(known, ridge)
-        left_out = [solution.left_out]
-        for begin in range(SAMPLES, len(T), SAMPLES):  # not used for fitting
-            others = self._rescaled(slice(begin, begin + SAMPLES), scaling.power, *scales)
-            between = squared_distances(others, X[:LANDMARKS])
-            left_out.append(np.exp(-width * between) @ solution.coefficients + solution.bias)
+        del machine
+        left_out: NDArray[np.float32] = np.empty(T.shape, dtype=np.float32)
+        left_out[:SAMPLES] = solution.left_out
+        # The others were not used for fitting.
+        small, coefficients = landmarks.astype(np.float32), solution.coefficients.astype(np.float32)
+        for part in parts(len(T), PART, SAMPLES):
+            X = self._features.rescaled(part, scaling, *scales).astype(np.float32)
+            kernel = squared_distances(X, small)
+            kernel *= -width
+            left_out[part] = np.exp(kernel, out=kernel) @ coefficients + solution.bias
         found = KernelPosterior(
             scaling,
             *scales,
-            X[:LANDMARKS],
+            landmarks,
             width,
             calibrated.slope * solution.coefficients,
             calibrated.slope * solution.bias + calibrated.offsets,
             ridge,
             calibrated.loss if np.isfinite(calibrated.loss) else None,
         )
-        return found, np.concatenate(left_out)
-
-    def _scale(
-        self, T: NDArray[np.float64], scaling: Scaling
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the mean of each feature, and its factor, 0 where it is constant."""
-        mean, spread = self._spreads[scaling.power]
-        varies = spread > 0
-        weight = np.zeros_like(spread)
-        weight[varies] = spread[varies] ** -scaling.evenness
-        if scaling.relevance:
-            varying = _apply_power(self._features[:, varies], scaling.power)
-            weight[varies] *= _f_ratios(varying, T) ** scaling.relevance
-        size = np.sqrt(np.square(weight * spread)[varies].mean()) if varies.any() else 1.0
-        return mean, weight / size
-
-    def _rescaled(
-        self, rows: slice, power: float, shift: NDArray[np.float64], weight: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return scaled samples, with mean 0 and average variance 1 over all of them."""
-        found: NDArray[np.float64] = (_apply_power(self._features[rows], power) - shift) * weight
-        return found
+        return _Fitted(found, left_out)
 
 
 def _best(
-    machine: KernelRidge, targets: NDArray[np.float64], multi_label: bool, near: float
+    machine: KernelRidge,
+    targets: NDArray[np.float64],
+    multi_label: bool,
+    near: float,
+    start: TemperatureScaling | None,
 ) -> tuple[float, TemperatureScaling]:
-    """Return the ridge with the highest leave-one-out likelihood."""
+    """Return the ridge with the highest leave-one-out likelihood, and its calibration.
+
+    Args:
+        machine: Its kernel is given.
+        targets: (n, c).
+        multi_label: Whether classes are independent.
+        near: Where the search of the ridge starts.
+        start: Where that of the calibration starts.
+    """
     calibrated: dict[float, TemperatureScaling] = {}
 
     def left_out(ridge: float) -> float:
-        calibrated[ridge] = fit_temperature(
-            machine.left_out(targets, ridge), targets, multi_label=multi_label
+        nonlocal start
+        start = calibrated[ridge] = fit_temperature(
+            machine.left_out(targets, ridge), targets, multi_label=multi_label, start=start
         )
-        return calibrated[ridge].loss
+        return start.loss
 
     ridge = _lowest(left_out, RIDGES, near)
     return ridge, calibrated[ridge]
@@ -366,37 +363,4 @@ def _lowest(loss: Callable[[float], float], values: Sequence[float], near: float
         around = values[max(0, place - 1) : place + 2]
         known |= {one: loss(one) for one in around if one not in known}
         found = min(around, key=known.__getitem__)
-    return found
-
-
-def _spread(
-    labelled: NDArray[np.float64], unlabelled: NDArray[np.float64], power: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation of each feature, 0 where it is constant."""
-    raised = _apply_power(np.concatenate([labelled, unlabelled]), power)
-    spread = raised.std(axis=0)
-    varies = spread > ROUNDING * np.sqrt(np.square(raised).mean(axis=0))
-    return raised.mean(axis=0), np.where(varies, spread, 0.0)
-
-
-def _f_ratios(X: NDArray[np.float64], T: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (d,), the F ratio of each feature: variance explained by the classes over the rest.
-
-    Targets may be of several classes each: the explained variance is that of a regression.
-    """
-    centered = X - X.mean(axis=0)
-    directions, sizes, _ = scipy.linalg.svd(T - T.mean(axis=0), full_matrices=False)
-    directions = directions[:, sizes > ROUNDING * max(1.0, sizes[0])]
-    explained, total = len(directions.T), np.square(centered).sum(axis=0)
-    between = np.square(directions.T @ centered).sum(axis=0)
-    within = np.maximum(total - between, ROUNDING * total)
-    left = max(1, len(X) - explained - 1)
-    # A feature that varies only over unlabeled samples has ratio 0.
-    ratios = np.divide(between, within, out=np.zeros_like(total), where=within > 0)
-    found: NDArray[np.float64] = ratios * left / max(1, explained)
-    return np.maximum(found, ROUNDING)
-
-
-def _apply_power(X: NDArray[np.float64], power: float) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.sign(X) * np.abs(X) ** power
     return found

@@ -1,7 +1,8 @@
 """Kernel ridge regression of classes with exact leave-one-out predictions, in closed form."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ RANK = 1e-8
 """Share of a landmark that the others do not explain, below which it is left out of the basis."""
 ROUNDING = 8
 """Smallest such share, in units of the rounding of a number."""
+PART = 1024
+"""Rows of a temporary array."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class KernelRidge:
 
     Args:
         between: (n, l) float64 or float32, ||x - l||^2 / d from samples, two or more, to
-            landmarks. float32 is enough to compare machines and takes half the time.
+            landmarks. float32 is enough to compare machines and takes half the time. Fitting takes
+            O(n l^2 + l^3) time, and as much memory again as this array.
         among: (l, l), the same among landmarks.
         width: g > 0.
     """
@@ -59,13 +63,18 @@ class KernelRidge:
         found, order, rank, _ = pstrf(np.exp(-width * among), tol=rest, lower=1)
         self._basis, self._landmarks = order[:rank] - 1, len(among)
         root = found[:rank, :rank]  # lower; entries above the diagonal are not used
-        kernel = np.exp(-width * between[:, self._basis])
+        kernel = between[:, self._basis]
+        kernel *= -width
+        np.exp(kernel, out=kernel)
         features = solve_triangular(root, kernel.T, lower=True, overwrite_b=True).T
         self._mean = features.mean(axis=0)
         features -= self._mean
         scatter, turn = eigh(features.T @ features, driver="evd", overwrite_a=True)
         self._scatter = np.maximum(scatter, 0)
-        self._turned = features @ turn
+        for part in _parts(features):  # in place: features may be most of the memory
+            part[:] = part @ turn
+        self._turned = features
+        self._projected: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._to_turned = solve_triangular(root, turn, lower=True, trans="T")
         self._mean = self._mean @ turn
 
@@ -87,27 +96,37 @@ class KernelRidge:
 
     def left_out(self, targets: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
         """Return (n, c), the leave-one-out prediction for each sample."""
-        fitted = self._turned @ self._weights(targets, ridge) + targets.mean(axis=0)
-        leverage = (self._squares @ (1 / (self._scatter + ridge)) + 1 / len(targets))[:, None]
-        found: NDArray[np.float64] = (fitted - leverage * targets) / (1 - leverage)
+        weights = self._weights(targets, ridge).astype(self._turned.dtype)
+        found: NDArray[np.float64] = (self._turned @ weights).astype(np.float64, copy=False)
+        found += targets.mean(axis=0)
+        factors = 1 / (self._scatter + ridge)
+        parts = [np.square(part) @ factors for part in _parts(self._turned)]
+        leverage = (np.concatenate(parts) + 1 / len(targets))[:, None]
+        found -= leverage * targets
+        found /= 1 - leverage
         return found
 
     def _weights(self, targets: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
-        centered = targets - targets.mean(axis=0)
-        found: NDArray[np.float64] = (self._turned.T @ centered) / (self._scatter + ridge)[:, None]
+        if self._projected is None or self._projected[0] is not targets:
+            centered = targets - targets.mean(axis=0)
+            projected = self._turned.T @ centered.astype(self._turned.dtype)
+            self._projected = targets, projected.astype(np.float64, copy=False)
+        found: NDArray[np.float64] = self._projected[1] / (self._scatter + ridge)[:, None]
         return found
 
-    @cached_property
-    def _squares(self) -> NDArray[np.float64]:
-        squares: NDArray[np.float64] = np.square(self._turned)
-        return squares
+
+def _parts(rows: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
+    """Yield views of some rows after the other, so that temporary arrays stay small."""
+    for start in range(0, len(rows), PART):
+        yield rows[start : start + PART]
 
 
-def squared_distances(
-    X: NDArray[np.float64], landmarks: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return (n, l), ||x - l||^2 / d."""
-    squares = np.square(X).sum(axis=1)[:, None] + np.square(landmarks).sum(axis=1)
-    squares -= 2 * X @ landmarks.T
-    found: NDArray[np.float64] = np.maximum(squares, 0) / X.shape[1]
+def squared_distances(X: NDArray[Any], landmarks: NDArray[Any]) -> NDArray[Any]:
+    """Return (n, l), ||x - l||^2 / d; float32 for float32."""
+    found: NDArray[Any] = X @ landmarks.T
+    found *= -2
+    found += np.einsum("nd,nd->n", X, X)[:, None]
+    found += np.einsum("ld,ld->l", landmarks, landmarks)
+    np.maximum(found, 0, out=found)
+    found /= X.shape[1]
     return found

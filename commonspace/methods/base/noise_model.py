@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, softmax
 
 __all__ = ["CleanedLabels", "TemperatureScaling", "clean_labels", "fit_temperature"]
 
@@ -15,6 +15,21 @@ SHRINKAGE = 1e-3
 
 SLOPES = (-3.0, 6.0)
 """Bounds of log t."""
+
+SAMPLES = 20_000
+"""Largest number of samples by which the share of wrong labels is estimated."""
+
+PART = 8192
+"""Samples whose class probabilities are computed at a time."""
+
+STEPS = 50
+"""Largest number of steps of Newton's method, and of halvings of a step."""
+
+PRECISION = 1e-10
+"""Newton's method ends where another step would lower the loss by less."""
+
+ROUNDING = 1e-12
+"""Added to the curvature along the slope, which is 0 where scores say nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +63,22 @@ class CleanedLabels:
 
 
 def fit_temperature(
-    scores: NDArray[np.float64], targets: NDArray[np.float64], *, multi_label: bool
+    scores: NDArray[np.floating],
+    targets: NDArray[np.float64],
+    *,
+    multi_label: bool,
+    start: TemperatureScaling | None = None,
 ) -> TemperatureScaling:
     """Fit slope and offsets by maximum likelihood of the targets.
+
+    The loss is convex in slope and offsets; Newton's method takes O(n c^2) time a step, and few
+    steps from a start nearby.
 
     Args:
         scores: (n, c).
         targets: (n, c) in [0, 1]; each row sums to 1 unless ``multi_label``.
         multi_label: Whether classes are independent (sigmoid) or exclusive (softmax).
+        start: Where to start; the result does not depend on it.
 
     Example:
         >>> targets = np.array([[0.9, 0.1], [0.1, 0.9]])
@@ -63,30 +86,76 @@ def fit_temperature(
         >>> round(fit.slope, 2), round(float(np.log(9)), 2)
         (2.2, 2.2)
     """
-    n = len(scores)
+    scores = np.asarray(scores, dtype=np.float64)
+    n, c = scores.shape
+    rates, agreement = targets.mean(axis=0), float(np.vdot(targets, scores)) / n
+    low, high = np.exp(SLOPES)
+    work, other = np.empty_like(scores), np.empty_like(scores)
 
-    def mean_loss(packed: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        slope, b = np.exp(packed[0]), packed[1:]
-        logits = slope * scores + b
+    def evaluate(x: NDArray[np.float64]) -> float:
+        """Return the loss at slope and offsets x; leaves the probabilities in ``work``."""
+        np.multiply(scores, x[0], out=work)
+        np.add(work, x[1:], out=work)
         if multi_label:
-            p = expit(logits)
-            loss = (np.logaddexp(0, logits) - targets * logits).sum() / n
+            normalizer = np.logaddexp(0, work, out=other).sum()
+            expit(work, out=work)
         else:
-            log_p = log_softmax(logits, axis=1)
-            p, loss = np.exp(log_p), -np.vdot(targets, log_p) / n
-        residual = (p - targets) / n
-        slopes = residual.sum(axis=0) + 2 * SHRINKAGE * b
-        gradient = np.concatenate([[slope * np.vdot(residual, scores)], slopes])
-        return float(loss + SHRINKAGE * (b @ b)), gradient
+            largest = work.max(axis=1)
+            np.subtract(work, largest[:, None], out=work)
+            np.exp(work, out=work)
+            sums = work.sum(axis=1)
+            normalizer = np.log(sums).sum() + largest.sum()
+            np.divide(work, sums[:, None], out=work)
+        fit = normalizer / n - x[0] * agreement - x[1:] @ rates
+        return float(fit + SHRINKAGE * (x[1:] @ x[1:]))
 
-    start = np.concatenate([[np.log(8.0)], np.zeros(scores.shape[1])])
-    bounds = [SLOPES] + [(None, None)] * scores.shape[1]
-    found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return TemperatureScaling(float(np.exp(found.x[0])), found.x[1:], float(found.fun))
+    def derivatives(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return gradient and Hessian at x, from the probabilities in ``work``."""
+        p = work
+        gradient, hessian = np.empty(c + 1), np.empty((c + 1, c + 1))
+        gradient[0] = np.vdot(p, scores) / n - agreement
+        gradient[1:] = p.mean(axis=0) - rates + 2 * SHRINKAGE * x[1:]
+        if multi_label:
+            weights = np.subtract(p, np.square(p), out=other)
+            among = np.diag(weights.mean(axis=0))
+            weights *= scores
+        else:
+            expected = np.einsum("nc,nc->n", p, scores)
+            among = np.diag(p.mean(axis=0)) - p.T @ p / n
+            weights = np.multiply(p, np.subtract(scores, expected[:, None], out=other), out=other)
+        hessian[0, 0] = np.vdot(weights, scores) / n
+        hessian[0, 1:] = hessian[1:, 0] = weights.mean(axis=0)
+        hessian[1:, 1:] = among
+        hessian[np.diag_indices(c + 1)] += np.append(ROUNDING, np.full(c, 2 * SHRINKAGE))
+        return gradient, hessian
+
+    x = np.append(8.0, np.zeros(c)) if start is None else np.append(start.slope, start.offsets)
+    x[0] = min(max(x[0], low), high)
+    loss = evaluate(x)
+    for _ in range(STEPS):
+        gradient, hessian = derivatives(x)
+        step = -np.linalg.solve(hessian, gradient)
+        if (x[0] <= low and step[0] < 0) or (x[0] >= high and step[0] > 0):  # it stays there
+            step = np.append(0.0, -np.linalg.solve(hessian[1:, 1:], gradient[1:]))
+        if -gradient @ step < 2 * PRECISION:
+            break
+        end = min(max(x[0] + step[0], low), high)
+        if end != x[0] + step[0]:  # shorter, so that it ends at the bound
+            step *= (end - x[0]) / step[0]
+        for halving in range(STEPS):
+            tried = x + step / 2**halving
+            tried[0] = min(max(tried[0], low), high)
+            found = evaluate(tried)
+            if found <= loss + 1e-4 * (gradient @ (tried - x)):
+                break
+        else:  # no lower loss within rounding
+            break
+        x, loss = tried, found
+    return TemperatureScaling(float(x[0]), x[1:], loss)
 
 
 def clean_labels(
-    scores: Sequence[NDArray[np.float64]], labels: NDArray[np.float64]
+    scores: Sequence[NDArray[np.floating]], labels: NDArray[np.float64]
 ) -> CleanedLabels:
     """Weigh each label against the predictions of the modalities, by the share of wrong labels.
 
@@ -107,10 +176,14 @@ def clean_labels(
         scores: For each modality (n, c) leave-one-out scores; 0 where it is missing.
         labels: (n, c), shares of the classes; each row sums to 1.
     """
-    (n, c), m = labels.shape, len(scores)
-    stacked = np.stack(scores)
+    c, m = labels.shape[1], len(scores)
+    rows = np.arange(len(labels))
+    if len(rows) > SAMPLES:  # more would hardly change so few parameters
+        rows = np.sort(np.random.default_rng(0).choice(len(rows), SAMPLES, replace=False))
+    given = np.stack([one[rows] for one in scores]).astype(np.float64)
+    known, n = labels[rows], len(rows)
 
-    def joint(packed: NDArray[np.float64]) -> NDArray[np.float64]:
+    def joint(packed: NDArray[np.float64], stacked: NDArray[np.floating]) -> NDArray[np.float64]:
         p: NDArray[np.float64] = softmax(
             np.tensordot(np.exp(packed[:m]), stacked, axes=1) + packed[m:-1], axis=1
         )
@@ -118,12 +191,12 @@ def clean_labels(
 
     def mean_loss(packed: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         b, r = packed[m:-1], expit(packed[-1])
-        p = joint(packed)
-        right = (p * labels).sum(axis=1)
+        p = joint(packed, given)
+        right = (p * known).sum(axis=1)
         likely = (1 - r) * right + r / c
         by_right = -(1 - r) / likely / n
-        by_logits = by_right[:, None] * p * (labels - right[:, None])
-        by_slopes = np.exp(packed[:m]) * np.tensordot(stacked, by_logits, axes=2)
+        by_logits = by_right[:, None] * p * (known - right[:, None])
+        by_slopes = np.exp(packed[:m]) * np.tensordot(given, by_logits, axes=2)
         by_noise = -((1 / c - right) / likely).mean() * r * (1 - r)
         gradient = [by_slopes, by_logits.sum(axis=0) + 2 * SHRINKAGE * b, [by_noise]]
         return float(-np.log(likely).mean() + SHRINKAGE * (b @ b)), np.concatenate(gradient)
@@ -132,6 +205,12 @@ def clean_labels(
     bounds = [SLOPES] * m + [(None, None)] * c + [(-12.0, 12.0)]
     found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     r = float(expit(found[-1]))
-    p = joint(found)
-    q = p * ((1 - r) * labels + r / c)
-    return CleanedLabels(q / q.sum(axis=1, keepdims=True), r, p)
+    p = np.empty_like(labels)
+    for begin in range(0, len(labels), PART):
+        part = slice(begin, begin + PART)
+        p[part] = joint(found, np.stack([one[part] for one in scores]))
+    q = (1 - r) * labels
+    q += r / c
+    q *= p
+    q /= q.sum(axis=1, keepdims=True)
+    return CleanedLabels(q, r, p)

@@ -12,7 +12,8 @@ from scipy.stats import f_oneway
 from commonspace.callbacks import Callback, Callbacks, EpochRecord
 from commonspace.data import Dataset, Features
 from commonspace.methods.base import kernel_posteriors
-from commonspace.methods.base.kernel_posteriors import KernelPosterior, fit_kernel_posteriors
+from commonspace.methods.base.kernel_posterior import KernelPosterior
+from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
 
 CLASSES = 4
 TELLING = 3

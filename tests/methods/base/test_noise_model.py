@@ -1,13 +1,14 @@
 """Calibration of scores and beliefs in labels, against known answers and finite differences."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from commonspace.methods.base import noise_model
 from commonspace.methods.base.noise_model import clean_labels, fit_temperature
@@ -94,7 +95,44 @@ def test_the_gradients_are_those_of_the_losses(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(noise_model, "minimize", checked)
     draw = np.random.default_rng(5)
     scores, labels = draw.normal(size=(12, 3)), np.eye(3)[draw.integers(0, 3, 12)]
-    fit_temperature(scores, labels, multi_label=False)
-    fit_temperature(scores, labels, multi_label=True)
     clean_labels([scores, draw.normal(size=(12, 3))], labels)
-    assert looked == [4, 4, 6]
+    assert looked == [6]
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("kind", ["soft", "hard", "separated", "silent", "opposed", "one class"])
+def test_the_temperature_is_the_minimum_that_a_plain_search_finds(
+    kind: str, multi_label: bool
+) -> None:
+    draw = np.random.default_rng(6)
+    n, c = 300, 1 if kind == "one class" else 7
+    targets = np.eye(c)[draw.integers(0, c, n)]
+    scores = targets + 0.5 * draw.normal(size=(n, c))
+    if kind == "soft":
+        targets = softmax(3 * scores + draw.normal(size=(n, c)), axis=1)
+    elif kind == "separated":  # without overlap the best slope is the largest allowed
+        scores = targets.copy()
+    elif kind == "silent":
+        scores = np.zeros((n, c))
+    elif kind == "opposed":  # the best slope is the smallest allowed
+        scores = -scores
+
+    def loss(packed: Array) -> float:
+        logits = np.exp(packed[0]) * scores + packed[1:]
+        if multi_label:
+            fit = (np.logaddexp(0, logits) - targets * logits).sum() / n
+        else:
+            fit = -(targets * log_softmax(logits, axis=1)).sum() / n
+        return float(fit + noise_model.SHRINKAGE * packed[1:] @ packed[1:])
+
+    bounds = [noise_model.SLOPES, *[(None, None)] * c]
+    plain = minimize(
+        loss, np.zeros(c + 1), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13}
+    )
+    found = fit_temperature(scores, targets, multi_label=multi_label)
+    at = np.append(np.log(found.slope), found.offsets)
+    assert found.loss == pytest.approx(loss(at), abs=1e-12)
+    assert found.loss <= plain.fun + 1e-8
+    nearby = replace(found, slope=0.7 * found.slope, offsets=found.offsets + 0.1)
+    again = fit_temperature(scores, targets, multi_label=multi_label, start=nearby)
+    assert again.loss == pytest.approx(found.loss, abs=1e-9)
