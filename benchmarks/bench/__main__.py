@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.bench import evaluation, training
+from benchmarks.bench import evaluation, posteriors, search, training
 from benchmarks.bench.measure import SECONDS, Measured, Size, Work, measure, table
 from commonspace import __version__
 
@@ -32,6 +32,8 @@ __all__ = ["main", "run"]
 SUITES: dict[str, Callable[[Size], Iterable[Work]]] = {
     "evaluation": evaluation.works,
     "training": training.works,
+    "posteriors": posteriors.works,
+    "search": search.works,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "figures.md"
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"

@@ -15,7 +15,7 @@ from commonspace.methods.dscmr import dscmr_loss
 from commonspace.networks.dscmr import DSCMRConfig, DSCMRNetwork
 from commonspace.training import Batch, RunConfig, Samples, TrainingSettings, train
 
-__all__ = ["Shapes", "works"]
+__all__ = ["Shapes", "least", "networks", "official_loss", "step_work", "works"]
 
 
 class Shapes:
@@ -73,6 +73,12 @@ def works(size: Size) -> Iterator[Work]:
         yield step_work(shapes, epochs, "bfloat16", Bar("peer", 0.4))
 
 
+def official_loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Return J of the released code, and its terms."""
+    assert isinstance(network, DSCMRNetwork)
+    return dscmr_loss(network, batch, norm="rows", alpha=1.0, lam=1e-3, eta=1e-1)
+
+
 def step_work(shapes: Shapes, epochs: int, precision: Precision, bar: Bar) -> Work:
     """Return a work of some epochs from fresh weights, without validation."""
     steps = epochs * -(-shapes.samples // shapes.batch)
@@ -90,18 +96,14 @@ def step_work(shapes: Shapes, epochs: int, precision: Precision, bar: Bar) -> Wo
         device=str(shapes.device),
         precision=precision,
     )
-    network, released = _networks(shapes)
+    network, released = networks(shapes)
     start = {name: value.clone() for name, value in network.state_dict().items()}
     tensors = [torch.from_numpy(column.values) for column in shapes.columns.values()]
     images, texts = (one.to(shapes.device) for one in tensors)
     labels = torch.from_numpy(shapes.labels).float().to(shapes.device)
 
-    def loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        assert isinstance(network, DSCMRNetwork)
-        return dscmr_loss(network, batch, norm="rows", alpha=1.0, lam=1e-3, eta=1e-1)
-
     def ours() -> list[float]:
-        history = train(network, loss, samples, lambda _: 0.0, settings, RunConfig(), "{}")
+        history = train(network, official_loss, samples, lambda _: 0.0, settings, RunConfig(), "{}")
         return [record.losses["loss"] for record in history]
 
     def peer() -> list[float]:
@@ -159,7 +161,7 @@ def least(shapes: Shapes, steps: int) -> Callable[[], None]:
     return run
 
 
-def _networks(shapes: Shapes) -> tuple[DSCMRNetwork, ReleasedNetwork]:
+def networks(shapes: Shapes) -> tuple[DSCMRNetwork, ReleasedNetwork]:
     """Return both networks with equal weights."""
     backbones = {
         name: {"kind": "vectors", "size": column.size} for name, column in shapes.columns.items()
