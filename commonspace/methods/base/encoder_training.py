@@ -74,6 +74,8 @@ class TrainedEncoders:
     """Number of epochs that were made."""
     positions: Mapping[str, float]
     """Modality -> where its weights lie between frozen (0) and trained (1)."""
+    settings: TrainingSettings
+    """Of the training."""
 
 
 def train_encoders(
@@ -164,6 +166,7 @@ def train_encoders(
         },
         len(history),
         positions,
+        settings,
     )
 
 

@@ -172,9 +172,7 @@ class GradientMethod(Settings):
             for name in ("none", "all")
         }
         spaces = {
-            "none": ways["none"].fit(
-                train, validation, replace(run, checkpoint=None, resume=False)
-            ),
+            "none": ways["none"].fit(train, validation, RunConfig()),  # one history of epochs
             "all": ways["all"].fit(train, validation, run),
         }
         scores = {

@@ -89,6 +89,7 @@ class _Work:
         run: RunConfig,
         fit: FitFeatures,
     ) -> None:
+        self.start = time.monotonic()
         self.method, self.config, self.fit_features = method, method.encoders, fit
         self.given = train.fingerprint
         self.run_config, self.callbacks = run, Callbacks(run.callbacks)
@@ -103,7 +104,6 @@ class _Work:
             },
         )
         self.device = choose_device(method.device)
-        self.start = time.monotonic()
 
     def run(self) -> CommonSpace:
         frozen_config = replace(self.config, fine_tune="none")
@@ -267,6 +267,7 @@ class _Work:
                 "reason": reason,
                 "epochs": result.epochs,
                 "position": result.positions[name],
+                "training": asdict(result.settings),
             }
         provenance["chosen"]["seconds"] = time.monotonic() - self.start
         if self.given != provenance["data"]["fingerprint"]:
