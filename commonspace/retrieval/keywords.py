@@ -69,7 +69,7 @@ def delete_keywords(connection: sqlite3.Connection, items: Iterable[int]) -> Non
 def rebuild_keywords(store: Store) -> None:
     """Build the keyword index of all items, under the lock of writers."""
     with store.transaction() as connection:
-        connection.execute("DROP TABLE IF EXISTS keywords")
+        _drop(connection)
         connection.execute(KEYWORDS)
         connection.execute(
             "INSERT OR REPLACE INTO meta"
@@ -115,15 +115,17 @@ def match_keywords(store: Store, text: str) -> list[int]:
 
     Returns:
         At most ``MAX_MATCHES`` numbers; none if more items hold all words.
+
+    Raises:
+        StoreError: If the keyword index is damaged.
     """
     terms = dict.fromkeys(_query_terms(text))
     if not terms or not _is_current(store.rows):
         return []
-    sql = "SELECT rowid FROM keywords WHERE keywords MATCH ?"
     query = " ".join(terms)
-    if len(store.rows(f"{sql} LIMIT {MAX_MATCHES + 1}", (query,))) > MAX_MATCHES:
+    if len(_matching(store, query, f"LIMIT {MAX_MATCHES + 1}")) > MAX_MATCHES:
         return []
-    return [row[0] for row in store.rows(f"{sql} ORDER BY rank, rowid", (query,))]
+    return _matching(store, query, "ORDER BY rank, rowid")
 
 
 def items_with_words(store: Store, text: str) -> list[int]:
@@ -131,7 +133,7 @@ def items_with_words(store: Store, text: str) -> list[int]:
 
     Raises:
         SettingError: If the text has no word.
-        StoreError: If there is no keyword index.
+        StoreError: If there is no keyword index, or it is damaged.
     """
     terms = dict.fromkeys(_query_terms(text))
     if not terms:
@@ -148,8 +150,7 @@ def items_with_words(store: Store, text: str) -> list[int]:
             found="one that an older version has written",
             advice="commonspace verify INDEX builds it",
         )
-    sql = "SELECT rowid FROM keywords WHERE keywords MATCH ? ORDER BY rowid"
-    return [row[0] for row in store.rows(sql, (" ".join(terms),))]
+    return _matching(store, " ".join(terms), "ORDER BY rowid")
 
 
 def find_keyword_problem(store: Store) -> str:
@@ -168,6 +169,31 @@ def find_keyword_problem(store: Store) -> str:
     except StoreError as exc:
         return f"the keyword index is damaged ({exc.found})"
     return ""
+
+
+def _drop(connection: sqlite3.Connection) -> None:
+    """Delete the table of FTS5, which DROP TABLE refuses where its content is damaged."""
+    try:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("DELETE FROM sqlite_schema WHERE name = 'keywords'")
+    finally:
+        connection.execute("PRAGMA writable_schema = RESET")
+    for part in ("data", "idx", "content", "docsize", "config"):
+        connection.execute(f"DROP TABLE IF EXISTS keywords_{part}")
+
+
+def _matching(store: Store, query: str, order: str) -> list[int]:
+    """Return the numbers of the items that match a query of FTS5."""
+    sql = f"SELECT rowid FROM keywords WHERE keywords MATCH ? {order}"
+    try:
+        return [row[0] for row in store.rows(sql, (query,))]
+    except StoreError as exc:
+        raise StoreError(
+            "the keyword index is damaged",
+            expected="the full-text table of the items",
+            found=exc.found,
+            advice="commonspace verify INDEX rebuilds it; --no-keywords searches without it",
+        ) from exc
 
 
 def _batches(store: Store) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from commonspace import CommonSpace, Dataset, Features
 from commonspace.data import Texts
-from commonspace.errors import SettingError
+from commonspace.errors import SettingError, StoreError
 from commonspace.retrieval import Index, Query
 from commonspace.retrieval.changes import insert_items
 from commonspace.retrieval.keywords import match_keywords
@@ -250,6 +250,30 @@ def test_verify_finds_and_rebuilds_damaged_keywords(
         assert problem in repaired
         assert matches(opened, "plo 166") == {"item 0"}
         assert opened.verify().repaired == ()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE keywords_idx",
+        "DELETE FROM keywords_data WHERE id = 10",
+        "UPDATE keywords_data SET block = x'ffffffffffffffff' WHERE id = 10",
+    ],
+)
+def test_a_damaged_table_is_an_error_that_names_the_repair(
+    index: Index, space: CommonSpace, statement: str
+) -> None:
+    path = index.path
+    index.close()
+    _rewrite(path, statement)
+    with Index.open(path, space=space) as opened:
+        with pytest.raises(StoreError, match="keyword index is damaged") as error:
+            matches(opened, "plo 166")
+        assert "verify" in str(error.value)
+        assert opened.search(vector=np.ones(6), k=1)[0].id
+        (repaired,) = opened.verify().repaired
+        assert "damaged" in repaired
+        assert matches(opened, "plo 166") == {"item 0"}
 
 
 def test_texts_of_the_items_are_searched(tmp_path: Path) -> None:
