@@ -1,5 +1,6 @@
 """Atomic writes: a crash, a full disk or a kill leaves the old file or folder, or the new one."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -138,6 +139,14 @@ def check_absent(target: Path) -> None:
 
 def write_error(target: Path, exc: OSError) -> OutputError:
     """Return the error for a path that the operating system did not let us write."""
+    if exc.errno in (errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS):
+        file = next((part for part in target.parents if part.is_file()), None)
+        return OutputError(
+            f"{target} could not be written",
+            expected="a path in folders" if file else "a folder that you may write to",
+            found=f"{file} is a file" if file else exc.strerror or str(exc),
+            advice="choose another path; nothing was changed",
+        )
     return OutputError(
         f"{target} could not be written",
         expected="a writable folder with enough free space",

@@ -191,3 +191,15 @@ def test_write_folder_reports_errors_of_the_system(tmp_path: Path) -> None:
     ):
         raise PermissionError(13, "Permission denied")
     assert not draft.exists()
+
+
+def test_a_path_under_a_file_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    target = tmp_path / "notes.txt" / "a" / "run"
+    with pytest.raises(OutputError, match="could not be written") as folder:
+        make_folder(target)
+    with pytest.raises(OutputError, match="could not be written") as file, replace_file(target):
+        pytest.fail("the block must not start")
+    for caught in (folder, file):
+        assert caught.value.found == f"{tmp_path / 'notes.txt'} is a file"
+        assert "free" not in caught.value.advice
