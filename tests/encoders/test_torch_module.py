@@ -16,6 +16,7 @@ from commonspace.encoders import InputForm, Source, encoder_from_spec, extract
 from commonspace.encoders.torch_module import load_class, short_name, torch_model
 from commonspace.errors import DataError, SettingError, SpaceError
 from commonspace.methods import EncoderConfig, LinearProbe, PosteriorMatching
+from commonspace.networks.backbones.torch_module import TorchModuleBackbone
 
 PHOTOS = list(np.random.default_rng(0).integers(0, 256, (3, 30, 20, 3), dtype=np.uint8))
 NETWORK = """
@@ -76,6 +77,28 @@ def test_a_feature_map_is_pooled(file: Path) -> None:
     with torch.inference_mode():
         expected = network(encoder.input(PHOTOS).float() / 255).mean((2, 3))
     torch.testing.assert_close(encoder(PHOTOS), expected)
+
+
+def test_the_top_is_the_last_layer_with_weights_and_what_follows(tmp_path: Path) -> None:
+    (tmp_path / "deep.py").write_text(
+        dedent("""
+            from torch import nn
+            class Deep(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    first = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()]
+                    last = [nn.Conv2d(4, 5, 1, bias=False), nn.BatchNorm2d(5), nn.ReLU()]
+                    self.layers = nn.Sequential(*first, *last)
+                def forward(self, photos):
+                    return self.layers(photos)
+        """),
+        "utf-8",
+    )
+    backbone = torch_model(f"{tmp_path / 'deep.py'}:Deep").build(InputForm("pad")).backbone
+    assert isinstance(backbone, TorchModuleBackbone)
+    backbone.fine_tune("top")
+    trained = [name for name, one in backbone.named_parameters() if one.requires_grad]
+    assert trained == ["model.layers.3.weight", "model.layers.4.weight", "model.layers.4.bias"]
 
 
 def test_what_cannot_be_loaded_is_refused(file: Path, tmp_path: Path) -> None:

@@ -141,10 +141,19 @@ class TorchModuleBackbone(PretrainedBackbone):
         return mean_of_views(self._embed, standardize(images, self._mean, self._std), self._views)
 
     def top(self) -> Sequence[nn.Module]:
-        """Return the last direct child of the module."""
-        children = list(self.model.children())
-        last = children[-1] if children else self.model
-        return (last[-1],) if isinstance(last, nn.Sequential) and len(last) else (last,)
+        """Return the last layer with a matrix of weights, and the layers after it.
+
+        Layers are the direct children of the module, or those of a single sequence.
+        """
+        layers = list(self.model.children()) or [self.model]
+        while len(layers) == 1 and isinstance(layers[0], nn.Sequential) and len(layers[0]):
+            layers = list(layers[0])
+        weighted = [
+            number
+            for number, layer in enumerate(layers)
+            if any(weight.ndim > 1 for weight in layer.parameters())
+        ]
+        return layers[weighted[-1] :] if weighted else layers[-1:]
 
     def _embed(self, images: Tensor) -> Tensor:
         maps: list[Tensor] = []
