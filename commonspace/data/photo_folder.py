@@ -12,7 +12,7 @@ __all__ = ["PhotoFolder", "drop_outside"]
 
 
 class PhotoFolder:
-    """A folder, and the question whether files are in it when all links are resolved.
+    """A folder that files are in or not, with all links resolved.
 
     Args:
         path: the folder.
