@@ -193,6 +193,7 @@ _MODULES = (
     "comparison",
     "data",
     "datasets",
+    "distributed",
     "encoders",
     "errors",
     "evaluation",

@@ -108,7 +108,7 @@ def _graph_work(shapes: Shapes, epochs: int) -> Work:
 
     def check() -> None:
         before = ours()
-        assert ours() < before  # it goes on learning
+        assert ours() < before  # each call trains one more step
         peer()
 
     return Work(

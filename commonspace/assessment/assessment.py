@@ -10,7 +10,15 @@ from commonspace.assessment.learning_curve import LearningCurve
 from commonspace.evaluation import Interval
 from commonspace.tables import Table
 
-__all__ = ["AssessedMethod", "Assessment", "ClassFigures", "Confused", "Verdict", "VerdictKind"]
+__all__ = [
+    "AssessedMethod",
+    "Assessment",
+    "ClassFigures",
+    "Confused",
+    "Verdict",
+    "VerdictKind",
+    "format_p",
+]
 
 VerdictKind = Literal["train", "label more", "use the encoder as it is"]
 

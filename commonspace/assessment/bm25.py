@@ -29,7 +29,8 @@ class BM25:
         b: Weight of the length of a document.
 
     Example:
-        >>> BM25(["a red kite", "a blue boat"]).scores(["red boat", "green"]).round(3).tolist()
+        >>> scores = BM25(["a red kite", "a blue boat"]).scores(["red boat", "green"])
+        >>> scores.astype(float).round(3).tolist()
         [[0.693, 0.693], [0.0, 0.0]]
     """
 

@@ -15,7 +15,7 @@ from commonspace.evaluation.intervals import sample_contributions
 from commonspace.evaluation.protocol import embed_for_evaluation, measure_pairs
 from commonspace.space import CommonSpace
 
-__all__ = ["Measured", "measure_chance", "measure_keywords", "measure_space"]
+__all__ = ["Measured", "mean_of", "measure_chance", "measure_keywords", "measure_space"]
 
 K = 10
 

@@ -27,7 +27,8 @@ from commonspace.reporting.items import Items
 
 __all__ = ["PAGE", "RESULTS", "write_assessment"]
 
-PAGE, RESULTS = "assessment.html", "assessment.json"
+PAGE = "assessment.html"
+RESULTS = "assessment.json"
 
 
 def write_assessment(

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from commonspace.data import Dataset
     from commonspace.retrieval import Change, Index
 
-__all__ = ["IndexArgument", "add", "data_folder", "index", "migrate", "remove", "update"]
+__all__ = [
+    "IndexArgument",
+    "add",
+    "data_folder",
+    "index",
+    "migrate",
+    "remove",
+    "roles_named",
+    "update",
+]
 
 IndexArgument = Annotated[
     Path, typer.Argument(metavar="INDEX", help="Folder that index has written.")

@@ -219,8 +219,8 @@ class _Work:
             space = load(run, device=self.device)
             _say("train", f"finished before; {_describe_training(space, self.method)}")
             return space
-        begun = any((run / name).exists() for name in (CHECKPOINT, RECORD))
-        with (continued_run if begun else new_run)(run, self.record) as has_checkpoint:
+        started = any((run / name).exists() for name in (CHECKPOINT, RECORD))
+        with (continued_run if started else new_run)(run, self.record) as has_checkpoint:
             device = {} if self.device == "auto" else {"device": self.device}
             fitted = configure_method(self.method, {**self.settings, **device})
             _say("train", f"{self.method}, on {_samples(self.data)}")

@@ -49,7 +49,7 @@ class ScaledFeatures:
         self._ratios: dict[float, NDArray[np.float64]] = {}
 
     def forget_targets(self) -> None:
-        """Compute the relevance of features anew: the targets are about to change."""
+        """Forget the relevance of features, since the targets are about to change."""
         self._ratios.clear()
 
     def scale(

@@ -136,8 +136,8 @@ def _augment_by(
 ) -> torch.Tensor:
     """Return the input of the layers in training for these random numbers, 0 for the others."""
 
-    def rand(count: int, width: int) -> torch.Tensor:
-        drawn = torch.zeros(count, width)
+    def rand(count: int, width: int, device: torch.device | None = None) -> torch.Tensor:
+        drawn = torch.zeros(count, width, device=device)
         for column, value in chance.items():
             drawn[:, column] = value
         return (drawn + 1) / 2
