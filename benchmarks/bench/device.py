@@ -85,7 +85,7 @@ def _graph_work(shapes: Shapes, epochs: int) -> Work:
     )  # fmt: skip
 
     def step() -> Tensor:
-        batch = Batch({"image": static[0], "text": static[1]}, present, static[2])
+        batch = Batch({"image": static[0], "text": static[1]}, present, static[2], complete=True)
         loss = official_loss(network, batch)["loss"]
         optimizer.zero_grad(set_to_none=False)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -280,6 +280,8 @@ class _Labeled(NamedTuple):
 
 
 def _labeled(output: Outputs, batch: Batch, modality: str) -> _Labeled:
+    if batch.complete:
+        return _Labeled(output.representation, output.prediction, batch.labels)
     labels = batch.labels[batch.present[modality]]
     known = labels.any(dim=1)
     return _Labeled(output.representation[known], output.prediction[known], labels[known])

@@ -56,6 +56,9 @@ class Batch:
     """(n, c) float32: 1 where a sample has a class; a row of zeros is unlabeled."""
     rows: Tensor | None = None
     """(n,) int64: rows of the samples in the split, if they come from one."""
+    complete: bool = False
+    """Whether every sample is known to have every modality and a label; then no rows are selected,
+    which copies them and, on a GPU, waits for it."""
 
     def outputs(
         self, compute: Callable[[Mapping[str, Tensor]], Mapping[str, T]]
@@ -84,6 +87,8 @@ class Batch:
         Returns:
             (k, d) values and (k, c) float32 labels.
         """
+        if self.complete:
+            return values, self.labels
         labels = self.labels[self.present[modality]]
         known = labels.any(dim=1)
         return values[known], labels[known]
@@ -99,6 +104,8 @@ class Batch:
         Returns:
             (k, d) and (k, d); row i of both belongs to the same sample.
         """
+        if self.complete:
+            return values[one], values[other]
         first, second = self.present[one], self.present[other]
         return values[one][second[first]], values[other][first[second]]
 
@@ -143,6 +150,7 @@ class Samples:
         self.labels = torch.from_numpy(data.labels).float().to(device)
         self.columns = {name: data.columns[name] for name in inputs}
         self._complete = {name: bool(mask.all()) for name, mask in self.present.items()}
+        self._all_complete = all(self._complete.values()) and bool(data.labels.any(axis=1).all())
         self._device = device
 
     def __len__(self) -> int:
@@ -186,7 +194,7 @@ class Samples:
                     inputs[name] = next(late[name]) if name in late else self.inputs[name][chosen]
                 elif processes and present[name].any():
                     inputs[name] = self._no_input(name)
-            yield Batch(inputs, present, self.labels[rows], rows)
+            yield Batch(inputs, present, self.labels[rows], rows, self._all_complete)
 
     def _shares(
         self, modality: str, chunks: Sequence[Tensor], processes: "Processes | None"

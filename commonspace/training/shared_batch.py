@@ -23,7 +23,7 @@ class SharedBatch(Batch):
     """
 
     def __init__(self, own: Batch, processes: Processes) -> None:
-        super().__init__(_Hidden(), own.present, own.labels, own.rows)
+        super().__init__(_Hidden(), own.present, own.labels, own.rows, own.complete)
         object.__setattr__(self, "_own", own.inputs)
         object.__setattr__(self, "_processes", processes)
         self._own: Mapping[str, Tensor]

@@ -542,3 +542,15 @@ def test_three_modalities_gaps_and_unlabelled_samples_are_supported(
         replace(part, labels=labels), three_modalities.split("validation"), QUIET
     )
     assert not torch.equal(weights(whole)["hidden.0.weight"], weights(spaces[0])["hidden.0.weight"])
+
+
+@pytest.mark.parametrize("name", ["two modalities", "as released", "several labels"])
+def test_a_batch_that_is_known_to_be_complete_has_the_same_loss_and_gradient(name: str) -> None:
+    case = CASES[name]
+    given, objective = batch(case), loss(case.reduction, 1.0, 0.5, 0.3)
+    gradients = []
+    for one in (given, replace(given, complete=True)):
+        net = network(case)
+        objective(net, one)["loss"].backward()  # type: ignore[no-untyped-call]
+        gradients.append([p.grad for p in net.parameters()])
+    torch.testing.assert_close(*gradients)

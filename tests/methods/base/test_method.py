@@ -13,12 +13,13 @@ from torch import Tensor, nn
 import commonspace as cs
 from commonspace.comparison import TuningBudget
 from commonspace.data import Dataset, Features
+from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError, SplitError, TrainingError
 from commonspace.methods import CCA, SDML, InfoNCE, PosteriorMatching, RawFeatures
 from commonspace.methods.base.gradient import TrainingData
 from commonspace.registry import METHODS, make_method
 from commonspace.settings import setting
-from commonspace.training import Batch, RunConfig
+from commonspace.training import Batch, RunConfig, Samples
 from tests.conftest import features_data
 
 QUIET = RunConfig()
@@ -255,6 +256,32 @@ def test_batches_give_labeled_rows_and_pairs() -> None:
     assert (rows.tolist(), labels.tolist()) == ([[1.0]], [[1.0, 0.0]])
     first, second = batch.pairs(values, "a", "b")
     assert (first.tolist(), second.tolist()) == ([[1.0]], [[3.0]])
+
+
+@pytest.mark.parametrize(("unlabeled", "gap"), [(False, False), (True, False), (False, True)])
+def test_batches_know_whether_they_are_complete(
+    feature_dataset: Dataset, unlabeled: bool, gap: bool
+) -> None:
+    labels = feature_dataset.labels.copy()
+    labels[3] = labels[3] & (not unlabeled)
+    columns = dict(feature_dataset.columns)
+    image = columns["image"]
+    assert isinstance(image, cs.Features)
+    here = image.present.copy()
+    here[5] = not gap
+    columns["image"] = cs.Features(image.values, here)
+    data = replace(feature_dataset, columns=columns, labels=labels)
+    inputs = {name: Vectors(column.size) for name, column in columns.items()}  # type: ignore[attr-defined]
+    batch = Samples(data, inputs, torch.device("cpu")).batch(torch.arange(8))
+    assert batch.complete == (not unlabeled and not gap)
+    plain = replace(batch, complete=False)
+    values = batch.inputs
+    for one, other in zip(
+        (*batch.labeled(values["image"], "image"), *batch.pairs(values, "image", "text")),
+        (*plain.labeled(values["image"], "image"), *plain.pairs(values, "image", "text")),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 def test_settings_are_in_the_docstring() -> None:
