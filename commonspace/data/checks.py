@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from commonspace.data.columns import Column, Features
 from commonspace.data.reading import WarningLog
+from commonspace.data.row_blocks import largest_by_row
 
 __all__ = ["OUTLIER_RATIO", "check_columns", "check_labels", "find_outliers"]
 
@@ -92,7 +93,7 @@ def _largest_values(column: Features) -> tuple[NDArray[np.float64], float]:
 
     Missing rows are 0. The median is infinite for fewer than three rows: none is an outlier then.
     """
-    largest = np.where(column.present, np.abs(column.values).max(axis=1, initial=0), 0.0)
+    largest = np.where(column.present, largest_by_row(column.values), 0.0)
     usual = largest[largest > 0]
     return largest, float(np.median(usual)) if len(usual) >= 3 else np.inf
 

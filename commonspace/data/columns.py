@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from commonspace.data.row_blocks import contiguous, row_blocks
 from commonspace.errors import DataError
 
 __all__ = ["Column", "Features", "Hash", "Images", "Texts"]
@@ -82,7 +83,9 @@ class Features:
             over="ignore"
         ):  # too large for float32 becomes infinite and is refused below
             self.values: NDArray[np.float32] = np.ascontiguousarray(raw, dtype=np.float32)
-        finite = np.isfinite(self.values).all(axis=1) | ~self.present
+        finite = ~self.present
+        for rows in row_blocks(self.values):
+            finite[rows] |= np.isfinite(self.values[rows]).all(axis=1)
         if not finite.all():
             row = int(np.flatnonzero(~finite)[0])
             column = int(np.flatnonzero(~np.isfinite(self.values[row]))[0])
@@ -108,14 +111,20 @@ class Features:
         return int(self.values.shape[1])
 
     def take(self, rows: NDArray[np.intp]) -> "Features":
-        """Return the entries at ``rows``, in that order."""
-        return Features(self.values[rows], self.present[rows])
+        """Return the entries at ``rows``, in that order; a view where they follow one another."""
+        chosen = contiguous(rows)
+        taken = object.__new__(Features)  # the values are checked already
+        taken.values = self.values[rows if chosen is None else chosen]
+        taken.present = self.present[rows]
+        return taken
 
     def digest(self, into: Hash) -> None:
         """Feed shape, mask and values to a hash; the rows of missing entries count as zero."""
         into.update(f"features {self.values.shape}".encode())
         into.update(np.packbits(self.present).tobytes())
-        into.update(np.where(self.present[:, None], self.values, np.float32(0)).tobytes())
+        for rows in row_blocks(self.values):
+            shown = self.present[rows, None]
+            into.update(np.where(shown, self.values[rows], np.float32(0)).tobytes())
 
 
 class Images:

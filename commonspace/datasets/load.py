@@ -19,6 +19,7 @@ from commonspace.data.formats.hdf5 import read_hdf5
 from commonspace.data.formats.keys import KeyRules
 from commonspace.data.formats.mat import read_mat
 from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
+from commonspace.data.formats.npy_folder import is_npy_folder, read_npy_folder
 from commonspace.data.formats.npz import read_npz
 from commonspace.data.formats.parquet import has_file_names, read_parquet
 from commonspace.data.formats.webdataset import is_shard_folder, read_webdataset
@@ -172,6 +173,11 @@ def _npz(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
     return table_from_arrays(read_npz(path), source=str(path), warnings=warnings, rules=rules)
 
 
+def _npy_folder(folder: Path, warnings: WarningLog, rules: KeyRules) -> Table:
+    arrays = read_npy_folder(folder)
+    return table_from_arrays(arrays, source=str(folder), warnings=warnings, rules=rules)
+
+
 def _hdf5(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
     return table_from_arrays(read_hdf5(path), source=str(path), warnings=warnings, rules=rules)
 
@@ -243,6 +249,11 @@ LAYOUTS: dict[str, Layout] = {
         "one folder of images for each class",
         lambda folder: is_class_folder(folder) and not find_metadata(folder),
         _without_rules(read_class_folder),
+    ),
+    "npy": Layout(
+        ".npy files named as the keys of a feature file, such as image.npy and label.npy",
+        is_npy_folder,
+        _npy_folder,
     ),
     "webdataset": Layout(
         ".tar files of samples (WebDataset)", is_shard_folder, _without_rules(read_webdataset)

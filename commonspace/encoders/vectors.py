@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from commonspace.data.columns import Features
+from commonspace.data.row_blocks import largest_by_row
 from commonspace.errors import DataError
 
 __all__ = ["Vectors"]
@@ -63,9 +64,10 @@ class Vectors:
         if not column.present.all() or not values.flags.writeable:
             values = values.copy()
             values[~column.present] = 0
-        largest = np.abs(values).max(axis=1, initial=0)
+        largest = largest_by_row(values)
         if (largest > LARGEST).any():
-            values = values * (LARGEST / np.maximum(largest, LARGEST))[:, None]
+            scale = (LARGEST / np.maximum(largest, LARGEST)).astype(np.float32)
+            values = values * scale[:, None]
         return torch.from_numpy(values)
 
     def to_config(self) -> dict[str, Any]:

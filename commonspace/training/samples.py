@@ -228,7 +228,9 @@ class Samples:
             most = PART_NUMBERS // make([items[int(rows[0])]]).numel() if len(rows) else 1
             yield from self._decoded(modality, torch.split(rows, max(1, min(size, most))), None)
         else:
-            held = self.inputs[modality][rows]
+            held = self.inputs[modality]
+            if not self._complete[modality]:
+                held = held[rows]
             most = PART_NUMBERS // max(1, held[:1].numel())
             yield from torch.split(held, max(1, min(size, most)))
 

@@ -32,6 +32,7 @@ from commonspace.data.formats.keys import (
 from commonspace.data.formats.parts import Part, parts_of
 from commonspace.data.labels import decode_labels, no_labels
 from commonspace.data.reading import WarningLog
+from commonspace.data.row_blocks import row_blocks
 from commonspace.data.vocabulary import (
     as_strings,
     expand_home,
@@ -186,6 +187,9 @@ def _report_lacking(
 
 
 def _features(base: str, parts: list[Part], source: str, warnings: WarningLog) -> Features:
+    whole = _unchanged(base, parts)
+    if whole is not None:
+        return Features(whole)
     size = _first(parts, base).shape[1]
     total = sum(part.count for part in parts)
     values = np.zeros((total, size), dtype=np.float32)
@@ -213,6 +217,16 @@ def _features(base: str, parts: list[Part], source: str, warnings: WarningLog) -
         start = stop
     values[~present] = 0
     return Features(values, present)
+
+
+def _unchanged(base: str, parts: list[Part]) -> NDArray[np.float32] | None:
+    """Return features that need no copy: all rows are there, as finite float32 in one array."""
+    if len(parts) != 1 or f"{base}_present" in parts[0].arrays:
+        return None
+    raw = parts[0].arrays.get(base)
+    if raw is None or raw.dtype != np.float32 or raw.ndim != 2 or not raw.flags.c_contiguous:
+        return None
+    return raw if all(np.isfinite(raw[rows]).all() for rows in row_blocks(raw)) else None
 
 
 def _report_not_finite(

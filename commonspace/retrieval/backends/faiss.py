@@ -10,7 +10,8 @@ as product quantization codes (Jégou, Douze and Schmid, 2011), whatever fits in
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ _FEW = 0.05
 """Below this fraction of allowed vectors, all of them are compared, whatever the kind."""
 _TRAINING = 100_000
 """Maximum number of vectors that a quantizer is trained on."""
+_ADDED = 65_536
+"""Vectors that are added at a time; FAISS takes as many at a time itself."""
 
 
 class FaissBackend:
@@ -80,19 +83,28 @@ class FaissBackend:
         """
         faiss = _faiss()
         code, padding = _code(dimension, compress)
-        size = dimension + padding
         if kind != "ivf" and not code:
             index = (
-                faiss.IndexFlatIP(size)
+                faiss.IndexFlatIP(dimension)
                 if kind == "exact"
-                else faiss.IndexHNSWFlat(size, _LINKS, faiss.METRIC_INNER_PRODUCT)
+                else faiss.IndexHNSWFlat(dimension, _LINKS, faiss.METRIC_INNER_PRODUCT)
             )
             if kind == "hnsw":
                 index.hnsw.efConstruction = _EF_CONSTRUCTION
             for batch in batches:
                 index.add(batch)
             return cls(index, kind, _EF_SEARCH if kind == "hnsw" else 0)
-        values = _pad(np.concatenate(list(batches)), padding)
+        with TemporaryFile() as file:
+            values = _spool(batches, dimension, file)
+            return cls._train_and_add(values, kind, code, padding)
+
+    @classmethod
+    def _train_and_add(
+        cls, values: NDArray[np.float32], kind: Kind, code: str, padding: int
+    ) -> "FaissBackend":
+        """Build an index that is trained, from vectors that may lie on the disk."""
+        faiss = _faiss()
+        size = values.shape[1] + padding
         lists = max(1, min(round(4 * len(values) ** 0.5), len(values) // 39))
         if kind == "exact" and code.startswith("PQ"):  # IndexPQ does not support filters
             prefix = "IVF1,"
@@ -105,8 +117,10 @@ class FaissBackend:
         if kind == "hnsw":
             index.hnsw.efConstruction = _EF_CONSTRUCTION
         draw = np.random.default_rng(0).permutation(len(values))[:_TRAINING]
-        index.train(values if kind == "ivf" and not code else values[np.sort(draw)])
-        index.add(values)
+        sample = values if kind == "ivf" and not code else values[np.sort(draw)]
+        index.train(_pad(sample, padding))
+        for start in range(0, len(values), _ADDED):
+            index.add(_pad(values[start : start + _ADDED], padding))
         effort = {"exact": 0, "hnsw": _EF_SEARCH, "ivf": max(1, lists // 16)}[kind]
         return cls(index, kind, effort, lossy=bool(code), padding=padding)
 
@@ -249,6 +263,17 @@ def _code(dimension: int, compress: int | None) -> tuple[str, int]:
     if compress >= dimension:
         return "SQ8", 0
     return f"PQ{compress}np", -dimension % compress
+
+
+def _spool(batches: VectorBatches, dimension: int, file: IO[bytes]) -> NDArray[np.float32]:
+    """Return the vectors as one array, mapped from a file, so that only the code is in memory."""
+    for batch in batches:
+        file.write(np.ascontiguousarray(batch, dtype=np.float32).data)
+    file.flush()
+    count = file.tell() // (4 * dimension)
+    if not count:
+        return np.empty((0, dimension), dtype=np.float32)
+    return np.memmap(file, np.float32, mode="r", shape=(count, dimension))
 
 
 def _pad(rows: NDArray[np.float32], padding: int) -> NDArray[np.float32]:
