@@ -1,6 +1,7 @@
 """FAISS indexes built from batches through the disk: those that are built at once."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import faiss
 import numpy as np
@@ -36,7 +37,7 @@ def test_an_index_of_batches_is_that_of_all_vectors_at_once(
     monkeypatch.setattr(backend, "_ADDED", 300)
     found = FaissBackend.build(batches(values, 77), 16, kind, compress)
 
-    wanted = faiss.index_factory(16, description, faiss.METRIC_INNER_PRODUCT)
+    wanted: Any = faiss.index_factory(16, description, faiss.METRIC_INNER_PRODUCT)
     backend._quiet(wanted)
     wanted.train(values)
     wanted.add(values)
