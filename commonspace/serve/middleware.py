@@ -11,6 +11,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,6 +42,8 @@ HEADERS = {
     b"cross-origin-opener-policy": b"same-origin",
     b"permissions-policy": b"camera=(), microphone=(), geolocation=()",
 }
+LINGER_SECONDS = 3.0
+"""Time for which the rest of a request that is too large is received and dropped."""
 _REQUEST_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _ITEM_PATH = re.compile(r"(/v1)?/items/")
 
@@ -85,7 +88,7 @@ class RequestMiddleware:
             else:
                 await self._app(scope, _Body(receive, self._settings), response)
         except RequestError as error:
-            await _send_error(error, response)
+            await _send_error(error, response, receive)
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "other")
@@ -294,7 +297,7 @@ class _Body:
         return message
 
 
-async def _send_error(error: RequestError, response: _Response) -> None:
+async def _send_error(error: RequestError, response: _Response, receive: Receive) -> None:
     """Answer before, or instead of, the application."""
     if response.started:  # too late to send anything else
         raise error
@@ -308,7 +311,19 @@ async def _send_error(error: RequestError, response: _Response) -> None:
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await response({"type": "http.response.start", "status": error.status, "headers": headers})
-    await response({"type": "http.response.body", "body": body})
+    await response({"type": "http.response.body", "body": body, "more_body": True})
+    if error.status == 413:
+        await _discard_body(receive)
+    await response({"type": "http.response.body", "body": b""})
+
+
+async def _discard_body(receive: Receive) -> None:
+    """Read on for a moment: a client that is still sending would see a reset, not the response."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (message := await receive())["type"] == "http.request":
+                if not message.get("more_body", False):
+                    return
 
 
 async def _send_empty(response: _Response) -> None:
