@@ -10,6 +10,7 @@ JSON file.
 
     noise 0.2       this fraction of the labels of train and validation is redrawn from all classes
     5 labels        train has this many samples per class
+    5 labels, pairs the other samples of train are there too, without a label
     long tail       of class c of C, train keeps the fraction 50 ** (-c / (C - 1)); the figure is
                     the mean over classes, so that rare classes count as much
     unseen          every third class occurs only in test, and only its samples are queries
@@ -37,6 +38,9 @@ CONDITIONS = (
     "1 labels",
     "5 labels",
     "20 labels",
+    "1 labels, pairs",
+    "5 labels, pairs",
+    "20 labels, pairs",
     "long tail",
     "unseen",
 )
@@ -71,6 +75,8 @@ def conditioned(data: cs.Dataset, condition: str, seed: int) -> cs.Dataset:
             rows = draw.permutation(np.flatnonzero(train & (classes == number)))
             left = int(kind) if kind != "long" else round(len(rows) * TAIL ** (-number / (c - 1)))
             kept[rows[max(1, left) :]] = False
+    if share.endswith("pairs"):
+        return replace(data, labels=data.labels & kept[:, None])
     return data.take(kept)
 
 

@@ -16,6 +16,7 @@ from commonspace.assessment.label_check import (
 )
 from commonspace.assessment.learning_curve import LearningCurve, fit_learning_curve
 from commonspace.assessment.page import write_assessment
+from commonspace.assessment.pair_check import MismatchedPair, mismatch_probabilities
 
 __all__ = [
     "BM25",
@@ -25,11 +26,13 @@ __all__ = [
     "Confused",
     "LabelCheck",
     "LearningCurve",
+    "MismatchedPair",
     "SuspiciousLabel",
     "Verdict",
     "assess",
     "check_sample_labels",
     "default_methods",
     "fit_learning_curve",
+    "mismatch_probabilities",
     "write_assessment",
 ]

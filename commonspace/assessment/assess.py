@@ -184,6 +184,8 @@ class _Assessor:
             classes=classes,
             noise=check.noise if check else None,
             suspicious=check.suspicious if check else (),
+            pair_noise=check.pair_noise if check else None,
+            mismatched=check.mismatched if check else (),
             verdict=verdict,
             seconds=time.monotonic() - start,
         )
@@ -298,7 +300,8 @@ class _Assessor:
         if check is None:
             return None
         listed = tuple(replace(one, row=int(kept[one.row])) for one in check.suspicious)
-        return replace(check, suspicious=listed)
+        pairs = tuple(replace(one, row=int(kept[one.row])) for one in check.mismatched)
+        return replace(check, suspicious=listed, mismatched=pairs)
 
     def _table(self, best: str) -> tuple[list[AssessedMethod], float]:
         """Return the lines of the table, and p of the best with labels against the best without."""

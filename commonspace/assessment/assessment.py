@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from commonspace.assessment.label_check import SuspiciousLabel
 from commonspace.assessment.learning_curve import LearningCurve
+from commonspace.assessment.pair_check import MismatchedPair
 from commonspace.evaluation import Interval
 from commonspace.tables import Table
 
@@ -110,6 +111,8 @@ class Assessment:
         classes: Figures of each class on validation, those that lack samples first.
         noise: Estimated share of wrong labels in train and validation; None if not estimated.
         suspicious: The most suspicious labels of train and validation.
+        pair_noise: Estimated share of samples there whose modalities do not belong together.
+        mismatched: Samples whose modalities are of different classes, the most probable first.
         verdict: What to do.
         seconds: Time of the whole assessment.
     """
@@ -123,6 +126,8 @@ class Assessment:
     classes: Sequence[ClassFigures]
     noise: float | None
     suspicious: Sequence[SuspiciousLabel]
+    pair_noise: float | None
+    mismatched: Sequence[MismatchedPair]
     verdict: Verdict
     seconds: float
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.assessment.pair_check import MismatchedPair, find_mismatched_pairs
 from commonspace.data.dataset import Dataset
 from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
 from commonspace.methods.base.noise_model import clean_labels, fit_temperature
@@ -51,12 +52,16 @@ class LabelCheck:
         p_given: (n,) float64, the probability of the label of each sample; NaN if not checked.
         by_modality: Modality -> (n, c) float64, class posteriors without the label; NaN where a
             sample lacks the modality or a label.
+        pair_noise: Estimated share of samples whose modalities do not belong together.
+        mismatched: Samples whose modalities are of different classes, the most probable first.
     """
 
     noise: float
     suspicious: tuple[SuspiciousLabel, ...]
     p_given: NDArray[np.float64]
     by_modality: Mapping[str, NDArray[np.float64]]
+    pair_noise: float
+    mismatched: tuple[MismatchedPair, ...]
 
 
 def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> LabelCheck | None:
@@ -104,7 +109,9 @@ def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> Labe
     order = rows[np.argsort(p_given[rows], kind="stable")]
     listed = [_describe(data, row, p, by_modality) for row in order[: 2 * most].tolist()]
     wrong = [one for one in listed if one.p_given < one.p_likely][:most]
-    return LabelCheck(noise, tuple(wrong), p_given, by_modality)
+    posteriors = {} if multi_label else by_modality
+    pair_noise, mismatched = find_mismatched_pairs(data, posteriors, most=most)
+    return LabelCheck(noise, tuple(wrong), p_given, by_modality, pair_noise, mismatched)
 
 
 def _describe(

@@ -73,6 +73,21 @@ def _tables(assessment: Assessment) -> Iterator[Table]:
             "Share of another class among the first 10 results on validation, the mean over the"
             " directions.",
         )
+    if assessment.mismatched:
+        yield Table(
+            "Pairs that do not belong together",
+            ["sample", "probability", "classes"],
+            [
+                [
+                    f"{one.id} ({one.split})",
+                    f"{one.p:.0%}",
+                    ", ".join(f"{name}: {best}" for name, best in one.by_modality.items()),
+                ]
+                for one in assessment.mismatched
+            ],
+            "Samples of train and validation whose modalities are of different classes. An"
+            f" estimated {assessment.pair_noise or 0:.1%} of all pairs do not belong together.",
+        )
     yield Table(
         "Classes",
         ["class", "labels", "validation mAP", "few labels"],

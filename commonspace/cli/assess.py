@@ -133,4 +133,10 @@ def _print(found: "Assessment") -> None:
                 f"  {one.id}: {', '.join(one.given)} ({one.p_given:.1%}), likely {one.likely}"
                 f" ({one.p_likely:.1%})"
             )
+    if found.mismatched:
+        share = f"{found.pair_noise or 0:.1%}"
+        typer.echo(f"\npairs of different classes (an estimated {share} do not belong together):")
+        for pair in found.mismatched:
+            classes = ", ".join(f"{name} {best}" for name, best in pair.by_modality.items())
+            typer.echo(f"  {pair.id}: {classes} ({pair.p:.1%})")
     typer.echo(f"\n{found.verdict.kind}: {found.verdict.text}")
