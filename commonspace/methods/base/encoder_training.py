@@ -39,8 +39,8 @@ HEAD_RATE = 5e-4
 CONVOLUTION_RATE, TRANSFORMER_RATE = 3e-4, 3e-5
 """Learning rates of encoders with and without batch norm."""
 INSTANCE_GRADIENT = 0.1
-"""Factor of the gradient of the instance loss in encoders: at 1 the two losses disturb each other,
-see docs/research/posterior-matching.md."""
+"""Factor of the gradient of the instance loss in encoders, not tuned. With 1, in a prototype whose
+losses shared layers, the mAP by class on fashion fell from 0.86 to 0.77 and 0.68."""
 LAST_EPOCHS = 2
 """Epochs at the end whose weights are averaged."""
 PATHS = (0.5, 0.75, 1.0)
