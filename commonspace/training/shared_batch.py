@@ -51,7 +51,7 @@ class _Hidden(Mapping[str, Tensor]):
             "`batch_loss` of this method reads `batch.inputs`, which several processes share",
             expected="outputs = batch.outputs(network), or a method with `loss` only",
             found="the inputs of one process",
-            advice="use batch.outputs, see commonspace.Batch, or train in one process",
+            advice="use batch.outputs, see commonspace.training.Batch, or train in one process",
         )
 
     def __getitem__(self, name: str) -> Tensor:
