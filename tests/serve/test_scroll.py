@@ -1,5 +1,6 @@
 """The list of items: complete, in pages, by filter, also through the client."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,8 +11,8 @@ from starlette.testclient import TestClient
 
 import commonspace as cs
 from commonspace import Dataset
-from commonspace.client import Client
-from commonspace.errors import SettingError
+from commonspace.client import AsyncClient, Client
+from commonspace.errors import ServiceError, SettingError
 from commonspace.serve import ServiceSettings, build_app
 
 Listen = Callable[[FastAPI], AbstractContextManager[str]]
@@ -66,3 +67,21 @@ def test_the_client_lists_all_items(index: Path, shop: Dataset, listening: Liste
     assert [item.id for item in items] == list(shop.ids)
     assert [item.id for item in cheap] == list(shop.ids[:2])
     assert items[0].texts == shop.columns["text"].items[0]  # type: ignore[attr-defined]
+
+
+def test_the_asynchronous_client_answers_as_the_other_one(
+    index: Path, shop: Dataset, listening: Listen
+) -> None:
+    async def ask(address: str) -> None:
+        async with AsyncClient(address) as client:
+            red, blue = await asyncio.gather(client.search("red", k=3), client.search("blue"))
+            assert [one.id for one in red] == [one.id for one in Client(address).search("red", k=3)]
+            assert len(blue) == 10
+            assert [item.id async for item in client.items(page=7)] == list(shop.ids)
+            assert (await client.item("a/b")).id == "a/b"
+            with pytest.raises(ServiceError) as refused:
+                await client.put_many([{"id": "1", "text": ["red"]}])
+            assert refused.value.status == 403
+
+    with listening(build_app(index, ServiceSettings(rate=0.0))) as address:
+        asyncio.run(ask(address))

@@ -7,7 +7,7 @@ import { fieldName, filterFields, roles } from "./fields.js";
 import { chips, closeSheet, drawFilters, listenToSheet, openSheet } from "./filters.js";
 import { hideItem, listenToItem, showItem, showPlace } from "./item.js";
 import { keepPreview, listen, showQuery } from "./query.js";
-import { clearResults, MATCH, moveByArrows, PAGE, showResults, showWaiting, summary } from "./results.js";
+import { clearResults, isPoor, moveByArrows, PAGE, showResults, showWaiting, summary } from "./results.js";
 import { offerSuggestions, rememberQuery, showStart } from "./start.js";
 import { clearFilters, condition, decodeVector, encodeVector, filterCount, hasQuery, read, restrict, write } from "./state.js";
 import { language, modalityName, setLanguage, t, translate, weightName } from "./words.js";
@@ -168,7 +168,7 @@ async function answer({ pages = 1, scroll }) {
 }
 
 function showFound() {
-  const help = found.results.length === 0 || (found.results[0].relevance ?? 1) < MATCH ? helpButtons() : [];
+  const help = isPoor(found) ? helpButtons() : [];
   showResults(found, { ...actions, role, calibrated: about.calibrated, more, help });
   at("status").textContent = summary(found, seconds);
   mapView?.showFound(found.results);

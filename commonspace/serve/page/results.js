@@ -9,7 +9,7 @@ import { number, percent, t } from "./words.js";
 export { bar };
 
 /** Below this relevance of the best result, it is more likely wrong than right. */
-export const MATCH = 0.5;
+const MATCH = 0.5;
 
 /** Results of a page. */
 export const PAGE = 24;
@@ -26,11 +26,11 @@ export function showResults(found, context) {
   const place = at("found");
   const before = positions(place);
   const top = results.length > 0 ? Math.max(...results.map((each) => each.relevance ?? 1)) : 0;
-  const poor = results.length === 0 || (context.calibrated && top < MATCH);
+  const poor = isPoor(found);
   const best = Math.max(...results.map((each) => each.score), 0);
   const rest = total > results.length && results.length < 1000;
   const parts = [
-    poor && nothing(results.length === 0 ? t("noneHere") : t("none", { percent: percent(top) }), context.help),
+    poor && nothing(results.length === 0 ? t("noneHere") : found.nothing_matches ? t("unlike") : t("none", { percent: percent(top) }), context.help),
     results.length > 0 &&
       h("ul", { class: poor ? "grid dimmed" : "grid", id: "grid" }, ...results.map((each) => card(each, best, context))),
     results.length > 0 &&
@@ -43,6 +43,12 @@ export function showResults(found, context) {
   ];
   place.replaceChildren(...parts.filter(Boolean));
   animate(place, before);
+}
+
+/** Return whether nothing matches well: no result, a query unlike all items, or a low relevance. */
+export function isPoor({ results, nothing_matches: unlike }) {
+  const top = Math.max(0, ...results.map((each) => each.relevance ?? 1));
+  return results.length === 0 || Boolean(unlike) || top < MATCH;
 }
 
 /** Return the sentence above the results. */

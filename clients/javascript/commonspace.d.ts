@@ -1,0 +1,114 @@
+/** A value of a metadata field. */
+export type FieldValue = string | number | boolean | (string | number | boolean)[];
+
+export interface Item {
+  id: string;
+  split: string;
+  labels: string[];
+  fields: Record<string, FieldValue>;
+  texts: string[];
+  has_picture: boolean;
+  modalities: string[];
+  /** Modality -> class -> probability, for posterior matching. */
+  posterior: Record<string, Record<string, number>> | null;
+}
+
+export interface Result extends Item {
+  /** Modality of the item whose vector matched best. */
+  modality: string;
+  score: number;
+  /** Probability that query and item share a class; null if the space is not calibrated. */
+  relevance: number | null;
+  has_keywords: boolean;
+}
+
+export interface Query {
+  text?: string;
+  /** A photo; with several of text, image, vector and id, their mean is searched for. */
+  image?: Blob;
+  vector?: number[];
+  /** An item of the index: "more like this". */
+  id?: string;
+  /** Maximum number of results (default: 10). */
+  k?: number;
+  offset?: number;
+  modality?: string;
+  query_modality?: string;
+  /** A filter, such as 'label = "Watches" and price < 50'. */
+  where?: string;
+  /** From 0, similar category, to 1, exact item. */
+  instance_weight?: number;
+  min_relevance?: number;
+  keywords?: boolean;
+  /** A field, with "-" before it for descending order. */
+  sort?: string;
+}
+
+export interface SearchResponse {
+  results: Result[];
+  total: number;
+  nothing_matches: boolean;
+  has_instance_block: boolean;
+  calibrated: boolean;
+  seconds: number;
+}
+
+export interface NewItem {
+  id: string;
+  text?: string[];
+  labels?: string[];
+  fields?: Record<string, string | number | boolean | null>;
+}
+
+export interface About {
+  name: string;
+  items: number;
+  modalities: string[];
+  reads: ("text" | "image")[];
+  classes: string[];
+  samples: { label: string; id: string }[];
+  fields: Record<string, { kind: string; values: unknown[]; distinct: number; min: number | null; max: number | null }>;
+  roles: Partial<Record<"title" | "price" | "link" | "group", string>>;
+  has_instance_block: boolean;
+  default_instance_weight: number | null;
+  calibrated: boolean;
+  writable: boolean;
+  feedback: boolean;
+  fingerprint: string;
+  languages: string[];
+}
+
+export interface Options {
+  signal?: AbortSignal;
+}
+
+export class ServiceError extends Error {
+  /** HTTP status; 0 if the service cannot be reached. */
+  status: number;
+  code: string;
+  expected: string;
+  found: string;
+  advice: string;
+}
+
+export class Client {
+  constructor(address: string, options?: { key?: string; fetch?: typeof fetch });
+  search(query: Query, options?: Options): Promise<SearchResponse>;
+  embed(query: { text?: string; image?: Blob }, options?: Options): Promise<{ vector: number[]; fingerprint: string }>;
+  item(id: string, options?: Options): Promise<Item & { neighbors: Result[] }>;
+  items(options?: { where?: string; page?: number } & Options): AsyncGenerator<Item, void, void>;
+  facets(where?: string | null, options?: Options): Promise<Record<string, { value: unknown; count: number }[]>>;
+  about(options?: Options): Promise<About>;
+  put(item: NewItem & { image?: Blob }, options?: Options): Promise<{ id: string; change: string; items: number }>;
+  putMany(
+    items: NewItem[],
+    options?: Options,
+  ): Promise<{ added: number; replaced: number; described: number; unchanged: number; items: number }>;
+  remove(id: string, options?: Options): Promise<{ id: string; change: string; items: number }>;
+  judge(
+    judgment: { id: string; useful: boolean; text?: string | null; query_id?: string | null },
+    options?: Options,
+  ): Promise<{ status: string }>;
+  imageUrl(id: string): string;
+  thumbnailUrl(id: string, size?: number): string;
+}
