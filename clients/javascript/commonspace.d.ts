@@ -20,6 +20,8 @@ export interface Result extends Item {
   /** Probability that query and item share a class; null if the space is not calibrated. */
   relevance: number | null;
   has_keywords: boolean;
+  /** Items behind this one, with max_similarity. */
+  similar: string[];
 }
 
 export interface Query {
@@ -39,7 +41,16 @@ export interface Query {
   /** From 0, similar category, to 1, exact item. */
   instance_weight?: number;
   min_relevance?: number;
+  /** Whether items that hold all words of a query of text alone come first. */
   keywords?: boolean;
+  /** Weight of the text in a query of text and something else (default: 0.5). */
+  text_weight?: number;
+  /** Words to avoid: items that hold all of them are left out. */
+  without?: string;
+  /** From 0, by score, to 1: prefers results unlike those before them. */
+  diversity?: number;
+  /** Results that are more similar than this are listed behind the best of them, in `similar`. */
+  max_similarity?: number;
   /** A field, with "-" before it for descending order. */
   sort?: string;
 }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import parse_qs
 
 import typer
@@ -14,10 +14,15 @@ from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
     DataArgument,
     DeviceOption,
+    GroupOption,
+    LinkOption,
     PartialOption,
     PhotosOption,
+    PriceOption,
     RunArgument,
     SplitSeedOption,
+    TitleOption,
+    roles_named,
 )
 from commonspace.cli.runs import open_data
 from commonspace.errors import SettingError
@@ -43,30 +48,6 @@ IndexArgument = Annotated[
 CopyPhotosOption = Annotated[
     bool, typer.Option("--copy-photos", help="Copy the photos into the index.")
 ]
-
-
-def _role_option(role: str, what: str) -> Any:  # noqa: ANN401 - of typer
-    return typer.Option(
-        f"--{role}",
-        metavar="FIELD",
-        help=f"Field with the {what} of an item (default: guessed from the names).",
-        show_default=False,
-        rich_help_panel="Roles of fields",
-    )
-
-
-TitleOption = Annotated[str | None, _role_option("title", "title")]
-PriceOption = Annotated[str | None, _role_option("price", "price")]
-LinkOption = Annotated[str | None, _role_option("link", "web address")]
-GroupOption = Annotated[str | None, _role_option("group", "group of variants")]
-
-
-def roles_named(
-    title: str | None, price: str | None, link: str | None, group: str | None
-) -> dict[str, str]:
-    """Return the roles that options give: role -> field."""
-    given = {"title": title, "price": price, "link": link, "group": group}
-    return {role: field for role, field in given.items() if field is not None}
 
 
 def index(

@@ -1,24 +1,29 @@
 """Arguments and options that several commands share. Importing this module does not load torch."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 __all__ = [
     "DataArgument",
     "DeviceOption",
+    "GroupOption",
     "JobsOption",
     "JsonOption",
     "LabelOption",
+    "LinkOption",
     "ModalityOption",
     "OtherDataOption",
     "OtherSplitSeedOption",
     "PartialOption",
     "PhotosOption",
+    "PriceOption",
     "RunArgument",
     "Split",
     "SplitSeedOption",
+    "TitleOption",
+    "roles_named",
 ]
 
 Split = Literal["train", "validation", "test"]
@@ -104,3 +109,27 @@ LabelOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _role_option(role: str, what: str) -> Any:  # noqa: ANN401 - of typer
+    return typer.Option(
+        f"--{role}",
+        metavar="FIELD",
+        help=f"Field with the {what} of an item (default: guessed from the names).",
+        show_default=False,
+        rich_help_panel="Roles of fields",
+    )
+
+
+TitleOption = Annotated[str | None, _role_option("title", "title")]
+PriceOption = Annotated[str | None, _role_option("price", "price")]
+LinkOption = Annotated[str | None, _role_option("link", "web address")]
+GroupOption = Annotated[str | None, _role_option("group", "group of variants")]
+
+
+def roles_named(
+    title: str | None, price: str | None, link: str | None, group: str | None
+) -> dict[str, str]:
+    """Return the roles that options give: role -> field."""
+    given = {"title": title, "price": price, "link": link, "group": group}
+    return {role: field for role, field in given.items() if field is not None}

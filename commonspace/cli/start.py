@@ -28,23 +28,21 @@ from commonspace.cli.encoders import (
     choose_encoders,
     encoders_named,
 )
-from commonspace.cli.index import (
-    GroupOption,
-    LinkOption,
-    PriceOption,
-    TitleOption,
-    data_folder,
-    roles_named,
-)
+from commonspace.cli.index import data_folder
 from commonspace.cli.interrupts import resumable
 from commonspace.cli.methods import SetOption, choose_method, collect_settings, configure_method
 from commonspace.cli.options import (
     DataArgument,
     DeviceOption,
+    GroupOption,
     LabelOption,
+    LinkOption,
     ModalityOption,
     PartialOption,
+    PriceOption,
     SplitSeedOption,
+    TitleOption,
+    roles_named,
 )
 from commonspace.cli.runs import CHECKPOINT, CONFIG, RECORD, RunRecord, continued_run, new_run
 from commonspace.cli.runs import open_data as open_data_set
