@@ -13,6 +13,7 @@ from commonspace.assessment.assessment import (
     ClassFigures,
     Confused,
 )
+from commonspace.assessment.classes import class_confusions, class_figures
 from commonspace.assessment.label_check import LabelCheck, check_sample_labels
 from commonspace.assessment.learning_curve import LearningCurve, fit_learning_curve, subsets
 from commonspace.assessment.measure import (
@@ -29,9 +30,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.errors import CommonspaceError, DataError, SettingError
 from commonspace.evaluation import (
     bootstrap_interval,
-    class_confusion,
     holm,
-    mean_by_class,
     paired_randomization,
 )
 from commonspace.methods import (
@@ -43,7 +42,6 @@ from commonspace.methods import (
     SemanticMatching,
     TipAdapter,
 )
-from commonspace.plots import most_confused
 from commonspace.progress import ProgressBar
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
@@ -60,9 +58,6 @@ SHARES = (0.125, 0.25, 0.5)
 """Shares of the labels at which the learning curve is measured, beside all of them."""
 FEWEST_VALIDATION = 20
 """Labeled validation samples below which no learning curve is measured."""
-CONFUSED, DEPTH = 10, 10
-FEW = 0.8
-"""A class with less than this share of the labels of the average class has few."""
 
 
 def default_methods(seed: int = 0) -> dict[str, Method]:
@@ -261,8 +256,8 @@ class _Assessor:
         train, validation = self._parts["train"], self._parts["validation"]
         space = self._fitted[best].space
         assert space is not None
-        confused = _confusions(space, validation)
-        classes = _classes(self._fitted[best].validation, train, validation)
+        confused = class_confusions(space, validation)
+        classes = class_figures(self._fitted[best].validation, train, validation)
         curve = None
         method = self._methods.get(POSTERIOR)
         whole = self._fitted.get(POSTERIOR)
@@ -373,47 +368,3 @@ def _test(
     """Return p of the difference over the samples that both have."""
     both = np.isfinite(first) & np.isfinite(second)
     return paired_randomization(first[both], second[both], draw, resamples=10_000)
-
-
-def _confusions(space: CommonSpace, data: Dataset) -> list[Confused]:
-    """Return the largest confusions, the mean over the directions."""
-    embedded = space.embed_dataset(data)
-    tables = [
-        class_confusion(
-            embedded[source].vectors,
-            embedded[target].vectors,
-            data.labels[embedded[source].rows],
-            data.labels[embedded[target].rows],
-            min(DEPTH, len(embedded[target].rows)),
-        )
-        for source in embedded
-        for target in embedded
-        if source != target
-    ]
-    filled = np.stack(tables)
-    there = ~np.isnan(filled)
-    mean = np.where(there, filled, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    names = data.class_names
-    return [
-        Confused(names[one.query], names[one.result], one.share)
-        for one in most_confused(mean, CONFUSED)
-    ]
-
-
-def _classes(
-    values: NDArray[np.float64], train: Dataset, validation: Dataset
-) -> list[ClassFigures]:
-    """Return the figures of the classes, those that lack samples first, by their mAP."""
-    counts = train.labels.sum(axis=0)
-    means = mean_by_class(values, validation.labels)
-    average = float(np.mean(values))
-    found = [
-        ClassFigures(
-            name,
-            int(counts[number]),
-            float(means.get(number, np.nan)),
-            bool(counts[number] < FEW * counts.mean() and means.get(number, 0.0) < average),
-        )
-        for number, name in enumerate(train.class_names)
-    ]
-    return sorted(found, key=lambda one: (not one.lacking, np.nan_to_num(one.map)))

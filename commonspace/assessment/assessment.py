@@ -58,7 +58,7 @@ class AssessedMethod:
 
 @dataclass(frozen=True)
 class Confused:
-    """Share of the first 10 results that have another class, for the queries of a class."""
+    """Share of the first results that have another class, for the queries of a class."""
 
     query: str
     result: str

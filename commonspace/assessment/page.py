@@ -70,8 +70,8 @@ def _tables(assessment: Assessment) -> Iterator[Table]:
             "Confused classes",
             ["queries of", "find", "share"],
             [[one.query, one.result, f"{one.share:.1%}"] for one in assessment.confused],
-            "Share of another class among the first 10 results on validation, the mean over the"
-            " directions.",
+            "Share of another class among the first results on validation (at most 10, and no more"
+            " than the smallest class has), the mean over the directions.",
         )
     if assessment.mismatched:
         yield Table(
