@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from commonspace.errors import DataError
 from commonspace.evaluation.arrays import Vectors, check_embeddings
@@ -151,7 +152,7 @@ class Ranking:
         parts = [judged[start : start + rows] for start in range(0, judged.size, rows)]
         workers = min(self.workers or _cores(), len(parts))
         # Several workers, each with one thread in its products, do not wait for one another.
-        limit = threadpool_limits(1, user_api="blas") if workers > 1 else nullcontext()
+        limit = _controller().limit(limits=1, user_api="blas") if workers > 1 else nullcontext()
         with limit, ThreadPoolExecutor(workers) as pool:
             found = pool.map(lambda queries: list(work(queries)), parts)
             return [value for values in found for value in values]
@@ -294,6 +295,12 @@ def _matched(relevance: Relevance, vectors: tuple[Vectors, Vectors], what: str) 
                 advice="put both in the same order and drop neither",
             )
     return relevance
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Return the controller of the BLAS, which takes milliseconds to find."""
+    return ThreadpoolController()
 
 
 def _cores() -> int:

@@ -72,8 +72,16 @@ class SameKey:
 
     def grades(self, queries: NDArray[np.intp]) -> NDArray[np.integer]:
         """Return (b, m) uint8, 0 or 1."""
-        same: NDArray[np.bool_] = self.query[queries][:, None] == self.gallery
+        query, gallery = self._small
+        same: NDArray[np.bool_] = query[queries][:, None] == gallery
         return same.view(np.uint8)
+
+    @cached_property
+    def _small(self) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """The keys in the smallest type that holds them, which is compared fastest."""
+        highest = max(self.query.max(initial=0), self.gallery.max(initial=0))
+        kind = np.promote_types(np.min_scalar_type(highest), np.int8)
+        return self.query.astype(kind), self.gallery.astype(kind)
 
 
 @dataclass(frozen=True, eq=False)
