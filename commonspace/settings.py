@@ -12,7 +12,7 @@ import difflib
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
@@ -142,6 +142,7 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     choices: tuple[object, ...] = (),
+    factory: Callable[[], object] | None = None,
 ) -> Any:  # noqa: ANN401 - a field of any type
     """Declare a field of a `Settings` class with its default, range and help.
 
@@ -155,8 +156,11 @@ def setting(
         above: Lower bound, itself excluded.
         below: Upper bound, itself excluded.
         choices: The only values.
+        factory: Makes the default, in place of ``default``: for values that can be changed.
     """
     about = Setting(help, low, high, above, below, choices)
+    if factory is not None:
+        return field(default_factory=factory, metadata={"setting": about})
     if default is MISSING:
         return field(metadata={"setting": about})
     return field(default=default, metadata={"setting": about})
@@ -298,12 +302,13 @@ def describe_settings(kind: type[Any]) -> list[dict[str, str]]:
     rows = []
     for one in fields(kind):
         about = getattr(kind, "_declared", {}).get(one.name, Setting(""))
-        default = one.default if one.default_factory is MISSING else one.default_factory()
+        made = "" if one.default_factory is MISSING else repr(one.default_factory())
+        default = "required" if one.default is MISSING else repr(one.default)
         rows.append(
             {
                 "name": one.name,
                 "type": kind_of(one),
-                "default": "required" if default is MISSING else repr(default),
+                "default": made.partition("(")[0] + "()" if "(" in made else made or default,
                 "range": about.range,
                 "help": about.help,
             }

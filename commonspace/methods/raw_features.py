@@ -1,7 +1,7 @@
 """Encoders that share a space, as they are: cosine of the features, or zero-shot classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from torch import Tensor
@@ -59,7 +59,10 @@ class RawFeatures(ClosedFormMethod):
     temperature: float | None = setting(
         None, help="Temperature t of zero-shot; None: chosen on validation.", above=0
     )
-    encoders: EncoderConfig = field(default_factory=EncoderConfig)
+    encoders: EncoderConfig = setting(
+        factory=EncoderConfig,
+        help="Encoders of raw items, and whether they are trained.",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
@@ -32,7 +32,7 @@ from commonspace.methods.base.method import (
 from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.progress import ProgressBar
-from commonspace.settings import Precision, Settings, declared
+from commonspace.settings import Precision, Settings, declared, setting
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig, chosen_epoch, epoch_seed, train
 from commonspace.training.samples import Batch, Samples, ValidationScore
@@ -113,7 +113,10 @@ class GradientMethod(Settings):
     precision: Precision = declared(TrainingSettings, "precision")
     accumulate: int = declared(TrainingSettings, "accumulate")
     minutes: float | None = declared(TrainingSettings, "minutes")
-    encoders: EncoderConfig = field(default_factory=EncoderConfig)
+    encoders: EncoderConfig = setting(
+        factory=EncoderConfig,
+        help="Encoders of raw items, and whether they are trained.",
+    )
 
     def fit(
         self, train: Dataset, validation: Dataset | None = None, run: RunConfig | None = None

@@ -15,7 +15,7 @@ from commonspace.comparison import TuningBudget
 from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError, SplitError, TrainingError
-from commonspace.methods import CCA, SDML, InfoNCE, PosteriorMatching, RawFeatures
+from commonspace.methods import CCA, SDML, ClosedFormMethod, InfoNCE, PosteriorMatching
 from commonspace.methods.base.gradient import TrainingData
 from commonspace.registry import METHODS, make_method
 from commonspace.settings import setting
@@ -288,4 +288,10 @@ def test_settings_are_in_the_docstring() -> None:
     text = SDML.__doc__ or ""
     assert "reconstruction: Weight a of the reconstruction. Default: 0.5. Must be >= 0" in text
     assert "epochs: Maximum number of epochs. Default: 100. Must be >= 1." in text
-    assert "Args" not in (RawFeatures.__doc__ or "")
+
+
+def test_a_method_without_settings_lists_none() -> None:
+    class Plain(ClosedFormMethod):
+        """Nothing to choose."""
+
+    assert "Args" not in (Plain.__doc__ or "")
