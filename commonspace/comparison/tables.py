@@ -113,23 +113,35 @@ def write_tables(
 
 
 def write_reproduction(
-    folder: Path, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]
+    folder: Path,
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    differences: Sequence[str] = (),
 ) -> None:
-    """Write ``reproduction.md`` into a folder; an earlier one is replaced.
+    """Write ``reproduction.md``, ``.tex`` and ``.csv`` into a folder; earlier ones are replaced.
 
     Args:
         folder: the folder.
         title: of the page.
         head: of the table.
         rows: cells.
+        differences: what is known to differ from the published figures, one sentence each.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: a file cannot be written.
         MissingExtraError: tabulate is not installed.
     """
     text = f"# {title}\n\n{format_table(head, rows, 'pipe')}\n\n{NOTE}{AS_PUBLISHED}\n"
-    with replace_file(folder / "reproduction.md", overwrite=True) as draft:
-        draft.write_text(text, "utf-8")
+    if differences:
+        listed = "\n".join(f"- {sentence}" for sentence in differences)
+        text += f"\nKnown differences from the published figures:\n\n{listed}\n"
+    caption = " ".join([f"{title}.", NOTE + AS_PUBLISHED, *differences])
+    latex = _latex_table(format_table(head, rows, "latex_booktabs"), caption)
+    for name, content in (("reproduction.md", text), ("reproduction.tex", latex)):
+        with replace_file(folder / name, overwrite=True) as draft:
+            draft.write_text(content, "utf-8")
+    _write_csv(folder / "reproduction.csv", [dict(zip(head, cells, strict=True)) for cells in rows])
 
 
 def environment() -> dict[str, Any]:
@@ -193,7 +205,10 @@ def _markdown(summaries: Sequence[MethodSummary], baseline: str | None, title: s
 def _latex(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
     """Return a ``table`` environment for booktabs, with the note as caption."""
     table = format_table(*columns(summaries, baseline), "latex_booktabs")
-    caption = f"{title}. {_note(summaries)}"
+    return _latex_table(table, f"{title}. {_note(summaries)}")
+
+
+def _latex_table(table: str, caption: str) -> str:
     for character in "&%#_":
         caption = caption.replace(character, f"\\{character}")
     caption = caption.replace("<", "$<$")

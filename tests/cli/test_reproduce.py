@@ -52,11 +52,37 @@ def test_the_tables_stand_beside_the_published_figures(
     assert shown["DSCMR"][3] == f"{best:.3f}"
     assert best >= average - 1e-9
     assert shown["DSCMR without J3"][4] == "0.687"
-    assert shown["CCL"][1] == "-"
+    assert shown["CCL"][1] == f"{float(measured['ccl']['map average']):.3f}"
+    assert "Known differences" in page
+    with (table / "reproduction.csv").open(newline="") as file:
+        assert [list(row.values()) for row in csv.DictReader(file)] == rows[2:]
+    latex = (table / "reproduction.tex").read_text()
+    assert "\\toprule" in latex
+    assert latex.count("\\\\") == len(rows) - 1
+    for name in ("classes", "class-ranks"):
+        assert (table / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (table / f"{name}.pdf").exists()
     assert "It is not a result" in page
     assert "8-d" in done.stdout
     assert "4096-d" in done.stdout
     assert measured["dscmr"]["trials"] == "0"
+
+
+@pytest.mark.slow
+def test_the_appendix_has_a_report_and_a_surface_and_continues(
+    call: Call, pascal: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "tables"
+    words = ("--data", pascal, "--out", table, "--seeds", 1, "--epochs", 1, "--jobs", 1)
+    done = call("reproduce", "pascal", *words, "--appendix")
+    assert done.exit_code == 0, done.stderr
+    page = table / "report" / "report.html"
+    assert "Sensitivity" in page.read_text("utf-8")
+    assert (table / "dscmr" / "sensitivity.json").exists()
+    before = page.stat().st_mtime_ns
+    again = call("reproduce", "pascal", *words, "--appendix")
+    assert again.exit_code == 0, again.stderr
+    assert page.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
