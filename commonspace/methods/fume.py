@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from commonspace.errors import SettingError
 from commonspace.losses import label_space_loss, multimodal_contrastive_loss, normalize_rows
 from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.sdml import orthonormal_head
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
@@ -60,20 +60,14 @@ class FUME(GradientMethod):
         Raises:
             SettingError: If the space has fewer dimensions than there are classes.
         """
-        classes = len(data.train.class_names)
-        if self.embedding_dim < classes:
-            raise SettingError(
-                f"`embedding_dim` must be >= {classes}, got {self.embedding_dim}",
-                expected="at least the number of classes: each has its own orthogonal direction",
-                advice="set a larger embedding_dim, or merge classes",
-            )
+        directions = orthonormal_head(self.embedding_dim, len(data.train.class_names))
         return BranchesNetwork(
             BranchesConfig(
                 data.backbones,
                 self.hidden_dim,
                 self.embedding_dim,
                 depth=3,
-                heads={"classes": {"kind": "orthonormal", "columns": classes}},
+                heads={"classes": directions},
             )
         )
 

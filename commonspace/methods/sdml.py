@@ -5,7 +5,7 @@ Hu, Zhen, Peng, Liu: Scalable Deep Multimodal Learning for Cross-Modal Retrieval
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
 
-__all__ = ["SDML"]
+__all__ = ["SDML", "orthonormal_head"]
 
 
 class SDML(GradientMethod):
@@ -61,13 +61,7 @@ class SDML(GradientMethod):
         Raises:
             SettingError: If the space has fewer dimensions than there are classes.
         """
-        classes = len(data.train.class_names)
-        if self.embedding_dim < classes:
-            raise SettingError(
-                f"`embedding_dim` must be >= {classes}, got {self.embedding_dim}",
-                expected="at least the number of classes: each has its own orthogonal direction",
-                advice="set a larger embedding_dim, or merge classes",
-            )
+        directions = orthonormal_head(self.embedding_dim, len(data.train.class_names))
         return BranchesNetwork(
             BranchesConfig(
                 data.backbones,
@@ -75,7 +69,7 @@ class SDML(GradientMethod):
                 self.embedding_dim,
                 depth=2,
                 decoded=self.reconstruction > 0,
-                heads={"classes": {"kind": "orthonormal", "columns": classes}},
+                heads={"classes": directions},
             )
         )
 
@@ -107,3 +101,22 @@ class SDML(GradientMethod):
         )
         loss = (1 - self.reconstruction) * label_error + self.reconstruction * reconstruction
         return {"loss": loss, "labels": label_error, "reconstruction": reconstruction}
+
+
+def orthonormal_head(embedding_dim: int, classes: int) -> dict[str, Any]:
+    """Return the description of a head with a fixed orthogonal direction for each class.
+
+    Args:
+        embedding_dim: d, the size of the space.
+        classes: c, the number of classes.
+
+    Raises:
+        SettingError: If the space has fewer dimensions than there are classes.
+    """
+    if embedding_dim < classes:
+        raise SettingError(
+            f"`embedding_dim` must be >= {classes}, got {embedding_dim}",
+            expected="at least the number of classes: each has its own orthogonal direction",
+            advice="set a larger embedding_dim, or merge classes",
+        )
+    return {"kind": "orthonormal", "columns": classes}
