@@ -1,9 +1,8 @@
 """Command ``reproduce``: the tables of the DSCMR paper on a local copy of a benchmark."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,11 +19,6 @@ from commonspace.cli.methods import CompareConfigOption, CompareSetOption, colle
 from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
 from commonspace.cli.runs import open_data
 from commonspace.errors import DataError
-
-if TYPE_CHECKING:
-    from commonspace.comparison import TuningBudget
-    from commonspace.data import Dataset
-    from commonspace.methods import Method
 
 __all__ = ["reproduce"]
 
@@ -88,14 +82,6 @@ def reproduce(
         int,
         typer.Option(min=1, help="Stop after this many epochs without a better validation mAP."),
     ] = 100,
-    appendix: Annotated[
-        bool,
-        typer.Option(
-            "--appendix",
-            help="Also train DSCMR with seed 0 and write its report with learning curves and t-SNE"
-            " panels, and the surface of lambda and eta (26 more fits).",
-        ),
-    ] = False,
     assignments: CompareSetOption = None,
     config: CompareConfigOption = None,
     jobs: JobsOption = None,
@@ -121,7 +107,6 @@ def reproduce(
 
       commonspace reproduce wikipedia --data wikipedia_dataset
       commonspace reproduce pascal --data pascal --text word2vec:FILE
-      commonspace reproduce wikipedia --data wikipedia_dataset --appendix
 
     The folder gets the tables as .md, .tex and .csv, the mAP of each class, the
     mean ranks over the classes, and a record of machine, versions and seeds.
@@ -154,8 +139,7 @@ def reproduce(
             " has the details, and how to use feature files instead",
         )
     settings = collect_settings({}, assignments or [], config)
-    # Wrong settings are refused before the data is read.
-    experiments = make_experiments((*METHODS, *ABLATIONS), settings)
+    make_experiments((*METHODS, *ABLATIONS), settings)  # refuse wrong ones before the data is read
     dataset = open_data(f"{benchmark}:{place}", split_seed, partial=partial)
     folder = out or Path("runs") / f"{benchmark}-tables"
     specs = encoders_named(image, text, None) or {
@@ -185,11 +169,6 @@ def reproduce(
         folder, f"{result.title}, beside the published figures", head, rows, DIFFERENCES
     )
     draw_comparison(result, folder)
-    if appendix:
-        method = next(one.method for one in experiments if one.name == "dscmr")
-        limits = TuningBudget(1, epochs, patience)
-        with resumable(f"finished runs are in {folder}"):
-            _write_appendix(method, limits, dataset, folder, jobs or default_jobs())
     print_table(result.title, head, rows)
     if not has_published_features(sizes, published):
         typer.echo(
@@ -197,39 +176,6 @@ def reproduce(
             f" {_features(DEEP)}"
         )
     typer.echo(f"written: {folder}/reproduction.md; each direction: {folder}/table.md")
-
-
-def _write_appendix(
-    method: "Method", limits: "TuningBudget", data: "Dataset", folder: Path, jobs: int
-) -> None:
-    """Train DSCMR with seed 0 and write its report; what exists is kept."""
-    from commonspace.cli.train import fit_into
-    from commonspace.comparison.sensitivity import measure_sensitivity
-    from commonspace.methods import DSCMR
-    from commonspace.progress import ProgressBar
-    from commonspace.reporting import PAGE, ReportOptions, Subject, write_report
-    from commonspace.space import load
-    from commonspace.training.checkpoint import CHECKPOINT
-
-    assert isinstance(method, DSCMR)
-    method = replace(method, seed=0, epochs=limits.epochs, patience=limits.patience)
-    run, report = folder / "dscmr", folder / "report"
-    run.mkdir(exist_ok=True)
-    if not (run / "config.json").exists():
-        fit_into(run, method, data, resume=(run / CHECKPOINT).exists())
-    bar = ProgressBar()
-    measure_sensitivity(method, data, run, budget=limits, jobs=jobs, callbacks=[bar])
-    if not (report / PAGE).exists():
-        subject = Subject(
-            name="dscmr",
-            space=load(run),
-            data=data.split("test"),
-            split="test",
-            train=data.split("train"),
-            run=run,
-        )
-        write_report(subject, report, ReportOptions(), [bar])
-    typer.echo(f"written: {report / PAGE}")
 
 
 def _features(sizes: Mapping[str, int]) -> str:

@@ -68,23 +68,6 @@ def test_the_tables_stand_beside_the_published_figures(
     assert measured["dscmr"]["trials"] == "0"
 
 
-@pytest.mark.slow
-def test_the_appendix_has_a_report_and_a_surface_and_continues(
-    call: Call, pascal: Path, tmp_path: Path
-) -> None:
-    table = tmp_path / "tables"
-    words = ("--data", pascal, "--out", table, "--seeds", 1, "--epochs", 1, "--jobs", 1)
-    done = call("reproduce", "pascal", *words, "--appendix")
-    assert done.exit_code == 0, done.stderr
-    page = table / "report" / "report.html"
-    assert "Sensitivity" in page.read_text("utf-8")
-    assert (table / "dscmr" / "sensitivity.json").exists()
-    before = page.stat().st_mtime_ns
-    again = call("reproduce", "pascal", *words, "--appendix")
-    assert again.exit_code == 0, again.stderr
-    assert page.stat().st_mtime_ns == before
-
-
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_without_the_data_it_says_what_to_get_and_where_to_put_it(
     call: Call, benchmark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
