@@ -127,8 +127,10 @@ def reproduce(
     )
     from commonspace.comparison.tables import write_reproduction
     from commonspace.machine import default_jobs
+    from commonspace.plots import require_plots
     from commonspace.progress import ProgressBar
 
+    require_plots()
     place = data or Path("data") / benchmark
     if not place.is_dir():
         raise DataError(

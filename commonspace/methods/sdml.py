@@ -5,20 +5,20 @@ Hu, Zhen, Peng, Liu: Scalable Deep Multimodal Learning for Cross-Modal Retrieval
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from commonspace.errors import SettingError
 from commonspace.losses import label_space_loss, normalize_rows, residual_norm
 from commonspace.methods.base.gradient import GradientMethod, TrainingData
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.orthonormal_head import orthonormal_head
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
 
-__all__ = ["SDML", "orthonormal_head"]
+__all__ = ["SDML"]
 
 
 class SDML(GradientMethod):
@@ -101,22 +101,3 @@ class SDML(GradientMethod):
         )
         loss = (1 - self.reconstruction) * label_error + self.reconstruction * reconstruction
         return {"loss": loss, "labels": label_error, "reconstruction": reconstruction}
-
-
-def orthonormal_head(embedding_dim: int, classes: int) -> dict[str, Any]:
-    """Return the description of a head with a fixed orthogonal direction for each class.
-
-    Args:
-        embedding_dim: d, the size of the space.
-        classes: c, the number of classes.
-
-    Raises:
-        SettingError: If the space has fewer dimensions than there are classes.
-    """
-    if embedding_dim < classes:
-        raise SettingError(
-            f"`embedding_dim` must be >= {classes}, got {embedding_dim}",
-            expected="at least the number of classes: each has its own orthogonal direction",
-            advice="set a larger embedding_dim, or merge classes",
-        )
-    return {"kind": "orthonormal", "columns": classes}
