@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from commonspace.assessment import Assessment as Assessment
     from commonspace.assessment import assess as assess
+    from commonspace.async_client import AsyncClient as AsyncClient
     from commonspace.callbacks import Callback as Callback
     from commonspace.callbacks import EpochRecord as EpochRecord
     from commonspace.client import Client as Client
@@ -106,6 +107,7 @@ __version__ = "0.2.0"
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "assessment": ("Assessment", "assess"),
+    "async_client": ("AsyncClient",),
     "callbacks": ("Callback", "EpochRecord"),
     "client": ("Client",),
     "comparison": ("ComparisonResult", "check_method", "compare"),
@@ -187,6 +189,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
 
 _MODULES = (
     "assessment",
+    "async_client",
     "callbacks",
     "calibration",
     "client",

@@ -9,15 +9,12 @@
 Importing this module loads neither torch nor an index.
 """
 
-import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial, wraps
+from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
@@ -25,10 +22,7 @@ from urllib.request import Request, urlopen
 from commonspace.errors import ServiceError, SettingError
 from commonspace.retrieval.items import Item, SearchResult, SearchResults
 
-__all__ = ["AsyncClient", "Client"]
-
-ParametersT = ParamSpec("ParametersT")
-ResultT = TypeVar("ResultT")
+__all__ = ["Client"]
 
 
 class Client:
@@ -312,83 +306,6 @@ class Client:
                 found=str(getattr(exc, "reason", exc)) or type(exc).__name__,
                 advice="check the address, and that the service runs",
             ) from exc
-
-
-class AsyncClient:
-    """Client of a search service for programs with an event loop; requests run in threads.
-
-    The methods are those of ``Client``, with the same parameters, to be awaited; ``items`` is
-    iterated with ``async for``.
-
-    Args:
-        address: of the service: "http://127.0.0.1:8000".
-        key: an API key, if the service requires one.
-        timeout: maximum time of a response, in seconds.
-        connections: maximum number of requests at a time.
-
-    Raises:
-        SettingError: If the address is not one of HTTP.
-
-    Example:
-        async with AsyncClient("http://127.0.0.1:8000") as shop:
-            red, blue = await asyncio.gather(shop.search("red"), shop.search("blue"))
-    """
-
-    def __init__(
-        self, address: str, *, key: str | None = None, timeout: float = 30.0, connections: int = 16
-    ) -> None:
-        self._client = Client(address, key=key, timeout=timeout)
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="commonspace-client")
-        self.search = self._in_thread(self._client.search)
-        self.item = self._in_thread(self._client.item)
-        self.image = self._in_thread(self._client.image)
-        self.thumbnail = self._in_thread(self._client.thumbnail)
-        self.about = self._in_thread(self._client.about)
-        self.put = self._in_thread(self._client.put)
-        self.put_many = self._in_thread(self._client.put_many)
-        self.remove = self._in_thread(self._client.remove)
-        self.judge = self._in_thread(self._client.judge)
-
-    async def __aenter__(self) -> Self:
-        """Return the client, whose threads end with the block."""
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        """End the threads."""
-        self.close()
-
-    def close(self) -> None:
-        """End the threads, without waiting for requests in progress."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def items(self, where: str | None = None, *, page: int = 100) -> AsyncIterator[Item]:
-        """Yield every item that a filter accepts, as ``Client.items``.
-
-        Args:
-            where: a filter on the fields; None for all.
-            page: number of items of a request, at most 1,000.
-
-        Raises:
-            ServiceError: If the filter is invalid, or the service cannot be reached.
-        """
-        fetch = self._in_thread(self._client.item_page)
-        items, cursor = await fetch(where, page)
-        while True:
-            for item in items:
-                yield item
-            if cursor is None:
-                return
-            items, cursor = await fetch(where, page, cursor)
-
-    def _in_thread(
-        self, call: Callable[ParametersT, ResultT]
-    ) -> Callable[ParametersT, Awaitable[ResultT]]:
-        @wraps(call)
-        def run(*args: ParametersT.args, **kwargs: ParametersT.kwargs) -> Awaitable[ResultT]:
-            loop = asyncio.get_running_loop()
-            return loop.run_in_executor(self._threads, partial(call, *args, **kwargs))
-
-        return run
 
 
 def _item(id: str) -> str:

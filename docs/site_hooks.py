@@ -31,7 +31,7 @@ PAGES = {
     "Evaluation": ("evaluation",),
     "Comparison": ("comparison",),
     "Assessment": ("assessment",),
-    "Search": ("retrieval", "client"),
+    "Search": ("retrieval", "client", "async_client"),
     "Encoders": ("encoders",),
     "Networks": ("networks",),
     "Training": ("training", "distributed", "callbacks", "progress", "machine"),

@@ -120,13 +120,20 @@ def evaluate(
         prints as a table; ``map`` is the average mAP, ``pairs`` has the figures of the pairs.
 
     Raises:
-        SettingError: the model and the data have fewer than two modalities in common, or ``k`` or
-            ``split`` is invalid.
+        SettingError: the model and the data have fewer than two modalities in common, ``k`` or
+            ``split`` is invalid, or ``queries`` is given and no sample has a label.
         DataError: a column is of another kind or size than in training, or comes from another
             encoder.
     """
     part = choose_split(data, split)
     labeled = bool(part.labels.any())
+    if queries is not None and not labeled:
+        raise SettingError(
+            f"`queries` draws labeled queries, and {data.name!r} has no labels",
+            expected="labels, or all queries",
+            found=f"{len(part)} samples without a label",
+            advice="leave it out: recall of the pairs is measured on all samples",
+        )
     report = EvaluationReport()
     if labeled:
         embedded = embed_for_evaluation(space, part)

@@ -134,6 +134,12 @@ def test_wikipedia_is_well_above_chance() -> None:
     assert figures["average"]["map"] > 0.2
 
 
+def test_a_sample_of_queries_needs_labels(space: cs.CommonSpace, three_modalities: Dataset) -> None:
+    unlabeled = replace(three_modalities, labels=np.zeros_like(three_modalities.labels))
+    with pytest.raises(SettingError, match=r"`queries` draws labeled queries"):
+        cs.evaluate(space, unlabeled, queries=5)
+
+
 def test_the_precision_of_each_query_is_what_the_figures_are_the_mean_of(
     space: cs.CommonSpace, three_modalities: Dataset
 ) -> None:

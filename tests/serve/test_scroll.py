@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 
 import commonspace as cs
 from commonspace import Dataset
-from commonspace.client import AsyncClient, Client
+from commonspace.async_client import AsyncClient
+from commonspace.client import Client
 from commonspace.errors import ServiceError, SettingError
 from commonspace.serve import ServiceSettings, build_app
 

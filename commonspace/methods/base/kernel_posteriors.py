@@ -88,7 +88,8 @@ def fit_kernel_posteriors(
 ) -> KernelPosteriors:
     """Fit the machines, estimate wrong labels with them, and, if there are any, fit them again.
 
-    Time and memory are linear in the number of samples: machines are fitted to ``SAMPLES`` of them
+    Time and memory grow with the number of samples only by passes over the features: machines are
+    fitted to ``SAMPLES`` of them
     at most, and all passes over the features are made part by part.
 
     Args:
