@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,7 +97,7 @@ def demo(
     test = data.split("test")
     print_report(f"mAP on the test split of {DATA}", evaluate(space, test))
     _search(space, test, out / SEARCHES, query_row=random.Random(seed).randrange(len(test)))
-    typer.echo(NEXT.format(out=out))
+    typer.echo(NEXT.format(out=quote(str(out))))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Options that name encoders, shared by the commands that read raw items."""
 
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -159,5 +160,5 @@ def choose_encoders(
         options = " ".join(f"--{kind} {SUGGESTED[kind]}" for _, kind in missing)
         install = "" if find_spec("transformers") else 'pip install "commonspace[encoders]", then '
         say("", "Pretrained encoders find better, and need less data. They are downloaded once:")
-        say("", f"{install}commonspace start {shown} {options}")
+        say("", f"{install}commonspace start {quote(shown)} {options}")
     return chosen, of_features

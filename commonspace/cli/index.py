@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import parse_qs
 
@@ -329,12 +330,13 @@ def _field_types(options: list[str]) -> dict[str, str]:
 
 def _next_command(out: Path, made: "Index") -> str:
     """Return a command that works on the new index."""
+    place = quote(str(out))
     if made.reads("texts"):
-        return f'commonspace search {out} "WORDS"'
+        return f'commonspace search {place} "WORDS"'
     if made.reads("images"):
-        return f"commonspace search {out} --image FILE"
+        return f"commonspace search {place} --image FILE"
     return (
-        f"commonspace search {out} --id ID (words and photos need the encoders of the features:"
+        f"commonspace search {place} --id ID (words and photos need the encoders of the features:"
         " --image ENCODER --text ENCODER)"
     )
 
@@ -369,7 +371,7 @@ def _resumable(index: Path, data: str) -> Iterator[None]:
         except KeyboardInterrupt as exc:
             typer.echo(
                 "stopped; the items that the bar counted are in the index\n"
-                f"continue with: commonspace update {index} {data}",
+                f"continue with: commonspace update {quote(str(index))} {quote(data)}",
                 err=True,
             )
             raise typer.Exit(INTERRUPTED) from exc

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from commonspace.atomic import make_folder, replace_file
@@ -191,7 +192,8 @@ def continued_run(folder: Path, record: RunRecord) -> Iterator[bool]:
             f"the training in {folder} is finished",
             expected="an interrupted training",
             found=f"a common space in {CONFIG}",
-            advice=f"evaluate it: commonspace evaluate {folder}; or train into another --out",
+            advice=f"evaluate it: commonspace evaluate {quote(str(folder))}; or train into another"
+            " --out",
         )
     if not any((folder / name).exists() for name in (CHECKPOINT, RECORD)):
         raise SpaceError(

@@ -1,6 +1,7 @@
 """``commonspace serve``, ``map`` and ``key``: the service, the map of an index, and API keys."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -227,7 +228,7 @@ def map_(
             seed=seed,
             progress=lambda fraction: bar.update(task, completed=fraction),
         )
-    typer.echo(f"{index}: a map of {count} points\nnext: commonspace serve {index}")
+    typer.echo(f"{index}: a map of {count} points\nnext: commonspace serve {quote(str(index))}")
 
 
 def key(

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -159,8 +160,9 @@ def start(
         work.evaluate(space)
         work.index(space, data_folder(source), roles)
     if no_serve:
-        typer.echo(f'next      commonspace search {out / INDEX} "WORDS"')
-        typer.echo(f"          commonspace serve {out / INDEX}")
+        place = quote(str(out / INDEX))
+        typer.echo(f'next      commonspace search {place} "WORDS"')
+        typer.echo(f"          commonspace serve {place}")
         return
     from commonspace.serve import ServiceSettings
 

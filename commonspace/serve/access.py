@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from shlex import quote
 
 from commonspace.atomic import replace_file
 from commonspace.errors import FileFormatError, SettingError
@@ -80,7 +81,7 @@ def read_keys(file: Path) -> dict[str, ApiKey]:
             f"{file} cannot be read as a key file",
             expected="a name and a hash in each line, as written by commonspace key",
             found=getattr(exc, "strerror", None) or "not a text file",
-            advice=f"create one: commonspace key {file} NAME",
+            advice=f"create one: commonspace key {quote(str(file))} NAME",
         ) from exc
     keys: dict[str, ApiKey] = {}
     for number, line in enumerate(lines, 1):
@@ -100,7 +101,7 @@ def read_keys(file: Path) -> dict[str, ApiKey]:
             f"{file} contains no key",
             expected="at least one",
             found="none",
-            advice=f"create one: commonspace key {file} NAME",
+            advice=f"create one: commonspace key {quote(str(file))} NAME",
         )
     return keys
 

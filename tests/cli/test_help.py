@@ -1,14 +1,17 @@
 """Help pages: complete, quick, and in agreement with the package."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from typer.testing import Result
 
+import commonspace
 from commonspace.cli import options
 from commonspace.cli.main import COMMANDS
 from commonspace.data import SPLITS
@@ -69,3 +72,15 @@ def test_version(call: Call) -> None:
     from commonspace.machine import versions
 
     assert call("--version").stdout.strip() == versions()["commonspace"]
+
+
+def test_paths_in_suggested_commands_are_quoted() -> None:
+    """A suggested command can be pasted into a shell, also where a path contains a space."""
+    plain = re.compile(r"commonspace [a-z]+ (--[a-z]+ )?\{(?!quote|shlex\.quote|place|spec)")
+    found = [
+        f"{path.name}:{number}"
+        for path in sorted(Path(commonspace.__file__).parent.rglob("*.py"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if plain.search(line) and "The space is in" not in line  # quoted by its caller
+    ]
+    assert found == []

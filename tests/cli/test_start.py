@@ -120,12 +120,13 @@ def test_changed_fields_reach_the_index_without_training(
 def test_photos_without_texts_are_found_by_the_names_of_their_classes(
     start: Call, tmp_path: Path
 ) -> None:
-    class_folders(tmp_path / "photos")
-    result = start("photos", "--set", "hidden_dim=16")
+    class_folders(tmp_path / "my photos")
+    result = start("my photos", "--set", "hidden_dim=16")
     assert result.exit_code == 0, result.stderr
     assert "the names of the classes are used as texts" in result.stdout
-    assert "commonspace start photos --image hf:" in result.stdout  # what would be better
-    with Index.open("photos-search/index") as index:
+    assert "commonspace start 'my photos' --image hf:" in result.stdout  # what would be better
+    assert "commonspace serve 'my photos-search/index'" in result.stdout
+    with Index.open("my photos-search/index") as index:
         found = index.search(text=index.summary().classes[0], k=3, modality="image")
     assert len(found) == 3
 
