@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
+from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,7 +50,7 @@ from commonspace.cli.runs import CHECKPOINT, CONFIG, RECORD, RunRecord, continue
 from commonspace.cli.runs import open_data as open_data_set
 from commonspace.cli.serve import run_service
 from commonspace.cli.train import describe_selection, fit_into
-from commonspace.errors import DataError
+from commonspace.errors import CommonspaceError, DataError
 from commonspace.extras import optional
 from commonspace.registry import method_names
 
@@ -155,8 +156,12 @@ def start(
             for_index,
             device,
         )
-        work.take_up()
-        space = work.train()
+        aside = work.take_up()
+        try:
+            space = work.train()
+        except CommonspaceError:
+            work.bring_back(aside)
+            raise
         work.evaluate(space)
         work.index(space, data_folder(source), roles)
     if no_serve:
@@ -192,14 +197,15 @@ class _Work:
     index_encoders: Mapping[str, str]
     device: str
 
-    def take_up(self) -> None:
-        """Keep the results of the same inputs; move those of others aside."""
+    def take_up(self) -> Path | None:
+        """Keep the results of the same inputs; move those of others aside and return to where."""
         self.out.mkdir(parents=True, exist_ok=True)
         described = [self.data.fingerprint, self.method, self.settings]
         key = sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
         state = self._state()
         if state.get("key") == key:
-            return
+            return None
+        aside = None
         if state.get("key"):
             aside = self.out / f"earlier-{state['key'][:8]}"
             _move((STATE, RUN, INDEX), self.out, aside)
@@ -209,6 +215,17 @@ class _Work:
             _move((STATE, RUN, INDEX), known, self.out)
         else:
             self._store({"key": key})
+        return aside
+
+    def bring_back(self, aside: Path | None) -> None:
+        """Return earlier results to their place, unless the new training can be continued."""
+        if aside is None or (self.out / RUN / CHECKPOINT).exists():
+            return
+        rmtree(self.out / RUN, ignore_errors=True)
+        (self.out / STATE).unlink(missing_ok=True)
+        _move((STATE, RUN, INDEX), aside, self.out)
+        aside.rmdir()
+        typer.echo(f"the training has failed: the earlier results are in {self.out} again")
 
     def train(self) -> "CommonSpace":
         """Return the trained space."""

@@ -131,6 +131,20 @@ def test_photos_without_texts_are_found_by_the_names_of_their_classes(
     assert len(found) == 3
 
 
+def test_an_encoder_that_cannot_be_loaded_leaves_the_earlier_page(
+    start: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    class_folders(tmp_path / "photos")
+    assert start("photos", "--set", "hidden_dim=16").exit_code == 0
+    before = sorted(path for path in Path("photos-search").rglob("*") if path.is_file())
+    failed = start("photos", "--image", "hf:no-such-model")
+    assert failed.exit_code == 2
+    assert "no-such-model" in failed.stderr
+    assert sorted(path for path in Path("photos-search").rglob("*") if path.is_file()) == before
+    assert "index     finished before" in start("photos", "--set", "hidden_dim=16").stdout
+
+
 def test_photos_alone_are_refused_with_what_to_add(start: Call, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     rows = []
