@@ -4,9 +4,10 @@ from commonspace.methods.acmr import ACMR
 from commonspace.methods.algcn import ALGCN
 from commonspace.methods.base.closed_form import ClosedFormMethod
 from commonspace.methods.base.encoder_config import EncoderConfig
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 from commonspace.methods.base.method import Method
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.methods.boosted_trees import BoostedTrees
 from commonspace.methods.cca import CCA
 from commonspace.methods.ccl import CCL

@@ -12,8 +12,9 @@ from torch.nn.functional import cross_entropy
 
 from commonspace.errors import SettingError
 from commonspace.losses import class_cross_entropy, reverse_gradient, triplet_loss
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from commonspace.data.dataset import Dataset
 from commonspace.losses import common_space_loss, label_space_loss, normalize_rows
-from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork, LabelGraph
 from commonspace.settings import setting
 from commonspace.training.samples import Batch

@@ -17,8 +17,9 @@ from commonspace.losses import (
     shares_class,
     unexplained_variance,
 )
-from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.losses import class_cross_entropy, normalize_rows, unexplained_variance
-from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch

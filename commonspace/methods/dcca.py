@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError, invalid_setting
 from commonspace.losses import total_correlation, whitened_covariance
-from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.linear import AffineMap
 from commonspace.settings import setting

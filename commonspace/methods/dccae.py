@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.losses import unexplained_variance
-from commonspace.methods.base.gradient import TrainingData
 from commonspace.methods.base.hyperparameters import Between, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.methods.dcca import DCCA
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from commonspace.losses import shares_class
-from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig
 from commonspace.networks.hashing import HashingNetwork
 from commonspace.settings import setting

@@ -18,8 +18,9 @@ from commonspace.losses import (
     label_space_loss,
     modality_invariance_loss,
 )
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.backbones.base import PretrainedBackbone
 from commonspace.networks.dscmr import (
     Classifier,

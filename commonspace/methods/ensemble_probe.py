@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from commonspace.losses import class_cross_entropy
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.methods.base.views import shrink
 from commonspace.networks.ensemble import EnsembleConfig, EnsembleNetwork
 from commonspace.networks.linear import AffineMap

@@ -17,7 +17,7 @@ from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.encoder_training import FeatureFit
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.instance_weight import choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
 from commonspace.methods.base.method import select_splits
@@ -30,6 +30,7 @@ from commonspace.methods.base.posterior_loss import (
 )
 from commonspace.methods.base.pseudo_labels import taught_by_unlabeled
 from commonspace.methods.base.trained_posteriors import fit_with_trained_encoders
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.progress import ProgressBar

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.losses import multimodal_contrastive_loss, normalize_rows
-from commonspace.methods.base.gradient import GradientMethod, TrainingData, zero_loss
+from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork, Counter
 from commonspace.settings import setting
 from commonspace.training.samples import Batch

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.losses import label_space_loss, normalize_rows, residual_norm
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.methods.base.orthonormal_head import orthonormal_head
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
 from commonspace.training.samples import Batch

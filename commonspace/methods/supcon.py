@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.losses import supervised_contrastive_loss
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.settings import setting
 from commonspace.training.samples import Batch
 

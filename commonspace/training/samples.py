@@ -119,6 +119,8 @@ class Samples:
         device: Device of the tensors.
         memory: Bytes that the images of one modality may fill.
         callback: Receives the progress of decoding images into a file.
+        changes: Modality name -> random change of its network input in batches, such as
+            ``augment``; embeddings are of the unchanged input.
 
     Raises:
         DataError: If a column is of another type or size than its input expects, or an image
@@ -133,7 +135,9 @@ class Samples:
         device: torch.device,
         memory: int = MEMORY,
         callback: Callback | None = None,
+        changes: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
     ) -> None:
+        self._changes = changes or {}
         self._late: dict[str, tuple[Callable[[Any], Tensor], Sequence[Any]]] = {
             name: _decoded_once(make, column, callback)
             for name, make in inputs.items()
@@ -191,7 +195,9 @@ class Samples:
             for name in self.present:
                 chosen = own[name][number]
                 if len(chosen):
-                    inputs[name] = next(late[name]) if name in late else self.inputs[name][chosen]
+                    values = next(late[name]) if name in late else self.inputs[name][chosen]
+                    change = self._changes.get(name)
+                    inputs[name] = change(values) if change else values
                 elif processes and present[name].any():
                     inputs[name] = self._no_input(name)
             yield Batch(inputs, present, self.labels[rows], rows, self._all_complete)

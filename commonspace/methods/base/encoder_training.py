@@ -1,33 +1,37 @@
 """Training of encoders through a fitted network of posterior matching, on augmented photos."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from commonspace.callbacks import Callbacks
-from commonspace.data.columns import Features, Images
+from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Input, Vectors
 from commonspace.encoders.encoder import describe
-from commonspace.encoders.inputs import Joined
-from commonspace.methods.base.encoder_config import EncoderConfig, join_encoders
-from commonspace.methods.base.gradient import GradientMethod, TrainingData
+from commonspace.methods.base.encoder_config import (
+    EncoderConfig,
+    backbone_rate,
+    join_encoders,
+    photo_changes,
+    train_backbones,
+)
+from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.method import describe_split
 from commonspace.methods.base.posterior_loss import (
     best_temperature,
     posterior_loss,
     weigh_posteriors,
 )
-from commonspace.networks.backbones.base import PretrainedBackbone
+from commonspace.methods.base.training_data import TrainingData
+from commonspace.methods.base.weight_path import LAST_EPOCHS, choose_position
 from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.space import CommonSpace
-from commonspace.training.augmentation import augment
 from commonspace.training.loop import RunConfig, train
 from commonspace.training.samples import Batch, Samples, ValidationScore
 from commonspace.training.settings import TrainingSettings
@@ -36,16 +40,9 @@ __all__ = ["FeatureFit", "Splits", "TrainedEncoders", "train_encoders"]
 
 BATCH = 32
 HEAD_RATE = 5e-4
-CONVOLUTION_RATE, TRANSFORMER_RATE = 3e-4, 3e-5
-"""Learning rates of encoders with and without batch norm."""
 INSTANCE_GRADIENT = 0.1
 """Factor of the gradient of the instance loss in encoders, not tuned. With 1, in a prototype whose
 losses shared layers, the mAP by class on fashion fell from 0.86 to 0.77 and 0.68."""
-LAST_EPOCHS = 2
-"""Epochs at the end whose weights are averaged."""
-PATHS = (0.5, 0.75, 1.0)
-"""Positions between frozen (0) and trained (1) weights that validation chooses from; Wortsman et
-al.: Robust Fine-Tuning of Zero-Shot Models, CVPR 2022."""
 
 Splits = tuple[Dataset, Dataset]
 """The training and the validation split."""
@@ -118,16 +115,11 @@ def train_encoders(
     numbers = [network.modalities.index(name) for name in starts]
     network.shares[numbers] = 1.0  # kernel machines do not follow the encoder
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    _mark_trained(network, starts, config)
-    samples, validation = (
-        _samples(part, items, starts, device, Callbacks(run.callbacks))
-        for part, items in zip(features, raw, strict=True)
-    )
-    photos = {
-        name
-        for name, start in starts.items()
-        if isinstance(raw[0].columns[name], Images) and not isinstance(start.input, Joined)
-    }
+    train_backbones(network, starts, config)
+    callbacks = Callbacks(run.callbacks)
+    changes = photo_changes(raw[0], starts)
+    samples = _samples(features[0], raw[0], starts, device, callbacks, changes)
+    validation = _samples(features[1], raw[1], starts, device, callbacks, {})
     score = ValidationScore(validation)
 
     def validate(network: nn.Module) -> float:
@@ -145,7 +137,6 @@ def train_encoders(
             first.targets[batch.rows],
             first.items[batch.rows],
             INSTANCE_GRADIENT,
-            lambda name, inputs: augment(inputs) if name in photos else inputs,
         )
 
     settings = _settings(method, config, network, starts, minutes)
@@ -170,24 +161,13 @@ def train_encoders(
     )
 
 
-def _mark_trained(
-    network: PosteriorNetwork, starts: Mapping[str, Encoder], config: EncoderConfig
-) -> None:
-    part = "all" if config.fine_tune == "auto" else config.fine_tune
-    for name in starts:
-        for module in network.backbone(name).modules():
-            if isinstance(module, PretrainedBackbone):
-                module.fine_tune(part)
-                if config.checkpoint_gradients:
-                    module.checkpoint_gradients()
-
-
 def _samples(
     features: Dataset,
     raw: Dataset,
     starts: Mapping[str, Encoder],
     device: torch.device,
     callbacks: Callbacks,
+    changes: Mapping[str, Callable[[Tensor], Tensor]],
 ) -> Samples:
     """Return raw items where an encoder is trained, and features elsewhere."""
     inputs: dict[str, Input] = {}
@@ -195,7 +175,8 @@ def _samples(
         assert isinstance(column, Features)
         inputs[name] = starts[name].input if name in starts else Vectors(column.size)
     columns = {name: (raw if name in starts else features).columns[name] for name in inputs}
-    return Samples(replace(features, columns=columns), inputs, device, callback=callbacks)
+    mixed = replace(features, columns=columns)
+    return Samples(mixed, inputs, device, callback=callbacks, changes=changes)
 
 
 def _settings(
@@ -205,12 +186,6 @@ def _settings(
     starts: Mapping[str, Encoder],
     minutes: float | None,
 ) -> TrainingSettings:
-    convolutions = any(
-        isinstance(module, _BatchNorm)
-        for name in starts
-        for module in network.backbone(name).modules()
-    )
-    own = CONVOLUTION_RATE if convolutions else TRANSFORMER_RATE
     return TrainingSettings(
         epochs=config.tuning_epochs,
         batch_size=BATCH,
@@ -218,7 +193,7 @@ def _settings(
         seed=method.seed,
         device=method.device,
         precision=method.precision,
-        backbone_learning_rate=config.backbone_learning_rate or own,
+        backbone_learning_rate=backbone_rate(config, map(network.backbone, starts)),
         schedule="one cycle",
         average=min(LAST_EPOCHS, config.tuning_epochs),
         accumulate=method.accumulate,
@@ -230,38 +205,23 @@ def _settings(
 def _between(
     network: PosteriorNetwork, before: Mapping[str, Tensor], name: str, validation: Samples
 ) -> float:
-    """Set the weights of a modality to the best point between frozen and trained ones.
-
-    Returns:
-        The position: 0 is frozen, 1 trained.
-    """
+    """Set the weights of a modality to the point that validation prefers, and return it."""
     number = network.modalities.index(name)
     prefixes = tuple(f"{part}.{number}." for part in ("backbones", "networks", "instances"))
-    after = {
-        key: tensor.clone()
-        for key, tensor in network.state_dict().items()
-        if key.startswith(prefixes) and tensor.is_floating_point()
-    }
     labels = validation.labels[validation.present[name]]
     known = labels.any(dim=1)
 
-    def move(position: float) -> None:
-        state = {key: before[key].lerp(tensor, position) for key, tensor in after.items()}
-        network.load_state_dict(state, strict=False)
-
-    losses = {}
-    for position in PATHS:
-        move(position)
+    def loss() -> float:
         logits = [
             network.logits(name, network.rescale(name, part)).float()
             for part in validation.parts(name, 256)
         ]
-        _, losses[position] = best_temperature(
+        return best_temperature(
             torch.cat(logits)[known], labels[known], network.config.multi_label
-        )
-    best = min(losses, key=losses.__getitem__)
-    move(best)
-    return best
+        )[1]
+
+    moving = [key for key in before if key.startswith(prefixes)]
+    return choose_position(network, before, moving, loss)[0]
 
 
 def _described(start: Encoder, backbone: nn.Module, epochs: int) -> Encoder:

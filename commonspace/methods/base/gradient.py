@@ -1,26 +1,30 @@
 """Base class of the methods that train a network by gradient descent."""
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from commonspace.callbacks import Callbacks, EpochRecord
-from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
-from commonspace.encoders import Encoder, Input, Pixels, Vectors, Words
-from commonspace.errors import DataError
+from commonspace.encoders import Encoder, Extraction, extract
+from commonspace.encoders.cache import default_cache
 from commonspace.machine import choose_device, choose_precision, versions
 from commonspace.methods.base.encoder_config import (
     EncoderConfig,
-    attach_encoders,
+    backbone_rate,
     encode_splits,
     encoder_modules,
+    has_weights_to_train,
     join_encoders,
+    multi_branch,
+    photo_changes,
+    train_backbones,
 )
 from commonspace.methods.base.hyperparameters import SearchSpace
 from commonspace.methods.base.method import (
@@ -29,6 +33,13 @@ from commonspace.methods.base.method import (
     describe_split,
     select_splits,
 )
+from commonspace.methods.base.training_data import (
+    TrainingData,
+    branch_start,
+    check_columns,
+    check_pairs,
+)
+from commonspace.methods.base.weight_path import LAST_EPOCHS, choose_position
 from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.progress import ProgressBar
@@ -40,33 +51,8 @@ from commonspace.training.settings import NetworkSettings, TrainingSettings
 
 __all__ = ["GradientMethod", "TrainingData", "zero_loss"]
 
-
-BACKBONE_RATE = 1e-5
-"""Default learning rate of fine-tuned encoders."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The data of one fit, as ``GradientMethod.prepare`` returns it."""
-
-    train: Dataset
-    """The training split; features in place of raw columns whose encoder is frozen."""
-    validation: Dataset
-    """The validation split, likewise."""
-    inputs: Mapping[str, Input]
-    """Modality -> converter of its items to network input."""
-    backbones: Mapping[str, Mapping[str, Any]]
-    """Modality -> description of the backbone of its branch."""
-    encoders: Mapping[str, Encoder]
-    """Modality -> encoder of its raw items, frozen or fine-tuned."""
-    device: torch.device
-    """Where the network is trained."""
-    samples: Samples
-    """The training split as tensors."""
-    validation_samples: Samples
-    """The validation split as tensors."""
-    fingerprint: str
-    """Fingerprint of the training split that ``fit`` was given."""
+START_SHARE = 0.3
+"""Share of a time budget for the training on frozen features before encoders are trained."""
 
 
 class GradientMethod(Settings):
@@ -140,7 +126,8 @@ class GradientMethod(Settings):
             return self.fit_frozen_or_tuned(train, validation, run)
         data = self.prepare(train, validation, run)
         with encoder_modules(data.encoders) if data.encoders else nullcontext():
-            network, history = self.fit_network(data, run)
+            fit = self.tune_encoders if data.tuned else self.fit_network
+            network, history = fit(data, run)
             return self.calibrate(network, data, history)
 
     def fit_network(
@@ -158,6 +145,44 @@ class GradientMethod(Settings):
         with _initial_weights(self.seed):
             network = self.build_network(data)
         return network, self.train(network, data, run)
+
+    def tune_encoders(
+        self, data: TrainingData, run: RunConfig
+    ) -> tuple[nn.Module, tuple[EpochRecord, ...]]:
+        """Fit on features of the frozen encoders, then train encoders and network together.
+
+        Random layers would send the encoders gradients that destroy what they know (Kumar et al.:
+        Fine-Tuning Can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR
+        2022). At the end validation chooses a point between the weights before and after.
+
+        Args:
+            data: What ``prepare`` returned.
+            run: Callbacks and checkpoint.
+
+        Returns:
+            The network, and the record of each epoch with trained encoders.
+        """
+        start = time.monotonic()
+        tuned = {name: data.encoders[name] for name in data.tuned}
+        settings = Extraction(cache=default_cache(), device=str(data.device))
+        callbacks = Callbacks(run.callbacks)
+        with run.processes.first_alone() if run.processes else nullcontext():
+            features = extract(data.train, tuned, settings, callbacks)
+            held_out = extract(data.validation, tuned, settings, callbacks)
+        budget = None if self.minutes is None else START_SHARE * self.minutes
+        callbacks.on_message("training on the features of the frozen encoders first")
+        first = replace(self, encoders=EncoderConfig(), minutes=budget).fit(
+            features, held_out, RunConfig(processes=run.processes)
+        )
+        network = multi_branch(join_encoders(first, tuned).network)
+        network.to(data.device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        train_backbones(network, tuned, self.encoders)
+        history = self.train(network, data, run, (time.monotonic() - start) / 60)
+        validate = self._validation(data)
+        _, loss = choose_position(network, before, before, lambda: -validate(network))
+        return network, (*history[:-1], replace(history[-1], validation_score=-loss))
 
     def fit_frozen_or_tuned(
         self, train: Dataset, validation: Dataset, run: RunConfig
@@ -208,27 +233,31 @@ class GradientMethod(Settings):
                 train, validation, encoders = encode_splits(
                     self.encoders, train, validation, run, seed=self.seed, device=self.device
                 )
-        _check_columns(train)
+        check_columns(train)
         if self.needs_pairs:
-            _check_pairs(train)
-        tuned = encoders if self.encoders.fine_tune != "none" else {}
+            check_pairs(train)
+        tuned = tuple(
+            name for name, one in encoders.items() if has_weights_to_train(one, self.encoders)
+        )
         branches = {
-            name: (tuned[name].input, dict(tuned[name].backbone_config))
+            name: (encoders[name].input, dict(encoders[name].backbone_config))
             if name in tuned
-            else _branch_start(column)
+            else branch_start(column)
             for name, column in train.columns.items()
         }
         check_splits(train, validation, supervised=self.supervised)
         inputs = {name: input_ for name, (input_, _) in branches.items()}
         device, callbacks = choose_device(self.device), Callbacks(run.callbacks)
+        changes = photo_changes(train, {name: encoders[name] for name in tuned})
         return TrainingData(
             train,
             validation,
             inputs,
             {name: backbone for name, (_, backbone) in branches.items()},
             encoders,
+            tuned,
             device,
-            Samples(train, inputs, device, callback=callbacks),
+            Samples(train, inputs, device, callback=callbacks, changes=changes),
             Samples(validation, inputs, device, callback=callbacks),
             fingerprint,
         )
@@ -280,7 +309,7 @@ class GradientMethod(Settings):
             return {"loss": self.loss(embeddings, batch.labels[complete])}
 
     def train(
-        self, network: nn.Module, data: TrainingData, run: RunConfig
+        self, network: nn.Module, data: TrainingData, run: RunConfig, passed: float = 0.0
     ) -> tuple[EpochRecord, ...]:
         """Minimize the loss and leave the network with the weights of the epoch that is kept.
 
@@ -288,31 +317,37 @@ class GradientMethod(Settings):
             network: With initial weights.
             data: The data of this fit.
             run: Callbacks and checkpoint.
+            passed: Minutes of the time budget that have passed.
 
         Returns:
             The record of each epoch.
         """
-        if self.encoders.fine_tune != "none":
-            attach_encoders(network, data.encoders, self.encoders)
         network.to(data.device)
+        settings = self.training_settings(data)
+        if settings.minutes is not None:
+            settings = replace(settings, minutes=max(0.01, settings.minutes - passed))
+        history = train(
+            network,
+            lambda network, batch: self.batch_loss(network, batch, data),
+            data.samples,
+            self._validation(data),
+            settings,
+            run,
+            json.dumps(self._provenance(data)),
+            ValidationScore(data.validation_samples).metric,
+        )
+        merge_lora(network)
+        return history
+
+    def _validation(self, data: TrainingData) -> Callable[[nn.Module], float]:
+        """Return the function that scores a network on validation."""
         score = ValidationScore(data.validation_samples)
 
         def validate(network: nn.Module) -> float:
             self.after_epoch(network, data)
             return score(network)
 
-        history = train(
-            network,
-            lambda network, batch: self.batch_loss(network, batch, data),
-            data.samples,
-            validate,
-            self.training_settings(data),
-            run,
-            json.dumps(self._provenance(data)),
-            score.metric,
-        )
-        merge_lora(network)
-        return history
+        return validate
 
     def after_epoch(self, network: nn.Module, data: TrainingData) -> None:
         """Set weights that are not trained by gradient, before each validation; default: none.
@@ -329,13 +364,24 @@ class GradientMethod(Settings):
             data: The data of this fit, on which they may depend.
         """
         own = {one.name for one in fields(self)}
-        return TrainingSettings(
+        settings = TrainingSettings(
             **{
                 one.name: getattr(self, one.name)
                 for one in fields(TrainingSettings)
                 if one.name in own
-            },
-            backbone_learning_rate=self.encoders.backbone_learning_rate or BACKBONE_RATE,
+            }
+        )
+        if not data.tuned:
+            return settings
+        backbones = [data.encoders[name].backbone for name in data.tuned]
+        epochs = self.encoders.tuning_epochs
+        return replace(
+            settings,
+            epochs=epochs,
+            patience=None,
+            backbone_learning_rate=backbone_rate(self.encoders, backbones),
+            schedule="one cycle",
+            average=min(LAST_EPOCHS, epochs),
         )
 
     def calibrate(
@@ -367,12 +413,10 @@ class GradientMethod(Settings):
         calibrate_scores(space, data.validation_samples.embed(network), data.validation)
         if data.fingerprint != data.train.fingerprint:
             space.provenance["data"]["given_fingerprint"] = data.fingerprint
-        if data.encoders and self.encoders.fine_tune == "none":
-            return join_encoders(space, data.encoders)
-        return space
+        kept = {name: one for name, one in data.encoders.items() if name not in data.tuned}
+        return join_encoders(space, kept) if kept else space
 
     def _provenance(self, data: TrainingData) -> dict[str, Any]:
-        tuned = data.encoders if self.encoders.fine_tune != "none" else {}
         return {
             "method": {"name": self.name or type(self).__name__, "options": asdict(self)},
             "training": asdict(self.training_settings(data)),
@@ -380,7 +424,7 @@ class GradientMethod(Settings):
             "validation": describe_split(data.validation),
             "encoders": {
                 **data.train.provenance.get("encoders", {}),
-                **{name: encoder.provenance for name, encoder in tuned.items()},
+                **{name: data.encoders[name].provenance for name in data.tuned},
             },
             "versions": versions(),
         }
@@ -401,53 +445,3 @@ def _initial_weights(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(epoch_seed(seed, 0))
         yield
-
-
-def _branch_start(column: Column) -> tuple[Input, dict[str, Any]]:
-    """Return input and backbone for a column: features as they are, raw items from scratch."""
-    match column:
-        case Features():
-            return Vectors(column.size), {"kind": "vectors", "size": column.size}
-        case Images():
-            return Pixels(), {"kind": "image_cnn"}
-        case Texts():
-            words = Words.fit(column)
-            return words, {"kind": "text_cnn", "vocabulary": words.size}
-    raise DataError(
-        "this type of column is not supported",
-        expected="features, images or texts",
-        found=column.kind,
-        advice="extract features from it first",
-    )
-
-
-def _check_columns(train: Dataset) -> None:
-    if len(train.columns) < 2:
-        raise DataError(
-            f"{train.name!r} has too few modalities for a common space",
-            expected="at least two, such as image and text",
-            found=", ".join(train.modalities),
-            advice="add a column with the other modality of each sample",
-        )
-    for name, column in train.columns.items():
-        if not column.present.any():
-            raise DataError(
-                f"no training sample of {train.name!r} has the modality {name!r}",
-                expected="at least one",
-                found=f"0 of {len(train)}",
-                advice="drop the column, or add training samples that have it",
-            )
-
-
-def _check_pairs(train: Dataset) -> None:
-    present = torch.stack([torch.from_numpy(one.present) for one in train.columns.values()])
-    several = present.sum(dim=0) >= 2
-    for name, mask in zip(train.columns, present, strict=True):
-        count = int((mask & several).sum())
-        if count < 2:
-            raise DataError(
-                f"{train.name!r} has too few complete samples to train on {name!r}",
-                expected="at least two that have another modality too",
-                found=f"{count} of {len(train)}",
-                advice="add pairs, or use a method that needs none, such as sdml or supcon",
-            )

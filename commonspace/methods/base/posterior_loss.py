@@ -1,6 +1,6 @@
 """Losses, temperatures and mixture weights of posterior matching."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 
 import torch
@@ -34,7 +34,6 @@ def posterior_loss(
     targets: Tensor,
     items: Tensor,
     instance_gradient: float = 0.0,
-    change: Callable[[str, Tensor], Tensor] = lambda name, inputs: inputs,
 ) -> dict[str, Tensor]:
     """Return the losses of a batch, summed over all modalities and their pairs.
 
@@ -51,14 +50,13 @@ def posterior_loss(
         items: (n,) int64, equal for samples that are the same item.
         instance_gradient: Factor of the gradient of the instance loss in encoders that are trained;
             features of frozen encoders have no gradient.
-        change: (modality, its network input) -> input to use, such as augmented photos.
 
     Returns:
         "loss", "class_loss" and, with an instance block, "instance_loss", all scalars.
     """
 
     def compute(inputs: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
-        rescaled = {name: network.rescale(name, change(name, x)) for name, x in inputs.items()}
+        rescaled = {name: network.rescale(name, x) for name, x in inputs.items()}
         outputs: dict[str, tuple[Tensor, ...]]
         outputs = {name: (network.logits(name, x).float(),) for name, x in rescaled.items()}
         if network.has_instance_block:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from commonspace.callbacks import Callbacks
 from commonspace.data.dataset import Dataset
@@ -21,12 +21,13 @@ from commonspace.encoders.cache import default_cache
 from commonspace.encoders.joined import join_encoders as join_features
 from commonspace.encoders.specs import resolve_spec
 from commonspace.encoders.tuning_form import encoder_for_training
-from commonspace.errors import SettingError
 from commonspace.machine import choose_device
 from commonspace.methods.base.encoder_config import (
     encode_splits,
     encoder_modules,
+    has_weights_to_train,
     join_encoders,
+    nothing_to_train,
 )
 from commonspace.methods.base.encoder_training import (
     FeatureFit,
@@ -40,8 +41,6 @@ from commonspace.methods.base.posterior_loss import (
     class_losses,
     weigh_posteriors,
 )
-from commonspace.networks.backbones.base import PretrainedBackbone
-from commonspace.networks.backbones.text_cnn import TextCNN
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
 
@@ -178,15 +177,9 @@ class _Work:
         self, encoders: Mapping[str, Encoder], losses: Mapping[str, Tensor]
     ) -> tuple[str, ...]:
         """Return the modalities whose encoders are trained."""
-        lora = self.config.fine_tune == "lora"
-        able = [name for name, one in encoders.items() if _trainable(one.backbone, lora=lora)]
+        able = [name for name, one in encoders.items() if has_weights_to_train(one, self.config)]
         if not able:
-            raise SettingError(
-                f"`fine_tune` {self.config.fine_tune!r} has no encoder to train",
-                expected="an encoder with trainable weights, such as hf:, st:, FILE.py:Class",
-                found=", ".join(self.config.specs.values()) or "no encoder",
-                advice="choose another encoder, or omit the option to keep it frozen",
-            )
+            raise nothing_to_train(self.config)
         if self.config.fine_tune == "auto":
             return (max(able, key=lambda name: float(losses[name].mean())),)
         return tuple(able)
@@ -282,14 +275,3 @@ def _recalibrated_losses(fit: FeatureFit, names: tuple[str, ...]) -> dict[str, T
         calibrate_kernel(network, name, validation)
     weigh_posteriors(network, validation)
     return class_losses(network, validation)
-
-
-def _trainable(backbone: nn.Module, *, lora: bool) -> bool:
-    """Return whether an encoder has weights to train; for LoRA, in linear layers."""
-    for part in backbone.modules():
-        if isinstance(part, PretrainedBackbone):
-            if not lora or any(isinstance(one, nn.Linear) for one in part.modules()):
-                return True
-        elif isinstance(part, TextCNN) and not lora:
-            return True
-    return False

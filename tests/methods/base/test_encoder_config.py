@@ -12,10 +12,12 @@ import commonspace as cs
 from commonspace.data import Dataset, Images, Texts, write_arrays
 from commonspace.encoders import Extraction, Photos, Source, Vectors, encoder_from_spec, extract
 from commonspace.errors import DataError, SettingError
-from commonspace.methods import DSCMR, EncoderConfig
+from commonspace.methods import DSCMR, EncoderConfig, TrainingData
+from commonspace.methods.base.encoder_config import backbone_rate
 from commonspace.networks.backbones.vgg19 import VGG19
 from commonspace.networks.dscmr import DSCMRNetwork
 from commonspace.training import RunConfig, Samples
+from commonspace.training.settings import TrainingSettings
 
 QUIET = RunConfig()
 
@@ -137,18 +139,49 @@ def test_only_what_is_tuned_changes(
         assert torch.equal(tensor, space.network.state_dict()[name])
 
 
-def test_backbones_learn_at_a_rate_of_their_own(photos: Dataset, weights: Path) -> None:
-    still = fitted(photos, method(weights, fine_tune="all", backbone_learning_rate=1e-30))
+def test_training_starts_from_the_fit_on_frozen_features(photos: Dataset, weights: Path) -> None:
+    """With rates of almost 0, the tuned space is that of the frozen encoders."""
+    frozen = fitted(photos, method(weights))
+    way = method(weights, fine_tune="all", backbone_learning_rate=1e-30)
+    still = fitted(photos, _Still(**vars(way)))
     assert isinstance(still.network, DSCMRNetwork)
-    before = torch.load(weights, weights_only=True)
-    after = still.network.backbone("image").state_dict()
-    assert all((after[name] - before[name]).abs().max() < 1e-20 for name in after)
-    words = still.network.backbone("text").state_dict()["words.weight"]
-    fresh = encoder_from_spec(
-        "textcnn",
-        Source(photos.split("train"), photos.split("validation"), "text", train_now=False),
+    for name, column in photos.split("test").columns.items():
+        np.testing.assert_allclose(still.embed(name, column), frozen.embed(name, column), atol=2e-4)
+    tuned = fitted(
+        photos, replace(way, encoders=replace(way.encoders, backbone_learning_rate=1e-3))
     )
-    assert not torch.equal(words, fresh.backbone.state_dict()["words.weight"])
+    image = photos.split("test").columns["image"]
+    assert np.abs(tuned.embed("image", image) - frozen.embed("image", image)).max() > 0.01
+
+
+class _Still(DSCMR):
+    """DSCMR whose own layers do not learn while encoders are trained."""
+
+    def training_settings(self, data: TrainingData) -> TrainingSettings:
+        settings = super().training_settings(data)
+        return replace(settings, learning_rate=1e-30) if data.tuned else settings
+
+
+def test_the_rate_of_encoders_follows_from_their_layers(photos: Dataset, weights: Path) -> None:
+    own = backbone_rate(EncoderConfig(backbone_learning_rate=0.5), [])
+    with_norms = backbone_rate(EncoderConfig(), [VGG19(batch_norm=True, width=2, size=12)])
+    without = backbone_rate(EncoderConfig(), [VGG19(batch_norm=False, width=2, size=12)])
+    assert (own, with_norms, without) == (0.5, 3e-4, 3e-5)
+
+
+def test_encoders_that_cannot_be_trained_stay_frozen_beside_one_that_is(
+    photos: Dataset, weights: Path
+) -> None:
+    specs = {"image": f"vgg19_bn:{weights}", "text": "tfidf"}
+    space = fitted(photos, method(weights, specs=specs, fine_tune="all", tuning_epochs=2))
+    assert isinstance(space.network, DSCMRNetwork)
+    assert space.network.config.backbones["text"]["kind"] == "tfidf"
+    vectors = space.embed("text", ["a red wall"])
+    assert vectors.shape == (1, 8)
+    assert space.provenance["chosen"]["epochs"] == 2
+    with pytest.raises(SettingError, match="has no encoder to train") as caught:
+        fitted(photos, method(weights, specs={"text": "tfidf"}, fine_tune="all"))
+    assert caught.value.found == "tfidf"
 
 
 def test_checkpointed_gradients_end_at_the_same_weights(photos: Dataset, weights: Path) -> None:
@@ -180,6 +213,21 @@ def test_photos_decoded_batch_by_batch_are_the_same(photos: Dataset) -> None:
         assert torch.equal(piece, twin)
     only_gaps = torch.tensor([2, 7])
     assert late.batch(only_gaps).inputs == {}
+
+
+def test_photos_change_in_batches_and_nowhere_else(photos: Dataset) -> None:
+    part = photos.split("train")
+    inputs = {"image": Photos(resize=24, side=20)}
+    device = torch.device("cpu")
+    plain = Samples(part, inputs, device)
+    for memory in (2**30, 1):
+        changed = Samples(part, inputs, device, memory=memory, changes={"image": lambda x: 255 - x})
+        rows = torch.arange(5)
+        assert torch.equal(
+            changed.batch(rows).inputs["image"], 255 - plain.batch(rows).inputs["image"]
+        )
+        for one, other in zip(changed.parts("image", 4), plain.parts("image", 4), strict=True):
+            assert torch.equal(one, other)
 
 
 def test_each_text_is_a_sample_in_training_and_in_evaluation(

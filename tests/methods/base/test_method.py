@@ -16,7 +16,7 @@ from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError, SplitError, TrainingError
 from commonspace.methods import CCA, SDML, ClosedFormMethod, InfoNCE, PosteriorMatching
-from commonspace.methods.base.gradient import TrainingData
+from commonspace.methods.base.training_data import TrainingData
 from commonspace.registry import METHODS, make_method
 from commonspace.settings import setting
 from commonspace.training import Batch, RunConfig, Samples
