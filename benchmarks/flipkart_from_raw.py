@@ -21,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import commonspace as cs
+from commonspace.cache_folder import default_cache
 from commonspace.encoders import Extraction, Source, encoder_from_spec, extract
-from commonspace.encoders.cache import default_cache
 
 __all__ = ["main"]
 

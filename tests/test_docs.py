@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 NOT_IN_THE_REFERENCE = {
     "__main__",
     "atomic",
+    "cache_folder",
     "cli",
     "embedding_model",
     "extras",

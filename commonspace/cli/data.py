@@ -20,7 +20,7 @@ from commonspace.cli.runs import open_data
 if TYPE_CHECKING:
     from commonspace.data import Dataset
 
-__all__ = ["data", "describe", "folder_of", "map_keys"]
+__all__ = ["data", "describe", "folder_of", "map_keys", "place_of"]
 
 _MOST_CLASSES = 40  # rows of the table of classes
 
@@ -105,12 +105,18 @@ def map_keys(
 
 def folder_of(data: str) -> Path | None:
     """Return the folder of a data argument "layout:path?keys"; None if there is no such path."""
+    path = place_of(data)
+    return path if path is None or path.is_dir() else path.parent
+
+
+def place_of(data: str) -> Path | None:
+    """Return the file or folder of a data argument; None if there is no such path."""
     from commonspace.data.vocabulary import exists, expand_home
 
     for text in (data, data.partition("?")[0], data.partition(":")[2].partition("?")[0]):
         path = expand_home(text)
         if text and exists(path):
-            return path if path.is_dir() else path.parent
+            return path
     return None
 
 

@@ -97,12 +97,12 @@ def extract(
 
     Next: commonspace train FILE --out RUN
     """
+    from commonspace.cache_folder import default_cache
     from commonspace.data.texts import one_sample_per_text
     from commonspace.data.write import write_arrays, writer_of
     from commonspace.datasets import load_dataset
     from commonspace.encoders import Extraction, Source, encoder_from_spec
     from commonspace.encoders import extract as run
-    from commonspace.encoders.cache import default_cache
     from commonspace.machine import choose_device
 
     writer_of(out)  # an error in the name is reported before the work

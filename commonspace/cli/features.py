@@ -29,9 +29,9 @@ def extracted(
         DataError: If an item cannot be read.
         SettingError: If there is no such encoder.
     """
+    from commonspace.cache_folder import default_cache
     from commonspace.data.texts import one_sample_per_text
     from commonspace.encoders import Extraction, Source, encoder_from_spec, extract
-    from commonspace.encoders.cache import default_cache
     from commonspace.machine import choose_device
 
     data = one_sample_per_text(data) if multi_caption == "expand" else data

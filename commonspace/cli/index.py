@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import typer
 
-from commonspace.cli.data import folder_of, map_keys
+from commonspace.cli.data import folder_of, map_keys, place_of
 from commonspace.cli.encoders import EncoderOption, ImageOption, TextOption, encoders_named
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
@@ -357,6 +357,11 @@ def _load_data(data: str, photos: Path | None, split_seed: int, *, partial: bool
 
 def data_folder(data: str) -> Path | None:
     """Return the folder that the photos of a data set must be in."""
+    from commonspace.data.images import unpacked_folder
+
+    place = place_of(data)
+    if place is not None and unpacked_folder(place).is_dir():
+        return unpacked_folder(place)
     folder = folder_of(data)
     named = parse_qs(data.partition("?")[2]).get("photos")
     return folder / named[-1] if folder and named else folder

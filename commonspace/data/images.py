@@ -1,5 +1,6 @@
 """Decoding of image files to (h, w, 3) uint8 RGB."""
 
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from commonspace.atomic import replace_file, write_error
+from commonspace.cache_folder import default_cache
 from commonspace.data.reading import WarningLog, reading
 from commonspace.errors import DataError, FileFormatError
 
@@ -16,7 +19,11 @@ __all__ = [
     "EncodedImages",
     "decode_image",
     "rgb_of",
+    "unpacked_folder",
 ]
+
+UNPACKED = 2**26
+"""Bytes of an archive or table from which its images are unpacked into files."""
 
 _MEMORY = 1_000_000_000
 """Bytes that decoding an image may take."""
@@ -140,18 +147,23 @@ def _fit_memory(image: Image.Image, name: str) -> None:
 
 
 class EncodedImages:
-    """Images of an archive or table, decoded from their bytes as they are added.
+    """Images of an archive or table: decoded as they are added, or unpacked where they are large.
 
     Args:
-        source: the file that holds them, for messages.
+        source: the file or folder that holds them.
         warnings: raises or records images that cannot be decoded.
+        size: bytes of the source. From 64 MiB on, each image becomes a file in the cache folder,
+            named after its content, so that the images take no memory.
         most: how many bytes the decoded images may take in all.
     """
 
-    def __init__(self, source: Path, warnings: WarningLog, most: int = 2 << 30) -> None:
+    def __init__(
+        self, source: Path, warnings: WarningLog, size: int = 0, most: int = 2 << 30
+    ) -> None:
         self.source, self.warnings, self.most = source, warnings, most
         self.items: list[Any] = []
         self._size = 0
+        self._folder = unpacked_folder(source) if size >= UNPACKED else None
 
     def add(self, content: bytes | str | None, name: str) -> None:
         """Append an image: its encoded bytes, its path as str, or None for no image.
@@ -159,6 +171,7 @@ class EncodedImages:
         Raises:
             FileFormatError: strict, and the bytes are no image.
             DataError: all images together take more than ``most`` bytes.
+            OutputError: it cannot be unpacked.
         """
         if not isinstance(content, bytes):
             self.items.append(content or None)
@@ -168,6 +181,10 @@ class EncodedImages:
                 reading(Path(f"{self.source}, {name}"), "an image (JPEG, PNG, WebP, …)"),
                 Image.open(BytesIO(content)) as image,
             ):
+                if self._folder is not None:
+                    suffix = f".{(image.format or 'bin').lower()}"
+                    self.items.append(_unpack(content, self._folder, suffix))
+                    return
                 pixels = rgb_of(image, f"{self.source}, {name}")
         except FileFormatError as error:
             self.warnings.report(error, instead="this sample has no image")
@@ -182,6 +199,26 @@ class EncodedImages:
                 advice="write them as files, with a metadata.jsonl that names them",
             )
         self.items.append(pixels)
+
+
+def unpacked_folder(source: Path) -> Path:
+    """Return the folder in the cache that the images of an archive or table are unpacked into."""
+    name = sha256(str(source.resolve()).encode()).hexdigest()[:24]
+    return default_cache() / "unpacked" / name
+
+
+def _unpack(content: bytes, folder: Path, suffix: str) -> Path:
+    """Write an image file named after its content, unless it is there."""
+    digest = sha256(content).hexdigest()[:40]
+    path = folder / digest[:2] / (digest + suffix)
+    if not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise write_error(path, exc) from exc
+        with replace_file(path, overwrite=True) as draft:
+            draft.write_bytes(content)
+    return path
 
 
 def _from_deep_gray(pixels: NDArray[np.integer], name: str) -> NDArray[np.uint8]:

@@ -38,7 +38,11 @@ class PhotoFolder:
 
 
 def drop_outside(
-    columns: Mapping[str, Column], ids: Sequence[str], folder: Path, warnings: WarningLog
+    columns: Mapping[str, Column],
+    ids: Sequence[str],
+    folder: Path,
+    warnings: WarningLog,
+    unpacked: Path | None = None,
 ) -> dict[str, Column]:
     """Refuse image files outside of a folder; a partial reader leaves them out.
 
@@ -47,11 +51,13 @@ def drop_outside(
         ids: n ids, for messages.
         folder: the folder that every file must be in, links resolved.
         warnings: raises or records files outside.
+        unpacked: another folder that files may be in, that of unpacked archives.
 
     Raises:
         DataError: strict, and a file is outside.
     """
     allowed = PhotoFolder(folder)
+    also = PhotoFolder(unpacked) if unpacked is not None and unpacked.is_dir() else ()
     kept = dict(columns)
     for name, column in columns.items():
         if not isinstance(column, Images):
@@ -59,7 +65,7 @@ def drop_outside(
         outside = [
             row
             for row, item in enumerate(column.items)
-            if isinstance(item, Path) and item not in allowed
+            if isinstance(item, Path) and item not in allowed and item not in also
         ]
         if not outside:
             continue

@@ -21,10 +21,12 @@ from commonspace.data.formats.mat import read_mat
 from commonspace.data.formats.mat_folder import is_mat_folder, read_mat_folder
 from commonspace.data.formats.npy_folder import is_npy_folder, read_npy_folder
 from commonspace.data.formats.npz import read_npz
-from commonspace.data.formats.parquet import has_file_names, read_parquet
+from commonspace.data.formats.parquet import has_file_names, is_table_folder, read_parquet
 from commonspace.data.formats.webdataset import is_shard_folder, read_webdataset
+from commonspace.data.images import unpacked_folder
 from commonspace.data.photo_folder import drop_outside
 from commonspace.data.reading import WarningLog, reading
+from commonspace.data.remote import is_url, local_copy
 from commonspace.data.vocabulary import exists, expand_home
 from commonspace.datasets.benchmark import Benchmark, paper_split
 from commonspace.datasets.nuswide import read_nuswide
@@ -64,6 +66,8 @@ def load_dataset(
             "benchmark:folder" for one of the ``BENCHMARKS``, such as "pascal:folder", as its
             publisher distributes it, with the split of the papers; a feature file in place of the
             folder is split in the same way;
+            a URL of one of these files or folders, such as "s3://bucket/photos", through fsspec:
+            it is copied into the cache folder, and later only what has changed;
             "hf:name" for a data set of the Hugging Face Hub (the package ``datasets``), or
             "hf:folder" for one that was saved with ``save_to_disk``;
             any file or folder followed by "?image=KEY&label=KEY&photos=FOLDER" sets ``modalities``,
@@ -87,7 +91,8 @@ def load_dataset(
         FileFormatError: a file is corrupt, cut short, or of an unknown kind.
         SplitError: a split is empty or holds a label that train lacks; a class cannot be divided.
         SettingError: the seed is negative, or a mapped key is missing.
-        MissingExtraError: "hf:" without the package ``datasets``.
+        MissingExtraError: "hf:" without the package ``datasets``, or a URL without the package that
+            reads it.
 
     Example:
         >>> data = load_dataset("scenes")
@@ -112,6 +117,7 @@ def load_dataset(
     if isinstance(path, str) and path in BUILT_IN:
         return BUILT_IN[path](seed)
     path, rules, beside = _key_rules(path, modalities, label)
+    path = _downloaded(path)
     if isinstance(path, str) and path.startswith(HUGGING_FACE):
         return _hugging_face(path.removeprefix(HUGGING_FACE), rules, seed)
     layout, place = _named_layout(path)
@@ -134,7 +140,7 @@ def load_dataset(
     folder = place if place.is_dir() else place.parent
     if photos is not None or beside is not None:
         folder = _photo_folder(expand_home(photos or folder.resolve() / str(beside)))
-    columns = drop_outside(table.columns, table.ids, folder, warnings)
+    columns = drop_outside(table.columns, table.ids, folder, warnings, unpacked_folder(place))
     table = replace(table, columns=columns)
     resolved = place.resolve()
     content = assemble(
@@ -183,7 +189,7 @@ def _hdf5(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
 
 
 def _parquet(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
-    if has_file_names(path):
+    if path.is_file() and has_file_names(path):
         return read_folder(path, warnings, rules)
     arrays = read_parquet(path, warnings)
     return table_from_arrays(arrays, source=str(path), warnings=warnings, rules=rules)
@@ -255,6 +261,11 @@ LAYOUTS: dict[str, Layout] = {
         is_npy_folder,
         _npy_folder,
     ),
+    "parquet": Layout(
+        "parts of a table, such as 000.parquet and 001.parquet, or .arrow files",
+        lambda folder: is_table_folder(folder) and not find_metadata(folder),
+        _parquet,
+    ),
     "webdataset": Layout(
         ".tar files of samples (WebDataset)", is_shard_folder, _without_rules(read_webdataset)
     ),
@@ -287,6 +298,16 @@ def _key_rules(
     label = label or named.pop("label", None)
     photos = named.pop("photos", None)
     return path, KeyRules(named | dict(modalities or {}), label), photos
+
+
+def _downloaded(path: str | Path) -> str | Path:
+    """Return "layout:URL" or a URL with the path of its local copy in its place."""
+    if not isinstance(path, str) or "://" not in path or path.startswith(HUGGING_FACE):
+        return path
+    layout, _, rest = path.partition(":")
+    if layout in LAYOUTS | BENCHMARKS and is_url(rest):
+        return f"{layout}:{local_copy(rest)}"
+    return local_copy(path) if is_url(path) else path
 
 
 def _photo_folder(folder: Path) -> Path:

@@ -4,7 +4,6 @@ It has a folder for each encoder, with files of some hundred features each, writ
 commands and data sets share it, and any file may be deleted.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -19,21 +18,9 @@ from safetensors.numpy import load_file, save_file
 from commonspace.atomic import replace_file
 from commonspace.errors import OutputError
 
-__all__ = ["FeatureCache", "content_hash", "default_cache"]
+__all__ = ["FeatureCache", "content_hash"]
 
 KEY_BYTES = 32
-
-
-def default_cache() -> Path:
-    """Return the cache folder of this user.
-
-    It is $COMMONSPACE_CACHE, or commonspace in $XDG_CACHE_HOME or ~/.cache.
-    """
-    named = os.environ.get("COMMONSPACE_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "commonspace"
 
 
 def content_hash(item: Any) -> bytes:  # noqa: ANN401 - a path, an array or texts

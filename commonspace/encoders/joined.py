@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
+from commonspace.cache_folder import default_cache
 from commonspace.callbacks import Callback
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
-from commonspace.encoders.cache import default_cache
 from commonspace.encoders.encoder import Encoder, describe
 from commonspace.encoders.extract import Extraction, extract
 from commonspace.encoders.inputs import Joined

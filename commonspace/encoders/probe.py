@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from commonspace.cache_folder import default_cache
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
-from commonspace.encoders.cache import default_cache
 from commonspace.encoders.encoder import Encoder
 from commonspace.encoders.extract import Extraction, extract
 

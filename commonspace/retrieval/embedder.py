@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from commonspace.cache_folder import default_cache
 from commonspace.data import Column, Dataset, Features, Images, Texts
 from commonspace.data.encoder_check import check_encoder
 from commonspace.encoders import (
@@ -23,7 +24,6 @@ from commonspace.encoders import (
     input_reads,
     read_kinds,
 )
-from commonspace.encoders.cache import default_cache
 from commonspace.encoders.texts import Words
 from commonspace.errors import DataError, SettingError
 from commonspace.space import CommonSpace

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from commonspace.cache_folder import default_cache
 from commonspace.callbacks import Callback
 from commonspace.data.columns import Column, Images
 from commonspace.data.dataset import Dataset
-from commonspace.encoders.cache import default_cache
 from commonspace.encoders.decoded import DecodedPhotos, decode_photos
 from commonspace.encoders.inputs import Input
 from commonspace.encoders.loading import prepared

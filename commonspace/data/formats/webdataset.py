@@ -1,7 +1,8 @@
 """WebDataset archives: .tar files whose members 0001.jpg, 0001.txt, 0001.cls make one sample.
 
 Members: an image of any usual suffix; ``txt`` the text; ``cls`` the label; ``json`` an object with
-the columns of a metadata file. Images are decoded into memory.
+the columns of a metadata file. Images are decoded into memory; those of large archives are unpacked
+into files, see :class:`commonspace.data.images.EncodedImages`.
 """
 
 import json
@@ -42,7 +43,8 @@ def read_webdataset(path: Path, warnings: WarningLog) -> Table:
     """
     files = sorted(path.glob("*.tar")) if path.is_dir() else [path]
     samples: list[dict[str, Any]] = []
-    images = EncodedImages(path, warnings)
+    size = sum(file.stat().st_size for file in files if file.exists())
+    images = EncodedImages(path, warnings, size)
     for file in files:
         split = split_name(file.stem.split("-")[0].split("_")[0]) or ""
         with reading(file, "a .tar file of samples"), tarfile.open(file, "r:") as archive:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from commonspace.cache_folder import default_cache
 from commonspace.callbacks import Callbacks
 from commonspace.data.columns import Images
 from commonspace.data.dataset import Dataset
@@ -28,7 +29,6 @@ from commonspace.encoders import (
     encoder_from_spec,
     extract,
 )
-from commonspace.encoders.cache import default_cache
 from commonspace.encoders.inputs import Joined
 from commonspace.encoders.specs import resolve_spec
 from commonspace.encoders.tuning_form import encoder_for_training

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from commonspace.cache_folder import default_cache
 from commonspace.callbacks import Callbacks, EpochRecord
 from commonspace.data.dataset import Dataset
 from commonspace.encoders import Encoder, Extraction, extract
-from commonspace.encoders.cache import default_cache
 from commonspace.machine import choose_device, choose_precision, versions
 from commonspace.methods.base.encoder_config import (
     EncoderConfig,

@@ -13,11 +13,11 @@ from dataclasses import asdict, replace
 
 from torch import Tensor
 
+from commonspace.cache_folder import default_cache
 from commonspace.callbacks import Callbacks
 from commonspace.data.dataset import Dataset
 from commonspace.data.texts import one_sample_per_text
 from commonspace.encoders import Encoder, Extraction, Source, extract
-from commonspace.encoders.cache import default_cache
 from commonspace.encoders.joined import join_encoders as join_features
 from commonspace.encoders.specs import resolve_spec
 from commonspace.encoders.tuning_form import encoder_for_training
