@@ -50,6 +50,8 @@ class AsyncClient:
         self.item = self._in_thread(self._client.item)
         self.image = self._in_thread(self._client.image)
         self.thumbnail = self._in_thread(self._client.thumbnail)
+        self.embed = self._in_thread(self._client.embed)
+        self.facets = self._in_thread(self._client.facets)
         self.about = self._in_thread(self._client.about)
         self.put = self._in_thread(self._client.put)
         self.put_many = self._in_thread(self._client.put_many)

@@ -29,7 +29,8 @@ class Client:
     """Client of a search service.
 
     Args:
-        address: of the service: "http://127.0.0.1:8000".
+        address: of the service: "http://127.0.0.1:8000"; of one of several indexes:
+            "http://127.0.0.1:8000/indexes/NAME".
         key: an API key, if the service requires one.
         timeout: maximum time of a response, in seconds.
 
@@ -45,7 +46,7 @@ class Client:
                 found=repr(address)[:80],
                 advice="start it with http:// or https://",
             )
-        self._address = address.rstrip("/")
+        self._address = address.rstrip("/").removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = timeout
 
@@ -64,10 +65,14 @@ class Client:
         instance_weight: float | None = None,
         min_relevance: float | None = None,
         keywords: bool = True,
-        text_weight: float = 0.5,
+        text_weight: float | None = None,
         without: str | None = None,
+        less_like: str | Sequence[str] | None = None,
+        less_like_vector: Sequence[float] | None = None,
         diversity: float = 0.0,
         max_similarity: float | None = None,
+        group_by: str | None = None,
+        sort: str | None = None,
     ) -> SearchResults:
         """Return the items that match a query best, as ``Index.search`` does.
 
@@ -86,20 +91,28 @@ class Client:
             min_relevance: drop results, of the k, whose relevance is lower.
             keywords: whether items that hold all words of a query of text alone come first, if
                 they are at most 10.
-            text_weight: of a query of text and something else, the weight of the text, 0 to 1.
+            text_weight: of a query of text and something else, the weight of the text, 0 to 1
+                (default: that of the space, chosen on validation).
             without: words to avoid: items that hold all of them are left out.
+            less_like: id, or ids, of items to be unlike. They are no results; half of the score
+                that their mean gives an item is subtracted from its score.
+            less_like_vector: (d,), a vector to be unlike, as ``embed`` returns it for a photo.
             diversity: from 0 (by score) to 1: prefers results that are unlike those before them,
                 among the 200 best.
             max_similarity: from 0 to 1: of results that are at least so similar, the best is
                 listed, with the others in its ``similar``, among the 200 best. 0.95 is for
                 near-duplicates.
+            group_by: a field: of the items with equal values, such as the photos of one product,
+                the best is listed, with the others in its ``similar``; ``total`` counts groups.
+            sort: a field that orders the 200 best results, "-price" for descending order. Without
+                ``min_relevance``, those of a relevance of at least 0.5, if it is known.
 
         Raises:
             ServiceError: If the service returns an error or cannot be reached.
         """
         parameters = {
             "text": text,
-            "vector": None if vector is None else [float(number) for number in vector],
+            "vector": _numbers(vector),
             "id": id,
             "k": k,
             "offset": offset,
@@ -111,8 +124,12 @@ class Client:
             "keywords": keywords,
             "text_weight": text_weight,
             "without": without,
+            "less_like": [less_like] if isinstance(less_like, str) else less_like,
+            "less_like_vector": _numbers(less_like_vector),
             "diversity": diversity,
             "max_similarity": max_similarity,
+            "group_by": group_by,
+            "sort": sort,
         }
         body = {name: value for name, value in parameters.items() if value is not None}
         answer = self._json("POST", "/search", body, image)
@@ -205,6 +222,36 @@ class Client:
         """
         return self._bytes("GET", f"{_item(id)}/thumbnail?size={size}")
 
+    def embed(
+        self, text: str | None = None, image: str | Path | bytes | None = None
+    ) -> list[float]:
+        """Return the query vector of a text or a photo, to search with it several times.
+
+        Args:
+            text: words.
+            image: an image file, or its bytes.
+
+        Raises:
+            ServiceError: If the space does not read it, or the service cannot be reached.
+        """
+        body = {} if text is None else {"text": text}
+        vector: list[float] = self._json("POST", "/embed", body, image)["vector"]
+        return vector
+
+    def facets(self, where: str | None = None) -> dict[str, dict[Any, int]]:
+        """Return field -> value -> number of items that a filter accepts, most frequent first.
+
+        Args:
+            where: a filter on the fields; None for all.
+
+        Raises:
+            ServiceError: If the filter is invalid, or the service cannot be reached.
+        """
+        fields = self._json("POST", "/facets", {"where": where})["fields"]
+        return {
+            name: {one["value"]: one["count"] for one in values} for name, values in fields.items()
+        }
+
     def about(self) -> dict[str, Any]:
         """Return items, modalities, classes and fields of the index.
 
@@ -291,7 +338,7 @@ class Client:
         self, method: str, path: str, body: bytes | None = None, kind: str | None = None
     ) -> bytes:
         headers = {**self._headers, **({"Content-Type": kind} if kind else {})}
-        request = Request(self._address + path, body, headers, method=method)
+        request = Request(f"{self._address}/v1{path}", body, headers, method=method)
         try:
             with urlopen(request, timeout=self._timeout) as answer:
                 content: bytes = answer.read()
@@ -306,6 +353,10 @@ class Client:
                 found=str(getattr(exc, "reason", exc)) or type(exc).__name__,
                 advice="check the address, and that the service runs",
             ) from exc
+
+
+def _numbers(vector: Sequence[float] | None) -> list[float] | None:
+    return None if vector is None else [float(number) for number in vector]
 
 
 def _item(id: str) -> str:
@@ -335,8 +386,9 @@ def _form(body: Mapping[str, Any], image: bytes) -> tuple[bytes, str]:
     boundary = uuid.uuid4().hex
     parts: list[bytes] = []
     for name, value in body.items():
-        for one in value if isinstance(value, list) else [value]:
-            text = json.dumps(one) if isinstance(one, dict) else str(one)
+        numbers = isinstance(value, list) and value and isinstance(value[0], float)
+        for one in value if isinstance(value, list) and not numbers else [value]:
+            text = json.dumps(one) if isinstance(one, dict | list) else str(one)
             head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
             parts.append(f"{head}{text}\r\n".encode())
     head = (

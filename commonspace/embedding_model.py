@@ -136,6 +136,12 @@ class EmbeddingModel:
         return float(weight) if 0 <= weight <= 1 else None
 
     @property
+    def default_text_weight(self) -> float:
+        """Weight of the text in a query of text and photo, chosen on validation; else 0.5."""
+        weight = self.provenance.get("chosen", {}).get("text_weight")
+        return float(weight) if isinstance(weight, int | float) and 0 <= weight <= 1 else 0.5
+
+    @property
     def calibrated(self) -> bool:
         """Whether ``relevance`` can turn scores into probabilities."""
         return self.calibration is not None

@@ -43,14 +43,20 @@ export interface Query {
   min_relevance?: number;
   /** Whether items that hold all words of a query of text alone come first. */
   keywords?: boolean;
-  /** Weight of the text in a query of text and something else (default: 0.5). */
+  /** Weight of the text in a query of text and something else (default: that of the space). */
   text_weight?: number;
   /** Words to avoid: items that hold all of them are left out. */
   without?: string;
+  /** Ids of items to be unlike. */
+  less_like?: string[];
+  /** A vector to be unlike, as embed returns it for a photo. */
+  less_like_vector?: number[];
   /** From 0, by score, to 1: prefers results unlike those before them. */
   diversity?: number;
   /** Results that are more similar than this are listed behind the best of them, in `similar`. */
   max_similarity?: number;
+  /** A field: of the items with equal values, the best is listed. */
+  group_by?: string;
   /** A field, with "-" before it for descending order. */
   sort?: string;
 }
@@ -82,6 +88,7 @@ export interface About {
   roles: Partial<Record<"title" | "price" | "link" | "group", string>>;
   has_instance_block: boolean;
   default_instance_weight: number | null;
+  default_text_weight: number;
   calibrated: boolean;
   writable: boolean;
   feedback: boolean;

@@ -110,7 +110,8 @@ function json(values) {
 function form(values, image) {
   const body = new FormData();
   for (const [name, value] of Object.entries(present(values))) {
-    for (const one of Array.isArray(value) ? value : [value]) {
+    const several = Array.isArray(value) && typeof value[0] !== "number"; // a vector is one value
+    for (const one of several ? value : [value]) {
       body.append(name, typeof one === "object" ? JSON.stringify(one) : String(one));
     }
   }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,17 +107,34 @@ def search(
         ),
     ] = True,
     text_weight: Annotated[
-        float,
+        float | None,
         typer.Option(
-            metavar="0..1", help="Weight of the words in a query of words and something else."
+            metavar="0..1",
+            help="Weight of the words in a query of words and something else (default: chosen on"
+            " validation when the model was trained).",
+            show_default=False,
         ),
-    ] = 0.5,
+    ] = None,
     without: Annotated[
         str | None,
         typer.Option(
             metavar="WORDS",
             help="Words to avoid: items that hold all of them are left out.",
             show_default=False,
+        ),
+    ] = None,
+    less_like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Item that results are to be unlike; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    less_like_image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Photo that results are to be unlike.", show_default=False
         ),
     ] = None,
     diversity: Annotated[
@@ -132,6 +150,23 @@ def search(
             metavar="0..1",
             help="List only the best of results that are at least so similar; 0.95 is for"
             " near-duplicates.",
+            show_default=False,
+        ),
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="List only the best of the items with equal values of this field, such as the"
+            " photos of one product.",
+            show_default=False,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="Sort the 200 best results by this field; -FIELD for descending order.",
             show_default=False,
         ),
     ] = None,
@@ -157,6 +192,7 @@ def search(
       commonspace search shop --image photo.jpg -k 5 --modality text
       commonspace search shop "like this in blue" --image photo.jpg
       commonspace search shop --id 1163
+      commonspace search shop "a watch" --less-like 1163 --sort price
       commonspace search shop "a watch" --where "price < 50"
       commonspace search shop "a watch" --open
       commonspace search shop --queries queries.txt --json
@@ -178,8 +214,11 @@ def search(
             keywords=keywords,
             text_weight=text_weight,
             without=without,
+            less_like=less_like,
             diversity=diversity,
             max_similarity=max_similarity,
+            group_by=group_by,
+            sort=sort,
         )
         for one in inputs
     ]
@@ -192,6 +231,9 @@ def search(
     from commonspace.retrieval.index import Index
 
     with Index.open(index, encoders=encoders, device=device) as opened:
+        if less_like_image is not None:
+            unlike = opened.embed(image=less_like_image)
+            made = [replace(query, less_like_vector=unlike) for query in made]
         answers = opened.search_many(made)
         for note in opened.notes:
             typer.echo(f"note: {note}", err=True)

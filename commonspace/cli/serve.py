@@ -1,5 +1,6 @@
 """``commonspace serve``, ``map`` and ``key``: the service, the map of an index, and API keys."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +20,15 @@ __all__ = ["key", "map_", "run_service", "serve"]
 
 def serve(
     index: IndexArgument,
+    more: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[INDEX...]",
+            help="Further indexes, under /v1/indexes/NAME and /indexes/NAME/, with the names of"
+            " their folders.",
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for every network."),
@@ -70,6 +80,14 @@ def serve(
             help="Let visitors judge results, and add their judgments to this file.",
         ),
     ] = None,
+    snapshots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Let callers that may write create and restore snapshots, in this folder.",
+            show_default=False,
+        ),
+    ] = None,
     make_map: Annotated[
         bool, typer.Option("--map", help="Compute the map in the background if there is none.")
     ] = False,
@@ -106,6 +124,7 @@ def serve(
 
       commonspace serve shop
       commonspace serve shop --port 9000 --map
+      commonspace serve shop books
       commonspace key keys.txt laptop
       commonspace serve shop --host 0.0.0.0 --keys keys.txt
     """
@@ -126,6 +145,7 @@ def serve(
         name=name,
         writable=writable,
         feedback=feedback,
+        snapshots=snapshots,
         keys=read_keys(keys) if keys is not None else {},
         allowed_hosts=(*LOCAL_HOSTS, *hosts) if local or hosts else (),
         cors_origins=tuple(cors_origin or ()),
@@ -139,6 +159,7 @@ def serve(
         settings,
         host,
         port,
+        more=more or (),
         device=device,
         make_map=make_map,
         threads=threads,
@@ -152,6 +173,7 @@ def run_service(
     host: str,
     port: int,
     *,
+    more: Sequence[Path] = (),
     device: str,
     make_map: bool = False,
     threads: int | None = None,
@@ -164,6 +186,7 @@ def run_service(
         settings: limits and access.
         host: address to listen on.
         port: 0 chooses a free one.
+        more: folders of further indexes.
         device: where the space computes.
         make_map: whether a missing map is computed in the background.
         threads: cores for a forward pass; None: all but one.
@@ -181,11 +204,12 @@ def run_service(
     configure_logging(log_format)
     # One core is left for the event loop: the threads of a forward pass wait for each other.
     torch.set_num_threads(threads or max(1, torch.get_num_threads() - 1))
-    app = build_app(index, settings, device=device, compute_map=make_map)
+    app = build_app(index, settings, more=more, device=device, compute_map=make_map)
 
     def announce(address: str, taken_port: int) -> None:
         shown = f"[{address}]" if ":" in address else address
-        typer.echo(f"{index}: serving on http://{shown}:{taken_port}/ (Ctrl-C to stop)")
+        names = ", ".join(map(str, (index, *more)))
+        typer.echo(f"{names}: serving on http://{shown}:{taken_port}/ (Ctrl-C to stop)")
 
     with sigterm_interrupts():
         try:

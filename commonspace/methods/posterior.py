@@ -18,7 +18,6 @@ from commonspace.errors import DataError
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.encoder_training import FeatureFit
 from commonspace.methods.base.gradient import GradientMethod
-from commonspace.methods.base.instance_weight import choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
 from commonspace.methods.base.method import select_splits
 from commonspace.methods.base.outliers import count_references, detect_outliers
@@ -29,6 +28,7 @@ from commonspace.methods.base.posterior_loss import (
     weigh_posteriors,
 )
 from commonspace.methods.base.pseudo_labels import taught_by_unlabeled
+from commonspace.methods.base.search_defaults import choose_instance_weight, choose_text_weight
 from commonspace.methods.base.trained_posteriors import fit_with_trained_encoders
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.kernel import set_buffers
@@ -224,9 +224,9 @@ class PosteriorMatching(GradientMethod):
         space = super().calibrate(network, data, history)
         if network.has_instance_block:
             embeddings = data.validation_samples.embed(network)
-            space.provenance["chosen"]["instance_weight"] = choose_instance_weight(
-                space, embeddings, data.validation
-            )
+            chosen = space.provenance["chosen"]
+            chosen["instance_weight"] = choose_instance_weight(space, embeddings, data.validation)
+            chosen["text_weight"] = choose_text_weight(space, data.validation, embeddings)
         if not data.multi_label:
             space.calibration = Calibration((0.0, 1.0), (0.0, 1.0))
         space.provenance["chosen"]["seconds"] += data.seconds

@@ -1,5 +1,6 @@
 """Folder of an index: creation, and the copy of the space."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from commonspace.retrieval.changes import set_field_types, set_meta
 from commonspace.retrieval.lock import write_lock
 from commonspace.retrieval.store import Store
 from commonspace.space import CommonSpace, load
+from commonspace.space_files import CONFIG
 
 __all__ = [
     "LOCK",
@@ -25,6 +27,7 @@ __all__ = [
     "open_store",
     "other_space",
     "resolve_kind",
+    "space_encoders",
     "space_folder",
 ]
 
@@ -206,6 +209,19 @@ def load_space(folder: Path, number: int, fingerprint: str, device: str) -> Comm
     if space.fingerprint != fingerprint:
         raise other_space(str(place), fingerprint, space.fingerprint)
     return space
+
+
+def space_encoders(folder: Path, number: int) -> dict[str, str]:
+    """Return modality -> name of each encoder that the copy of a space contains, or was trained on.
+
+    Only its config is read; {} if that is damaged.
+    """
+    try:
+        config = json.loads((space_folder(folder, number) / CONFIG).read_text("utf-8"))
+        encoders = config["provenance"]["encoders"]
+        return {name: str(facts["name"]) for name, facts in encoders.items() if facts.get("name")}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def other_space(what: str, expected: str, found: str) -> StoreError:

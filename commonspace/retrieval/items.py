@@ -3,7 +3,7 @@
 Importing this module loads neither torch nor numpy.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from html import escape
 from pathlib import Path
@@ -59,7 +59,7 @@ class SearchResult(Item):
     has_keywords: bool = False
     """Whether it comes first because it holds all words of the query."""
     similar: tuple[str, ...] = ()
-    """Ids of results that are grouped behind it, by ``max_similarity``."""
+    """Ids of results that are grouped behind it, by ``group_by`` or ``max_similarity``."""
 
 
 class SearchResults(list[SearchResult]):
@@ -128,12 +128,20 @@ class Query:
         min_relevance: drop results, of the k, whose relevance is lower.
         keywords: whether items that hold all words of a query of text alone come first, if they
             are at most 10.
-        text_weight: of a query of text and something else, the weight of the text, from 0 to 1.
+        text_weight: of a query of text and something else, the weight of the text, from 0 to 1
+            (default: ``space.default_text_weight``, chosen on validation).
         without: words to avoid: items that hold all of them are left out.
+        less_like: id, or ids, of items to be unlike. They are no results; half of the score that
+            their mean gives an item is subtracted from its score.
+        less_like_vector: (d,), a vector to be unlike, as ``Index.embed`` returns it for a photo.
         diversity: from 0 (by score) to 1: prefers results that are unlike those before them, among
             the 200 best.
         max_similarity: from 0 to 1: of results that are at least so similar, the best is listed,
             with the others in its ``similar``, among the 200 best. 0.95 is for near-duplicates.
+        group_by: a field: of the items with equal values, such as the photos of one product, the
+            best is listed, with the others in its ``similar``; ``total`` counts the groups.
+        sort: a field that orders the 200 best results, "-price" for descending order. Without
+            ``min_relevance``, those of a relevance of at least 0.5, if the space is calibrated.
 
     Raises:
         SettingError: If a value is out of range, or text, image, vector and id are all missing.
@@ -152,10 +160,20 @@ class Query:
     instance_weight: float | None = None
     min_relevance: float | None = None
     keywords: bool = True
-    text_weight: float = 0.5
+    text_weight: float | None = None
     without: str | None = None
+    less_like: str | Sequence[str] | None = None
+    less_like_vector: "ArrayLike | None" = None
     diversity: float = 0.0
     max_similarity: float | None = None
+    group_by: str | None = None
+    sort: str | None = None
+
+    @property
+    def unlike_ids(self) -> tuple[str, ...]:
+        """The ids of ``less_like``, each once."""
+        given = (self.less_like,) if isinstance(self.less_like, str) else self.less_like or ()
+        return tuple(dict.fromkeys(given))
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -169,9 +187,12 @@ class Query:
             ("instance_weight", _is_fraction(self.instance_weight), "from 0 to 1"),
             ("min_relevance", _is_fraction(self.min_relevance), "from 0 to 1"),
             ("keywords", isinstance(self.keywords, bool), "True or False"),
-            ("text_weight", _is_number(self.text_weight), "from 0 to 1"),
+            ("text_weight", _is_fraction(self.text_weight), "from 0 to 1"),
+            ("less_like", _is_ids(self.less_like), "the id of an item, or several"),
             ("diversity", _is_number(self.diversity), "from 0 to 1"),
             ("max_similarity", _is_fraction(self.max_similarity), "from 0 to 1"),
+            ("group_by", isinstance(self.group_by, str | None), "the name of a field"),
+            ("sort", isinstance(self.sort, str | None), "the name of a field"),
         )
         if not all(valid for _, valid, _ in checks):
             check_settings(self, checks)
@@ -210,6 +231,13 @@ def _cells(result: SearchResult) -> tuple[str, str, str, str, str]:
         ", ".join(result.labels),
         text if len(text) <= 60 else f"{text[:59]}…",
     )
+
+
+def _is_ids(value: object) -> bool:
+    """Return whether a value is None, an id, or a list of ids."""
+    if value is None or isinstance(value, str):
+        return True
+    return isinstance(value, Sequence) and all(isinstance(one, str) for one in value)
 
 
 def _is_fraction(value: object) -> bool:

@@ -19,7 +19,7 @@ from commonspace.data.dataset import check_dataset
 from commonspace.errors import SettingError
 from commonspace.retrieval.embedder import Embedder, check_vectors
 from commonspace.retrieval.items import Query, SearchResult, SearchResults
-from commonspace.retrieval.query_vectors import mean_vector, ranking_vectors
+from commonspace.retrieval.query_vectors import mean_vector, ranking_vectors, weight_of_text
 from commonspace.space import CommonSpace, Embeddings
 
 __all__ = ["DatasetResults", "search_dataset"]
@@ -195,7 +195,8 @@ def _query_vector(
         parts.append(check_vectors([query.vector], embedder.space)[0])
     if own is not None:
         parts.append(mean_vector(_sample_vectors(query, embeddings, own)))
-    return np.ascontiguousarray(mean_vector(parts)[None], dtype=np.float32)
+    mean = mean_vector(parts, weight_of_text(query, embedder.space))
+    return np.ascontiguousarray(mean[None], dtype=np.float32)
 
 
 def _sample_vectors(

@@ -12,14 +12,24 @@ from commonspace.retrieval.items import Query
 from commonspace.retrieval.store import Store
 from commonspace.space import CommonSpace
 
-__all__ = ["QueryItem", "QueryVectors", "mean_vector", "query_vectors", "ranking_vectors"]
+__all__ = [
+    "UNLIKE",
+    "QueryItem",
+    "QueryVectors",
+    "mean_vector",
+    "query_vectors",
+    "ranking_vectors",
+    "weight_of_text",
+]
+
+UNLIKE = 0.5
+"""Share of the score for what a query is to be unlike that is subtracted from its score."""
 
 
 class QueryItem(NamedTuple):
-    """The item of an id query."""
+    """An item that a query names, which is no result."""
 
     number: int
-    """Its number; -1 if the query has none."""
     modalities: tuple[str, ...]
     """Modalities that it has vectors of."""
 
@@ -29,16 +39,26 @@ class QueryVectors(NamedTuple):
 
     values: NDArray[np.float32]
     """(q, d)."""
+    unlike: NDArray[np.float32]
+    """(q, d), of what the results are to be unlike, at unit length; 0 without any."""
     inside: NDArray[np.float64]
     """(q,), probability that a query is like the training data of the space: the highest of its
     parts. 1 for items and vectors, and where the space does not detect it."""
-    items: list[QueryItem]
-    """The item of each id query, which is no result."""
+    items: list[list[QueryItem]]
+    """The items that each query names."""
+
+    @property
+    def own(self) -> NDArray[np.int64]:
+        """(q, n), the numbers of the items that each query names; -1 where there are fewer."""
+        most = max(map(len, self.items), default=0)
+        numbers = [[item.number for item in row] for row in self.items]
+        rows = [row + [-1] * (most - len(row)) for row in numbers]
+        return np.array(rows, dtype=np.int64).reshape(len(rows), most)
 
     def take(self, rows: list[int]) -> "QueryVectors":
         """Return the vectors of some of the queries."""
         items = [self.items[row] for row in rows]
-        return QueryVectors(self.values[rows], self.inside[rows], items)
+        return QueryVectors(self.values[rows], self.unlike[rows], self.inside[rows], items)
 
 
 def query_vectors(
@@ -66,7 +86,7 @@ def query_vectors(
             )
     parts: list[list[NDArray[np.float32]]] = [[] for _ in queries]
     inside: list[list[float]] = [[] for _ in queries]
-    excluded = [QueryItem(-1, ())] * len(queries)
+    excluded: list[list[QueryItem]] = [[] for _ in queries]
     texts = {row: query.text for row, query in enumerate(queries) if query.text is not None}
     images = {row: query.image for row, query in enumerate(queries) if query.image is not None}
     embedded = []
@@ -86,24 +106,57 @@ def query_vectors(
             inside[row].append(1.0)
     for row, query in enumerate(queries):
         if query.id is not None:
-            excluded[row], own = _item_vectors(store, query.id, query.query_modality, number)
+            item, own = _item_vectors(store, query.id, query.query_modality, number)
+            excluded[row].append(item)
             parts[row].append(mean_vector(own))
             inside[row].append(1.0)
     means = [
-        mean_vector(part, None if query.text is None else query.text_weight)
+        mean_vector(part, weight_of_text(query, embedder.space))
         for query, part in zip(queries, parts, strict=True)
     ]
     size = embedder.space.dimension
+    unlike = np.zeros((len(queries), size), dtype=np.float32)
+    for row, query in enumerate(queries):
+        if query.unlike_ids or query.less_like_vector is not None:
+            items, unlike[row] = _unlike(store, number, embedder, query)
+            excluded[row] += items
     stacked = np.ascontiguousarray(np.reshape(means, (len(means), size)), dtype=np.float32)
-    return QueryVectors(stacked, np.array([*map(max, inside)], dtype=np.float64), excluded)
+    return QueryVectors(stacked, unlike, np.array([*map(max, inside)], dtype=np.float64), excluded)
+
+
+def weight_of_text(query: Query, space: CommonSpace) -> float | None:
+    """Return the weight of the text of a query; None for a query without text."""
+    if query.text is None:
+        return None
+    return space.default_text_weight if query.text_weight is None else query.text_weight
 
 
 def ranking_vectors(
-    space: CommonSpace, vectors: NDArray[np.float32], instance_weight: float | None
+    space: CommonSpace,
+    vectors: NDArray[np.float32],
+    instance_weight: float | None,
+    unlike: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Return (q, d) query vectors of a search; without a weight, of the default of the space."""
-    default = space.default_instance_weight
-    return space.as_queries(vectors, default if instance_weight is None else instance_weight)
+    """Return (q, d) query vectors of a search, whose inner product with an item is its score.
+
+        score(item) = score(query, item) - 0.5 score(unlike, item)
+
+    with query and unlike at unit length where something is to be unlike (Rocchio's negative
+    feedback, with the weight that "2 positive - negative" has).
+
+    Args:
+        space: of the vectors.
+        vectors: (q, d), of the queries.
+        instance_weight: None: the default of the space.
+        unlike: (q, d), at unit length or 0.
+    """
+    weight = space.default_instance_weight if instance_weight is None else instance_weight
+    if unlike is None or not unlike.any():
+        return space.as_queries(vectors, weight)
+    rows = unlike.any(axis=1)
+    scaled = vectors.copy()
+    scaled[rows] /= np.linalg.norm(vectors[rows], axis=1, keepdims=True)
+    return space.as_queries(scaled, weight) - UNLIKE * space.as_queries(unlike, weight)
 
 
 def mean_vector(
@@ -131,6 +184,21 @@ def mean_vector(
     mean = np.average(units, axis=0, weights=weights).astype(np.float32)
     _check_nonzero(mean)
     return mean
+
+
+def _unlike(
+    store: Store, number: int, embedder: Embedder, query: Query
+) -> tuple[list[QueryItem], NDArray[np.float32]]:
+    """Return the items that a query is to be unlike, and the mean of all, at unit length."""
+    items, parts = [], []
+    for id in query.unlike_ids:
+        item, vectors = _item_vectors(store, id, None, number)
+        items.append(item)
+        parts.append(mean_vector(vectors))
+    if query.less_like_vector is not None:
+        parts.append(check_vectors([query.less_like_vector], embedder.space)[0])
+    mean = mean_vector(parts)
+    return items, mean / np.linalg.norm(mean)
 
 
 def _item_vectors(

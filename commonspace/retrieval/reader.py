@@ -28,6 +28,7 @@ from commonspace.retrieval.filter_hints import filter_hints
 from commonspace.retrieval.folder import (
     LOCK,
     load_space,
+    space_encoders,
 )
 from commonspace.retrieval.items import Item, Query, SearchResults
 from commonspace.retrieval.lock import WAIT, WriterLock
@@ -161,10 +162,14 @@ class IndexReader:
         instance_weight: float | None = None,
         min_relevance: float | None = None,
         keywords: bool = True,
-        text_weight: float = 0.5,
+        text_weight: float | None = None,
         without: str | None = None,
+        less_like: str | Sequence[str] | None = None,
+        less_like_vector: ArrayLike | None = None,
         diversity: float = 0.0,
         max_similarity: float | None = None,
+        group_by: str | None = None,
+        sort: str | None = None,
     ) -> SearchResults:
         """Return the items that match a query best, best first; equal scores by age.
 
@@ -188,13 +193,21 @@ class IndexReader:
             min_relevance: drop results, of the k, whose relevance is lower.
             keywords: whether items that hold all words of a query of text alone come first, if
                 they are at most 10.
-            text_weight: of a query of text and something else, the weight of the text, 0 to 1.
+            text_weight: of a query of text and something else, the weight of the text, 0 to 1
+                (default: ``space.default_text_weight``, chosen on validation).
             without: words to avoid: items that hold all of them are left out.
+            less_like: id, or ids, of items to be unlike. They are no results; half of the score
+                that their mean gives an item is subtracted from its score.
+            less_like_vector: (d,), a vector to be unlike, as ``embed`` returns it for a photo.
             diversity: from 0 (by score) to 1: prefers results that are unlike those before them,
                 among the 200 best.
             max_similarity: from 0 to 1: of results that are at least so similar, the best is
                 listed, with the others in its ``similar``, among the 200 best. 0.95 is for
                 near-duplicates.
+            group_by: a field: of the items with equal values, such as the photos of one product,
+                the best is listed, with the others in its ``similar``; ``total`` counts groups.
+            sort: a field that orders the 200 best results, "-price" for descending order. Without
+                ``min_relevance``, those of a relevance of at least 0.5, if it is known.
 
         Raises:
             SettingError: If the query is empty, or an option is invalid.
@@ -215,8 +228,12 @@ class IndexReader:
             keywords=keywords,
             text_weight=text_weight,
             without=without,
+            less_like=less_like,
+            less_like_vector=less_like_vector,
             diversity=diversity,
             max_similarity=max_similarity,
+            group_by=group_by,
+            sort=sort,
         )
         return self.search_many([query])[0]
 
@@ -355,7 +372,7 @@ class IndexReader:
         return {
             **describe_contents(self._store, self._vectors.state(), self.path),
             "photo_folders": [*map(str, self._photos().paths)],
-            "encoders": self.encoders,
+            "encoders": space_encoders(self.path, self._store.space) | self.encoders,
             "roles": self.roles,
             "kind": self._vectors.kind,
             "compress": self._vectors.compress,

@@ -1,17 +1,16 @@
 """Search: ranking over segments, keywords, filters, relevance, and items of the results."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.errors import SettingError, StoreError
 from commonspace.retrieval.embedder import Embedder
-from commonspace.retrieval.filter import compile_filter
+from commonspace.retrieval.grouping import Groups, best_of_groups, has_few_groups, with_members
 from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
-from commonspace.retrieval.keywords import items_with_words, match_keywords
+from commonspace.retrieval.keywords import match_keywords
+from commonspace.retrieval.moments import Moment, Moments
 from commonspace.retrieval.query_vectors import (
     QueryItem,
     QueryVectors,
@@ -20,6 +19,7 @@ from commonspace.retrieval.query_vectors import (
 )
 from commonspace.retrieval.rerank import CANDIDATES, rerank_hits
 from commonspace.retrieval.segments import Hits, merge, put_first, unique_items
+from commonspace.retrieval.sorting import sort_results, to_be_sorted
 from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex, VectorState
@@ -32,20 +32,6 @@ _TRIES = 20
 
 MATCHES = 0.5
 """Probability that a query is like the training data, below which nothing matches it."""
-
-_CACHED = 100
-"""Filters and totals that are cached."""
-
-
-@dataclass(frozen=True)
-class _Moment:
-    """The segments, and what a filter leaves of them, at one generation."""
-
-    state: VectorState
-    allowed: NDArray[np.int64] | None
-    """Numbers of the items that the filter accepts; None without a filter."""
-    total: int
-    """Number of items that the filter accepts and that have the modality."""
 
 
 class Searcher:
@@ -66,11 +52,9 @@ class Searcher:
         photos: Callable[[], PhotoFolders],
     ) -> None:
         self._store = store
-        self._vectors = vectors
         self._embedder = embedder
         self._photos = photos
-        self._filters: dict[tuple[int, str | None, str | None], NDArray[np.int64]] = {}
-        self._totals: dict[tuple[int, str | None, str | None, str | None], int] = {}
+        self._moments = Moments(store, vectors)
 
     def search(self, queries: Sequence[Query]) -> list[SearchResults]:
         """Return the results of each query; all texts are embedded in one pass, and all images.
@@ -83,8 +67,10 @@ class Searcher:
         while True:
             number, embedder = self._embedder()
             vectors = query_vectors(self._store, number, embedder, queries)
+            calibrated = embedder.space.calibrated
+            ranked = [to_be_sorted(query, calibrated) for query in queries]
             groups: dict[tuple[object, ...], list[int]] = {}
-            for row, query in enumerate(queries):
+            for row, query in enumerate(ranked):
                 groups.setdefault(_options(query), []).append(row)
             results: dict[int, SearchResults] = {}
             for rows in groups.values():
@@ -92,13 +78,13 @@ class Searcher:
                     embedder.space,
                     number,
                     vectors.take(rows),
-                    [queries[row] for row in rows],
+                    [ranked[row] for row in rows],
                 )
                 if found is None:  # the index has moved to another space: embed again
                     break
                 results.update(zip(rows, found, strict=True))
             else:
-                return [results[row] for row in range(len(queries))]
+                return [sort_results(results[row], query) for row, query in enumerate(queries)]
 
     def embed(self, query: Query) -> NDArray[np.float32]:
         """Return the (d,) vector of a query."""
@@ -121,27 +107,42 @@ class Searcher:
                 found=repr(space),
                 advice="leave min_relevance out and filter by score",
             )
-        weighted = ranking_vectors(space, vectors.values, query.instance_weight)
-        own = np.array([item.number for item in vectors.items], dtype=np.int64)
-        depth = query.offset + query.k + bool((own >= 0).any())
+        weighted = ranking_vectors(space, vectors.values, query.instance_weight, vectors.unlike)
+        own = vectors.own
+        depth = query.offset + query.k + own.shape[1]
         reranks = query.diversity > 0 or query.max_similarity is not None
         depth = max(depth, CANDIDATES) if reranks else depth
         for attempt in range(_TRIES):
-            moment = self._moment(query.where, query.without, query.modality)
+            moment = self._moments.now(query)
             if moment.state.space != number:
                 return None
             ranked = _drop_items(self._hits(moment, weighted, query.modality, depth), own)
+            grouped = moment.groups
+            wanted = max(query.offset + query.k, CANDIDATES if reranks else 0)
+            while (
+                grouped is not None
+                and depth < moment.total
+                and has_few_groups(ranked, grouped, own, wanted)
+            ):
+                depth *= 4
+                ranked = _drop_items(self._hits(moment, weighted, query.modality, depth), own)
             with self._store.reading():
                 if self._store.space != number:
                     return None
-                named = [self._named_items(one, moment) for one in queries]
+                named = [
+                    [item for item in self._named_items(one, moment) if item not in excluded]
+                    for one, excluded in zip(queries, own.tolist(), strict=True)
+                ]
                 first = self._item_hits(moment, weighted, query.modality, named)
                 hits, groups = put_first(first, ranked), list[dict[int, list[int]]]()
+                if grouped is not None:
+                    hits = best_of_groups(hits, grouped, own)
                 if reranks:
                     hits, groups = rerank_hits(self._store, space, moment.state, hits, named, query)
                 hits = hits.between(query.offset, query.offset + query.k)
+                groups = with_members(groups, hits, grouped)
                 shown = set(hits.items[hits.items >= 0].tolist())
-                numbers = sorted(shown | _grouped(groups, shown))
+                numbers = sorted(shown | _behind(groups, shown))
                 items = self._store.items(numbers, self._photos().resolve)
                 if len(items) < len(numbers):
                     if self._store.generation == moment.state.generation:
@@ -149,7 +150,7 @@ class Searcher:
                     if attempt < _TRIES - 1:
                         continue  # some were replaced or removed meanwhile: search again
                     hits = _keep_items(hits, items)
-                relevance = self._relevance(space, moment.state, vectors.values, hits)
+                relevance = self._relevance(space, moment.state, vectors, hits)
             break
         inside = np.where([bool(items) for items in named], 1.0, vectors.inside)
         relevance = None if relevance is None else relevance * inside[:, None]
@@ -166,46 +167,14 @@ class Searcher:
                     named[row],
                     groups[row] if groups else {},
                 ),
-                moment.total - _counts(vectors.items[row], moment, query.modality),
+                _total(moment, grouped, vectors.items[row], query.modality),
                 nothing_matches=bool(inside[row] < MATCHES),
             )
             for row in range(len(queries))
         ]
 
-    def _moment(self, where: str | None, without: str | None, modality: str | None) -> _Moment:
-        """Return the segments and what a filter leaves, of one generation; filters are cached."""
-        while True:
-            state = self._vectors.state()
-            if modality is not None and modality not in state.modalities:
-                raise SettingError(
-                    f"the index has no modality {modality[:80]!r}",
-                    expected=" or ".join(map(repr, state.modalities)) or "items: it is empty",
-                    found=repr(modality)[:80],
-                    advice="leave modality out to search all of them",
-                )
-            allowed, key = None, (state.generation, where, without, modality)
-            if where is None and without is None and key in self._totals:
-                return _Moment(state, None, self._totals[key])
-            with self._store.reading():
-                if self._store.generation != state.generation:
-                    continue
-                if where is not None or without is not None:
-                    if key[:3] not in self._filters:
-                        items = self._matching_items(where, without, state)
-                        self._filters = _recent(self._filters, state.generation, 8)
-                        self._filters[key[:3]] = items
-                    allowed = self._filters[key[:3]]
-                if key not in self._totals:
-                    self._totals = _recent(self._totals, state.generation, _CACHED)
-                    if modality is not None:
-                        segment = state.segments[state.modalities[modality]]
-                        self._totals[key] = segment.count(allowed)
-                    else:
-                        self._totals[key] = len(self._store) if allowed is None else len(allowed)
-                return _Moment(state, allowed, self._totals[key])
-
     def _hits(
-        self, moment: _Moment, queries: NDArray[np.float32], modality: str | None, depth: int
+        self, moment: Moment, queries: NDArray[np.float32], modality: str | None, depth: int
     ) -> Hits:
         segments = moment.state.segments
         if modality is not None:
@@ -219,7 +188,7 @@ class Searcher:
             return found[0]
         return unique_items(merge(found, len(queries), depth * len(found))).between(0, depth)
 
-    def _named_items(self, query: Query, moment: _Moment) -> list[int]:
+    def _named_items(self, query: Query, moment: Moment) -> list[int]:
         """Return the items that hold all words of a query of text alone, the best first."""
         others = (query.image, query.vector, query.id)
         if not query.keywords or query.text is None or any(one is not None for one in others):
@@ -229,7 +198,7 @@ class Searcher:
 
     def _item_hits(
         self,
-        moment: _Moment,
+        moment: Moment,
         queries: NDArray[np.float32],
         modality: str | None,
         named: list[list[int]],
@@ -253,15 +222,17 @@ class Searcher:
         return Hits(scores, *keys)
 
     def _relevance(
-        self, space: CommonSpace, state: VectorState, vectors: NDArray[np.float32], hits: Hits
+        self, space: CommonSpace, state: VectorState, vectors: QueryVectors, hits: Hits
     ) -> NDArray[np.float64] | None:
         """Return (q, k) probabilities, of the scores at instance weight 0; None if uncalibrated."""
         if not space.calibrated:
             return None
         there = hits.entries >= 0
-        if not space.has_instance_block:  # these scores are the calibrated ones
+        if (
+            not space.has_instance_block and not vectors.unlike.any()
+        ):  # these scores are the calibrated ones
             return space.relevance(np.where(there, hits.scores, 0))
-        queries = space.as_queries(vectors, 0.0)
+        queries = space.as_queries(vectors.values, 0.0 if space.has_instance_block else None)
         scores = np.zeros(hits.scores.shape, dtype=np.float32)
         for modality in np.unique(hits.modalities[there]).tolist():
             at = np.nonzero(there & (hits.modalities == modality))
@@ -270,21 +241,6 @@ class Searcher:
             rows = np.stack([values[entry] for entry in entries.tolist()])
             scores[at] = np.einsum("nd,nd->n", queries[at[0]], rows)
         return space.relevance(scores)
-
-    def _matching_items(
-        self, where: str | None, without: str | None, state: VectorState
-    ) -> NDArray[np.int64]:
-        """Return the numbers of the items that a filter accepts, without some words, ascending."""
-        sql, parameters = "SELECT item FROM items", tuple[Any, ...]()
-        if where is not None:
-            compiled = compile_filter(where, state.fields)
-            sql, parameters = f"{sql} WHERE {compiled.sql}", tuple(compiled.parameters)
-        rows = self._store.rows(f"{sql} ORDER BY item", parameters)
-        items = np.array([row[0] for row in rows], dtype=np.int64)
-        if without is not None:
-            avoided = np.array(items_with_words(self._store, without), dtype=np.int64)
-            items = np.setdiff1d(items, avoided, assume_unique=True)
-        return items
 
     def _inconsistent(self, count: int) -> StoreError:
         return StoreError(
@@ -307,19 +263,27 @@ def _options(query: Query) -> tuple[object, ...]:
         query.without,
         query.diversity,
         query.max_similarity,
+        query.group_by,
+        query.sort,
     )
 
 
-def _recent(cache: dict[Any, Any], generation: int, size: int) -> dict[Any, Any]:
-    """Return the last entries of a cache that belong to a generation."""
-    return dict([pair for pair in cache.items() if pair[0][0] == generation][1 - size :])
-
-
 def _drop_items(hits: Hits, own: NDArray[np.int64]) -> Hits:
-    """Return hits without the item of each row's own id query; the others move up."""
+    """Return hits without the items that each row's query names; the others move up."""
     if not (own >= 0).any():
         return hits
-    return hits.drop((hits.items == own[:, None]) & (own >= 0)[:, None])
+    named = (hits.items[:, :, None] == own[:, None, :]).any(axis=2)
+    return hits.drop(named & (hits.items >= 0))
+
+
+def _total(
+    moment: Moment, groups: Groups | None, own: list[QueryItem], modality: str | None
+) -> int:
+    """Return the number of items, or groups, that can be results of a query."""
+    counted = [item.number for item in own if _counts(item, moment, modality)]
+    if groups is None:
+        return moment.total - len(set(counted))
+    return groups.number - len(np.unique(groups.of(np.array(counted, dtype=np.int64))))
 
 
 def _keep_items(hits: Hits, items: dict[int, Item]) -> Hits:
@@ -327,15 +291,15 @@ def _keep_items(hits: Hits, items: dict[int, Item]) -> Hits:
     return hits.drop(~np.isin(hits.items, list(items)))
 
 
-def _counts(own: QueryItem, moment: _Moment, modality: str | None) -> bool:
-    """Return whether the item of an id query is among those that were counted."""
+def _counts(own: QueryItem, moment: Moment, modality: str | None) -> bool:
+    """Return whether an item that a query names is among those that were counted."""
     item, modalities = own
-    if item < 0 or (modality is not None and modality not in modalities):
+    if modality is not None and modality not in modalities:
         return False
     return moment.allowed is None or bool(np.isin(item, moment.allowed))
 
 
-def _grouped(groups: list[dict[int, list[int]]], shown: set[int]) -> set[int]:
+def _behind(groups: list[dict[int, list[int]]], shown: set[int]) -> set[int]:
     """Return the items behind those that are shown."""
     return {
         one for row in groups for item, behind in row.items() if item in shown for one in behind

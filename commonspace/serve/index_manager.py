@@ -65,6 +65,11 @@ class IndexManager:
                     if index is not self._index:
                         index.close()
 
+    def follow(self) -> None:
+        """Open the index that the folder contains now at once, if it is another one."""
+        self._checked = -self._check_seconds
+        self._follow()
+
     def close(self) -> None:
         """Close the index."""
         self._index.close()

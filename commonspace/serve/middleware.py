@@ -45,7 +45,8 @@ HEADERS = {
 LINGER_SECONDS = 3.0
 """Time for which the rest of a request that is too large is received and dropped."""
 _REQUEST_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
-_ITEM_PATH = re.compile(r"(/v1)?/items/")
+_ITEM_PATH = re.compile(r"(/v1|/v1/indexes/[^/]+|/indexes/[^/]+/v1)?/items/")
+_PAGE_PATH = re.compile(r"/(indexes/[^/]+/)?(page/.*)?")
 
 
 class RequestMiddleware:
@@ -180,7 +181,7 @@ class RequestMiddleware:
 
     def _identify(self, scope: Scope, headers: dict[str, str]) -> Caller:
         address = str((scope.get("client") or ("unknown",))[0])
-        if scope["path"] == "/" or scope["path"].startswith("/page/"):
+        if _PAGE_PATH.fullmatch(scope["path"]):
             return Caller(address, may_write=False)
         if self._access is None:
             return Caller(address, may_write=True)

@@ -1,6 +1,7 @@
 """Routes of the service: validated requests in, responses of the service out.
 
-The API is under /v1; the same paths without the prefix mean its newest version.
+The API is under /v1; the same paths without the prefix mean its newest version. Each of several
+indexes has it under /v1/indexes/NAME, too.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
@@ -40,12 +42,15 @@ from commonspace.serve.schemas import (
     NewItem,
     SearchRequest,
     SearchResponse,
+    ServedIndex,
     StatusResponse,
     WriteResponse,
 )
 from commonspace.serve.search import Batcher, SearchJob
 from commonspace.serve.service import Service
 from commonspace.serve.settings import ServiceSettings
+from commonspace.serve.snapshot_routes import add_snapshot_routes
+from commonspace.serve.snapshots import Snapshots
 from commonspace.serve.static import PageFile, cached_response
 
 __all__ = ["Components", "add_routes"]
@@ -67,21 +72,38 @@ class Components:
     thumbnails: Thumbnails
     metrics: Metrics
     read_map: Callable[[], bytes]
+    snapshots: Snapshots
     page: Mapping[str, PageFile]
     settings: ServiceSettings
 
 
-def add_routes(app: FastAPI, components: Components) -> None:
-    """Add every route to an application."""
+def add_routes(app: FastAPI, served: Mapping[str, Components]) -> None:
+    """Add every route to an application.
+
+    Args:
+        app: the application.
+        served: name -> components of an index; the first one has the short paths, too.
+    """
+    first = next(iter(served.values()))
+    app.include_router(_index_router(first), prefix="/v1")
+    app.include_router(_index_router(first), include_in_schema=False)
+    _add_state(app, served)
+    _add_page(app, first, "/")
+    for name, components in served.items():
+        for prefix in (f"/v1/indexes/{name}", f"/indexes/{name}/v1"):
+            app.include_router(_index_router(components), prefix=prefix, include_in_schema=False)
+        _add_page(app, components, f"/indexes/{name}/")
+
+
+def _index_router(components: Components) -> APIRouter:
+    """Return the routes of one index."""
     router = APIRouter()
     _add_search(router, components)
     _add_pictures(router, components)  # before the items: their paths have a further part
     _add_items(router, components)
     _add_contents(router, components)
-    app.include_router(router, prefix="/v1")
-    app.include_router(router, include_in_schema=False)
-    _add_state(app, components)
-    _add_page(app, components)
+    add_snapshot_routes(router, components.snapshots, partial(_check_writable, components))
+    return router
 
 
 def _add_search(router: APIRouter, components: Components) -> None:
@@ -182,7 +204,7 @@ def _add_items(router: APIRouter, components: Components) -> None:
     )
     async def put(request: Request, response: Response) -> WriteResponse:
         """Add or replace an item; only if the service is writable."""
-        _check_writable(request, components)
+        _check_writable(components, request)
         async with parse(request, NewItem) as (new, upload):
             pixels = None
             if upload is not None:
@@ -200,7 +222,7 @@ def _add_items(router: APIRouter, components: Components) -> None:
     )
     def put_many(request: Request, batch: BatchRequest) -> BatchResponse:
         """Add or replace up to 1,000 items without images; only if the service is writable."""
-        _check_writable(request, components)
+        _check_writable(components, request)
         return components.service.put_many(batch.items)
 
     @router.delete(
@@ -208,7 +230,7 @@ def _add_items(router: APIRouter, components: Components) -> None:
     )
     def remove(request: Request, id: str) -> WriteResponse:
         """Remove an item; only if the service is writable."""
-        _check_writable(request, components)
+        _check_writable(components, request)
         return components.service.remove(_decode_id(id))
 
 
@@ -239,7 +261,9 @@ def _add_contents(router: APIRouter, components: Components) -> None:
         return cached_response(request, components.read_map(), "application/json")
 
 
-def _add_state(app: FastAPI, components: Components) -> None:
+def _add_state(app: FastAPI, served: Mapping[str, Components]) -> None:
+    managers = [one.service.manager for one in served.values()]
+
     @app.get("/health", response_model=StatusResponse)
     def health() -> StatusResponse:
         """Return 200 while the process runs."""
@@ -247,31 +271,41 @@ def _add_state(app: FastAPI, components: Components) -> None:
 
     @app.get("/ready", response_model=StatusResponse, responses=_errors(503))
     def ready() -> StatusResponse:
-        """Return 200 while the index can be searched."""
-        with components.service.manager.lease() as index:
-            len(index)
-        return StatusResponse(status=components.service.manager.problem or "ready")
+        """Return 200 while every index can be searched."""
+        for manager in managers:
+            with manager.lease() as index:
+                len(index)
+        problems = [manager.problem for manager in managers if manager.problem]
+        return StatusResponse(status=problems[0] if problems else "ready")
+
+    @app.get("/v1/indexes", response_model=list[ServedIndex], responses=_errors(503))
+    def indexes() -> list[ServedIndex]:
+        """List the indexes; the calls of each are under /v1/indexes/NAME, as they are under /v1."""
+        return [
+            ServedIndex(name=name, title=one.service.name, items=one.service.count())
+            for name, one in served.items()
+        ]
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def metrics() -> Response:
         """Return the metrics of the service, for Prometheus."""
-        with components.service.manager.lease() as index:
-            text = components.metrics.render(len(index))
+        count = sum(one.service.count() for one in served.values())
+        text = next(iter(served.values())).metrics.render(count)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _add_page(app: FastAPI, components: Components) -> None:
+def _add_page(app: FastAPI, components: Components, root: str) -> None:
     def respond(request: Request, name: str) -> Response:
         if name not in components.page:
             raise RequestError(404, "unknown file of the page")
         file = components.page[name]
         return cached_response(request, file.content, file.media_type, file.etag, "public")
 
-    @app.get("/", include_in_schema=False)
+    @app.get(root, include_in_schema=False)
     def front(request: Request) -> Response:
         return respond(request, "index.html")
 
-    @app.get("/page/{name:path}", include_in_schema=False)
+    @app.get(root + "page/{name:path}", include_in_schema=False)
     def file(request: Request, name: str) -> Response:
         return respond(request, name)
 
@@ -305,7 +339,7 @@ async def _wait_for_disconnect(request: Request) -> None:
         pass
 
 
-def _check_writable(request: Request, components: Components) -> None:
+def _check_writable(components: Components, request: Request) -> None:
     if not components.settings.writable:
         raise RequestError(
             403, "the service is read-only", code="read_only", advice="start it with --writable"

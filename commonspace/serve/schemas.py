@@ -30,6 +30,8 @@ __all__ = [
     "Sample",
     "SearchRequest",
     "SearchResponse",
+    "ServedIndex",
+    "SnapshotResponse",
     "StatusResponse",
     "WriteResponse",
 ]
@@ -79,7 +81,7 @@ class SearchRequest(_Request):
     instance_weight: Fraction | None = Field(
         None,
         description="0 ranks by class, 1 by exact item; only for spaces with an instance block."
-        " Default: default_instance_weight of /v1/index.",
+        " Default: default_instance_weight of /v1/about.",
     )
     min_relevance: Fraction | None = Field(
         None, description="Drop results, of the k, whose relevance is lower."
@@ -89,11 +91,26 @@ class SearchRequest(_Request):
         description="Whether items that hold all words of a query of text alone come first, if"
         " they are at most 10 (default: true).",
     )
-    text_weight: Fraction = Field(
-        0.5, description="Weight of the text in a query of text and something else (default: 0.5)."
+    text_weight: Fraction | None = Field(
+        None,
+        description="Weight of the text in a query of text and something else."
+        " Default: default_text_weight of /v1/about.",
     )
     without: Text | None = Field(
         None, description="Words to avoid: items that hold all of them are left out."
+    )
+    less_like: list[Id] | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Ids of items to be unlike: they are no results, and half of the score that"
+        " their mean gives an item is subtracted from its score.",
+    )
+    less_like_vector: list[FiniteFloat] | None = Field(
+        None,
+        min_length=1,
+        max_length=10_000,
+        description="A vector to be unlike, as /v1/embed returns it for a photo.",
     )
     diversity: Fraction = Field(
         0,
@@ -104,6 +121,13 @@ class SearchRequest(_Request):
         None,
         description="Of results that are at least so similar, the best is listed, with the ids of"
         " the others as similar; 0.95 is for near-duplicates.",
+    )
+    group_by: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Field: of the items with equal values, such as the photos of one product, the"
+        " best is listed, with the ids of the others as similar; total counts the groups.",
     )
     sort: str | None = Field(
         None,
@@ -251,6 +275,9 @@ class AboutResponse(BaseModel):
     default_instance_weight: float | None = Field(
         description="Instance weight of a search without one; null without an instance block."
     )
+    default_text_weight: float = Field(
+        description="Weight of the text in a query of text and something else."
+    )
     calibrated: bool
     writable: bool
     feedback: bool = Field(description="Whether judgments of results can be sent.")
@@ -288,6 +315,24 @@ class BatchResponse(BaseModel):
     described: int = Field(description="Items of which only labels or fields changed.")
     unchanged: int
     items: int = Field(description="Number of items in the index now.")
+
+
+class ServedIndex(BaseModel):
+    """One of the indexes of the service."""
+
+    name: str = Field(
+        description="Its calls are under /v1/indexes/NAME, its page at /indexes/NAME/."
+    )
+    title: str
+    items: int
+
+
+class SnapshotResponse(BaseModel):
+    """A snapshot of the index."""
+
+    name: str
+    bytes: int
+    created: str = Field(description="ISO date and time, UTC.")
 
 
 class StatusResponse(BaseModel):

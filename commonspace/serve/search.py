@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,11 @@ from commonspace.retrieval import Query, SearchResult
 from commonspace.serve.errors import RequestError, busy, unknown_item
 from commonspace.serve.index_manager import IndexManager
 from commonspace.serve.schemas import SearchRequest, SearchResponse
-from commonspace.space import CommonSpace
 
 __all__ = ["Batcher", "SearchJob", "answer_searches", "without_photo"]
 
 QueryT = TypeVar("QueryT")
 ResultT = TypeVar("ResultT")
-
-SORTED = 200
-"""Best results that are sorted by a field."""
-MATCH = 0.5
-"""Relevance from which a result takes part in sorting, where the space is calibrated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,21 +149,17 @@ def answer_searches(manager: IndexManager, jobs: Sequence[SearchJob]) -> list[Se
     """
     with manager.lease() as index:
         for job in jobs:
-            if job.request.id is not None and index.item(job.request.id) is None:
-                raise unknown_item(job.request.id)
+            for id in (job.request.id, *(job.request.less_like or ())):
+                if id is not None and index.item(id) is None:
+                    raise unknown_item(id)
         space = index.space
-        results = index.search_many([_query(job, space) for job in jobs])
+        results = index.search_many([_query(job) for job in jobs])
         responses = []
         for job, found in zip(jobs, results, strict=True):
-            public, total = [without_photo(result) for result in found], found.total
-            if job.request.sort is not None:
-                public = _sort(public, job.request.sort)
-                total = len(public)
-                public = public[job.request.offset : job.request.offset + job.request.k]
             responses.append(
                 SearchResponse(
-                    results=public,
-                    total=total,
+                    results=[without_photo(result) for result in found],
+                    total=found.total,
                     nothing_matches=found.nothing_matches,
                     has_instance_block=space.has_instance_block,
                     calibrated=space.calibrated,
@@ -184,41 +174,27 @@ def without_photo(result: SearchResult) -> SearchResult:
     return result if result.photo is None else replace(result, photo=None)
 
 
-def _query(job: SearchJob, space: CommonSpace) -> Query:
+def _query(job: SearchJob) -> Query:
     request = job.request
-    sorts = request.sort is not None
-    lowest = request.min_relevance
-    if sorts and lowest is None and space.calibrated:
-        lowest = MATCH
     return Query(
         request.text,
         job.image,
         request.vector,
         request.id,
-        k=SORTED if sorts else request.k,
-        offset=0 if sorts else request.offset,
+        k=request.k,
+        offset=request.offset,
         modality=request.modality,
         query_modality=request.query_modality,
         where=request.where,
         instance_weight=request.instance_weight,
-        min_relevance=lowest,
+        min_relevance=request.min_relevance,
         keywords=request.keywords,
         text_weight=request.text_weight,
         without=request.without,
+        less_like=request.less_like,
+        less_like_vector=request.less_like_vector,
         diversity=request.diversity,
         max_similarity=request.max_similarity,
+        group_by=request.group_by,
+        sort=request.sort,
     )
-
-
-def _sort(results: Sequence[SearchResult], order: str) -> list[SearchResult]:
-    """Return results in the order of a field; those without a value come last."""
-    name, descending = order.removeprefix("-"), order.startswith("-")
-
-    def key(result: SearchResult) -> tuple[bool, Any]:
-        value = result.fields.get(name)
-        is_number = isinstance(value, int | float)
-        return (is_number, value if is_number else str(value))
-
-    present = [result for result in results if name in result.fields]
-    absent = [result for result in results if name not in result.fields]
-    return sorted(present, key=key, reverse=descending) + absent

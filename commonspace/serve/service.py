@@ -100,6 +100,11 @@ class Service:
                 neighbors=tuple(without_photo(result) for result in neighbors),
             )
 
+    def count(self) -> int:
+        """Return the number of items."""
+        with self.manager.lease() as index:
+            return len(index)
+
     def items(self, where: str | None, limit: int, cursor: str | None) -> ItemsResponse:
         """Return a page of items.
 
@@ -178,6 +183,7 @@ class Service:
                 roles=index.roles,
                 has_instance_block=space.has_instance_block,
                 default_instance_weight=_default_weight(space),
+                default_text_weight=space.default_text_weight,
                 calibrated=space.calibrated,
                 writable=self.writable,
                 feedback=self._feedback is not None,

@@ -20,6 +20,8 @@ class ServiceSettings:
         name: title of the page; None: the name of the index folder.
         writable: whether items may be added, replaced and removed.
         feedback: file to which judgments of visitors are added; None: they cannot be sent.
+        snapshots: folder for snapshots, which callers that may write create and restore; None: they
+            cannot.
         keys: name -> API key; empty: requests need no key.
         allowed_hosts: host names, without ports, that a request may be addressed to; empty: any.
             They protect a local service from web pages whose name resolves to 127.0.0.1.
@@ -49,6 +51,7 @@ class ServiceSettings:
     name: str | None = None
     writable: bool = False
     feedback: Path | None = None
+    snapshots: Path | None = None
     keys: Mapping[str, ApiKey] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = LOCAL_HOSTS
     cors_origins: tuple[str, ...] = ()

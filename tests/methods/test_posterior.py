@@ -14,8 +14,12 @@ from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import EncoderConfig, PosteriorMatching
 from commonspace.methods.base import pseudo_labels
-from commonspace.methods.base.instance_weight import INSTANCE_WEIGHTS, choose_instance_weight
 from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
+from commonspace.methods.base.search_defaults import (
+    INSTANCE_WEIGHTS,
+    TEXT_WEIGHTS,
+    choose_instance_weight,
+)
 from commonspace.methods.posterior import posterior_loss, same_items, weigh_posteriors
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.training import Samples
@@ -120,6 +124,32 @@ def test_the_default_of_search_finds_the_pair_and_keeps_the_class(
     assert space.default_instance_weight == weight > 0
     space.save(tmp_path / "space")
     assert cs.load(tmp_path / "space").default_instance_weight == weight
+
+
+def test_the_weight_of_the_text_is_that_of_the_best_precision(
+    space: cs.CommonSpace, data: Dataset, tmp_path: Path
+) -> None:
+    """By a naive average precision, at the default instance weight."""
+    validation = data.split("validation")
+    labels = validation.labels.argmax(axis=1)
+    vectors = {name: one.vectors for name, one in space.embed_dataset(validation).items()}
+    units = {name: v / np.linalg.norm(v, axis=1, keepdims=True) for name, v in vectors.items()}
+    figures = []
+    for weight in TEXT_WEIGHTS:
+        mean = weight * units["text"] + (1 - weight) * units["image"]
+        asked = space.as_queries(mean, space.default_instance_weight)
+        scores = np.maximum(asked @ vectors["text"].T, asked @ vectors["image"].T)
+        values = []
+        for row, one in enumerate(scores):
+            order = np.argsort(-one, kind="stable")
+            right = labels[order[order != row]] == labels[row]
+            places = np.flatnonzero(right)
+            values.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
+        figures.append(np.mean(values))
+    chosen = figures[TEXT_WEIGHTS.index(space.default_text_weight)]
+    assert chosen == pytest.approx(max(figures), abs=1e-6)
+    space.save(tmp_path / "space")
+    assert cs.load(tmp_path / "space").default_text_weight == space.default_text_weight
 
 
 def test_the_default_of_search_leaves_scores_and_evaluation_alone(

@@ -36,11 +36,12 @@ def test_the_score_is_the_mean_of_three_standardized_signals(detector: InDistrib
                 sorted(
                     row @ other / np.linalg.norm(row) / np.linalg.norm(other)
                     for other in references
-                )[-3:]
+                )[-10:]
                 for row in one
             ]
             columns.append(np.mean(cosines, axis=1))
-        return np.stack([*columns, values[2].max(axis=1)], axis=1)
+        certainty = (values[2] * np.log(values[2])).sum(axis=1)
+        return np.stack([*columns, certainty], axis=1)
 
     known = signals(400, 1)
     expected = (signals(20, 2) - known.mean(axis=0)) / known.std(axis=0, ddof=1)

@@ -1,15 +1,20 @@
 """Search over HTTP: the results of the index, and errors for invalid queries."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 import commonspace as cs
 from commonspace import Dataset, Images
+from commonspace.client import Client
+from commonspace.errors import ServiceError
+from commonspace.serve import ServiceSettings, build_app
 
 
 def found(answer: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - of two kinds
@@ -247,3 +252,35 @@ def test_results_can_be_sorted_by_a_field(client: TestClient) -> None:
     assert ["brand" in one["fields"] for one in brands] == [True] * 18 + [False] * 18
     relevant = client.post("/v1/search", json={"text": "a red wall", "k": 36, "sort": "price"})
     assert all(one["relevance"] >= 0.5 for one in relevant.json()["results"])
+
+
+def test_the_client_sends_what_to_be_unlike_groups_and_order(
+    index: Path, listening: Callable[..., Any]
+) -> None:
+    """Over HTTP, as JSON and as a form, the results are those of the index."""
+    app = build_app(index, ServiceSettings(rate=0.0, decode_workers=1))
+    with listening(app) as address, cs.Index.open(index) as opened:
+        shop = Client(address)
+        photo = opened.picture(opened.scroll().items[0].id)
+        assert isinstance(photo, np.ndarray)
+        file = BytesIO()
+        Image.fromarray(photo).save(file, "PNG")
+        unlike = shop.embed(image=file.getvalue())
+        options: dict[str, Any] = {"less_like": "two words", "less_like_vector": unlike, "k": 100}
+        found = shop.search(id="a/b", group_by="brand", **options)
+        expected = opened.search(id="a/b", group_by="brand", **options)
+        assert [(one.id, one.similar) for one in found] == [
+            (one.id, one.similar) for one in expected
+        ]
+        assert found.total == expected.total
+        by_form = shop.search(id="a/b", image=file.getvalue(), sort="-price", **options)
+        prices = [one.fields["price"] for one in by_form]
+        assert prices == sorted(prices, reverse=True)
+        assert "two words" not in {one.id for one in by_form}
+        assert shop.facets("price < 10")["brand"] == {"Acme": 5}
+        with pytest.raises(ServiceError) as error:
+            shop.search("kite", less_like=["none"])
+        assert error.value.status == 404
+        with pytest.raises(ServiceError) as error:
+            shop.search("kite", group_by="none")
+        assert error.value.status == 400
