@@ -57,7 +57,7 @@ def restore_snapshot(file: str | Path, path: str | Path) -> int:
 
     The snapshot is extracted beside the index and checked. Then the two folders are exchanged by
     renaming, so that readers see the former index or the restored one. Other processes that write
-    to the index must open it again; a service follows by itself.
+    to the index must open it again; a service does so.
 
     Args:
         file: written by ``write_snapshot``.
