@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from commonspace.data import Images as Images
     from commonspace.data import Texts as Texts
     from commonspace.datasets import load_dataset as load_dataset
+    from commonspace.engines import LocalProcesses as LocalProcesses
+    from commonspace.engines import RayCluster as RayCluster
     from commonspace.errors import CommonspaceError as CommonspaceError
     from commonspace.errors import DataError as DataError
     from commonspace.errors import FileFormatError as FileFormatError
@@ -113,6 +115,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "comparison": ("ComparisonResult", "check_method", "compare"),
     "data": ("Dataset", "Features", "Images", "Texts"),
     "datasets": ("load_dataset",),
+    "engines": ("LocalProcesses", "RayCluster"),
     "errors": (
         "CommonspaceError",
         "DataError",
@@ -198,6 +201,7 @@ _MODULES = (
     "datasets",
     "distributed",
     "encoders",
+    "engines",
     "errors",
     "evaluation",
     "losses",

@@ -28,7 +28,7 @@ PAGES = {
     "Methods": ("methods", "settings", "registry"),
     "Losses": ("losses",),
     "Spaces": ("space", "embedding", "calibration"),
-    "Evaluation": ("evaluation",),
+    "Evaluation": ("evaluation", "engines"),
     "Comparison": ("comparison",),
     "Assessment": ("assessment",),
     "Search": ("retrieval", "client", "async_client"),

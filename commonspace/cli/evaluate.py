@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commonspace.cli.engines import engine_named
 from commonspace.cli.options import (
+    AddressOption,
     DeviceOption,
+    EngineOption,
     JsonOption,
     OtherDataOption,
     OtherSplitSeedOption,
     PartialOption,
+    ProcessesOption,
     RunArgument,
     Split,
 )
@@ -50,6 +54,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    engine: EngineOption = "local",
+    processes: ProcessesOption = None,
+    address: AddressOption = None,
     as_json: JsonOption = False,
     split_seed: OtherSplitSeedOption = None,
     partial: PartialOption = False,
@@ -75,6 +82,7 @@ def evaluate(
       commonspace evaluate runs/photos --split validation --k 10 --k 50
       commonspace evaluate runs/photos --pairs
       commonspace evaluate runs/photos --queries 10000
+      commonspace evaluate runs/photos --engine ray --address auto
       commonspace evaluate runs/photos --data other-photos --json
 
     Next: commonspace embed RUN --data DATA --out vectors.npz
@@ -88,7 +96,14 @@ def evaluate(
         _warn_if_changed(space, dataset)
     part = dataset.split(split)
     report = measure(
-        space, dataset, k=k, split=split, oracle=True, pairs=pairs or None, queries=queries
+        space,
+        dataset,
+        k=k,
+        split=split,
+        oracle=True,
+        pairs=pairs or None,
+        queries=queries,
+        engine=engine_named(engine, processes, address),
     )
     overlaps = [] if data is None else _overlaps(space, run, part, split)
     if as_json:

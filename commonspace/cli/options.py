@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 __all__ = [
+    "AddressOption",
     "DataArgument",
     "DeviceOption",
+    "EngineOption",
     "GroupOption",
     "JobsOption",
     "JsonOption",
@@ -19,6 +21,7 @@ __all__ = [
     "PartialOption",
     "PhotosOption",
     "PriceOption",
+    "ProcessesOption",
     "RunArgument",
     "Split",
     "SplitSeedOption",
@@ -71,6 +74,29 @@ PhotosOption = Annotated[
         "--photos",
         metavar="DIR",
         help="Folder that all photos must be in, links resolved (default: the folder of DATA).",
+        show_default=False,
+    ),
+]
+EngineOption = Annotated[
+    Literal["local", "processes", "ray"],
+    typer.Option(
+        help="Where the work runs: in this process, in --processes of this machine, or on Ray."
+    ),
+]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of processes of this machine (default: one a core); implies --engine"
+        " processes.",
+        show_default=False,
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Address of the Ray cluster, such as auto or HOST:6379 (default: this machine).",
         show_default=False,
     ),
 ]

@@ -7,6 +7,7 @@ where it is gone. What is read is therefore always a file or folder of this mach
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +81,10 @@ def _storage(url: str) -> tuple[Any, str]:
     from fsspec.implementations.arrow import ArrowFSWrapper
     from pyarrow.fs import S3FileSystem
 
-    return ArrowFSWrapper(S3FileSystem()), url[len("s3://") :]
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    scheme, _, host = (endpoint or "").rpartition("://")
+    options = {"endpoint_override": host, "scheme": scheme or "https"} if host else {}
+    return ArrowFSWrapper(S3FileSystem(**options)), url[len("s3://") :]
 
 
 def _listing(files: Any, root: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - untyped

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from commonspace.engines import Engine
 from commonspace.errors import DataError
 from commonspace.evaluation.arrays import check_embeddings
 from commonspace.evaluation.intervals import resample_batches
@@ -103,7 +104,11 @@ class PairReport(dict[str, dict[str, Any]]):
 
 
 def evaluate_pairs(
-    items: Mapping[str, PairItems], *, resamples: int = 1000, seed: int = 0
+    items: Mapping[str, PairItems],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    engine: Engine | None = None,
 ) -> PairReport:
     """Measure how well each modality finds its pairs in every other.
 
@@ -111,6 +116,7 @@ def evaluate_pairs(
         items: modality -> its items.
         resamples: number of bootstrap resamples; 0 for no intervals.
         seed: of the resamples.
+        engine: runs shards of the queries; None: threads of this process. The figures are equal.
 
     Raises:
         DataError: no two modalities have a common sample, or embeddings are invalid.
@@ -128,7 +134,7 @@ def evaluate_pairs(
         relation = _Relation.of(items[source], items[target])
         if not relation.judged.any():
             continue
-        ranks = _ranks(items[source], items[target], relation)
+        ranks = _ranks(items[source], items[target], relation, engine)
         paired = relation.judged
         figures = _figures(ranks[paired])
         means: dict[str, Any] = {
@@ -221,12 +227,14 @@ class _Relation:
         return np.unique(self.targets[self.starts[:-1][self.judged]], return_inverse=True)[1]
 
 
-def _ranks(query: PairItems, gallery: PairItems, relation: _Relation) -> NDArray[np.float64]:
+def _ranks(
+    query: PairItems, gallery: PairItems, relation: _Relation, engine: Engine | None
+) -> NDArray[np.float64]:
     """Return (n, 3): start, size and relevant items of the tie group of each first pair."""
     sides = check_embeddings(query.vectors, gallery.vectors)
     first = [np.unique(one.keys, return_index=True)[1] for one in (query, gallery)]
     vectors = [side[rows] for side, rows in zip(sides, first, strict=True)]
-    return first_relevant(Ranking(vectors[0], vectors[1], relation))
+    return first_relevant(Ranking(vectors[0], vectors[1], relation, engine=engine))
 
 
 def _figures(ranks: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -19,6 +19,7 @@ from commonspace.data.content import content_keys
 from commonspace.data.dataset import Dataset, check_dataset
 from commonspace.data.encoder_check import check_encoder
 from commonspace.data.texts import one_sample_per_text
+from commonspace.engines import Engine
 from commonspace.errors import SettingError
 from commonspace.evaluation.average_precision import average_precision
 from commonspace.evaluation.oracle import (
@@ -96,6 +97,7 @@ def evaluate(
     oracle: bool = False,
     pairs: bool | None = None,
     queries: int | None = None,
+    engine: Engine | None = None,
 ) -> EvaluationReport:
     """Measure cross-modal retrieval: the mAP of every modality against every other.
 
@@ -114,6 +116,8 @@ def evaluate(
             sample has a label.
         queries: rank only so many labeled queries of each direction for the mAP, drawn by a fixed
             seed, and add the interval; None: all.
+        engine: runs shards of the queries, such as ``RayCluster()``; None: threads of this process,
+            one for each core. The figures are equal.
 
     Returns:
         For each direction, such as "image->text", and for their "average", the figures by name. It
@@ -137,9 +141,11 @@ def evaluate(
     report = EvaluationReport()
     if labeled:
         embedded = embed_for_evaluation(space, part)
-        report = evaluate_retrieval(embedded.vectors, embedded.labels, k=k, queries=queries)
+        report = evaluate_retrieval(
+            embedded.vectors, embedded.labels, k=k, queries=queries, engine=engine
+        )
     if pairs or (pairs is None and not labeled):
-        report.pairs = measure_pairs(space, part)
+        report.pairs = measure_pairs(space, part, engine)
     names = set(part.splits.tolist())
     report.title = f"{names.pop()} split of {data.name}" if len(names) == 1 else data.name
     if oracle and labeled:
@@ -148,7 +154,7 @@ def evaluate(
     return report
 
 
-def measure_pairs(space: EmbeddingSpace, data: Dataset) -> PairReport:
+def measure_pairs(space: EmbeddingSpace, data: Dataset, engine: Engine | None = None) -> PairReport:
     """Measure the retrieval of pairs: R@1, R@5, R@10, median rank and mean reciprocal rank.
 
     Each of several captions of a sample is a query and a gallery item of its own, whatever the
@@ -157,6 +163,7 @@ def measure_pairs(space: EmbeddingSpace, data: Dataset) -> PairReport:
     Args:
         space: the trained model.
         data: the samples, all of which are used.
+        engine: as for ``evaluate``.
 
     Raises:
         DataError: no sample has two modalities, or as for ``evaluate``.
@@ -169,7 +176,7 @@ def measure_pairs(space: EmbeddingSpace, data: Dataset) -> PairReport:
             keys = content_keys(part.columns[modality].take(embedded.rows))
             items[modality] = PairItems(embedded.vectors, numbers[embedded.rows], keys)
     order = [name for name in space.modalities if name in items]
-    return evaluate_pairs({name: items[name] for name in order})
+    return evaluate_pairs({name: items[name] for name in order}, engine=engine)
 
 
 def analyze(

@@ -199,7 +199,7 @@ def first_relevant(ranking: Ranking) -> NDArray[np.float64]:
     """
     first = np.full((len(ranking.query), 3), np.nan)
     m = len(ranking.gallery)
-    for queries, groups in ranking.measure(lambda block: (block.queries, _first_group(block)), m):
+    for queries, groups in ranking.measure(_first_groups, m):
         first[queries] = groups
     return first
 
@@ -226,6 +226,11 @@ def probability_within(k: int, start: float, size: float, relevant: float) -> fl
 
 def _gain(grades: NDArray[np.integer]) -> NDArray[np.float64]:
     return np.exp2(grades.astype(np.float64)) - 1
+
+
+def _first_groups(block: RankedBlock) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the queries of a block, and the tie groups of their first relevant items."""
+    return block.queries, _first_group(block)
 
 
 def _first_group(block: RankedBlock) -> NDArray[np.float64]:

@@ -8,14 +8,15 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import ThreadpoolController
 
+from commonspace.engines import Engine
 from commonspace.errors import DataError
 from commonspace.evaluation.arrays import Vectors, check_embeddings
 from commonspace.evaluation.ranked_block import RankedBlock, RelevanceBlock
@@ -30,6 +31,8 @@ _SCORE_BITS = 44  # a step of 6e-14: above the noise of float64 products, below 
 _TILE = 16  # rows are padded to whole tiles: the edge kernels of a BLAS round in another order
 _CACHED = 2**17  # scores that stay in a second-level cache of 1 to 2 MiB while they are ranked
 _MOST_WORKERS = 8
+SHARDS = 4
+"""Shards of the queries for each worker of an engine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,7 @@ class Ranking:
         relevance: for n queries and m items.
         block: approximate number of scores that one worker holds at a time, 8 bytes each.
         workers: number of threads (default: the number of cores, at most 8).
+        engine: runs shards of the queries, each with one thread; None: threads of this process.
     """
 
     query: Vectors
@@ -55,6 +59,7 @@ class Ranking:
     relevance: Relevance
     block: int = 2**21
     workers: int | None = None
+    engine: Engine | None = None
 
     @classmethod
     def by_class(
@@ -111,14 +116,14 @@ class Ranking:
         Unlabeled queries are left out.
 
         Args:
-            figure: called once for each block, from several threads at a time.
+            figure: called once for each block, from several threads at a time; picklable where
+                there is an engine.
             depth: number of ranks that it needs, from 1 to m.
 
         Raises:
             DataError: no query has a label.
         """
-        ranker = _Ranker(self, depth)
-        return self._measure(lambda queries: map(figure, ranker.blocks(queries)))
+        return self._measure(_Measurement(self, figure, depth))
 
     def measure_relevance(self, figure: Callable[[RelevanceBlock], T]) -> list[T]:
         """Return the values of a figure that depends on the relevance at each rank only.
@@ -128,18 +133,16 @@ class Ranking:
         blocks are in no particular order: each block names its queries.
 
         Args:
-            figure: called once for each block, from several threads at a time.
+            figure: called once for each block, from several threads at a time; picklable where
+                there is an engine.
 
         Raises:
             DataError: no query has a label.
         """
-        ranker = _Ranker(self, len(self.gallery))
-        if not is_worthwhile(self.query, self.gallery, self.relevance):
-            return self._measure(lambda queries: map(figure, ranker.blocks(queries)))
-        screen = Screen(ranker.gallery, self.relevance, ranker.score_bits)
-        return self._measure(lambda queries: map(figure, ranker.screened_blocks(queries, screen)))
+        screened = is_worthwhile(self.query, self.gallery, self.relevance)
+        return self._measure(_Measurement(self, figure, len(self.gallery), screened))
 
-    def _measure(self, work: Callable[[NDArray[np.intp]], Iterator[T]]) -> list[T]:
+    def _measure(self, measurement: "_Measurement[T]") -> list[T]:
         judged = np.flatnonzero(self.relevance.judged)
         if judged.size == 0:
             raise DataError(
@@ -148,14 +151,11 @@ class Ranking:
                 found=f"{len(self.query)} queries without a label",
                 advice="pass the labels of the query side, or other queries",
             )
-        rows = max(self.block // len(self.gallery) // _TILE, 1) * _TILE
-        parts = [judged[start : start + rows] for start in range(0, judged.size, rows)]
-        workers = min(self.workers or _cores(), len(parts))
-        # Several workers, each with one thread in its products, do not wait for one another.
-        limit = _controller().limit(limits=1, user_api="blas") if workers > 1 else nullcontext()
-        with limit, ThreadPoolExecutor(workers) as pool:
-            found = pool.map(lambda queries: list(work(queries)), parts)
-            return [value for values in found for value in values]
+        if self.engine is None:
+            return measurement(judged)
+        alone = replace(measurement, ranking=replace(self, engine=None, workers=1))
+        shards = np.array_split(judged, min(len(judged), SHARDS * self.engine.workers))
+        return [value for values in self.engine.map(alone, shards) for value in values]
 
     def per_query(
         self, figure: Callable[[RankedBlock], NDArray[np.floating[Any]]], depth: int
@@ -187,6 +187,40 @@ class Ranking:
         for queries, some in found:
             values[queries] = some
         return values
+
+
+@dataclass(frozen=True, eq=False)
+class _Measurement(Generic[T]):
+    """A figure of some queries: the work of threads, or of an engine.
+
+    Args:
+        ranking: the queries and the gallery.
+        figure: called for each block.
+        depth: number of ranks that it needs.
+        screened: whether products are in float32, as far as they decide.
+    """
+
+    ranking: Ranking
+    figure: Callable[[Any], T]
+    depth: int
+    screened: bool = False
+
+    def __call__(self, queries: NDArray[np.intp]) -> list[T]:
+        """Return the values for the blocks of some labeled queries."""
+        ranking = self.ranking
+        ranker = _Ranker(ranking, self.depth)
+        blocks: Callable[[NDArray[np.intp]], Iterator[Any]] = ranker.blocks
+        if self.screened:
+            screen = Screen(ranker.gallery, ranking.relevance, ranker.score_bits)
+            blocks = partial(ranker.screened_blocks, screen=screen)
+        rows = max(ranking.block // len(ranking.gallery) // _TILE, 1) * _TILE
+        parts = [queries[start : start + rows] for start in range(0, queries.size, rows)]
+        workers = min(ranking.workers or _cores(), len(parts))
+        # Several workers, each with one thread in its products, do not wait for one another.
+        limit = _controller().limit(limits=1, user_api="blas") if workers > 1 else nullcontext()
+        with limit, ThreadPoolExecutor(workers) as pool:
+            found = pool.map(lambda some: list(map(self.figure, blocks(some))), parts)
+            return [value for values in found for value in values]
 
 
 class _Ranker:

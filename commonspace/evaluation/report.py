@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from commonspace.engines import Engine
 from commonspace.errors import DataError, invalid_setting
 from commonspace.evaluation.arrays import check_depth
 from commonspace.evaluation.average_precision import (
@@ -17,6 +20,7 @@ from commonspace.evaluation.average_precision import (
 )
 from commonspace.evaluation.oracle import OracleAnalysis
 from commonspace.evaluation.pairs import PairReport
+from commonspace.evaluation.ranked_block import RelevanceBlock
 from commonspace.evaluation.ranking import Ranking
 from commonspace.tables import Table, to_frame
 
@@ -169,6 +173,7 @@ def evaluate_retrieval(
     *,
     denominator: Denominator = "found",
     queries: int | None = None,
+    engine: Engine | None = None,
 ) -> EvaluationReport:
     """Measure retrieval from every modality into every other.
 
@@ -179,6 +184,7 @@ def evaluate_retrieval(
         denominator: of AP@k, see `mean_average_precision`.
         queries: rank only so many labeled queries of each direction, drawn without replacement by
             a fixed seed, over the whole gallery; None: all.
+        engine: runs shards of the queries; None: threads of this process. The figures are equal.
 
     Raises:
         DataError: fewer than two modalities, labels of one are missing, or the arrays of a pair are
@@ -213,6 +219,7 @@ def evaluate_retrieval(
             ranking = Ranking.by_class(
                 embeddings[source], embeddings[target], labels[source], labels[target]
             )
+            ranking = replace(ranking, engine=engine)
             judged = np.flatnonzero(ranking.relevance.judged)
             if queries is None or len(judged) <= queries:
                 report[name] = _evaluate_direction(ranking, cutoffs, denominator)
@@ -224,6 +231,7 @@ def evaluate_retrieval(
                     np.asarray(labels[source])[some],
                     labels[target],
                 )
+                ranking = replace(ranking, engine=engine)
                 report[name] = _evaluate_direction(ranking, cutoffs, denominator, len(judged))
         except DataError as exc:
             raise DataError(
@@ -251,12 +259,8 @@ def _evaluate_direction(
     """Return the figures; with the interval if the queries are a sample of so many labeled ones."""
     m = len(ranking.gallery)
     depths = {"map": m} | {f"map@{depth}": check_depth(depth, m) for depth in cutoffs}
-    blocks = ranking.measure_relevance(
-        lambda block: (
-            np.stack([block_average_precision(block, d, denominator) for d in depths.values()]),
-            block.available,
-        )
-    )
+    figure = partial(_block_values, depths=[*depths.values()], denominator=denominator)
+    blocks = ranking.measure_relevance(figure)
     values = np.concatenate([values for values, _ in blocks], axis=1)
     available = np.concatenate([counts for _, counts in blocks])
     queries = values.shape[1]
@@ -274,6 +278,14 @@ def _evaluate_direction(
         "unanswerable": int(np.count_nonzero(available == 0)),
         "denominator": denominator,
     }
+
+
+def _block_values(
+    block: RelevanceBlock, depths: Sequence[int], denominator: Denominator
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return (k, b) AP at each depth, and the (b,) numbers of relevant items."""
+    values = [block_average_precision(block, depth, denominator) for depth in depths]
+    return np.stack(values), block.available
 
 
 def _sampling_interval(values: NDArray[np.float64], n: int) -> tuple[float, float]:

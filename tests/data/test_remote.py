@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import fsspec
@@ -43,8 +44,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     }.items():
         monkeypatch.setenv(name, value)
     bucket = f"b{uuid4().hex}"
-    files, _ = remote._storage(f"s3://{bucket}")
-    files.fs.create_dir(bucket)
+    urlopen(Request(f"http://{host}:{port}/{bucket}", method="PUT")).close()
     yield f"s3://{bucket}"
     running.stop()
 
