@@ -22,9 +22,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import commonspace as cs
+from commonspace.allocator import reuse_memory
 from commonspace.encoders import Encoder, Photos, Source, encoder_from_spec, extract
 from commonspace.encoders.encoder import describe
-from commonspace.machine import reuse_memory
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.encoder_training import train_encoders
 from commonspace.methods.posterior import PosteriorMatching

@@ -22,13 +22,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from commonspace.allocator import reuse_memory, trim_memory
 from commonspace.callbacks import Callback
 from commonspace.data import Dataset, Images
 from commonspace.datasets import load_dataset
 from commonspace.encoders import Encoder, Extraction, Photos, extract
 from commonspace.encoders.encoder import describe
 from commonspace.encoders.huggingface import image_encoder
-from commonspace.machine import reuse_memory, trim_memory
 from commonspace.networks.backbones.vgg19 import VGG19
 
 __all__ = ["main"]

@@ -291,6 +291,7 @@ def crowd(folder: Path, clients: int = 60) -> None:
         for number in range(4):  # both decoding processes, and the encoder
             send(number)
         outcomes.clear()
+        time.sleep(2)
         held = [server.whole_memory()]
         highest = 0.0
         for _ in range(2):

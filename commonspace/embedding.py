@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from commonspace.allocator import reuse_memory
 from commonspace.cache_folder import default_cache
 from commonspace.data.columns import Column, Images, Texts
 from commonspace.encoders import Encoder, Extraction, Input, Vectors, input_reads
 from commonspace.encoders.encoder import encoder_sha256, weights_sha256
 from commonspace.encoders.extract import extract_column
 from commonspace.errors import SpaceError
-from commonspace.machine import reuse_memory
 from commonspace.networks.network import MultiBranchNetwork
 
 __all__ = ["embed_column", "embed_items"]

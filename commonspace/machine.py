@@ -1,13 +1,11 @@
-"""Device, precision, threads and memory settings of this machine, and software versions."""
+"""Device, precision and threads of this machine, and software versions."""
 
-import ctypes
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -22,16 +20,8 @@ __all__ = [
     "choose_precision",
     "default_jobs",
     "one_thread",
-    "reuse_memory",
-    "trim_memory",
     "versions",
 ]
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt
-_LARGEST_BLOCK = 2**30
-_DEFAULT_BLOCK = 2**25
-"""Where glibc's own thresholds settle in a program that frees large blocks."""
 
 
 def choose_device(device: str | torch.device) -> torch.device:
@@ -93,37 +83,6 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def reuse_memory() -> Iterator[None]:
-    """Keep freed memory for reuse inside the block, and return it to the system at its end.
-
-    By default glibc returns large blocks to the system as soon as they are freed, so that each
-    batch of a large network starts with millions of page faults, and it keeps small blocks
-    scattered, so that a long run seems to grow by hundreds of megabytes. On two cores MobileNetV2
-    runs more than twice as fast with the same peak memory. The setting applies to the whole
-    process; without glibc the block does nothing.
-    """
-    mallopt = _libc_function("mallopt")
-    if mallopt is None:
-        yield
-        return
-    mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)
-    mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_BLOCK - 1)
-    try:
-        yield
-    finally:
-        mallopt(_MMAP_THRESHOLD, _DEFAULT_BLOCK)
-        mallopt(_TRIM_THRESHOLD, 2 * _DEFAULT_BLOCK)
-        trim_memory()
-
-
-def trim_memory() -> None:
-    """Return the free pages of this process to the system; takes milliseconds."""
-    trim = _libc_function("malloc_trim")
-    if trim is not None:
-        trim(0)
-
-
 def available_cores() -> int:
     """Return the number of CPU cores that this process may use."""
     usable = getattr(os, "sched_getaffinity", None)  # not on every platform
@@ -155,8 +114,3 @@ def _has_bfloat16(device: torch.device) -> bool:
         capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def _libc_function(name: str) -> Any:  # noqa: ANN401 - a foreign function
-    """Return a function of the C library, or None if it has none of that name."""
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

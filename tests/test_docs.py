@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 NOT_IN_THE_REFERENCE = {
     "__main__",
+    "allocator",
     "atomic",
     "cache_folder",
     "cli",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from commonspace.allocator import share_one_arena
 from commonspace.cli.index import IndexArgument
 from commonspace.cli.interrupts import sigterm_interrupts
 from commonspace.cli.options import DeviceOption
@@ -196,6 +197,7 @@ def run_service(
         SettingError: The address is not available.
         StoreError: There is no index, or it cannot be used.
     """
+    share_one_arena()
     import torch
 
     from commonspace.serve import build_app, run

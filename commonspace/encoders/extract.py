@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from commonspace.allocator import reuse_memory, trim_memory
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
@@ -23,7 +24,7 @@ from commonspace.encoders.cache import FeatureCache, content_hash
 from commonspace.encoders.encoder import Encoder
 from commonspace.encoders.loading import Broken, prepared
 from commonspace.errors import DataError, check_settings
-from commonspace.machine import available_cores, reuse_memory, trim_memory
+from commonspace.machine import available_cores
 
 __all__ = ["Extraction", "extract", "extract_column"]
 

@@ -6,6 +6,7 @@ and processor time, so that a malicious file costs one worker and nothing else.
 
 import json
 import os
+import select
 import signal
 import struct
 import sys
@@ -16,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from commonspace.allocator import trim_memory
 from commonspace.data.images import rgb_of
 from commonspace.errors import DataError
 
-__all__ = ["FORMATS", "REPLY", "REQUEST", "ImageError", "decode", "main"]
+__all__ = ["FORMATS", "IDLE_SECONDS", "REPLY", "REQUEST", "ImageError", "decode", "main"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 REQUEST = struct.Struct(">IQIQ")
@@ -27,6 +29,8 @@ REQUEST = struct.Struct(">IQIQ")
 REPLY = struct.Struct(">IQ")
 """Bytes of JSON that follow, bytes of pixels after it."""
 
+IDLE_SECONDS = 0.5
+"""Time without photos after which their memory is returned to the system."""
 MAX_SEGMENTS = 2_000
 """JPEG segments before the first scan; honest files have at most some hundred."""
 MAX_CHUNKS = 20_000
@@ -114,14 +118,26 @@ def main() -> None:
         if len(data) < size:
             return
         _limit_time(seconds)
-        try:
-            pixels = decode(data, side, max_pixels)
-            _write(target, {"shape": pixels.shape}, pixels.tobytes())
-        except ImageError as exc:
-            _write(target, exc.reply)
-        except MemoryError:
-            _write(target, _too_large("an image that fits into the memory limit", "").reply)
+        _answer(target, data, side, max_pixels)
         _limit_time(0)
+        del data
+        _trim_when_idle(source)
+
+
+def _answer(target: BinaryIO, data: bytes, side: int, max_pixels: int) -> None:
+    try:
+        pixels = decode(data, side, max_pixels)
+        _write(target, {"shape": pixels.shape}, pixels.tobytes())
+    except ImageError as exc:
+        _write(target, exc.reply)
+    except MemoryError:
+        _write(target, _too_large("an image that fits into the memory limit", "").reply)
+
+
+def _trim_when_idle(source: BinaryIO) -> None:
+    """Return the memory of a photo to the system, unless the next one comes within a moment."""
+    if sys.platform == "linux" and not select.select([source], [], [], IDLE_SECONDS)[0]:
+        trim_memory()
 
 
 def _bounded(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.serve.decode_worker import REPLY, REQUEST
+from commonspace.allocator import trim_memory
+from commonspace.serve.decode_worker import IDLE_SECONDS, REPLY, REQUEST
 from commonspace.serve.errors import RequestError, busy
 
 __all__ = ["QUERY_SIDE", "STORED_SIDE", "DecodePool"]
@@ -36,6 +37,9 @@ ABANDONED = 1.0
 class DecodePool:
     """Worker processes that decode photos; a worker that reaches a limit is replaced.
 
+    The C library keeps the memory of photos that have gone, since the blocks of many threads lie
+    between each other. Server and workers return it to the system after a moment without photos.
+
     Args:
         workers: number of processes.
         max_photos: photos that may be waiting or decoded at a time, and queries with them.
@@ -49,6 +53,7 @@ class DecodePool:
     ) -> None:
         self._max_photos, self._max_pixels, self._seconds = max_photos, max_pixels, seconds
         self._photos = 0
+        self._trimming: asyncio.TimerHandle | None = None
         self._workers = [_Worker(memory) for _ in range(workers)]
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
@@ -63,6 +68,8 @@ class DecodePool:
 
     def close(self) -> None:
         """Kill the processes and drop what they do."""
+        if self._trimming is not None:
+            self._trimming.cancel()
         for worker in self._workers:
             worker.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -81,6 +88,21 @@ class DecodePool:
             yield
         finally:
             self._photos -= 1
+            if not self._photos:
+                self._trim_when_idle()
+
+    def _trim_when_idle(self) -> None:
+        """Return the memory of photos to the system, unless another one comes within a moment."""
+        if self._trimming is not None:
+            self._trimming.cancel()
+
+        def trim() -> None:
+            self._trimming = None
+            if not self._photos:
+                with suppress(RuntimeError):  # closed meanwhile
+                    self._threads.submit(trim_memory)
+
+        self._trimming = asyncio.get_running_loop().call_later(IDLE_SECONDS, trim)
 
     async def decode(
         self, read: Callable[[], Awaitable[bytes]], side: int = QUERY_SIDE

@@ -106,8 +106,9 @@ class Batcher(Generic[QueryT, ResultT]):
             try:
                 await self._answer_batch([entry for entry in batch if not entry[1].done()])
             finally:
-                for _ in batch:
+                for _ in range(len(batch)):
                     self._queue.task_done()
+                del batch  # not held while waiting: it has the pixels of its photos
 
     async def _answer_batch(
         self, batch: Sequence[tuple[QueryT, "asyncio.Future[ResultT]"]]

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from commonspace.allocator import reuse_memory
 from commonspace.callbacks import Callback, Callbacks, EpochRecord, best_epoch
 from commonspace.errors import OutputError, TrainingError
-from commonspace.machine import choose_precision, reuse_memory
+from commonspace.machine import choose_precision
 from commonspace.networks.backbones.base import PretrainedBackbone
 from commonspace.training.checkpoint import (
     CHECKPOINT,

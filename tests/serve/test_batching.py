@@ -1,8 +1,10 @@
 """Dynamic batching: shared forward passes, with a result or an error for each query."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,10 @@ from commonspace.errors import SettingError
 from commonspace.serve import ServiceSettings, build_app
 from commonspace.serve.errors import RequestError
 from commonspace.serve.search import Batcher
+
+
+class Asked:
+    """A query that can be observed."""
 
 
 def doubled(asked: Sequence[int]) -> list[int]:
@@ -44,6 +50,24 @@ def test_queries_that_arrive_together_share_a_batch() -> None:
         await made.stop()
         assert found == [2 * number for number in range(20)]
         assert sizes == [8, 8, 4]
+
+    asyncio.run(run())
+
+
+def test_answered_queries_are_not_held_while_the_next_ones_are_awaited() -> None:
+    async def run() -> None:
+        made: Batcher[Asked, int] = Batcher(
+            lambda asked: [0] * len(asked), batch_size=8, max_queued=9, on_batch=lambda size: None
+        )
+        made.start()
+        query = Asked()
+        held = weakref.ref(query)
+        assert await made.submit(query, 5) == 0
+        del query
+        await asyncio.sleep(0.05)
+        gc.collect()
+        assert held() is None
+        await made.stop()
 
     asyncio.run(run())
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import struct
+import sys
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -304,6 +305,56 @@ def test_too_many_photos_are_refused_as_busy(pool: Callable[..., DecodePool]) ->
             assert (error.value.status, error.value.retry_after) == (503, 2)
         async with made.admit():
             pass
+
+    asyncio.run(run())
+
+
+def test_memory_is_returned_a_moment_after_the_last_photo(
+    pool: Callable[..., DecodePool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trimmed: list[float] = []
+    monkeypatch.setattr(decoding, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(decoding, "trim_memory", lambda: trimmed.append(time.perf_counter()))
+    made = pool()
+
+    async def run() -> None:
+        for _ in range(3):  # one after the other: there is no moment without a photo
+            async with made.admit():
+                await asyncio.sleep(0.01)
+        async with made.admit():
+            await asyncio.sleep(0.4)
+            assert trimmed == []
+        last = time.perf_counter()
+        await asyncio.sleep(0.5)
+        assert len(trimmed) == 1
+        assert trimmed[0] - last >= 0.19
+
+    asyncio.run(run())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is needed")
+def test_a_worker_returns_the_memory_of_a_photo(pool: Callable[..., DecodePool]) -> None:
+    made = pool()
+
+    def resident() -> int:
+        pages = Path(f"/proc/{processes(made)[0]}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    file = BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (1600, 4000, 3), np.uint8)
+    Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+
+    async def run() -> None:
+        await made.decode(reader(noise_jpeg()))
+        await asyncio.sleep(1.5)
+        before = resident()
+        for _ in range(3):
+            await made.decode(reader(file.getvalue()))  # 19 MB, and as much when decoded
+        for _ in range(50):
+            await asyncio.sleep(0.2)
+            if resident() - before < 4_000_000:
+                return
+        raise AssertionError(f"{(resident() - before) / 1e6:.0f} MB stay")
 
     asyncio.run(run())
 
