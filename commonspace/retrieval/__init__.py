@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from commonspace.retrieval.audit import AuditSettings, Finding
     from commonspace.retrieval.index import Index
     from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
+    from commonspace.retrieval.snapshot import restore_snapshot, write_snapshot
     from commonspace.retrieval.verify import Cost, Verification
     from commonspace.retrieval.writing import Change
 
@@ -24,6 +25,8 @@ __all__ = [
     "SearchResult",
     "SearchResults",
     "Verification",
+    "restore_snapshot",
+    "write_snapshot",
 ]
 
 _MODULES = {
@@ -37,6 +40,8 @@ _MODULES = {
     "SearchResult": "items",
     "SearchResults": "items",
     "Verification": "verify",
+    "restore_snapshot": "snapshot",
+    "write_snapshot": "snapshot",
 }
 
 

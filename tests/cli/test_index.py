@@ -287,3 +287,22 @@ def test_a_place_that_is_taken_or_no_index(
     none = call("search", tmp_path / "absent", "red")
     assert none.exit_code == 2
     assert "is not an index" in none.stderr
+
+
+def test_options_of_a_search_are_those_of_the_package(call: Call, shop: Path, photos: Path) -> None:
+    picture = photos / "4.png"
+    with cs.Index.open(shop) as index:
+        unlike = index.search("a red rose", less_like=["0.png", "3.png"], k=5)
+        photo = index.search("a red rose", less_like_vector=index.embed(image=picture), k=5)
+        grouped = index.search("a red rose", group_by="price", sort="-price", min_relevance=0)
+        mixed = index.search("a red rose", image=picture, text_weight=0.9)
+    words = (shop, "a red rose")
+    ids = [[one.id for one in row] for row in (unlike, photo, grouped, mixed)]
+    assert found(call, *words, "--less-like", "0.png", "--less-like", "3.png", "-k", 5) == ids[:1]
+    assert found(call, *words, "--less-like-image", picture, "-k", 5) == ids[1:2]
+    options = ("--group-by", "price", "--sort", "-price", "--min-relevance", 0)
+    assert found(call, *words, *options) == ids[2:3]
+    assert found(call, *words, "--image", picture, "--text-weight", 0.9) == ids[3:]
+    refused = call("search", *words, "--sort", "prise")
+    assert refused.exit_code == 2
+    assert "`sort` names a field that no item has" in refused.stderr

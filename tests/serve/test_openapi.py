@@ -38,10 +38,11 @@ CHECKS = [
 def described(
     index: Path, listening: Listen, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[schemathesis.BaseSchema]:
-    """The schema of a writable service."""
+    """The schema of a writable service with snapshots."""
     place = tmp_path_factory.mktemp("schema") / "copy"
     copytree(index, place)
-    with listening(build_app(place, ServiceSettings(rate=0, writable=True))) as address:
+    chosen = ServiceSettings(rate=0, writable=True, snapshots=place.parent / "snapshots")
+    with listening(build_app(place, chosen)) as address:
         yield schemathesis.openapi.from_url(f"{address}/openapi.json")
 
 
@@ -65,4 +66,4 @@ def test_every_response_matches_the_schema(described: schemathesis.BaseSchema) -
 
         answered()
     assert {("POST", "/v1/search"), ("POST", "/v1/items"), ("DELETE", "/v1/items/{id}")} < addresses
-    assert len(addresses) == 16
+    assert len(addresses) == 22
