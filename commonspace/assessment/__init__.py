@@ -15,6 +15,7 @@ from commonspace.assessment.label_check import (
     check_sample_labels,
 )
 from commonspace.assessment.learning_curve import LearningCurve, fit_learning_curve
+from commonspace.assessment.next_labels import LabelProposal, propose_labels
 from commonspace.assessment.page import write_assessment
 from commonspace.assessment.pair_check import MismatchedPair, mismatch_probabilities
 
@@ -25,6 +26,7 @@ __all__ = [
     "ClassFigures",
     "Confused",
     "LabelCheck",
+    "LabelProposal",
     "LearningCurve",
     "MismatchedPair",
     "SuspiciousLabel",
@@ -34,5 +36,6 @@ __all__ = [
     "default_methods",
     "fit_learning_curve",
     "mismatch_probabilities",
+    "propose_labels",
     "write_assessment",
 ]

@@ -18,6 +18,7 @@ from commonspace.cli.encoders import (
 )
 from commonspace.cli.features import extracted
 from commonspace.cli.options import (
+    CorrectionsOption,
     DataArgument,
     JsonOption,
     LabelOption,
@@ -67,6 +68,7 @@ def assess(
     partial: PartialOption = False,
     modality: ModalityOption = None,
     label: LabelOption = None,
+    corrections: CorrectionsOption = None,
 ) -> None:
     """Answer whether training is worth it on a data set.
 
@@ -99,7 +101,9 @@ def assess(
                 found="a file" if out.is_file() else "a folder that is not empty",
                 advice="choose another folder",
             )
-    dataset = open_data(map_keys(data, modality, label), split_seed, partial=partial)
+    dataset = open_data(
+        map_keys(data, modality, label, corrections=corrections), split_seed, partial=partial
+    )
     specs = encoders_named(image, text, encoder)
     shown: Dataset | None
     if specs:

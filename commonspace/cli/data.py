@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commonspace.cli.options import (
+    CorrectionsOption,
     DataArgument,
     JsonOption,
     LabelOption,
@@ -32,6 +33,7 @@ def data(
     modality: ModalityOption = None,
     label: LabelOption = None,
     photos: PhotosOption = None,
+    corrections: CorrectionsOption = None,
     near_duplicates: Annotated[
         bool,
         typer.Option(
@@ -55,7 +57,8 @@ def data(
 
     Next: commonspace train DATA --out RUN
     """
-    dataset = open_data(map_keys(data, modality, label, photos), split_seed, partial=True)
+    source = map_keys(data, modality, label, photos, corrections)
+    dataset = open_data(source, split_seed, partial=True)
     facts = describe(dataset, near_duplicates=near_duplicates)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -68,6 +71,7 @@ def map_keys(
     modality: list[str] | None = None,
     label: str | None = None,
     photos: Path | None = None,
+    corrections: Path | None = None,
 ) -> str:
     """Return the data argument with mapped keys: features.npz?image=feats&label=y.
 
@@ -77,6 +81,7 @@ def map_keys(
         label: the key of the labels.
         photos: the folder that all photos must be in; written relative to the data, so that both
             can be moved together.
+        corrections: a file of labels given on the page; written relative to the data, too.
 
     Raises:
         SettingError: an entry is not NAME=KEY.
@@ -97,9 +102,10 @@ def map_keys(
             )
         pairs.append((name.strip(), key))
     pairs += [("label", label)] if label else []
-    if photos is not None:
-        folder = folder_of(data) or Path()
-        pairs.append(("photos", os.path.relpath(photos.expanduser().resolve(), folder.resolve())))
+    folder = (folder_of(data) or Path()).resolve()
+    for name, path in (("photos", photos), ("corrections", corrections)):
+        if path is not None:
+            pairs.append((name, os.path.relpath(path.expanduser().resolve(), folder)))
     return f"{data}{'&' if '?' in data else '?'}{urlencode(pairs)}" if pairs else data
 
 

@@ -76,6 +76,7 @@ scenes for the built-in data set.
   commonspace map shop                           2-d map of all items
   commonspace key keys.txt laptop                create an API key
   commonspace feedback votes.jsonl shop --out pairs.jsonl
+  commonspace next-labels shop                   items to label next
 
 commonspace COMMAND --help shows all options of a command, with examples.
 Errors state what was expected, what was found and what to do; exit code 2."""
@@ -108,6 +109,7 @@ COMMANDS: dict[str, str] = {
     "map": "serve:map_",
     "key": "serve:key",
     "feedback": "feedback:feedback",
+    "next-labels": "next_labels:next_labels",
 }
 """Command -> module of ``commonspace.cli`` and function, imported when the command is used."""
 

@@ -7,6 +7,7 @@ import typer
 
 __all__ = [
     "AddressOption",
+    "CorrectionsOption",
     "DataArgument",
     "DeviceOption",
     "EngineOption",
@@ -97,6 +98,16 @@ AddressOption = Annotated[
     typer.Option(
         metavar="ADDRESS",
         help="Address of the Ray cluster, such as auto or HOST:6379 (default: this machine).",
+        show_default=False,
+    ),
+]
+CorrectionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--corrections",
+        metavar="FILE",
+        help="Labels that people gave on the page of serve --writable; they replace those of train"
+        " and validation.",
         show_default=False,
     ),
 ]

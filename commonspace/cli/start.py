@@ -34,6 +34,7 @@ from commonspace.cli.index import data_folder
 from commonspace.cli.interrupts import resumable
 from commonspace.cli.methods import SetOption, choose_method, collect_settings, configure_method
 from commonspace.cli.options import (
+    CorrectionsOption,
     DataArgument,
     DeviceOption,
     GroupOption,
@@ -90,6 +91,7 @@ def start(
     assignments: SetOption = None,
     modality: ModalityOption = None,
     label: LabelOption = None,
+    corrections: CorrectionsOption = None,
     title: TitleOption = None,
     price: PriceOption = None,
     link: LinkOption = None,
@@ -131,7 +133,7 @@ def start(
     optional("faiss", "the index", "index")
     if not no_serve:
         optional("fastapi", "the page", "serve")
-    source = map_keys(data, modality, label)
+    source = map_keys(data, modality, label, corrections=corrections)
     out = out or Path(f"{_name(data)}-search")
     named = encoders_named(image, text, encoder)
     settings = collect_settings({}, assignments or [])

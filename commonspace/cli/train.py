@@ -35,6 +35,7 @@ from commonspace.cli.methods import (
     setting_option,
 )
 from commonspace.cli.options import (
+    CorrectionsOption,
     DataArgument,
     LabelOption,
     ModalityOption,
@@ -122,6 +123,7 @@ def train(
     modality: ModalityOption = None,
     label: LabelOption = None,
     photos: PhotosOption = None,
+    corrections: CorrectionsOption = None,
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
@@ -182,6 +184,7 @@ def train(
       commonspace train features.npz --method dscmr --set preset=official --out runs/dscmr
       commonspace train features.npz --method mine.py:CenterLoss --out runs/mine
       commonspace train --list-settings dscmr
+      commonspace train photos --corrections shop-labels.jsonl --out runs/b
       commonspace train photos --out runs/photos --resume
       torchrun --nproc-per-node 2 -m commonspace train photos --out runs/photos
 
@@ -200,7 +203,7 @@ def train(
     if encoders:
         settings["encoders"] = {**settings.get("encoders", {}), **encoders}
     name = method or settings.pop("method", None)
-    data = map_keys(data, modality, label, photos)
+    data = map_keys(data, modality, label, photos, corrections)
     record = RunRecord(data, split_seed, partial)
     start = continued_run if resume else new_run
     with (

@@ -1,6 +1,7 @@
 """Data sets: samples, columns of modalities, labels, splits."""
 
 from commonspace.data.columns import Column, Features, Images, Texts
+from commonspace.data.corrections import correct_labels, read_corrections
 from commonspace.data.dataset import Dataset
 from commonspace.data.images import decode_image
 from commonspace.data.leakage import Overlap, find_leakage, find_near_duplicates, find_overlap
@@ -19,11 +20,13 @@ __all__ = [
     "Texts",
     "carve_validation",
     "check_images",
+    "correct_labels",
     "decode_image",
     "draw_splits",
     "drop_unreadable_images",
     "find_leakage",
     "find_near_duplicates",
     "find_overlap",
+    "read_corrections",
     "write_arrays",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from commonspace.data.assemble import Table, assemble
+from commonspace.data.corrections import correct_labels, read_corrections
 from commonspace.data.dataset import Dataset
 from commonspace.data.formats.arrays import table_from_arrays
 from commonspace.data.formats.class_folder import is_class_folder, read_class_folder
@@ -54,6 +55,7 @@ def load_dataset(
     modalities: Mapping[str, str] | None = None,
     label: str | None = None,
     photos: str | Path | None = None,
+    corrections: str | Path | None = None,
 ) -> Dataset:
     """Load a data set.
 
@@ -70,9 +72,9 @@ def load_dataset(
             it is copied into the cache folder, and later only what has changed;
             "hf:name" for a data set of the Hugging Face Hub (the package ``datasets``), or
             "hf:folder" for one that was saved with ``save_to_disk``;
-            any file or folder followed by "?image=KEY&label=KEY&photos=FOLDER" sets ``modalities``,
-            ``label`` and ``photos``, there relative to the folder of the data. A leading ~ is the
-            home folder.
+            any of these followed by "?image=KEY&label=KEY&photos=FOLDER&corrections=FILE" sets
+            ``modalities``, ``label``, ``photos`` and ``corrections``, the last two there relative
+            to the folder of the data. A leading ~ is the home folder.
         seed: for splits that are drawn where the source gives none (70 % train, 10 % validation,
             20 % test, stratified by class, groups undivided), and for the tenth of train that
             becomes validation where the source gives none; also the seed of built-in data.
@@ -84,6 +86,8 @@ def load_dataset(
         label: the key or column of the labels.
         photos: the folder that all image files must be in, links resolved (default: the folder of
             the data), because an index and a service hand them out.
+        corrections: a file of labels that people gave on the page; they replace those of train
+            and validation. See ``commonspace.data.corrections``.
 
     Raises:
         DataError: no such path, rows do not match, values are not finite, an image is missing or
@@ -114,9 +118,28 @@ def load_dataset(
             found=repr(seed),
             advice="leave it out for the default, 0",
         )
+    path, rules, beside = _key_rules(path, modalities, label)
+    data = _read(path, rules, photos, beside, seed=seed, partial=partial, need_splits=need_splits)
+    if corrections is None and "corrections" in beside:
+        corrections = _folder_of(path) / beside["corrections"]
+    if corrections is None:
+        return data
+    return correct_labels(data, read_corrections(expand_home(corrections)))
+
+
+def _read(
+    path: str | Path,
+    rules: KeyRules,
+    photos: str | Path | None,
+    beside: Mapping[str, str],
+    *,
+    seed: int,
+    partial: bool,
+    need_splits: bool,
+) -> Dataset:
+    """Read a data set as its source gives it."""
     if isinstance(path, str) and path in BUILT_IN:
         return BUILT_IN[path](seed)
-    path, rules, beside = _key_rules(path, modalities, label)
     path = _downloaded(path)
     if isinstance(path, str) and path.startswith(HUGGING_FACE):
         return _hugging_face(path.removeprefix(HUGGING_FACE), rules, seed)
@@ -138,8 +161,8 @@ def load_dataset(
             read, kind = _reader(place), place.suffix.lower().lstrip(".")
             table = read(place, warnings, rules)
     folder = place if place.is_dir() else place.parent
-    if photos is not None or beside is not None:
-        folder = _photo_folder(expand_home(photos or folder.resolve() / str(beside)))
+    if photos is not None or "photos" in beside:
+        folder = _photo_folder(expand_home(photos or folder.resolve() / beside["photos"]))
     columns = drop_outside(table.columns, table.ids, folder, warnings, unpacked_folder(place))
     table = replace(table, columns=columns)
     resolved = place.resolve()
@@ -281,8 +304,8 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 def _key_rules(
     path: str | Path, modalities: Mapping[str, str] | None, label: str | None
-) -> tuple[str | Path, KeyRules, str | None]:
-    """Return the path without "?image=KEY&label=KEY", the rules of both forms, and ``photos``."""
+) -> tuple[str | Path, KeyRules, dict[str, str]]:
+    """Return the path without "?image=KEY&photos=FOLDER", the rules of both, and those paths."""
     named: dict[str, str] = {}
     if isinstance(path, str) and "?" in path and not exists(expand_home(path)):
         path, _, query = path.partition("?")
@@ -296,8 +319,16 @@ def _key_rules(
                 advice="give --modality image=KEY --label KEY",
             ) from exc
     label = label or named.pop("label", None)
-    photos = named.pop("photos", None)
-    return path, KeyRules(named | dict(modalities or {}), label), photos
+    beside = {name: named.pop(name) for name in ("photos", "corrections") if name in named}
+    return path, KeyRules(named | dict(modalities or {}), label), beside
+
+
+def _folder_of(path: str | Path) -> Path:
+    """Return the folder of a data set; the current one for built-in data and names of the Hub."""
+    place = _named_layout(path)[1]
+    if not exists(place):
+        return Path()
+    return (place if place.is_dir() else place.parent).resolve()
 
 
 def _downloaded(path: str | Path) -> str | Path:

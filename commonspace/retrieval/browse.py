@@ -65,6 +65,8 @@ class AllVectors:
     """n ids; an item with two modalities occurs twice."""
     labels: tuple[tuple[str, ...], ...]
     """n times the classes of the item."""
+    splits: tuple[str, ...]
+    """n times "train", "validation" or "test": the split of the data that the item came from."""
     modalities: tuple[str, ...]
     """Names of m modalities."""
     modality: NDArray[np.intp]
@@ -142,8 +144,8 @@ def all_vectors(store: Store) -> AllVectors:
     with store.reading():
         space, generation = store.space, store.generation
         known = {
-            item: (id, tuple(json.loads(labels)))
-            for item, id, labels in store.rows("SELECT item, id, labels FROM items")
+            item: (id, tuple(json.loads(labels)), split)
+            for item, id, labels, split in store.rows("SELECT item, id, labels, split FROM items")
         }
         modalities = store.modalities
         parts = [store.vectors(space, number) for number in modalities.values()]
@@ -153,6 +155,7 @@ def all_vectors(store: Store) -> AllVectors:
     return AllVectors(
         tuple(known[item][0] for item in items),
         tuple(known[item][1] for item in items),
+        tuple(known[item][2] for item in items),
         tuple(modalities),
         np.repeat(np.arange(len(parts)), [len(part.items) for part in parts]),
         np.concatenate([none, *(part.values for part in parts)]),

@@ -20,7 +20,7 @@ from typing import Self
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
 from commonspace.errors import DataError
-from commonspace.retrieval.changes import delete_items, set_meta
+from commonspace.retrieval.changes import delete_items, set_meta, update_items
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import (
     as_path,
@@ -36,6 +36,7 @@ from commonspace.retrieval.migrate import migrate
 from commonspace.retrieval.reader import IndexReader
 from commonspace.retrieval.roles import check_roles, write_roles
 from commonspace.retrieval.samples import check_data, check_field_types
+from commonspace.retrieval.sources import NewItem
 from commonspace.retrieval.verify import Verification, verify
 from commonspace.retrieval.writing import Change, Writer, remove_unused_copies
 from commonspace.space import CommonSpace
@@ -264,22 +265,36 @@ class Index(IndexReader):
                 found=repr(ids),
                 advice=f"write [{ids!r}]; nothing was removed",
             )
-        wanted = list(dict.fromkeys(ids))
         with self._lock.hold():
-            numbers = self._store.item_numbers(wanted)
-            unknown = [id for id in wanted if id not in numbers]
-            if unknown:
-                raise DataError(
-                    f"the index has no item {unknown[0]!r}",
-                    expected="ids of existing items, as strings",
-                    found=", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else ""),
-                    advice="check the spelling; nothing was removed",
-                )
+            numbers = self._numbers(list(dict.fromkeys(ids)))
             with self._store.transaction() as connection:
                 delete_items(connection, numbers.values())
             remove_unused_copies(self._store, self._photos())
             self._vectors.compact()
         return Change(removed=len(numbers))
+
+    def set_labels(self, labels: Mapping[str, Sequence[str]]) -> Change:
+        """Replace the classes of items; everything else of them stays.
+
+        Args:
+            labels: id -> all classes of the item.
+
+        Raises:
+            DataError: If an id is unknown; nothing is changed.
+            StoreError: If another writer is at work.
+        """
+        with self._lock.hold():
+            numbers = self._numbers([*labels])
+            stored = self._store.items(numbers.values())
+            changed = {
+                number: NewItem(item.id, item.split, tuple(labels[item.id]), item.fields)
+                for number, item in stored.items()
+                if item.labels != tuple(labels[item.id])
+            }
+            if changed:
+                with self._store.transaction() as connection:
+                    update_items(connection, changed)
+        return Change(described=len(changed), unchanged=len(numbers) - len(changed))
 
     def move_photos(self, folder: str | Path) -> None:
         """Store the new path of the photo folder, after the photos have been moved.
@@ -361,6 +376,23 @@ class Index(IndexReader):
         """
         with self._lock.hold():
             return verify(self._vectors, self._photos())
+
+    def _numbers(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return id -> number of existing items.
+
+        Raises:
+            DataError: If an id is unknown.
+        """
+        numbers = self._store.item_numbers(ids)
+        unknown = [id for id in ids if id not in numbers]
+        if unknown:
+            raise DataError(
+                f"the index has no item {unknown[0]!r}",
+                expected="ids of existing items, as strings",
+                found=", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else ""),
+                advice="check the spelling; nothing was changed",
+            )
+        return numbers
 
     def _put(
         self,

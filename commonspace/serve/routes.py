@@ -24,6 +24,7 @@ from starlette.requests import ClientDisconnect
 from commonspace.serve.decoding import QUERY_SIDE, STORED_SIDE, DecodePool
 from commonspace.serve.errors import RESPONSES, RequestError, unknown_item
 from commonspace.serve.images import Thumbnails, encode_png, read_photo
+from commonspace.serve.labels import LabelRequest, LabelResponse, NextLabelsResponse
 from commonspace.serve.metrics import Metrics
 from commonspace.serve.middleware import CALLER
 from commonspace.serve.parsing import describe_body, parse
@@ -102,6 +103,7 @@ def _index_router(components: Components) -> APIRouter:
     _add_pictures(router, components)  # before the items: their paths have a further part
     _add_items(router, components)
     _add_contents(router, components)
+    _add_labels(router, components)
     add_snapshot_routes(router, components.snapshots, partial(_check_writable, components))
     return router
 
@@ -259,6 +261,22 @@ def _add_contents(router: APIRouter, components: Components) -> None:
     def map_(request: Request) -> Response:
         """Return the map of all items."""
         return cached_response(request, components.read_map(), "application/json")
+
+
+def _add_labels(router: APIRouter, components: Components) -> None:
+    @router.post("/labels", response_model=LabelResponse, responses=_errors(400, 404, 422, 503))
+    def label(request: Request, given: LabelRequest) -> LabelResponse:
+        """Store the classes that a person gives to an item; only if the service is writable."""
+        _check_writable(components, request)
+        return components.service.labels.give(given)
+
+    @router.get("/labels/next", response_model=NextLabelsResponse, responses=_errors(422, 503))
+    def label_next(
+        request: Request, count: Annotated[int, Query(ge=1, le=100)] = 20
+    ) -> NextLabelsResponse:
+        """Return the items whose labels would help most; only if the service is writable."""
+        _check_writable(components, request)
+        return components.service.labels.next(count)
 
 
 def _add_state(app: FastAPI, served: Mapping[str, Components]) -> None:

@@ -208,6 +208,8 @@ class SearchResponse(BaseModel):
 class ItemResponse(Item):
     """An item with its nearest neighbors."""
 
+    confirmed: bool = False
+    """Whether a person gave or confirmed its classes."""
     neighbors: tuple[SearchResult, ...]
     """Most similar items, best first."""
 

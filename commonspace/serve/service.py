@@ -20,6 +20,7 @@ from commonspace.retrieval import Index, Item, Query
 from commonspace.serve.errors import RequestError, unknown_item
 from commonspace.serve.feedback import FeedbackFile
 from commonspace.serve.index_manager import IndexManager
+from commonspace.serve.labels import LabelFile, Labels, label_file_of
 from commonspace.serve.schemas import (
     AboutResponse,
     BatchResponse,
@@ -72,6 +73,7 @@ class Service:
         self.manager = manager
         self.name = name or manager.path.resolve().name
         self.writable = writable
+        self.labels = Labels(manager, LabelFile(label_file_of(manager.path)))
         self._feedback = feedback
         self._about: tuple[Any, ...] = ()
         self._facets: dict[tuple[Any, ...], FacetsResponse] = {}
@@ -97,6 +99,7 @@ class Service:
             posterior = class_posterior(index.space, vectors)
             return ItemResponse(
                 **{**values, "photo": None, "posterior": posterior},
+                confirmed=self.labels.is_confirmed(id),
                 neighbors=tuple(without_photo(result) for result in neighbors),
             )
 

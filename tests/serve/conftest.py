@@ -1,10 +1,12 @@
 """Fixtures of the service tests: a small index, a test client, and a listening server."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ from starlette.testclient import TestClient
 import commonspace as cs
 from commonspace import CommonSpace, Dataset
 from commonspace.serve import ServiceSettings, build_app
+from commonspace.serve.projection import make_map
 from commonspace.serve.server import listen, make_server
+from tests.serve.browser import FLAGS, PATIENCE, Service, Visit, few_scenes, serving, until
+from tests.serve.browser import instance_space as trained_space
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 Listen = Callable[[FastAPI], AbstractContextManager[str]]
@@ -116,3 +121,76 @@ def png() -> Callable[[NDArray[np.uint8]], bytes]:
         return file.getvalue()
 
     return written
+
+
+@pytest.fixture(scope="session")
+def scenes_index(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, cs.Dataset]:
+    """The folder of an index of a few drawn scenes with a map, and its data."""
+    place, data = tmp_path_factory.mktemp("page") / "index", few_scenes()
+    with cs.Index.create(place, trained_space(data), data) as index:
+        make_map(index)
+    return place, data
+
+
+@pytest.fixture(scope="session")
+def service(scenes_index: tuple[Path, cs.Dataset]) -> Iterator[Service]:
+    """A listening service that no test changes."""
+    with serving(*scenes_index) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium; tests are skipped where it or playwright is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Any, service: Service) -> Iterator[Visit]:  # noqa: ANN401 - playwright's
+    """Return what opens the page; at the end nothing must have gone wrong or off the machine."""
+    with visits(browser, service) as opened:
+        yield opened
+
+
+@contextmanager
+def visits(browser: Any, service: Service) -> Iterator[Visit]:  # noqa: ANN401 - playwright's
+    """Yield what opens the page of a service, in contexts that are closed at the end."""
+    contexts, wrong = [], []
+
+    def opened(query: str = "", *, allow: str = "nothing", **context: Any) -> Any:  # noqa: ANN401
+        one = browser.new_context(**{"locale": "en-GB", **context})
+        contexts.append(one)
+        page = one.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
+        page.on(
+            "console",
+            lambda said: (
+                wrong.append(said.text)
+                if said.type in ("error", "warning") and allow not in said.text
+                else None
+            ),
+        )
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((service.address, "blob:"))
+                else wrong.append(f"off the machine: {asked.url}")
+            ),
+        )
+        page.goto(f"{service.address}/{query}")
+        until(lambda: page.title().startswith("scenes"))
+        return page
+
+    yield opened
+    for one in contexts:
+        one.close()
+    assert wrong == []

@@ -66,4 +66,4 @@ def test_every_response_matches_the_schema(described: schemathesis.BaseSchema) -
 
         answered()
     assert {("POST", "/v1/search"), ("POST", "/v1/items"), ("DELETE", "/v1/items/{id}")} < addresses
-    assert len(addresses) == 22
+    assert len(addresses) == 24

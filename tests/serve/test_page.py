@@ -3,12 +3,6 @@
 import csv
 import io
 import re
-import shutil
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,188 +11,20 @@ import pytest
 from PIL import Image
 
 import commonspace as cs
-from commonspace.data import Images, Texts
-from commonspace.datasets.scenes.scenes import scenes
-from commonspace.encoders import extract
-from commonspace.encoders.encoder import describe
-from commonspace.methods import PosteriorMatching
-from commonspace.methods.base.encoder_config import join_encoders
-from commonspace.networks.network import MultiBranchNetwork
-
-uvicorn = pytest.importorskip("uvicorn", reason="the extra serve is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-from commonspace.serve.app import build_app  # noqa: E402 - after the skips
-from commonspace.serve.projection import make_map  # noqa: E402
-from commonspace.serve.settings import ServiceSettings  # noqa: E402
-
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-CLASSES = 6
-AXE = Path(__file__).parent / "axe.min.js"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def few_scenes() -> cs.Dataset:
-    """Return the scenes of a few classes."""
-    drawn = scenes(per_class=40)
-    rows = np.arange(CLASSES * 40)
-    return cs.Dataset(
-        name="scenes",
-        ids=drawn.ids[: len(rows)],
-        columns={name: column.take(rows) for name, column in drawn.columns.items()},
-        labels=drawn.labels[rows, :CLASSES],
-        class_names=drawn.class_names[:CLASSES],
-        splits=drawn.splits[rows],
-        fields={
-            "color": drawn.fields["color"][: len(rows)],
-            "sale": [bool(row % 3) for row in rows],
-            "price": [int(row) for row in rows],
-            "maker": [f"maker {row % 14:02d}" for row in rows],
-            "sku": [f"PLO-{row:04d}" for row in rows],
-            "note": ["=1+1" if row % 2 else 'plain, "quoted"' for row in rows],
-        },
-    )
-
-
-def instance_space(data: cs.Dataset) -> cs.CommonSpace:
-    """Return a space with an instance block: posterior matching on the backbones of DSCMR."""
-    train, validation = data.split("train"), data.split("validation")
-    first = cs.DSCMR(epochs=8, device="cpu").fit(train, validation)
-    network = first.network
-    assert isinstance(network, MultiBranchNetwork)
-    encoders = {
-        name: describe(
-            input_,
-            network.backbone(name),
-            network.config.backbones[name],
-            spec="dscmr",
-            name="a backbone of DSCMR",
-            preprocessing="that of the backbone",
-            fitted_on="train",
-        )
-        for name, input_ in first.inputs.items()
-    }
-    features = extract(train, encoders), extract(validation, encoders)
-    space = PosteriorMatching(epochs=5, device="cpu").fit(*features)
-    return join_encoders(space, encoders)
-
-
-@dataclass(frozen=True)
-class Service:
-    address: str
-    index: cs.Index
-    data: cs.Dataset
-
-    def ids(self, **asked: Any) -> list[str]:  # noqa: ANN401 - options of search
-        """Return what the index itself finds: the oracle of the page."""
-        return [found.id for found in self.index.search(k=24, **asked)]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    place, data = tmp_path_factory.mktemp("page") / "index", few_scenes()
-    with cs.Index.create(place, instance_space(data), data) as index:
-        make_map(index)
-        app = build_app(place, ServiceSettings(name="scenes", rate=0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
-            thread.start()
-            deadline = time.monotonic() + 20
-            while not server.started and time.monotonic() < deadline:
-                time.sleep(0.02)
-            yield Service(f"http://127.0.0.1:{port}", index, data)
-            server.should_exit = True
-            thread.join(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-Visit = Callable[..., Any]
-
-
-@pytest.fixture
-def visit(browser: Any, service: Service) -> Iterator[Visit]:  # noqa: ANN401 - playwright's
-    """Return what opens the page; at the end nothing must have gone wrong or off the machine."""
-    contexts, wrong = [], []
-
-    def opened(query: str = "", *, allow: str = "nothing", **context: Any) -> Any:  # noqa: ANN401
-        one = browser.new_context(**{"locale": "en-GB", **context})
-        contexts.append(one)
-        page = one.new_page()
-        page.set_default_timeout(8000)
-        page.on(
-            "console",
-            lambda said: (
-                wrong.append(said.text)
-                if said.type in ("error", "warning") and allow not in said.text
-                else None
-            ),
-        )
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "request",
-            lambda asked: (
-                None
-                if asked.url.startswith((service.address, "blob:"))
-                else wrong.append(f"off the machine: {asked.url}")
-            ),
-        )
-        page.goto(f"{service.address}/{query}")
-        until(lambda: page.title().startswith("scenes"))
-        return page
-
-    yield opened
-    for one in contexts:
-        one.close()
-    assert wrong == []
-
-
-def shown(page: Any) -> list[str]:  # noqa: ANN401
-    """Return the ids on the page, in their order."""
-    ids: list[str] = page.eval_on_selector_all(
-        "#found [data-id]", "all => all.map(one => one.dataset.id)"
-    )
-    return ids
-
-
-def wait_for(page: Any, ids: list[str]) -> None:  # noqa: ANN401
-    """Wait until the page shows these, in this order."""
-    until(lambda: shown(page) == ids)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until a condition holds; the policy of the page forbids to evaluate it there."""
-    deadline = time.monotonic() + 8
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.03)
-
-
-def photo_of(service: Service, row: int) -> bytes:
-    """Return the picture of an item as a PNG."""
-    column = service.data.columns["image"]
-    assert isinstance(column, Images)
-    file = io.BytesIO()
-    Image.fromarray(column.items[row]).save(file, "PNG")  # type: ignore[arg-type]
-    return file.getvalue()
+from commonspace.data import Texts
+from tests.serve.browser import (
+    CLASSES,
+    PHONE,
+    WIDE,
+    Service,
+    Visit,
+    photo_of,
+    shown,
+    small_targets,
+    until,
+    violations,
+    wait_for,
+)
 
 
 def test_words_find_and_the_address_keeps_them(visit: Visit, service: Service) -> None:
@@ -222,7 +48,7 @@ def test_words_find_and_the_address_keeps_them(visit: Visit, service: Service) -
 
 def test_one_modality_can_be_searched(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat")
-    page.wait_for_selector(".card")
+    page.click("#show-options")
     page.select_option("#modality", "text")
     wait_for(page, service.ids(text="a green boat", modality="text"))
     assert "modality=text" in page.url
@@ -352,9 +178,6 @@ def test_the_instance_weight_changes_the_order(visit: Visit, service: Service) -
     assert page.inner_text("#weight-box").split("\n") == ["Similar category", "Exact item"]
 
 
-WIDE = {"viewport": {"width": 1280, "height": 900}}
-
-
 def test_filters_narrow_and_are_kept_in_the_address(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat", **WIDE)
     page.wait_for_selector(".values .count")
@@ -448,11 +271,11 @@ def test_an_item_opens_steps_and_closes(visit: Visit, service: Service) -> None:
     until(lambda: page.inner_text("#item .place") == "1 of 24")
     until(lambda: page.inner_text("#item h2") == text)  # the header changes before the rest
     page.click(".item-photo")
-    page.wait_for_selector(".item-photo.enlarged")
-    box = page.locator(".item-photo.enlarged").bounding_box()
+    page.wait_for_selector(".lightbox")
+    box = page.locator(".item-photo").bounding_box()
     assert (box["x"], box["width"]) == (0, page.viewport_size["width"])
     page.keyboard.press("Escape")
-    assert page.locator(".enlarged").count() == 0
+    assert page.locator(".lightbox").count() == 0
     page.keyboard.press("Escape")
     page.wait_for_selector("#item", state="hidden")
     assert "item=" not in page.url
@@ -803,16 +626,7 @@ def test_points_are_drawn_where_they_are(visit: Visit) -> None:
 def test_axe_finds_nothing(visit: Visit, query: str, ready: str, scheme: str) -> None:
     page = visit(query, color_scheme=scheme, reduced_motion="reduce")
     page.wait_for_selector(ready)
-    page.evaluate(AXE.read_text("utf-8"))
-    report = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    found = [
-        (one["id"], [(node["target"], node["failureSummary"][:200]) for node in one["nodes"]][:3])
-        for one in report["violations"]
-    ]
-    assert found == []
-
-
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize(
@@ -829,22 +643,6 @@ def test_touch_targets_are_44_pixels_on_a_phone(visit: Visit, query: str, ready:
     page.wait_for_selector(ready)
     page.wait_for_timeout(300)
     assert small_targets(page) == []
-
-
-def small_targets(page: Any) -> list[str]:  # noqa: ANN401
-    """Return the visible controls that are smaller than 44 x 44 pixels."""
-    found: list[str] = page.evaluate(
-        """() => {
-            const root = document.querySelector("dialog[open]") ?? document;
-            const boxes = [...root.querySelectorAll("button, select, a, input, summary")]
-                .filter((one) => one.checkVisibility() && !one.closest(".skip"))
-                .map((one) => (one.type === "checkbox" && one.closest("label")) || one);
-            return boxes.map((one) => [one, one.getBoundingClientRect()])
-                .filter(([, box]) => box.width > 1 && (box.width < 43.5 || box.height < 43.5))
-                .map(([one, box]) => `${one.outerHTML.slice(0, 80)} ${box.width}x${box.height}`);
-        }"""
-    )
-    return found
 
 
 def test_filters_are_a_sheet_on_a_phone(visit: Visit, service: Service) -> None:

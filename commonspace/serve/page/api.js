@@ -80,6 +80,15 @@ export function embed(image) {
  */
 export const judge = (judgment) => request("feedback", json(judgment));
 
+/**
+ * Give an item its classes, or confirm them.
+ * @param {{id: string, labels: string[]}} given
+ */
+export const label = (given) => request("labels", json(given));
+
+/** Return the items whose labels would help most. */
+export const labelNext = (signal) => request("labels/next", { signal });
+
 function json(values) {
   const body = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== ""));
   return { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };

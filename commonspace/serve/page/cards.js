@@ -15,6 +15,7 @@ import { certainty, number, percent, t } from "./words.js";
  * @property {string[]} texts
  * @property {boolean} has_picture
  * @property {Object<string, *>} fields
+ * @property {string[]} similar ids of near-duplicates that are grouped behind it
  */
 
 /** Return the photo of an item, or a placeholder if it is not available. */
@@ -73,6 +74,7 @@ export function card(result, best, { role, open, like }) {
       "button",
       { type: "button", class: "open", onclick: () => open(result.id) },
       face(result, 256),
+      result.similar?.length > 0 && h("span", { class: "alike" }, t("alike", { n: number(result.similar.length) })),
       h("span", { class: "title", title }, shortTitle(title, 160)),
       h("span", { class: "meta" }, meta || "\u00a0"),
       h("span", { class: "foot" }, price && h("span", { class: "price" }, price), bar(result, best)),

@@ -54,8 +54,6 @@ export function drawFilters(fields, state, counts, change) {
   restoreFocus(panel, focus);
   at("show-filters").hidden = parts.length === 0;
   at("filters-label").textContent = n > 0 ? t("filtersOn", { n }) : t("filters");
-  at("active").replaceChildren(...chips(state, change));
-  at("active").hidden = n === 0;
 }
 
 /** Return a chip for each active filter; a click removes it. */
@@ -116,7 +114,7 @@ function values(name, field, state, counts, change, redraw) {
           "data-focus": `${name} ${value}`,
           onchange: () => change((next) => toggleValue(next, name, value)),
         }),
-        h("span", { class: "value" }, shown(value)),
+        h("span", { class: "value", title: shown(value) }, shown(value)),
         counts && h("span", { class: "count" }, number(count(value))),
       ),
     );

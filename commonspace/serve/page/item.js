@@ -1,9 +1,11 @@
-// The dialog of an item: photo, title, price, fields, text, class probabilities, similar items.
+// The dialog of an item: photo, title, price, fields, text, class probabilities, similar items; and
+// the lightbox, in which the photo fills the screen and the arrows step from photo to photo.
 
 import * as api from "./api.js";
 import { noPicture, picture } from "./cards.js";
 import { at, h, icon, iconButton, ICONS } from "./dom.js";
 import { fieldName, linkOf, priceOf, shortTitle, titleOf, valueText } from "./fields.js";
+import { labelEditor } from "./labels.js";
 import { number, percent, singularName, t } from "./words.js";
 
 /** Classes whose probabilities are shown. */
@@ -19,7 +21,7 @@ let steps = { previous: null, next: null };
  * Show an item.
  * @param {string} id
  * @param {{role: Object, ids: string[], open: Function, step: Function, like: Function, close: Function,
- *   judge: Function|null}} context
+ *   judge: Function|null, label: Function|null, classes: string[]}} context
  *   `ids` are those of the results, to step through
  */
 export async function showItem(id, context) {
@@ -28,27 +30,28 @@ export async function showItem(id, context) {
   loading = new AbortController();
   const head = header(id, context);
   const stepped = document.activeElement?.dataset?.step;
-  if (dialog.open) dialog.querySelector("header")?.replaceWith(head);
+  if (dialog.open) dialog.querySelector(".item-head")?.replaceWith(head);
   else {
     dialog.replaceChildren(head, h("p", { class: "status" }, t("searching")));
     dialog.showModal();
   }
   try {
     const item = await api.item(id, loading.signal);
-    dialog.replaceChildren(dialog.querySelector("header") ?? head, ...body(item, context));
+    dialog.replaceChildren(dialog.querySelector(".item-head") ?? head, ...body(item, context));
     dialog.setAttribute("aria-label", shortTitle(titleOf(item, context.role)));
   } catch (error) {
     if (error.name === "AbortError") return;
-    dialog.replaceChildren(dialog.querySelector("header") ?? head, h("p", { class: "notice", role: "alert" }, error.message));
+    dialog.replaceChildren(dialog.querySelector(".item-head") ?? head, h("p", { class: "notice", role: "alert" }, error.message));
   }
   dialog.scrollTop = 0;
+  enlarge(dialog.classList.contains("lightbox"));
   const arrow = stepped ? dialog.querySelector(`[data-step=${stepped}]:enabled`) : null;
   (arrow ?? dialog).focus();
 }
 
 /** Draw the position among the results again, after these have changed. */
 export function showPlace(id, context) {
-  const old = at("item").querySelector("header");
+  const old = at("item").querySelector(".item-head");
   if (at("item").open && old) old.replaceWith(header(id, context));
 }
 
@@ -56,6 +59,7 @@ export function showPlace(id, context) {
 export function hideItem() {
   loading?.abort();
   if (at("item").open) at("item").close();
+  at("item").classList.remove("lightbox");
 }
 
 /**
@@ -66,14 +70,13 @@ export function listenToItem({ close, step }) {
   const dialog = at("item");
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
-    const enlarged = dialog.querySelector(".enlarged");
-    if (enlarged) enlarged.classList.remove("enlarged");
+    if (dialog.classList.contains("lightbox")) leaveLightbox();
     else close();
   });
   dialog.addEventListener("click", (event) => event.target === dialog && close());
-  dialog.addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (event) => {
     const id = { ArrowLeft: steps.previous, ArrowRight: steps.next }[event.key];
-    if (!id || event.target.closest("input, .near")) return;
+    if (!dialog.open || !id || event.target.closest("input, .near")) return; // there they have another meaning
     event.preventDefault();
     step(id);
   });
@@ -84,12 +87,12 @@ function header(id, { ids, step, close }) {
   steps = { previous: place > 0 ? ids[place - 1] : null, next: place >= 0 ? (ids[place + 1] ?? null) : null };
   const arrow = (name, other) => iconButton(t(name), ICONS[name], () => step(other), { disabled: other === null, "data-step": name });
   return h(
-    "header",
-    {},
+    "div",
+    { class: "item-head" },
     h("span", { class: "place" }, place >= 0 && t("place", { n: number(place + 1), total: number(ids.length) })),
     arrow("previous", steps.previous),
     arrow("next", steps.next),
-    iconButton(t("close"), ICONS.close, close, { class: "plain shut" }),
+    iconButton(t("close"), ICONS.close, () => (at("item").classList.contains("lightbox") ? leaveLightbox() : close()), { class: "plain shut" }),
   );
 }
 
@@ -109,7 +112,7 @@ function body(item, context) {
         { class: "item-facts" },
         h("h2", { id: "item-title", title }, shortTitle(title)),
         price && h("p", { class: "price" }, price),
-        item.labels.length > 0 && h("p", { class: "tags" }, ...item.labels.map((label) => h("span", { class: "tag" }, label))),
+        !context.label && item.labels.length > 0 && h("p", { class: "tags" }, ...item.labels.map((label) => h("span", { class: "tag" }, label))),
         h(
           "div",
           { class: "actions" },
@@ -117,10 +120,11 @@ function body(item, context) {
           link && h("a", { class: "quiet", href: link, rel: "noopener noreferrer", target: "_blank" }, t("visit")),
         ),
         context.judge && thumbs(item, context.judge),
+        context.label && labelEditor(item, context),
         ...texts.map(text),
         facts(item, role),
-        ...posteriors(item),
       ),
+      ...posteriors(item),
     ),
     ...similar(item, context),
   ];
@@ -145,9 +149,25 @@ function thumbs(item, judge) {
 
 function photo(item, title) {
   const image = h("img", { src: api.photo(item.id), alt: shortTitle(title) });
-  const button = h("button", { type: "button", class: "item-photo", "aria-label": t("enlarge"), title: t("enlarge"), onclick: () => button.classList.toggle("enlarged") }, image);
+  const toggle = () => enlarge(!at("item").classList.contains("lightbox"));
+  const button = h("button", { type: "button", class: "item-photo", "aria-label": t("enlarge"), "aria-pressed": "false", title: t("enlarge"), onclick: toggle }, image);
   image.addEventListener("error", () => image.replaceWith(noPicture()), { once: true });
   return button;
+}
+
+/** Show the photo alone, or the whole item; what is covered cannot get the focus. */
+function enlarge(wanted) {
+  const dialog = at("item");
+  const button = dialog.querySelector(".item-photo");
+  const large = wanted && button !== null;
+  dialog.classList.toggle("lightbox", large);
+  button?.setAttribute("aria-pressed", String(large));
+  for (const covered of dialog.querySelectorAll(".item-facts, .near, .posterior")) covered.inert = large;
+}
+
+function leaveLightbox() {
+  enlarge(false);
+  at("item").querySelector(".item-photo")?.focus();
 }
 
 function text(words) {
@@ -163,7 +183,8 @@ function text(words) {
 }
 
 function facts(item, role) {
-  const rows = Object.entries(item.fields).filter(([name]) => name !== role.title && name !== role.link && name !== role.price);
+  const elsewhere = [role.title, role.link, role.price, role.group];
+  const rows = Object.entries(item.fields).filter(([name, value]) => !elsewhere.includes(name) && value !== "");
   const all = [...rows.map(([name, value]) => [fieldName(name), valueText(value)]), ["ID", item.id]];
   return h("dl", { class: "facts" }, ...all.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }

@@ -3,23 +3,22 @@
 
 import * as api from "./api.js";
 import { at, debounce, h } from "./dom.js";
-import { fieldName, filterFields, roles } from "./fields.js";
+import { filterFields, roles } from "./fields.js";
 import { chips, closeSheet, drawFilters, listenToSheet, openSheet } from "./filters.js";
 import { hideItem, listenToItem, showItem, showPlace } from "./item.js";
+import { showLabelNext } from "./labels.js";
+import { listenToOptions, optionChips, optionParameters, showOptions } from "./options.js";
 import { keepPreview, listen, showQuery } from "./query.js";
 import { clearResults, isPoor, moveByArrows, PAGE, showResults, showWaiting, summary } from "./results.js";
 import { offerSuggestions, rememberQuery, showStart } from "./start.js";
 import { clearFilters, condition, decodeVector, encodeVector, filterCount, hasQuery, read, restrict, write } from "./state.js";
-import { language, modalityName, setLanguage, t, translate, weightName } from "./words.js";
+import { language, setLanguage, t, translate } from "./words.js";
 
 /** Milliseconds after which waiting is shown. */
 const PATIENCE = 150;
 
 /** Results that a search can return at most. */
 const MOST = 1000;
-
-/** Number fields that can be sorted by. */
-const SORTS = 4;
 
 /** Answers that are remembered, for the back button. */
 const REMEMBERED = 20;
@@ -64,6 +63,7 @@ async function start() {
   at("name").textContent = about.name;
   document.title = `${about.name} – Commonspace`;
   at("choose").hidden = !about.reads.includes("image");
+  at("to-label").hidden = !about.writable;
   at("words").disabled = !about.reads.includes("text");
   offerSuggestions(about);
   return show({ pages: history.state?.pages, scroll: history.state?.scroll });
@@ -102,20 +102,23 @@ function keepPlace() {
  */
 function show(place = {}) {
   const map = state.view === "map";
-  at("to-results").setAttribute("aria-pressed", String(!map));
-  at("to-map").setAttribute("aria-pressed", String(map));
-  at("results").hidden = map;
-  at("map").hidden = !map;
+  const labeling = state.view === "label";
+  for (const [view, section] of [["results", "results"], ["map", "map"], ["label", "label-next"]]) {
+    at(`to-${view}`).setAttribute("aria-pressed", String(state.view === view));
+    at(section).hidden = state.view !== view;
+  }
   document.body.classList.toggle("with-map", map);
-  document.body.classList.toggle("idle", !hasQuery(state));
+  document.body.classList.toggle("idle", labeling || !hasQuery(state));
   showQuery(state);
   const query = state.q || t(state.photo ? "photoAsked" : "likeAsked");
-  at("heading").hidden = !map && !hasQuery(state); // the start view has its own
+  at("heading").hidden = labeling || (!map && !hasQuery(state)); // these views have their own
   at("heading").textContent = map ? t("map") : t("resultsFor", { query });
   if (!about) return;
-  showControls();
+  showOptions(state, about, fields);
   drawFilters(fields, state, counts, change);
+  showActive();
   if (map) showMap();
+  if (state.view === "label") showLabelNext(at("label-next"), labelContext());
   answer(place);
   if (state.item) showItem(state.item, itemContext());
   else hideItem();
@@ -177,12 +180,27 @@ function showFound() {
 
 function itemContext() {
   const judge = about.feedback && hasQuery(state) ? (id, useful) => api.judge({ id, useful, text: state.q || null, query_id: state.like }) : null;
-  return { ...actions, role, judge, ids: found.results.map((each) => each.id) };
+  return { ...actions, ...labelContext(), judge, ids: found.results.map((each) => each.id) };
+}
+
+/** What labeling needs; `label` is null where the index cannot be changed. */
+function labelContext() {
+  const label = about.writable ? (id, labels) => api.label({ id, labels }).then(labelsChanged) : null;
+  return { role, label, classes: about.classes, open: actions.open };
+}
+
+/** Let the results show new labels when they are drawn the next time. */
+function labelsChanged(answer) {
+  answers.clear();
+  shown = null;
+  for (const name of answer.labels) if (!about.classes.includes(name)) about.classes.push(name);
+  return answer;
 }
 
 /** Return buttons for what would help where nothing matches. */
 function helpButtons() {
   const buttons = filterCount(state) > 1 ? chips(state, change) : [];
+  if (state.without) buttons.push(...optionChips({ ...state, modality: null, mix: null, variety: null, group: false }, change));
   if (filterCount(state) > 0) buttons.push(h("button", { type: "button", class: "quiet", onclick: () => change(clearFilters) }, t("withoutFilters")));
   if (state.modality) buttons.push(h("button", { type: "button", class: "quiet", onclick: () => change((next) => (next.modality = null)) }, t("everywhere")));
   const other = about.classes.filter((name) => name !== state.q).slice(0, 5);
@@ -216,10 +234,8 @@ function parameters(k, offset) {
     text: state.q || null,
     id: state.like,
     vector: state.photo ? decodeVector(state.photo) : null,
-    modality: state.modality,
     where: condition(state, fields),
-    instance_weight: state.weight,
-    sort: state.sort,
+    ...optionParameters(state),
     k,
     offset: offset || null,
   };
@@ -248,27 +264,11 @@ async function countFacets() {
   }
 }
 
-function showControls() {
-  at("controls").hidden = !hasQuery(state);
-  const several = about.modalities.length > 1;
-  at("modality-box").hidden = !several;
-  fill("modality", [["", t("everything")], ...about.modalities.map((name) => [name, modalityName(name)])], state.modality ?? "");
-  const numbers = Object.keys(fields).filter((name) => fields[name].kind === "number").slice(0, SORTS);
-  at("sort-box").hidden = numbers.length === 0;
-  const orders = numbers.flatMap((name) => [
-    [name, t("ascending", { name: fieldName(name) })],
-    [`-${name}`, t("descending", { name: fieldName(name) })],
-  ]);
-  fill("sort", [["", t("bestMatch")], ...orders], state.sort ?? "");
-  at("weight-box").hidden = !about.has_instance_block;
-  const slider = at("weight");
-  const weight = state.weight ?? about.default_instance_weight ?? 0;
-  if (Number(slider.value) !== weight) slider.value = String(weight);
-  slider.setAttribute("aria-valuetext", weightName(weight));
-}
-
-function fill(id, options, value) {
-  at(id).replaceChildren(...options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));
+/** Show a chip for each active filter and option. */
+function showActive() {
+  const all = hasQuery(state) ? [...chips(state, change), ...optionChips(state, change)] : [];
+  at("active").replaceChildren(...all);
+  at("active").hidden = all.length === 0;
 }
 
 async function showMap() {
@@ -324,15 +324,10 @@ function listenToPage() {
     event.preventDefault();
     (at("found").querySelector(".open, .sample") ?? at("main")).focus();
   });
-  const turn = debounce((weight) => change((next) => (next.weight = weight), "replace"), 40);
-  at("weight").addEventListener("input", (event) => {
-    event.target.setAttribute("aria-valuetext", weightName(Number(event.target.value)));
-    turn(Number(event.target.value));
-  });
-  at("modality").addEventListener("change", (event) => change((next) => (next.modality = event.target.value || null)));
-  at("sort").addEventListener("change", (event) => change((next) => (next.sort = event.target.value || null)));
+  listenToOptions(change);
   at("to-results").addEventListener("click", () => change((next) => (next.view = "results")));
   at("to-map").addEventListener("click", () => change((next) => (next.view = "map")));
+  at("to-label").addEventListener("click", () => change((next) => (next.view = "label")));
   at("show-filters").addEventListener("click", openSheet);
   at("theme").addEventListener("click", turnTheme);
   at("language").addEventListener("click", () => {

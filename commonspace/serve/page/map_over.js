@@ -8,8 +8,11 @@ const TOOLS = { narrow: 500, column: [66, 212], row: [214, 66] };
 /** Pixels at the bottom that the caption covers. */
 const CAPTION = { width: 290, height: 50 };
 
-/** Pixels of a name above the middle of its class. */
-const RAISED = 18;
+/** Pixels of a name above the middle of its class, the first place that is free is taken. */
+const RAISED = [18, 40, -18, 62, -40];
+
+/** Pixels around the star that no name covers. */
+const STAR = 18;
 
 /**
  * @typedef {Object} Over places in CSS pixels
@@ -33,28 +36,30 @@ export function drawOver(context, over, theme) {
   context.clearRect(0, 0, width / ratio, height / ratio);
   const ink = theme === "dark" ? "#ecedf0" : "#1c1d20";
   const paper = theme === "dark" ? "#15171b" : "#fafaf8";
-  drawNames(context, over.names, theme, paper, width / ratio, height / ratio);
   for (const [x, y] of over.found) ring(context, x, y, over.radius + 3, ink, paper);
+  drawNames(context, over, theme, paper, width / ratio, height / ratio);
   if (over.hovered) ring(context, ...over.hovered, over.radius + 4.5, ink, paper);
   if (over.star) star(context, ...over.star, ink, paper);
   if (over.lasso.length > 1) lasso(context, over.lasso, ink);
 }
 
-// Largest classes first; a name that would overlap another one, or the tools, is left out.
-function drawNames(context, names, theme, paper, width, height) {
+// Largest classes first; a name moves up or down from the middle of its class until it overlaps
+// neither another one nor the star, the tools or the caption. If there is no room, it is left out.
+function drawNames(context, { names, star: at }, theme, paper, width, height) {
   context.font = "600 13px system-ui, sans-serif";
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";
   const tools = width < TOOLS.narrow ? TOOLS.row : TOOLS.column;
   const taken = [[0, 0, ...tools], [width / 2 - CAPTION.width / 2, height - CAPTION.height, width / 2 + CAPTION.width / 2, height]];
+  if (at) taken.push([at[0] - STAR, at[1] - STAR, at[0] + STAR, at[1] + STAR]);
   for (const { name, group, x: middle, y: center } of [...names].sort((a, b) => b.weight - a.weight)) {
     const half = context.measureText(name).width / 2 + 6;
-    const y = Math.max(center - RAISED, 12); // above the points
     const x = Math.min(Math.max(middle, half), width - half); // inside the map
-    const box = [x - half, y - 11, x + half, y + 11];
-    if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
+    const box = RAISED.map((raised) => boxAt(x, center - raised, half, height)).find((each) => !taken.some((other) => overlap(each, other)));
+    if (!box) continue;
     taken.push(box);
+    const y = (box[1] + box[3]) / 2;
     context.lineWidth = 4;
     context.strokeStyle = paper;
     context.strokeText(name, x, y);
@@ -62,6 +67,13 @@ function drawNames(context, names, theme, paper, width, height) {
     context.fillText(name, x, y);
   }
 }
+
+function boxAt(x, wanted, half, height) {
+  const y = Math.min(Math.max(wanted, 12), height - 12);
+  return [x - half, y - 11, x + half, y + 11];
+}
+
+const overlap = (one, other) => one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3];
 
 function ring(context, x, y, radius, ink, paper) {
   context.beginPath();

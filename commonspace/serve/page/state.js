@@ -7,17 +7,22 @@
  * @property {string|null} like id of the item of "more like this"
  * @property {string|null} photo query vector of a photo, see `encodeVector`
  * @property {number|null} weight instance weight: 0 ranks by class, 1 by exact item; null: default
+ * @property {string} without words to avoid
+ * @property {number|null} mix weight of the words against photo or item, 0 to 1; null: half
+ * @property {number|null} variety 0 orders by score, 1 prefers results unlike those before; null: 0
+ * @property {boolean} group whether near-duplicates are one result
  * @property {string|null} modality to search in; null: all
  * @property {Map<string, Set<string>>} is field -> accepted values
  * @property {Map<string, {min: number|null, max: number|null}>} range field -> bounds
  * @property {string|null} sort field to sort by, with "-" for descending order; null: best match
- * @property {"results"|"map"} view
+ * @property {"results"|"map"|"label"} view
  * @property {string|null} item id of the open item
  */
 
 const MAX_TEXT = 10_000;
 const MAX_ID = 1000;
 const MAX_VECTOR = 20_000;
+const VIEWS = ["results", "map", "label"];
 const VECTOR = /^[\w-]{8}\.[\w-]+$/;
 
 /** @returns {State} */
@@ -27,6 +32,10 @@ export function blank() {
     like: null,
     photo: null,
     weight: null,
+    without: "",
+    mix: null,
+    variety: null,
+    group: false,
     modality: null,
     is: new Map(),
     range: new Map(),
@@ -51,9 +60,13 @@ export function read(query) {
   }
   const photo = parameters.get("photo") ?? "";
   if (photo.length <= MAX_VECTOR && VECTOR.test(photo) && decodeVector(photo)) state.photo = photo;
-  const weight = numberOf(parameters.get("weight"));
-  if (weight !== null && weight >= 0 && weight <= 1) state.weight = weight;
-  if (parameters.get("view") === "map") state.view = "map";
+  state.without = (parameters.get("without") ?? "").trim().slice(0, MAX_TEXT);
+  for (const name of ["weight", "mix", "variety"]) {
+    const value = numberOf(parameters.get(name));
+    if (value !== null && value >= 0 && value <= 1) state[name] = value;
+  }
+  state.group = parameters.get("group") === "1";
+  if (VIEWS.includes(parameters.get("view"))) state.view = parameters.get("view");
   for (const [key, value] of parameters) {
     const [kind, name] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
     if (kind === "is" && name) state.is.set(name, (state.is.get(name) ?? new Set()).add(value));
@@ -74,6 +87,7 @@ export function read(query) {
 export function restrict(state, about, fields) {
   if (!about.modalities.includes(state.modality)) state.modality = null;
   if (!about.has_instance_block) state.weight = null;
+  if (state.view === "label" && !about.writable) state.view = "results";
   if (state.photo && !state.photo.startsWith(`${about.fingerprint.slice(0, 8)}.`)) state.photo = null;
   if (state.sort && fields[state.sort.replace(/^-/, "")]?.kind !== "number") state.sort = null;
   for (const name of state.is.keys()) if (!fields[name]) state.is.delete(name);
@@ -89,14 +103,16 @@ export function write(state) {
   const out = new URLSearchParams();
   if (state.q) out.set("q", state.q);
   for (const name of ["like", "photo"]) if (state[name]) out.set(name, state[name]);
-  if (state.weight !== null) out.set("weight", String(state.weight));
+  if (state.without) out.set("without", state.without);
+  for (const name of ["weight", "mix", "variety"]) if (state[name] !== null) out.set(name, String(state[name]));
+  if (state.group) out.set("group", "1");
   for (const name of ["modality", "sort"]) if (state[name]) out.set(name, state[name]);
   for (const [name, values] of state.is) for (const value of values) out.append(`is:${name}`, value);
   for (const [name, { min, max }] of state.range) {
     if (min !== null) out.set(`min:${name}`, String(min));
     if (max !== null) out.set(`max:${name}`, String(max));
   }
-  if (state.view === "map") out.set("view", "map");
+  if (state.view !== "results") out.set("view", state.view);
   if (state.item) out.set("item", state.item);
   const query = out.toString();
   return query ? `?${query}` : "";
@@ -104,6 +120,9 @@ export function write(state) {
 
 /** Return whether a state has a query. */
 export const hasQuery = (state) => Boolean(state.q || state.like || state.photo);
+
+/** Return whether a query has words and something else, so that their weight matters. */
+export const isMixed = (state) => Boolean(state.q && (state.like || state.photo));
 
 /** Return the number of fields that are filtered by. */
 export const filterCount = (state) => state.is.size + state.range.size;

@@ -1,0 +1,148 @@
+"""Options of a search on the page: against what the index itself finds."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.serve.browser import (
+    PHONE,
+    WIDE,
+    Service,
+    Visit,
+    photo_of,
+    small_targets,
+    until,
+    violations,
+    wait_for,
+)
+
+
+def test_words_can_be_avoided(visit: Visit, service: Service) -> None:
+    page = visit("?q=a+boat")
+    wait_for(page, service.ids(text="a boat"))
+    page.click("#show-options")
+    page.fill("#without", "green")
+    page.press("#without", "Enter")
+    wait_for(page, service.ids(text="a boat", without="green"))
+    assert "without=green" in page.url
+    page.reload()
+    wait_for(page, service.ids(text="a boat", without="green"))
+    page.click("#active .chip:has-text('Without: green')")
+    wait_for(page, service.ids(text="a boat"))
+    assert page.input_value("#without") == ""
+
+
+def test_variety_and_near_duplicates(visit: Visit, service: Service) -> None:
+    page = visit("?q=a+green+boat&variety=0.8&group=1")
+    asked = {"text": "a green boat", "diversity": 0.8}
+    wait_for(page, service.ids(**asked, max_similarity=0.95))
+    assert page.locator("#active .chip").all_inner_texts() == [
+        "Order: very varied",
+        "Near-duplicates once",
+    ]
+    found = service.index.search(k=24, **asked, max_similarity=0.95)
+    badges = [f"+ {len(one.similar)} alike" for one in found if one.similar]
+    assert page.locator(".alike").all_inner_texts() == badges
+    page.click("#show-options")
+    page.uncheck("#group")
+    wait_for(page, service.ids(**asked))
+    page.locator("#variety").press("Home")
+    wait_for(page, service.ids(text="a green boat"))
+    assert page.is_hidden("#active")
+
+
+def test_words_are_weighed_against_the_photo(
+    visit: Visit, service: Service, tmp_path: Path
+) -> None:
+    file = tmp_path / "photo.png"
+    file.write_bytes(photo_of(service, service.data.ids.index("cactus-038")))
+    page = visit("?q=a+red+car")
+    page.click("#show-options")
+    assert page.is_hidden("#mix-box")  # there are words only
+    page.set_input_files("#file", file)
+    both = {"image": file, "text": "a red car"}
+    wait_for(page, service.ids(**both))
+    page.locator("#mix").press("Home")
+    wait_for(page, service.ids(**both, text_weight=0))
+    assert "mix=0" in page.url
+    assert page.locator("#active .chip").all_inner_texts() == ["Words 0%"]
+    page.locator("#mix").press("End")
+    wait_for(page, service.ids(**both, text_weight=1))
+    page.click("#asked button")
+    wait_for(page, service.ids(text="a red car"))
+    assert page.is_hidden("#active")  # the weight has no meaning now
+
+
+@pytest.mark.parametrize(
+    "query", ["&mix=2&variety=-1&group=yes", "&mix=&variety=NaN&without=+&view=label"]
+)
+def test_invalid_options_of_an_address_are_left_out(
+    visit: Visit, service: Service, query: str
+) -> None:
+    page = visit(f"?q=a+green+boat{query}")
+    wait_for(page, service.ids(text="a green boat"))
+    assert page.is_hidden("#active")
+    assert page.is_hidden("#to-label")  # the index cannot be changed
+
+
+def test_options_open_and_close_by_keys(visit: Visit) -> None:
+    page = visit("?q=a+green+boat", **WIDE)
+    page.wait_for_selector(".card")
+    page.focus("#show-options")
+    page.keyboard.press("Enter")
+    assert page.get_attribute("#show-options", "aria-expanded") == "true"
+    assert page.evaluate("document.activeElement.id") == "modality"
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#options")
+    assert page.evaluate("document.activeElement.id") == "show-options"
+
+
+def test_options_are_large_enough_on_a_phone(visit: Visit) -> None:
+    page = visit("?q=a+boat", **PHONE)
+    page.wait_for_selector(".card")
+    page.click("#show-options")
+    assert small_targets(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_lightbox_steps_from_photo_to_photo(visit: Visit, service: Service) -> None:
+    first, second = service.ids(text="a green boat")[:2]
+    page = visit(f"?q=a+green+boat&item={first}", **WIDE)
+    page.wait_for_selector("#item .near")
+    page.click(".item-photo")
+    page.wait_for_selector(".lightbox")
+    assert violations(page) == []
+    page.click("[data-step=next]")
+    until(lambda: f"/{second}/image" in page.get_attribute(".lightbox .item-photo img", "src"))
+    box = page.locator(".lightbox .item-photo").bounding_box()
+    assert (box["width"], box["height"]) == (1280, 900)
+    for _ in range(8):  # what is covered has no focus
+        page.keyboard.press("Tab")
+        inside = "document.activeElement.closest('.item-facts, .near, .posterior') === null"
+        assert page.evaluate(inside)
+    page.keyboard.press("ArrowLeft")
+    until(lambda: f"/{first}/image" in page.get_attribute(".lightbox .item-photo img", "src"))
+    page.click(".shut")
+    assert page.locator(".lightbox").count() == 0
+    assert page.is_visible("#item .near")
+
+
+def test_photos_are_shown_whole(visit: Visit, service: Service) -> None:
+    """A tall photo is scaled into its square, not cut off."""
+    page = visit("", **WIDE)
+    tall = io.BytesIO()
+    Image.new("RGB", (50, 400), "red").save(tall, "PNG")
+    page.route(
+        "**/thumbnail?*",
+        lambda route: route.fulfill(body=tall.getvalue(), content_type="image/png"),
+    )
+    page.fill("#words", "a green boat")
+    page.press("#words", "Enter")
+    wait_for(page, service.ids(text="a green boat"))
+    first = page.locator(".card img").first
+    until(lambda: first.evaluate("one => one.naturalHeight") == 400)
+    image, square = first.bounding_box(), page.locator(".card .photo").first.bounding_box()
+    assert image["height"] <= square["height"] + 1
