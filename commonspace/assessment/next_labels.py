@@ -16,7 +16,7 @@ __all__ = ["LabelProposal", "propose_labels"]
 RIDGES = tuple(10.0**power for power in (-4, -3.5, -3, -2.5, -2, -1.5, -1))
 """Ridges that are tried, in units of the sum of all squares of the features."""
 POWER = 4
-"""Exponent of the uncertainty, chosen on the validation split of fashion."""
+"""Exponent of the uncertainty; 2 and 6 are about as good on the validation split of fashion."""
 TINY = 1e-12
 SAME = 1e-5
 """Squared distance, in units of the largest squared length, of samples that are copies."""
@@ -248,7 +248,8 @@ def _contradicted(
     given = np.where(labels[rows], posteriors[rows], np.inf).min(axis=1)
     other = np.where(labels[rows], -np.inf, posteriors[rows]).max(axis=1)
     order = np.argsort(given - other, kind="stable")
-    return rows[order[(given < other)[order]]][:count]
+    found: NDArray[np.intp] = rows[order[(given < other)[order]]][:count]
+    return found
 
 
 def _describe(data: Dataset, row: int, posteriors: NDArray[np.float64] | None) -> LabelProposal:

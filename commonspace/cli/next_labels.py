@@ -58,7 +58,7 @@ def next_labels(
         rows = [
             (one.id, ", ".join(one.given), ", ".join(f"{name} {p:.0%}" for name, p in likely))
             for one in proposals
-            for likely in [one.suggestions[:3]]
+            for likely in [one.suggestions[:2]]
         ]
         print_table("label next", ("id", "class now", "probable classes"), rows)
     typer.echo(f"{len(given)} items labeled by people, {unlabeled} without a class")

@@ -319,7 +319,8 @@ def _key_rules(
                 advice="give --modality image=KEY --label KEY",
             ) from exc
     label = label or named.pop("label", None)
-    beside = {name: named.pop(name) for name in ("photos", "corrections") if name in named}
+    paths = ("photos", "corrections")
+    beside: dict[str, str] = {name: named.pop(name) for name in paths if name in named}
     return path, KeyRules(named | dict(modalities or {}), label), beside
 
 

@@ -30,6 +30,8 @@ __all__ = [
     "LabelResponse",
     "Labels",
     "NextLabelsResponse",
+    "ProposedItem",
+    "Suggestion",
     "label_file_of",
     "next_labels",
 ]

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -36,7 +37,7 @@ def test_words_can_be_avoided(visit: Visit, service: Service) -> None:
 
 def test_variety_and_near_duplicates(visit: Visit, service: Service) -> None:
     page = visit("?q=a+green+boat&variety=0.8&group=1")
-    asked = {"text": "a green boat", "diversity": 0.8}
+    asked: dict[str, Any] = {"text": "a green boat", "diversity": 0.8}
     wait_for(page, service.ids(**asked, max_similarity=0.95))
     assert page.locator("#active .chip").all_inner_texts() == [
         "Order: very varied",
@@ -62,7 +63,7 @@ def test_words_are_weighed_against_the_photo(
     page.click("#show-options")
     assert page.is_hidden("#mix-box")  # there are words only
     page.set_input_files("#file", file)
-    both = {"image": file, "text": "a red car"}
+    both: dict[str, Any] = {"image": file, "text": "a red car"}
     wait_for(page, service.ids(**both))
     page.locator("#mix").press("Home")
     wait_for(page, service.ids(**both, text_weight=0))
