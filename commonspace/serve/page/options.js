@@ -35,7 +35,7 @@ export function showOptions(state, about, fields) {
   if (document.activeElement !== at("without")) at("without").value = state.without;
   at("mix-box").hidden = !isMixed(state);
   at("mix-other").textContent = t(state.photo ? "photoAsked" : "likeAsked");
-  slide("mix", state.mix ?? 0.5, percent);
+  slide("mix", state.mix ?? about.default_text_weight, percent);
   slide("variety", state.variety ?? 0, varietyName);
   at("group").checked = state.group;
 }
@@ -85,7 +85,7 @@ export function listenToOptions(change) {
     button.focus();
   });
   listenToSlide("weight", weightName, (next, value) => (next.weight = value), change);
-  listenToSlide("mix", percent, (next, value) => (next.mix = value === 0.5 ? null : value), change);
+  listenToSlide("mix", percent, (next, value) => (next.mix = value), change);
   listenToSlide("variety", varietyName, (next, value) => (next.variety = value || null), change);
   at("modality").addEventListener("change", (event) => change((next) => (next.modality = event.target.value || null)));
   at("sort").addEventListener("change", (event) => change((next) => (next.sort = event.target.value || null)));

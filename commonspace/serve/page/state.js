@@ -8,7 +8,7 @@
  * @property {string|null} photo query vector of a photo, see `encodeVector`
  * @property {number|null} weight instance weight: 0 ranks by class, 1 by exact item; null: default
  * @property {string} without words to avoid
- * @property {number|null} mix weight of the words against photo or item, 0 to 1; null: half
+ * @property {number|null} mix weight of the words against photo or item, 0 to 1; null: default
  * @property {number|null} variety 0 orders by score, 1 prefers results unlike those before; null: 0
  * @property {boolean} group whether near-duplicates are one result
  * @property {string|null} modality to search in; null: all
