@@ -1,7 +1,8 @@
-"""Time and memory of evaluation at sizes of millions.
+"""Time and memory of evaluation and of index building at sizes of millions.
 
     python -m benchmarks.scale evaluation           1,000 queries, 1,000,000 items of 64 numbers
     python -m benchmarks.scale evaluation --queries 10000
+    python -m benchmarks.scale index                1,000,000 vectors of 64 numbers
 
 Each row runs in a process of its own. "memory" is the largest resident memory of it and of each of
 its processes, added; what processes share is counted once for each of them.
@@ -12,8 +13,10 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +73,53 @@ def evaluation(queries: int, gallery: int, size: int, processes: int) -> dict[st
     }
 
 
-MEASUREMENTS = {"evaluation": evaluation}
+def index(
+    queries: int,
+    gallery: int,
+    size: int,
+    processes: int,
+    kind: Literal["exact", "ivf"] = "ivf",
+    compress: int = 64,
+) -> dict[str, Any]:
+    """Measure the search structure of an index, re-ranked by the exact vectors, against FAISS."""
+    import faiss
+
+    from commonspace.engines import LocalProcesses
+    from commonspace.retrieval.backends.faiss import FaissBackend
+    from commonspace.retrieval.segments import MIN_RERANKED
+
+    rows, asked = clustered(gallery, size, 1)[0], clustered(queries, size, 2)[0]
+    batches = (rows[start : start + 10_000] for start in range(0, gallery, 10_000))
+    before, start = used()["cpu_s"], time.perf_counter()
+    engine = LocalProcesses(processes) if processes else None
+    built = FaissBackend.build(batches, size, kind, compress or None, engine)
+    seconds, after = time.perf_counter() - start, used()
+    with tempfile.NamedTemporaryFile() as file:
+        built.write(Path(file.name))
+        bytes_each = Path(file.name).stat().st_size / gallery
+    bare = faiss.IndexFlatIP(size)
+    bare.add(rows)
+    _, best = bare.search(asked, 10)
+    times, shared = [], 0
+    for at in range(queries):
+        start = time.perf_counter()
+        _, found = built.search(asked[at : at + 1], MIN_RERANKED)
+        places = found[0][found[0] >= 0]
+        top = places[np.argsort(-(rows[places] @ asked[at]))[:10]]
+        times.append(time.perf_counter() - start)
+        shared += len({*top.tolist()} & {*best[at].tolist()})
+    return {
+        "way": f"{kind} {compress}, " + (f"{processes} processes" if processes else "threads"),
+        "seconds": seconds,
+        "cpu_s": after["cpu_s"] - before,
+        "memory_gib": after["own_gib"] + processes * after["child_gib"],
+        "bytes": bytes_each,
+        "recall@10": shared / (10 * queries),
+        "p50_ms": 1e3 * float(np.median(times)),
+    }
+
+
+MEASUREMENTS = {"evaluation": evaluation, "index": index}
 
 
 def main() -> None:

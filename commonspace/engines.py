@@ -9,6 +9,7 @@ import os
 import pickle
 import secrets
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -177,6 +178,8 @@ class RayCluster:
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
         if self._address is None:
             options |= {"num_cpus": self.workers, "include_dashboard": False}
+            if sys.platform == "linux":  # Ray would replace 127.0.0.1 by an address of the network
+                options["_node_ip_address"] = "127.0.0.2"
         try:
             self._ray.init(address=self._address or "local", **options)
         except Exception as exc:  # of several kinds

@@ -20,12 +20,16 @@ from commonspace.cli.encoders import (
     TextOption,
     encoders_named,
 )
+from commonspace.cli.engines import engine_named
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
+    AddressOption,
     DataArgument,
     DeviceOption,
+    EngineOption,
     PartialOption,
     PhotosOption,
+    ProcessesOption,
     SplitSeedOption,
 )
 from commonspace.errors import DataError, OutputError
@@ -75,6 +79,17 @@ def extract(
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of encoders that are fitted on train.")
     ] = 0,
+    engine: EngineOption = "local",
+    processes: ProcessesOption = None,
+    address: AddressOption = None,
+    rows_per_file: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Write --out as a folder of .parquet files of so many samples each.",
+            show_default=False,
+        ),
+    ] = None,
     photos: PhotosOption = None,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
@@ -94,26 +109,31 @@ def extract(
       commonspace extract photos --image vgg19 --text word2vec:FILE --out f.npz
       commonspace extract photos --image hf:dinov2 --text st:minilm --out f.h5
       commonspace extract photos --image onnx:FILE --text tfidf --out f.npz
+      commonspace extract photos --image hf:dinov2 --engine ray --out f.parquet
 
     Next: commonspace train FILE --out RUN
     """
     from commonspace.cache_folder import default_cache
     from commonspace.data.texts import one_sample_per_text
-    from commonspace.data.write import write_arrays, writer_of
+    from commonspace.data.write import write_arrays, write_parts, writer_of
     from commonspace.datasets import load_dataset
     from commonspace.encoders import Extraction, Source, encoder_from_spec
     from commonspace.encoders import extract as run
     from commonspace.machine import choose_device
 
-    writer_of(out)  # an error in the name is reported before the work
+    writer_of(
+        out if rows_per_file is None else out.with_suffix(".parquet")
+    )  # an error in the name is reported before the work
     folder = cache or default_cache()
+    chosen = str(choose_device(device))
     settings = Extraction(
         batch_size=batch_size,
         workers=workers,
         precision=precision,
-        device=str(choose_device(device)),
+        device=chosen,
         on_error=on_error,
         cache=folder,
+        engine=engine_named(engine, processes, address, gpu=chosen.startswith("cuda")),
     )
     data = map_keys(data, photos=photos)
     dataset = load_dataset(data, seed=split_seed, partial=partial or on_error == "skip")
@@ -146,9 +166,11 @@ def extract(
         features = run(dataset, encoders, settings, bar)
     for problem in features.warnings:
         typer.echo(f"note: {problem}", err=True)
-    write_arrays(
-        replace(features, provenance={**features.provenance, "recipe_sha256": recipe}), out
-    )
+    features = replace(features, provenance={**features.provenance, "recipe_sha256": recipe})
+    if rows_per_file is None:
+        write_arrays(features, out)
+    else:
+        write_parts(features, out, rows_per_file)
     for name, built in encoders.items():
         about = built.provenance
         typer.echo(f"{name}: {about['name']}, {about['size']}-d, fitted on {about['fitted_on']}")

@@ -11,6 +11,7 @@ import typer
 
 from commonspace.cli.data import folder_of, map_keys, place_of
 from commonspace.cli.encoders import EncoderOption, ImageOption, TextOption, encoders_named
+from commonspace.cli.engines import engine_named
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
     DataArgument,
@@ -98,6 +99,15 @@ def index(
     image: ImageOption = None,
     text: TextOption = None,
     encoder: EncoderOption = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that build parts of an index of kind ivf, or of a compressed one, from"
+            " 100,000 vectors on (default: threads of one process).",
+            show_default=False,
+        ),
+    ] = None,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
@@ -141,6 +151,7 @@ def index(
             photos=photos or data_folder(data),
             copy_photos=copy_photos,
             callbacks=[ProgressBar()],
+            engine=engine_named("local", processes, None),
         )
     with made:
         for note in made.notes:

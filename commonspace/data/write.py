@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.atomic import replace_file
+from commonspace.atomic import replace_file, write_folder
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.formats.hdf5 import write_hdf5
@@ -25,11 +25,11 @@ from commonspace.data.formats.keys import (
 )
 from commonspace.data.formats.mat import write_mat
 from commonspace.data.formats.npz import write_npz
-from commonspace.data.formats.parquet import write_parquet
+from commonspace.data.formats.parquet import WITHOUT_ROWS, write_parquet
 from commonspace.data.vocabulary import UNLABELED, spell
 from commonspace.errors import DataError, OutputError
 
-__all__ = ["WRITERS", "Writer", "write_arrays", "writer_of"]
+__all__ = ["WRITERS", "Writer", "write_arrays", "write_parts", "writer_of"]
 
 Writer = Callable[[Path, Mapping[str, NDArray[Any]]], None]
 
@@ -80,6 +80,28 @@ def write_arrays(dataset: Dataset, path: str | Path) -> None:
             write(draft, arrays)
         except RuntimeError as exc:  # as which h5py sometimes reports a full disk
             raise OSError(str(exc)) from exc
+
+
+def write_parts(dataset: Dataset, folder: Path, rows: int) -> None:
+    """Write a data set as a folder of Parquet files; :func:`load_dataset` reads it as one.
+
+    Args:
+        dataset: all its columns are features.
+        folder: a new folder.
+        rows: samples in each file.
+
+    Raises:
+        OutputError: the folder exists or cannot be written. Nothing is left behind.
+        DataError: as of :func:`write_arrays`.
+    """
+    arrays = _arrays_of(dataset)
+    with write_folder(folder) as draft:
+        for number, start in enumerate(range(0, len(dataset), rows)):
+            part = {
+                key: values if key in WITHOUT_ROWS else values[start : start + rows]
+                for key, values in arrays.items()
+            }
+            write_parquet(draft / f"{number:05}.parquet", part)
 
 
 def writer_of(target: Path) -> Writer:

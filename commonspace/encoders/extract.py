@@ -5,12 +5,12 @@ interrupted run continues where it stopped.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,9 +20,11 @@ from commonspace.allocator import reuse_memory, trim_memory
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
+from commonspace.data.row_blocks import rows_on_disk
 from commonspace.encoders.cache import FeatureCache, content_hash
 from commonspace.encoders.encoder import Encoder
 from commonspace.encoders.loading import Broken, prepared
+from commonspace.engines import Engine
 from commonspace.errors import DataError, check_settings
 from commonspace.machine import available_cores
 
@@ -30,6 +32,8 @@ __all__ = ["Extraction", "extract", "extract_column"]
 
 WRITE_EVERY = 10.0
 """Seconds between writes to the cache; a killed run loses no more work than that."""
+SHARD = 4
+"""Batches of a shard, for an engine."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Extraction:
         on_error: "stop" raises an error at an item that cannot be read; "skip" treats it as missing
             and lists it.
         cache: folder of the feature cache; None: no cache.
+        engine: runs shards of the items, each of which is decoded and encoded by one worker; None:
+            this process. The features are equal.
 
     Raises:
         SettingError: If a value is out of range.
@@ -55,6 +61,7 @@ class Extraction:
     device: str = "cpu"
     on_error: Literal["stop", "skip"] = "stop"
     cache: Path | None = None
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         checks = (
@@ -175,7 +182,7 @@ class _Work:
 
     def run(self) -> tuple[Features, list[Broken]]:
         """Return the column of features, and the items that could not be read."""
-        values = np.zeros((len(self._column), self._encoder.size), dtype=np.float32)
+        values = rows_on_disk(len(self._column), self._encoder.size)
         keys, broken = self._keys()
         first = {key: row for row, key in reversed(keys.items())}
         done = self._cache.take(first, values)
@@ -215,18 +222,12 @@ class _Work:
         broken: list[Broken] = []
         waiting: list[int] = []
         written_at = time.monotonic()
-        encode = _encoding(self._encoder, self._settings)
         try:
-            with (
-                reuse_memory(),
-                closing(
-                    prepared(self._encoder.input, self._column.items, batches, self._workers())
-                ) as ready,
-            ):
-                for batch in ready:
+            with reuse_memory(), closing(self._encoded(batches)) as encoded:
+                for batch in encoded:
                     broken += [self._accept(item) for item in batch.broken]
-                    if batch.inputs is not None:
-                        values[batch.rows] = encode(batch.inputs)
+                    if batch.features is not None:
+                        values[batch.rows] = batch.features
                         waiting += batch.rows
                     self._callback.on_advance(len(batch.rows) + len(batch.broken))
                     if time.monotonic() - written_at > WRITE_EVERY:
@@ -236,6 +237,20 @@ class _Work:
         finally:
             self._store(waiting, keys, values)
         return broken
+
+    def _encoded(self, batches: Sequence[Sequence[int]]) -> Generator["_Encoded", None, None]:
+        """Yield the features of each batch, in order: of this process, or of an engine."""
+        items, engine = self._column.items, self._settings.engine
+        if engine is None:
+            yield from _encode(self._encoder, self._settings, items, batches, self._workers())
+            return
+        shards = []
+        for start in range(0, len(batches), SHARD):
+            some = batches[start : start + SHARD]
+            shards.append(_Shard(some, {row: items[row] for rows in some for row in rows}))
+        work = _EncodeShard(self._encoder, replace(self._settings, engine=None))
+        for found in engine.map(work, shards):
+            yield from found
 
     def _store(
         self, rows: list[int], keys: Mapping[int, bytes], values: NDArray[np.float32]
@@ -264,6 +279,49 @@ class _Work:
         """Return the length of texts, so that batches have little padding; 0 for images."""
         item = self._column.items[row]
         return sum(map(len, item)) if isinstance(item, tuple) else 0
+
+
+class _Encoded(NamedTuple):
+    """The features of a batch."""
+
+    rows: Sequence[int]
+    features: NDArray[np.float32] | None
+    """(m, size) of the m rows; None if no item could be read."""
+    broken: Sequence[Broken]
+
+
+class _Shard(NamedTuple):
+    """Some batches of rows, with their items."""
+
+    batches: Sequence[Sequence[int]]
+    items: Mapping[int, Any]
+
+
+@dataclass(frozen=True)
+class _EncodeShard:
+    """Decodes and encodes the batches of a shard: the work of an engine."""
+
+    encoder: Encoder
+    settings: Extraction
+
+    def __call__(self, shard: _Shard) -> list[_Encoded]:
+        """Return the features of each batch."""
+        return list(_encode(self.encoder, self.settings, shard.items, shard.batches, 0))
+
+
+def _encode(
+    encoder: Encoder,
+    settings: Extraction,
+    items: Mapping[int, Any] | Sequence[Any],
+    batches: Sequence[Sequence[int]],
+    workers: int,
+) -> Iterator[_Encoded]:
+    """Yield the features of each batch, in order."""
+    encode = _encoding(encoder, settings)
+    with closing(prepared(encoder.input, items, batches, workers)) as ready:
+        for batch in ready:
+            features = None if batch.inputs is None else encode(batch.inputs)
+            yield _Encoded(batch.rows, features, batch.broken)
 
 
 def _raw(data: Dataset, modality: str) -> Images | Texts:

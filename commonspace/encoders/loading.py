@@ -5,7 +5,7 @@ process of the loop is killed.
 """
 
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ class Prepared:
 
 def prepared(
     input_: Callable[[Sequence[Any]], Tensor],
-    items: Sequence[Any],
+    items: Mapping[int, Any] | Sequence[Any],
     batches: Sequence[Sequence[int]],
     workers: int,
 ) -> Generator[Prepared, None, None]:
@@ -58,7 +58,7 @@ def prepared(
 
     Args:
         input_: turns a list of items into network input of one shape.
-        items: all items.
+        items: by row.
         batches: the rows of each batch.
         workers: number of worker processes; 0: in this process.
 
@@ -100,7 +100,11 @@ def prepared(
 class _Batches(Indexed[Prepared]):
     """Batches by the rows of their items, for torch's loader."""
 
-    def __init__(self, input_: Callable[[Sequence[Any]], Tensor], items: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        input_: Callable[[Sequence[Any]], Tensor],
+        items: Mapping[int, Any] | Sequence[Any],
+    ) -> None:
         self._input = input_
         self._items = items
 

@@ -19,6 +19,7 @@ from typing import Self
 
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
+from commonspace.engines import Engine
 from commonspace.errors import DataError
 from commonspace.retrieval.changes import delete_items, set_meta, update_items
 from commonspace.retrieval.embedder import Embedder
@@ -94,6 +95,7 @@ class Index(IndexReader):
         photos: str | Path | None = None,
         copy_photos: bool = False,
         callbacks: Sequence[Callback] = (),
+        engine: Engine | None = None,
     ) -> "Index":
         """Create an index, and add a data set to it.
 
@@ -120,6 +122,8 @@ class Index(IndexReader):
             photos: the folder that all photos must be in (default: their common folder).
             copy_photos: copy the photos into the index.
             callbacks: receive the progress: items that are stored.
+            engine: builds parts of "ivf" and of compressed "exact" indexes in other processes, such
+                as ``LocalProcesses(4)``; None: threads of this process. The index is the same.
 
         Raises:
             OutputError: If the folder is not empty, or cannot be written.
@@ -144,6 +148,7 @@ class Index(IndexReader):
         with new_index(folder, space, meta, types) as store:
             index = cls(folder, store)
             index._embedders = {store.space: embedder}
+            index._vectors.engine = engine
         try:
             if dataset is not None:
                 change = index._put(dataset, callbacks, photos, copy_photos, update=False)

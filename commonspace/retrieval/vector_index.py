@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.atomic import replace_file
+from commonspace.engines import Engine
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.backends import VectorBackend
 from commonspace.retrieval.backends.faiss import FaissBackend, Kind
@@ -89,6 +90,7 @@ class VectorIndex:
     ) -> None:
         self.store = store
         self.folder = folder
+        self.engine: Engine | None = None
         self.notes: list[str] = []
         self._write_lock = write_lock
         self._lock = RLock()
@@ -177,7 +179,7 @@ class VectorIndex:
                 backend = MilvusBackend.build(batches(), dimension, uri, name)
             else:
                 backend = FaissBackend.build(
-                    batches(), dimension, cast("Kind", kind), self.compress
+                    batches(), dimension, cast("Kind", kind), self.compress, self.engine
                 )
         return MainSegment(
             backend, np.concatenate(entries), np.concatenate(items), last_entry, last_removal, file

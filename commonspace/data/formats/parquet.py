@@ -20,10 +20,10 @@ from commonspace.data.reading import WarningLog, reading
 from commonspace.data.row_blocks import rows_on_disk
 from commonspace.errors import DataError, FileFormatError
 
-__all__ = ["has_file_names", "is_table_folder", "read_parquet", "write_parquet"]
+__all__ = ["WITHOUT_ROWS", "has_file_names", "is_table_folder", "read_parquet", "write_parquet"]
 
 _METADATA_KEY = b"commonspace"
-_WITHOUT_ROWS = ("class_names", PROVENANCE, MODALITY_LIST)  # kept in the metadata of the schema
+WITHOUT_ROWS = ("class_names", PROVENANCE, MODALITY_LIST)  # kept in the metadata of the schema
 _SUFFIXES = (".parquet", ".arrow")
 _BATCH = 8192
 """Rows that are read at a time."""
@@ -123,11 +123,11 @@ def write_parquet(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             columns[key] = pa.FixedSizeListArray.from_arrays(
                 pa.array(values.reshape(-1)), values.shape[1], mask=pa.array(~present)
             )
-        elif key not in _WITHOUT_ROWS and not key.endswith("_present"):
+        elif key not in WITHOUT_ROWS and not key.endswith("_present"):
             columns[key] = pa.array(
                 values.tolist(), pa.string() if values.dtype.kind == "U" else None
             )
-    stored = json.dumps({key: arrays[key].tolist() for key in _WITHOUT_ROWS if key in arrays})
+    stored = json.dumps({key: arrays[key].tolist() for key in WITHOUT_ROWS if key in arrays})
     pq.write_table(pa.table(columns).replace_schema_metadata({_METADATA_KEY: stored}), path)
 
 

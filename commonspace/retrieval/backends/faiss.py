@@ -8,14 +8,17 @@ With compression, vectors are stored as float16 or as one byte per number (scala
 as product quantization codes (Jégou, Douze and Schmid, 2011), whatever fits into the given bytes.
 """
 
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.engines import Engine
 from commonspace.errors import StoreError
 from commonspace.extras import optional
 from commonspace.retrieval.backends import VectorBatches
@@ -37,6 +40,8 @@ _TRAINING = 100_000
 """Maximum number of vectors that a quantizer is trained on."""
 _ADDED = 65_536
 """Vectors that are added at a time; FAISS takes as many at a time itself."""
+IN_PARTS = 100_000
+"""Number of vectors from which an engine builds parts of an index."""
 
 
 class FaissBackend:
@@ -68,7 +73,12 @@ class FaissBackend:
 
     @classmethod
     def build(
-        cls, batches: VectorBatches, dimension: int, kind: Kind, compress: int | None = None
+        cls,
+        batches: VectorBatches,
+        dimension: int,
+        kind: Kind,
+        compress: int | None = None,
+        engine: Engine | None = None,
     ) -> "FaissBackend":
         """Build an index of vectors.
 
@@ -77,6 +87,9 @@ class FaissBackend:
             dimension: d.
             kind: "exact", "hnsw" or "ivf".
             compress: maximum number of bytes of a vector; None for float32.
+            engine: builds parts of "ivf" and of compressed "exact" indexes of 100,000 vectors or
+                more, which are then joined; it must see the temporary files of this machine. None:
+                threads of this process. The index is the same.
 
         Raises:
             MissingExtraError: If FAISS is not installed.
@@ -94,13 +107,18 @@ class FaissBackend:
             for batch in batches:
                 index.add(batch)
             return cls(index, kind, _EF_SEARCH if kind == "hnsw" else 0)
-        with TemporaryFile() as file:
+        with NamedTemporaryFile() as file:
             values = _spool(batches, dimension, file)
-            return cls._train_and_add(values, kind, code, padding)
+            return cls._train_and_add(values, kind, code, padding, engine)
 
     @classmethod
     def _train_and_add(
-        cls, values: NDArray[np.float32], kind: Kind, code: str, padding: int
+        cls,
+        values: NDArray[np.float32],
+        kind: Kind,
+        code: str,
+        padding: int,
+        engine: Engine | None,
     ) -> "FaissBackend":
         """Build an index that is trained, from vectors that may lie on the disk."""
         faiss = _faiss()
@@ -119,8 +137,10 @@ class FaissBackend:
         draw = np.random.default_rng(0).permutation(len(values))[:_TRAINING]
         sample = values if kind == "ivf" and not code else values[np.sort(draw)]
         index.train(_pad(sample, padding))
-        for start in range(0, len(values), _ADDED):
-            index.add(_pad(values[start : start + _ADDED], padding))
+        if engine is not None and kind != "hnsw" and len(values) >= IN_PARTS:
+            index = _joined(index, values, padding, engine)
+        else:
+            _add(index, values, padding)
         effort = {"exact": 0, "hnsw": _EF_SEARCH, "ivf": max(1, lists // 16)}[kind]
         return cls(index, kind, effort, lossy=bool(code), padding=padding)
 
@@ -249,6 +269,58 @@ def knn(queries: NDArray[np.float32], values: NDArray[np.float32], k: int) -> Ra
     return found
 
 
+def _add(index: Any, values: NDArray[np.float32], padding: int) -> None:  # noqa: ANN401 - untyped
+    for start in range(0, len(values), _ADDED):
+        index.add(_pad(values[start : start + _ADDED], padding))
+
+
+@dataclass(frozen=True)
+class _AddPart:
+    """Adds rows of a file to a trained index, and writes it: the work of an engine."""
+
+    trained: str
+    vectors: str
+    dimension: int
+    padding: int
+
+    def __call__(self, part: tuple[int, int]) -> str:
+        """Return the file of the index of the rows from one number up to another."""
+        faiss = _faiss()
+        start, stop = part
+        index = faiss.read_index(self.trained)
+        rows = np.memmap(self.vectors, np.float32, mode="r").reshape(-1, self.dimension)
+        _add(index, rows[start:stop], self.padding)
+        target = f"{self.trained}.{start}"
+        faiss.write_index(index, target)
+        return target
+
+
+def _joined(
+    trained: Any,  # noqa: ANN401 - untyped
+    values: NDArray[np.float32],
+    padding: int,
+    engine: Engine,
+) -> Any:  # noqa: ANN401 - untyped
+    """Return the trained index with all vectors, of which the engine adds parts in order."""
+    faiss = _faiss()
+    assert isinstance(values, np.memmap)
+    bounds = np.linspace(0, len(values), engine.workers + 1).astype(int).tolist()
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/trained"
+        faiss.write_index(trained, path)
+        work = _AddPart(path, str(values.filename), values.shape[1], padding)
+        joined = None
+        for file in engine.map(work, list(pairwise(bounds))):
+            part = faiss.read_index(file)
+            Path(file).unlink()
+            if joined is None:
+                joined = part
+                continue
+            shift = joined.ntotal if hasattr(faiss.downcast_index(part), "nprobe") else 0
+            joined.merge_from(part, shift)
+    return joined
+
+
 def _code(dimension: int, compress: int | None) -> tuple[str, int]:
     """Return the quantizer of ``index_factory`` for so many bytes, and the padding that it needs.
 
@@ -273,7 +345,7 @@ def _spool(batches: VectorBatches, dimension: int, file: IO[bytes]) -> NDArray[n
     count = file.tell() // (4 * dimension)
     if not count:
         return np.empty((0, dimension), dtype=np.float32)
-    return np.memmap(file, np.float32, mode="r", shape=(count, dimension))
+    return np.memmap(Path(file.name), np.float32, mode="r", shape=(count, dimension))
 
 
 def _pad(rows: NDArray[np.float32], padding: int) -> NDArray[np.float32]:

@@ -13,9 +13,9 @@ from PIL import Image
 from commonspace.data import Dataset, Features, Images, row_blocks
 from commonspace.data.formats import parquet
 from commonspace.data.images import UNPACKED, decode_image, unpacked_folder
-from commonspace.data.write import write_arrays
+from commonspace.data.write import write_parts
 from commonspace.datasets import load_dataset
-from commonspace.errors import DataError, FileFormatError
+from commonspace.errors import DataError, FileFormatError, OutputError
 
 
 @pytest.fixture
@@ -89,17 +89,17 @@ def test_parts_are_the_same_data_as_one_file(
 def test_what_extract_writes_in_parts_is_read_as_one(tmp_path: Path) -> None:
     draw = np.random.default_rng(1)
     data = Dataset.from_arrays(
-        image=draw.normal(size=(30, 4)),
+        image=[None, *draw.normal(size=(29, 4))],
         text=draw.normal(size=(30, 3)),
-        labels=["b", "a", "c"] * 10,
+        labels=[["b", "a"], *([["a"], ["c"]] * 14), []],  # the second part has one label each
         class_names=["c", "a", "b"],
+        splits=["train"] * 20 + ["test"] * 10,
     )
-    folder = tmp_path / "parts"
-    folder.mkdir()
-    for number in range(3):
-        part = data.take(np.arange(10 * number, 10 * number + 10))
-        write_arrays(part, folder / f"{number}.parquet")
-    assert load_dataset(folder).fingerprint == data.fingerprint
+    write_parts(data, tmp_path / "parts", 13)
+    assert len(list((tmp_path / "parts").iterdir())) == 3
+    assert load_dataset(tmp_path / "parts").fingerprint == data.fingerprint
+    with pytest.raises(OutputError, match="already"):
+        write_parts(data, tmp_path / "parts", 13)
 
 
 def test_parts_with_other_columns_name_the_file(table: Any, tmp_path: Path) -> None:  # noqa: ANN401

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from commonspace.engines import InProcess, LocalProcesses
 from commonspace.retrieval.backends import faiss as backend
 from commonspace.retrieval.backends.faiss import FaissBackend, Kind
 
@@ -48,3 +49,32 @@ def test_an_index_of_batches_is_that_of_all_vectors_at_once(
     ours, places = found.search(queries, 10)
     np.testing.assert_allclose(ours, scores, rtol=1e-5, atol=1e-5)
     assert (places == positions).mean() > 0.99  # equal scores may change places
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "compress"),
+    [("ivf", None), ("ivf", 16), ("ivf", 5), ("exact", 16), ("exact", 32), ("exact", 5)],
+)
+def test_parts_that_processes_build_are_the_index_of_one(
+    kind: Kind, compress: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(4).normal(size=(1001, 16)).astype(np.float32)
+    whole = FaissBackend.build(batches(values, 77), 16, kind, compress)
+    monkeypatch.setattr(backend, "IN_PARTS", 1001)
+    for engine in (LocalProcesses(2), InProcess()):
+        parts = FaissBackend.build(batches(values, 77), 16, kind, compress, engine)
+        one, other = (faiss.serialize_index(index.index) for index in (whole, parts))
+        assert one.tobytes() == other.tobytes()
+        assert (parts.effort, parts.padding) == (whole.effort, whole.padding)
+        monkeypatch.setattr(InProcess, "workers", 3)
+    monkeypatch.setattr(backend, "IN_PARTS", 1002)
+    small = FaissBackend.build(batches(values, 77), 16, kind, compress, NoEngine())
+    assert faiss.serialize_index(small.index).tobytes() == one.tobytes()
+
+
+class NoEngine(InProcess):
+    """An engine that must not be called."""
+
+    def map(self, work: object, parts: object) -> Any:  # noqa: ANN401
+        raise AssertionError
