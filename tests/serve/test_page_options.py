@@ -76,8 +76,20 @@ def test_words_are_weighed_against_the_photo(
     assert page.is_hidden("#active")  # the weight has no meaning now
 
 
+def test_results_can_be_unlike_an_item(visit: Visit, service: Service) -> None:
+    first = service.ids(text="a green boat")[0]
+    page = visit(f"?q=a+green+boat&item={first}")
+    page.click("#item .actions button:has-text('Less like this')")
+    wait_for(page, service.ids(text="a green boat", less_like=[first]))
+    assert f"unlike={first}" in page.url
+    page.reload()
+    wait_for(page, service.ids(text="a green boat", less_like=[first]))
+    page.click("#active .chip:has-text('Less like')")
+    wait_for(page, service.ids(text="a green boat"))
+
+
 @pytest.mark.parametrize(
-    "query", ["&mix=2&variety=-1&group=yes", "&mix=&variety=NaN&without=+&view=label"]
+    "query", ["&mix=2&variety=-1&group=yes&unlike=", "&mix=&variety=NaN&without=+&view=label"]
 )
 def test_invalid_options_of_an_address_are_left_out(
     visit: Visit, service: Service, query: str

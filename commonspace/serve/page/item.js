@@ -21,7 +21,7 @@ let steps = { previous: null, next: null };
  * Show an item.
  * @param {string} id
  * @param {{role: Object, ids: string[], open: Function, step: Function, like: Function, close: Function,
- *   judge: Function|null, label: Function|null, classes: string[]}} context
+ *   unlike: Function|null, judge: Function|null, label: Function|null, classes: string[]}} context
  *   `ids` are those of the results, to step through
  */
 export async function showItem(id, context) {
@@ -117,6 +117,7 @@ function body(item, context) {
           "div",
           { class: "actions" },
           h("button", { type: "button", class: "go", onclick: () => like(item.id) }, icon(ICONS.like), t("more")),
+          context.unlike && h("button", { type: "button", class: "quiet", onclick: () => context.unlike(item.id, shortTitle(title, 40)) }, t("less")),
           link && h("a", { class: "quiet", href: link, rel: "noopener noreferrer", target: "_blank" }, t("visit")),
         ),
         context.judge && thumbs(item, context.judge),

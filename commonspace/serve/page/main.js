@@ -7,7 +7,7 @@ import { filterFields, roles } from "./fields.js";
 import { chips, closeSheet, drawFilters, listenToSheet, openSheet } from "./filters.js";
 import { hideItem, listenToItem, showItem, showPlace } from "./item.js";
 import { showLabelNext } from "./labels.js";
-import { listenToOptions, optionChips, optionParameters, showOptions } from "./options.js";
+import { avoidItem, listenToOptions, optionChips, optionParameters, showOptions } from "./options.js";
 import { keepPreview, listen, showQuery } from "./query.js";
 import { clearResults, isPoor, moveByArrows, PAGE, showResults, showWaiting, summary } from "./results.js";
 import { offerSuggestions, rememberQuery, showStart } from "./start.js";
@@ -37,11 +37,16 @@ let mapView = null;
 const answers = new Map(); // query -> {found, seconds}
 
 const actions = {
-  search: (q) => change((next) => Object.assign(next, { q, item: null, view: "results" })),
+  search: (q) => change((next) => Object.assign(next, { q, unlike: q === next.q ? next.unlike : [], item: null, view: "results" })),
   open: (id) => change((next) => (next.item = id)),
   step: (id) => change((next) => (next.item = id), "replace"),
   close: () => (history.state?.opened ? history.back() : change((next) => (next.item = null))),
-  like: (id) => change((next) => Object.assign(next, { q: "", photo: null, like: id, item: null, view: "results" })),
+  like: (id) => change((next) => Object.assign(next, { q: "", photo: null, like: id, unlike: [], item: null, view: "results" })),
+  unlike: (id, title) =>
+    change((next) => {
+      avoidItem(next, id, title);
+      Object.assign(next, { item: null, view: "results" });
+    }),
 };
 
 history.scrollRestoration = "manual";
@@ -180,7 +185,8 @@ function showFound() {
 
 function itemContext() {
   const judge = about.feedback && hasQuery(state) ? (id, useful) => api.judge({ id, useful, text: state.q || null, query_id: state.like }) : null;
-  return { ...actions, ...labelContext(), judge, ids: found.results.map((each) => each.id) };
+  const unlike = hasQuery(state) && state.like === null ? actions.unlike : null;
+  return { ...actions, ...labelContext(), unlike, judge, ids: found.results.map((each) => each.id) };
 }
 
 /** What labeling needs; `label` is null where the index cannot be changed. */
@@ -291,7 +297,7 @@ async function searchByPhoto(photo, canvas) {
     const { vector, fingerprint } = await api.embed(photo);
     const text = encodeVector(fingerprint, vector);
     keepPreview(text, canvas);
-    change((next) => Object.assign(next, { photo: text, like: null, item: null, view: "results" }));
+    change((next) => Object.assign(next, { photo: text, like: null, unlike: [], item: null, view: "results" }));
   } catch (error) {
     complain(error, () => searchByPhoto(photo, canvas));
   }

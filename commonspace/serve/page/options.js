@@ -12,6 +12,20 @@ const SORTS = 4;
 /** Similarity from which results are near-duplicates. */
 export const NEAR_DUPLICATE = 0.95;
 
+/** Titles of the items to be unlike, by their ids. */
+const titles = new Map();
+
+/**
+ * Let results be unlike an item.
+ * @param {import("./state.js").State} state
+ * @param {string} id
+ * @param {string} title for its chip
+ */
+export function avoidItem(state, id, title) {
+  titles.set(id, title);
+  state.unlike = [...state.unlike.filter((each) => each !== id), id];
+}
+
 /**
  * Show the options of a state.
  * @param {import("./state.js").State} state
@@ -47,6 +61,7 @@ export function optionChips(state, change) {
   return [
     state.modality && chip(`${t("searchIn")}: ${modalityName(state.modality)}`, (next) => (next.modality = null)),
     state.without && chip(t("withoutChip", { words: state.without }), (next) => (next.without = "")),
+    ...state.unlike.map((id) => chip(t("unlikeChip", { title: titles.get(id) ?? id }), (next) => (next.unlike = next.unlike.filter((each) => each !== id)))),
     isMixed(state) && state.mix !== null && chip(t("mixChip", { percent: percent(state.mix) }), (next) => (next.mix = null)),
     state.variety !== null && chip(t("varietyChip", { amount: varietyName(state.variety) }), (next) => (next.variety = null)),
     state.group && chip(t("groupChip"), (next) => (next.group = false)),
@@ -57,6 +72,7 @@ export function optionChips(state, change) {
 export function optionParameters(state) {
   return {
     without: state.without || null,
+    less_like: state.unlike.length > 0 ? state.unlike : null,
     text_weight: isMixed(state) ? state.mix : null,
     diversity: state.variety,
     max_similarity: state.group ? NEAR_DUPLICATE : null,

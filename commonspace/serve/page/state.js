@@ -8,6 +8,7 @@
  * @property {string|null} photo query vector of a photo, see `encodeVector`
  * @property {number|null} weight instance weight: 0 ranks by class, 1 by exact item; null: default
  * @property {string} without words to avoid
+ * @property {string[]} unlike ids of items to be unlike
  * @property {number|null} mix weight of the words against photo or item, 0 to 1; null: default
  * @property {number|null} variety 0 orders by score, 1 prefers results unlike those before; null: 0
  * @property {boolean} group whether near-duplicates are one result
@@ -21,6 +22,7 @@
 
 const MAX_TEXT = 10_000;
 const MAX_ID = 1000;
+const MAX_UNLIKE = 20;
 const MAX_VECTOR = 20_000;
 const VIEWS = ["results", "map", "label"];
 const VECTOR = /^[\w-]{8}\.[\w-]+$/;
@@ -33,6 +35,7 @@ export function blank() {
     photo: null,
     weight: null,
     without: "",
+    unlike: [],
     mix: null,
     variety: null,
     group: false,
@@ -61,6 +64,7 @@ export function read(query) {
   const photo = parameters.get("photo") ?? "";
   if (photo.length <= MAX_VECTOR && VECTOR.test(photo) && decodeVector(photo)) state.photo = photo;
   state.without = (parameters.get("without") ?? "").trim().slice(0, MAX_TEXT);
+  state.unlike = [...new Set(parameters.getAll("unlike"))].filter((id) => id && id.length <= MAX_ID).slice(0, MAX_UNLIKE);
   for (const name of ["weight", "mix", "variety"]) {
     const value = numberOf(parameters.get(name));
     if (value !== null && value >= 0 && value <= 1) state[name] = value;
@@ -104,6 +108,7 @@ export function write(state) {
   if (state.q) out.set("q", state.q);
   for (const name of ["like", "photo"]) if (state[name]) out.set(name, state[name]);
   if (state.without) out.set("without", state.without);
+  for (const id of state.unlike) out.append("unlike", id);
   for (const name of ["weight", "mix", "variety"]) if (state[name] !== null) out.set(name, String(state[name]));
   if (state.group) out.set("group", "1");
   for (const name of ["modality", "sort"]) if (state[name]) out.set(name, state[name]);
