@@ -20,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import commonspace
 from commonspace.cli.interrupts import INTERRUPTED
-from commonspace.cli.processes import be_silent, is_follower
+from commonspace.cli.processes import be_silent, check_command, is_follower
 from commonspace.errors import CommonspaceError
 
 __all__ = ["COMMANDS", "Group", "build", "main"]
@@ -298,6 +298,7 @@ def _options(
     ] = False,
 ) -> None:
     """Accept options before the command; --version is handled by its callback."""
+    check_command(context.invoked_subcommand)
     if network:
         from commonspace.encoders.torch_module import load_class, short_name
         from commonspace.networks import use_networks

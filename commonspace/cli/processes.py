@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "be_silent",
+    "check_command",
     "check_method",
     "in_first",
     "is_follower",
@@ -79,6 +80,22 @@ def check_method(processes: "Processes | None", name: str, method: "Method") -> 
             expected="a method trained by gradient descent, such as dscmr",
             found=f"{name}, in {processes.count} processes",
             advice="start it in one process: commonspace train",
+        )
+
+
+def check_command(name: str | None) -> None:
+    """Check that a command can be started by torchrun: only train divides its work.
+
+    Raises:
+        SettingError: another command is started in several processes.
+    """
+    if _count() > 1 and name not in (None, "train"):
+        raise SettingError(
+            f"torchrun started {name} in {_count()} processes, which would all do the same",
+            expected="torchrun with train only",
+            found=f"{name}",
+            advice=f"start it once: commonspace {name}; evaluate and extract have --engine"
+            " processes and --engine ray",
         )
 
 

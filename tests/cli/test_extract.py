@@ -117,6 +117,34 @@ def test_from_photos_to_figures(call: Call, photos: Path, weights: Path, tmp_pat
     assert "VGG-19, fc7 after its ReLU" in mixed.stderr
 
 
+def test_parts_by_processes_are_the_features_of_one(
+    call: Call, photos: Path, weights: Path, tmp_path: Path
+) -> None:
+    words = ("extract", photos, "--image", f"vgg19:{weights}", "--text", "textcnn")
+    alone = call(*words, "--out", tmp_path / "one.npz", "--cache", tmp_path / "other")
+    assert alone.exit_code == 0, alone.stderr
+    parts = tmp_path / "parts"
+    shards = (*words, "--processes", "2", "--rows-per-file", "12", "--out", parts)
+    done = call(*shards)
+    assert done.exit_code == 0, done.stderr
+    assert [file.name for file in sorted(parts.iterdir())] == [f"{n:05}.parquet" for n in range(3)]
+    assert load_dataset(parts).fingerprint == load_dataset(tmp_path / "one.npz").fingerprint
+    assert "is up to date" in call(*shards).stdout
+    refused = call(*words, "--address", "auto", "--out", tmp_path / "two.npz")
+    assert refused.exit_code == 2
+    assert "--engine ray" in refused.stderr
+
+
+def test_torchrun_is_refused_outside_of_training(
+    call: Call, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused = call("extract", photos, "--image", "vgg19", "--out", tmp_path / "f.npz")
+    assert refused.exit_code == 2
+    assert "torchrun started extract in 2 processes" in refused.stderr
+    assert "commonspace extract" in refused.stderr
+
+
 def test_broken_photos_stop_or_are_listed(
     call: Call, photos: Path, weights: Path, tmp_path: Path
 ) -> None:
