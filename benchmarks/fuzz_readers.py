@@ -46,6 +46,8 @@ from commonspace.errors import CommonspaceError
 
 SECONDS = 20
 """Processor time of a file; ten times that on the clock, for machines with other work."""
+SECONDS_TOGETHER = 3
+"""Of a file that is read again alone after it."""
 MEGABYTES = 1000
 BATCH = 100
 """Files of a child, which a finding ends early."""
@@ -201,7 +203,7 @@ def read_in_child(
         os.close(reading)
         if together:
             hdf5.read_in_process = mat.read_in_process = _read_here  # type: ignore[attr-defined]
-        _read(read, paths, writing)
+        _read(read, paths, writing, SECONDS_TOGETHER if together else SECONDS)
     os.close(writing)
     outcomes: list[str] = []
     with os.fdopen(reading, "rb", buffering=0) as pipe:  # unbuffered for select
@@ -220,13 +222,13 @@ def read_in_child(
     return outcomes or ["no outcome"]
 
 
-def _read(read: Callable[[Path], object], paths: list[Path], pipe: int) -> None:
+def _read(read: Callable[[Path], object], paths: list[Path], pipe: int, seconds: int) -> None:
     """Read in the child, write each outcome to the pipe, and end the process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # image libraries print what they find
     before = _memory()
     for path in paths:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        limit = int(used.ru_utime + used.ru_stime) + SECONDS
+        limit = int(used.ru_utime + used.ru_stime) + seconds
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
         outcome = "read"
         try:

@@ -42,6 +42,8 @@ HEADERS = {
     b"cross-origin-opener-policy": b"same-origin",
     b"permissions-policy": b"camera=(), microphone=(), geolocation=()",
 }
+MAX_JSON = 2**20
+"""Bytes of a JSON body, except of a batch of items by a caller who may write them."""
 LINGER_SECONDS = 3.0
 """Time for which the rest of a request that is too large is received and dropped."""
 _REQUEST_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
@@ -87,7 +89,8 @@ class RequestMiddleware:
             if response.preflight:
                 await _send_empty(response)
             else:
-                await self._app(scope, _Body(receive, self._settings), response)
+                body = _Body(receive, self._max_bytes(scope, headers), self._settings)
+                await self._app(scope, body, response)
         except RequestError as error:
             await _send_error(error, response, receive)
         finally:
@@ -126,9 +129,9 @@ class RequestMiddleware:
             raise RequestError(
                 429, "too many requests", advice="send fewer requests", retry_after=wait
             )
-        length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._settings.max_body:
-            raise _too_large(self._settings.max_body)
+        length, most = headers.get("content-length", "0"), self._max_bytes(scope, headers)
+        if length.isdecimal() and int(length) > most:
+            raise _too_large(most)
         if caller.session:
             cookie = (
                 f"{COOKIE}={caller.session}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly;"
@@ -137,6 +140,15 @@ class RequestMiddleware:
             secure = "; Secure" if scope.get("scheme") == "https" else ""
             extra.append((b"set-cookie", (cookie + secure).encode("latin-1")))
         return extra
+
+    def _max_bytes(self, scope: Scope, headers: dict[str, str]) -> int:
+        """Return how long a body may be: JSON is held in memory, forms with photos are not."""
+        if headers.get("content-type", "").strip().lower().startswith("multipart/form-data"):
+            return self._settings.max_body
+        writes = scope["path"].endswith("/items/batch") and self._settings.writable
+        if writes and CALLER in scope and scope[CALLER].may_write:
+            return self._settings.max_body
+        return min(MAX_JSON, self._settings.max_body)
 
     def _check_host(self, headers: dict[str, str]) -> None:
         host = headers.get("host", "")
@@ -269,9 +281,9 @@ class _Response:
 class _Body:
     """Receives the body of a request within the limits of size and time."""
 
-    def __init__(self, receive: Receive, settings: ServiceSettings) -> None:
+    def __init__(self, receive: Receive, max_bytes: int, settings: ServiceSettings) -> None:
         self._receive = receive
-        self._max_bytes = settings.max_body
+        self._max_bytes = max_bytes
         self._seconds = settings.receive_seconds
         self._end = asyncio.get_running_loop().time() + settings.receive_seconds
         self._size = 0

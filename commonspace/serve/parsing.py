@@ -1,7 +1,7 @@
 """Request bodies, JSON or multipart/form-data, as validated models and an uploaded image."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -18,6 +18,11 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_FIELDS = 250
 MAX_FIELD_BYTES = 2**20
+"""Of one text field."""
+MAX_TEXT_BYTES = 2 * 2**20
+"""Of all text fields of a form, which are held in memory."""
+BLOCK_BYTES = 2**18
+"""Bytes of a form that are parsed and written at a time: each time, a thread is woken for it."""
 
 
 @asynccontextmanager
@@ -50,7 +55,7 @@ async def parse(
         )
     parser = _Parser(
         request.headers,
-        request.stream(),
+        _in_blocks(request.stream()),
         max_files=1,
         max_fields=MAX_FIELDS,
         max_part_size=MAX_FIELD_BYTES,
@@ -86,8 +91,28 @@ def describe_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+async def _in_blocks(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    block = bytearray()
+    async for chunk in stream:
+        block += chunk
+        if len(block) >= BLOCK_BYTES:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
+
+
 class _Parser(MultiPartParser):
-    """Starlette's parser, which reads invalid UTF-8 as Latin-1; this one refuses it."""
+    """Starlette's parser with a limit for all texts; invalid UTF-8 is refused."""
+
+    _text_bytes = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            self._text_bytes += end - start
+            if self._text_bytes > MAX_TEXT_BYTES:
+                raise MultiPartException(f"more than {MAX_TEXT_BYTES:,} bytes of text")
+        super().on_part_data(data, start, end)
 
     def on_part_end(self) -> None:
         if self._current_part.file is None:

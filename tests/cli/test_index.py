@@ -115,6 +115,40 @@ def test_the_table_shows_what_was_found(call: Call, shop: Path) -> None:
     assert "price is a number: write 4 without quotes" in misspelled.stderr
 
 
+@pytest.fixture(scope="module")
+def uncalibrated(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an index of a space that has too few validation samples to calibrate."""
+    data = cs.load_dataset(photos)
+    method = cs.DSCMR(preset="official", epochs=1, hidden_dim=16, embedding_dim=8, device="cpu")
+    validation = data.split("validation")
+    space = method.fit(data.split("train"), validation.take(np.arange(2)))
+    assert not space.calibrated
+    folder = tmp_path_factory.mktemp("uncalibrated") / "shop"
+    cs.Index.create(folder, space, data).close()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "query", [["a red rose"], ["--image", "0.png"], ["--id", "0.png"], ["--queries", "words.txt"]]
+)
+def test_a_space_without_calibration_shows_no_relevance(
+    call: Call, uncalibrated: Path, photos: Path, tmp_path: Path, query: list[str]
+) -> None:
+    (tmp_path / "words.txt").write_text("a red rose\na blue sky\n")
+    places = {"0.png": photos / "0.png", "words.txt": tmp_path / "words.txt"}
+    words = query if query[0] == "--id" else [str(places.get(word, word)) for word in query]
+    shown = call("search", uncalibrated, *words, "-k", 3)
+    assert (shown.exit_code, shown.exception) == (0, None), shown.output
+    assert "score" in shown.stdout
+    assert "relevance" not in shown.stdout
+    answers = json.loads(call("search", uncalibrated, *words, "-k", 3, "--json").stdout)
+    assert {one["relevance"] for answer in answers for one in answer["results"]} == {None}
+    refused = call("search", uncalibrated, *words, "--min-relevance", 0.5)
+    assert refused.exit_code != 0
+    assert "Traceback" not in refused.output
+    assert "calibrat" in refused.stderr
+
+
 def test_open_shows_the_results_as_a_page(
     call: Call, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,28 @@ def test_a_large_body_is_refused_while_it_arrives(index: Path, serve: Serve) -> 
         assert client.post("/search", json=QUERY).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/search", "/v1/facets", "/v1/feedback", "/v1/items/batch"])
+def test_large_json_is_not_read_into_memory(index: Path, serve: Serve, path: str) -> None:
+    """Sixty callers with 20 MB each would take gigabytes, whether they may write or not."""
+    body = b'{"text": "' + b"a" * 1_100_000 + b'"}'
+    headers = {"content-type": "application/json"}
+    with serve(index) as client:
+        response = client.post(path, content=body, headers=headers)
+        assert response.status_code == 413
+        assert response.json()["error"]["expected"] == "at most 1,048,576 bytes"
+    with serve(index, writable=True) as client:
+        response = client.post(path, content=body, headers=headers)
+        assert response.status_code == (422 if path.endswith("batch") else 413)
+
+
+def test_the_texts_of_a_form_are_limited_together(index: Path, serve: Serve) -> None:
+    with serve(index) as client:
+        fields = {f"text{number}": "a" * 900_000 for number in range(3)}
+        response = client.post("/search", data=fields, files={"image": b""})
+        assert response.status_code == 400
+        assert "2,097,152 bytes of text" in response.json()["error"]["found"]
+
+
 def test_a_client_that_is_still_sending_gets_the_response(index: Path, listening: Listen) -> None:
     """Without reading on, it gets a reset connection."""
     body = b" " * 20_000_000

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 __all__ = ["read_in_process", "send_arrays"]
 
 _HEAD = struct.Struct("<I")
-_SECONDS, _BYTES_A_SECOND = 30, 5_000_000  # of processor time: a floor, and for large files
+_SECONDS, _BYTES_A_SECOND = 10, 5_000_000  # of processor time: a floor, and for large files
 _MEMORY = 1 << 30  # of the child, beside the arrays
 _PLAIN = "biufc"  # kinds of dtype that are sent as they lie in memory
 
