@@ -1,8 +1,9 @@
-"""Time and memory of evaluation and of index building at sizes of millions.
+"""Time and memory of evaluation, index building and posterior fits over the number of items.
 
     python -m benchmarks.scale evaluation           1,000 queries, 1,000,000 items of 64 numbers
     python -m benchmarks.scale evaluation --queries 10000
     python -m benchmarks.scale index                1,000,000 vectors of 64 numbers
+    python -m benchmarks.scale posterior            fits of 25,000, 50,000, 100,000 x (512 + 384)
 
 Each row runs in a process of its own. "memory" is the largest resident memory of it and of each of
 its processes, added; what processes share is counted once for each of them.
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,7 +121,36 @@ def index(
     }
 
 
-MEASUREMENTS = {"evaluation": evaluation, "index": index}
+def posterior(samples: int) -> dict[str, Any]:
+    """Measure a fit of posterior matching on random features with classes."""
+    from commonspace import Dataset, PosteriorMatching
+
+    image, classes = clustered(samples, 512, 1)
+    draw = np.random.default_rng(2)
+    text = draw.standard_normal((samples, 384), dtype=np.float32)
+    text[:, :CLASSES] += 2 * np.eye(CLASSES, dtype=np.float32)[classes]
+    data = Dataset.from_arrays(
+        image=image, text=text, labels=[f"class {one}" for one in classes.tolist()]
+    )
+    features = (image.nbytes + text.nbytes) / 2**30
+    before, start = used(), time.perf_counter()
+    PosteriorMatching().fit(data.split("train"), data.split("validation"))
+    after = used()
+    return {
+        "samples": samples,
+        "seconds": time.perf_counter() - start,
+        "cpu_s": after["cpu_s"] - before["cpu_s"],
+        "features_gib": features,
+        "memory_before_gib": before["own_gib"],
+        "memory_gib": after["own_gib"],
+    }
+
+
+MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "evaluation": evaluation,
+    "index": index,
+    "posterior": posterior,
+}
 
 
 def main() -> None:
@@ -130,10 +161,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--processes", type=int, nargs="+", default=[0, 2])
+    parser.add_argument("--samples", type=int, nargs="+", default=[25_000, 50_000, 100_000])
     parser.add_argument("--row", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
         print(json.dumps(MEASUREMENTS[options.what](**json.loads(options.row))))
+        return
+    if options.what == "posterior":
+        for samples in options.samples:
+            print(run(options.what, {"samples": samples}), flush=True)
         return
     for processes in options.processes:
         row = {
