@@ -86,6 +86,8 @@ def _ways(shared: Path) -> dict[str, Way]:
     return {
         "MobileNetV2, crop": Way(mobilenet, minilm, "crop"),
         "MobileNetV2": Way(mobilenet, minilm),
+        "MobileNetV2, trained": Way(mobilenet, minilm, fine_tune="auto"),
+        "MobileNetV2, trained, DSCMR": Way(mobilenet, minilm, fine_tune="all", method="dscmr"),
         "Lite2 (ONNX)": Way(onnx, minilm),
         "Lite2": Way(lite2, minilm),
         "Lite2, trained": Way(lite2, minilm, both, "auto"),

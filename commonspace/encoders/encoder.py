@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from commonspace.encoders.inputs import Input
+from commonspace.encoders.inputs import Input, Joined
+from commonspace.networks.backbones.joined import JoinedBackbone
 
-__all__ = ["Encoder", "describe", "encoder_sha256", "weights_sha256"]
+__all__ = ["Encoder", "describe", "encoder_sha256", "separate", "weights_sha256"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,29 @@ def describe(
         **(more or {}),
     }
     return Encoder(input_, backbone.eval(), dict(backbone_config), provenance)
+
+
+def separate(encoder: Encoder) -> tuple[Encoder, ...]:
+    """Return the encoders that stand side by side in one, or the one alone.
+
+    Args:
+        encoder: of any kind. The parts have no more provenance than their hash.
+    """
+    if not isinstance(encoder.backbone, JoinedBackbone):
+        return (encoder,)
+    assert isinstance(encoder.input, Joined)
+    configs = encoder.backbone_config["backbones"]
+    return tuple(
+        Encoder(
+            input_,
+            backbone,
+            config,
+            {"sha256": encoder_sha256(input_, config, weights_sha256(backbone))},
+        )
+        for input_, backbone, config in zip(
+            encoder.input.inputs, encoder.backbone.backbones, configs, strict=True
+        )
+    )
 
 
 def encoder_sha256(input_: Input, backbone_config: Mapping[str, Any], weights: str) -> str:

@@ -22,16 +22,19 @@ from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.dataset import Dataset
 from commonspace.data.row_blocks import rows_on_disk
 from commonspace.encoders.cache import FeatureCache, content_hash
-from commonspace.encoders.encoder import Encoder
+from commonspace.encoders.encoder import Encoder, separate
 from commonspace.encoders.loading import Broken, prepared
 from commonspace.engines import Engine
 from commonspace.errors import DataError, check_settings
 from commonspace.machine import available_cores
+from commonspace.networks.backbones.joined import JoinedBackbone
 
 __all__ = ["Extraction", "extract", "extract_column"]
 
 WRITE_EVERY = 10.0
 """Seconds between writes to the cache; a killed run loses no more work than that."""
+BLOCK = 4096
+"""Rows of joined features that are computed at a time."""
 SHARD = 4
 """Batches of a shard, for an engine."""
 
@@ -100,8 +103,9 @@ def extract(
     columns: dict[str, Column] = dict(data.columns)
     problems: list[str] = []
     for modality, encoder in encoders.items():
-        work = _Work(data, modality, encoder, settings, callback or Callback())
-        columns[modality], broken = work.run()
+        columns[modality], broken = _features(
+            data, modality, encoder, settings, callback or Callback()
+        )
         problems += [
             f"sample {data.ids[item.row]!r}, {modality}: {item.problem} ({item.found}); it counts"
             " as missing"
@@ -157,8 +161,32 @@ def extract_column(
         class_names=(),
         splits=np.full(len(column), "train"),
     )
-    features, _ = _Work(data, name, encoder, settings, Callback()).run()
-    return features
+    return _features(data, name, encoder, settings, Callback())[0]
+
+
+def _features(
+    data: Dataset, modality: str, encoder: Encoder, settings: Extraction, callback: Callback
+) -> tuple[Features, list[Broken]]:
+    """Return the features of a column, and the items that could not be read.
+
+    Encoders side by side are extracted one by one, so that each shares its cache with itself alone.
+    """
+    found = [_Work(data, modality, one, settings, callback).run() for one in separate(encoder)]
+    if len(found) == 1:
+        return found[0]
+    assert isinstance(encoder.backbone, JoinedBackbone)
+    columns = [column for column, _ in found]
+    present = np.all([column.present for column in columns], axis=0)
+    values = rows_on_disk(len(present), encoder.size)
+    joined = encoder.backbone
+    device = next(joined.buffers()).device
+    for start in range(0, len(present), BLOCK):
+        rows = slice(start, start + BLOCK)
+        parts = [torch.from_numpy(np.array(column.values[rows])).to(device) for column in columns]
+        values[rows] = joined.combine(parts).cpu().numpy()
+    values[~present] = 0
+    broken = {item.row: item for _, items in found for item in items}
+    return Features(values, present), [broken[row] for row in sorted(broken)]
 
 
 class _Work:

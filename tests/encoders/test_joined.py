@@ -68,6 +68,25 @@ def test_parts_are_standardized_on_train(
     torch.testing.assert_close(again(column), joined(column))
 
 
+def test_features_of_the_parts_are_not_computed_again(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
+    source = Source(data.split("train"), data.split("validation"), "text")
+    joined = encoder_from_spec("tfidf + textcnn", source)
+    settings = Extraction(workers=0, cache=tmp_path / "features")
+    for spec in ("tfidf", "textcnn"):
+        extract(data, {"text": encoder_from_spec(spec, source)}, settings)
+    encoded = []
+    for part in joined.backbone.backbones:  # type: ignore[union-attr]
+        part.register_forward_hook(lambda *_: encoded.append(1))
+    found = extract(data, {"text": joined}, settings).columns["text"]
+    assert encoded == []
+    assert isinstance(found, Features)
+    np.testing.assert_allclose(found.values, joined(data.columns["text"]), atol=1e-4)
+    assert encoded
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     n=st.integers(1, 4),

@@ -53,13 +53,23 @@ class JoinedBackbone(nn.Module):
             (n, size) float32.
         """
         parts = unpack(packed, len(self.backbones))
-        features = [
-            backbone(part).float() for backbone, part in zip(self.backbones, parts, strict=True)
-        ]
+        return self.combine(
+            [backbone(part).float() for backbone, part in zip(self.backbones, parts, strict=True)]
+        )
+
+    def combine(self, features: Sequence[Tensor]) -> Tensor:
+        """Return the features of all backbones as one.
+
+        Args:
+            features: (n, size) float32 for each backbone.
+
+        Returns:
+            (n, sum of the sizes) float32.
+        """
         mean: Tensor = self.mean  # type: ignore[assignment]
         scale: Tensor = self.scale  # type: ignore[assignment]
-        sizes = torch.tensor(self._sizes, device=packed.device)
-        return (torch.cat(features, dim=1) - mean) / torch.repeat_interleave(scale, sizes)
+        sizes = torch.tensor(self._sizes, device=scale.device)
+        return (torch.cat(list(features), dim=1) - mean) / torch.repeat_interleave(scale, sizes)
 
 
 def pack(parts: Sequence[Tensor]) -> Tensor:
