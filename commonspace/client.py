@@ -12,6 +12,7 @@ Importing this module loads neither torch nor an index.
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ class Client:
         }
         body = {name: value for name, value in parameters.items() if value is not None}
         answer = self._json("POST", "/search", body, image)
-        results = (SearchResult(**_item_values(result)) for result in answer["results"])
+        results = (SearchResult(**_values(SearchResult, result)) for result in answer["results"])
         return SearchResults(
             results, int(answer["total"]), nothing_matches=bool(answer["nothing_matches"])
         )
@@ -147,9 +148,7 @@ class Client:
         Raises:
             ServiceError: If the id is unknown (status 404), or the service cannot be reached.
         """
-        answer = self._json("GET", _item(id))
-        answer.pop("neighbors")
-        return Item(**_item_values(answer))
+        return Item(**_values(Item, self._json("GET", _item(id))))
 
     def items(self, where: str | None = None, *, page: int = 100) -> Iterator[Item]:
         """Return every item that a filter accepts, in the order in which they were written.
@@ -183,7 +182,7 @@ class Client:
         query = {"limit": str(limit), "where": where, "cursor": cursor}
         given = {name: value for name, value in query.items() if value is not None}
         answer = self._json("GET", f"/items?{urlencode(given)}")
-        return [Item(**_item_values(item)) for item in answer["items"]], answer["cursor"]
+        return [Item(**_values(Item, item)) for item in answer["items"]], answer["cursor"]
 
     def judge(self, id: str, useful: bool, *, text: str | None = None) -> None:
         """Store whether a result is what was looked for, if the service accepts judgments.
@@ -363,10 +362,11 @@ def _item(id: str) -> str:
     return f"/items/{quote(id, safe='')}"
 
 
-def _item_values(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of an item: JSON lists become tuples."""
+def _values(kind: type[Item], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an item; a service may know more than this client."""
+    known = [one.name for one in fields(kind) if one.name in answer]
     lists = ("labels", "texts", "modalities", "similar")
-    return {name: tuple(value) if name in lists else value for name, value in answer.items()}
+    return {name: tuple(answer[name]) if name in lists else answer[name] for name in known}
 
 
 def _read(path: Path) -> bytes:

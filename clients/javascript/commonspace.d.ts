@@ -11,6 +11,8 @@ export interface Item {
   modalities: string[];
   /** Modality -> class -> probability, for posterior matching. */
   posterior: Record<string, Record<string, number>> | null;
+  /** Whether a person gave or confirmed its classes; of a single item only. */
+  confirmed?: boolean;
 }
 
 export interface Result extends Item {

@@ -139,7 +139,7 @@ def service(scenes_index: tuple[Path, cs.Dataset]) -> Iterator[Service]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop runs until the end: other modules have their own
 def browser() -> Iterator[Any]:
     """Chromium; tests are skipped where it or playwright is missing."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
