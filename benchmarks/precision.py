@@ -62,11 +62,11 @@ def _row(data: cs.Dataset, name: str, options: argparse.Namespace) -> str:
             space = method.fit(data.split("train"), data.split("validation"), RunConfig())
             seconds = time.process_time() - start
             found[place, seed] = cs.evaluate(space, data.split("test")).map, seconds
-    maps, seconds = found[..., 0], found[..., 1]
+    maps, times = found[..., 0], found[..., 1]
     cells = [f"{one.mean():.4f} ± {one.std():.4f}" for one in maps]
     difference = maps[1] - maps[0]
     cells.append(f"{difference.mean():+.4f} ± {difference.std():.4f}")
-    cells.append(f"{seconds[1].sum() / seconds[0].sum():.2f}")
+    cells.append(f"{times[1].sum() / times[0].sum():.2f}")
     return " | ".join(cells)
 
 

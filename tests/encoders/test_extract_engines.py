@@ -113,19 +113,17 @@ def test_processes_give_the_features_and_the_cache_of_one(
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Start a head and two more nodes of Ray on this machine."""
     ray = pytest.importorskip("ray", reason="the extra ray is not installed")
-    from ray.cluster_utils import Cluster
-
+    parts = pytest.importorskip("ray.cluster_utils", reason="the extra ray is not installed")
     RayCluster()  # sets what Ray reads from the environment
-    local: dict[str, Any] = {
-        "node_ip_address": "127.0.0.2"
-    }  # Ray replaces 127.0.0.1 by an address of the network
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **local})
+    # Ray replaces 127.0.0.1 by an address of the network
+    local: dict[str, Any] = {"node_ip_address": "127.0.0.2"}
+    cluster = parts.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **local})
     for _ in range(2):
         cluster.add_node(num_cpus=1, **local)
     ray.init(address=cluster.address, log_to_driver=False, _node_ip_address="127.0.0.2")
     yield cluster
     ray.shutdown()
-    cluster.shutdown()  # type: ignore[no-untyped-call]
+    cluster.shutdown()
 
 
 @pytest.mark.slow
