@@ -67,8 +67,9 @@ def test_a_result_that_is_not_fetched_leaves_no_process() -> None:
 def sides(n: int) -> tuple[dict[str, Any], dict[str, Any]]:
     draw = np.random.default_rng(0)
     labels = draw.integers(-1, 4, n)
-    vectors = {
-        name: np.round(draw.normal(size=(n, 6)) + labels[:, None], 1) for name in ("image", "text")
+    vectors = {  # of whole numbers, whose products are exact in batches of any size
+        name: np.round(4 * (draw.normal(size=(n, 6)) + labels[:, None]))
+        for name in ("image", "text")
     }
     return vectors, {"image": labels, "text": labels}
 

@@ -78,7 +78,7 @@ def test_words_and_pictures_return_what_a_naive_search_returns(
             check_best(index.search(image=image, k=6), raw_space, data, seen)
 
 
-def test_a_mix_asks_with_the_mean_of_unit_vectors(
+def test_a_mix_asks_with_the_weighted_mean_of_unit_vectors(
     raw_space: CommonSpace, photos: Dataset, tmp_path: Path
 ) -> None:
     picture = photos.columns["image"].items[7]  # type: ignore[attr-defined]
@@ -87,11 +87,14 @@ def test_a_mix_asks_with_the_mean_of_unit_vectors(
             {one.id: one.score for one in index.search(**query, k=99, modality="image")}
             for query in ({"text": "a red wall"}, {"image": picture})
         ]
-        mixed = index.search(text="a red wall", image=picture, k=99, modality="image")
-        for one in mixed:
-            assert one.score == pytest.approx(
-                np.mean([scores[one.id] for scores in alone]), abs=1e-5
-            )
+        asked = {"text": "a red wall", "image": picture, "k": 99, "modality": "image"}
+        own = raw_space.default_text_weight
+        for given, weight in ({}, own), ({"text_weight": 0.5}, 0.5), ({"text_weight": 0.9}, 0.9):
+            for one in index.search(**asked, **given):
+                expected = np.average(
+                    [scores[one.id] for scores in alone], weights=[weight, 1 - weight]
+                )
+                assert one.score == pytest.approx(expected, abs=1e-5)
         three = [Query("a red wall", picture), Query(text="a red wall"), Query(image=picture)]
         together = index.search_many(three)
         alone_each = [
