@@ -117,7 +117,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(STATES))
     parser.add_argument("--index", type=Path, help="index to use, or to make there")
     given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(STATES))
+    if unknown:
+        parser.error(f"no pictures of these names: {', '.join(unknown)}")
     with tempfile.TemporaryDirectory() as place:
+        given.out.mkdir(parents=True, exist_ok=True)
         folder = given.index or Path(place) / "shop"
         if not folder.exists():
             make_index(folder)
