@@ -182,6 +182,8 @@ class GradientMethod(Settings):
         history = self.train(network, data, run, (time.monotonic() - start) / 60)
         validate = self._validation(data)
         _, loss = choose_position(network, before, before, lambda: -validate(network))
+        # As a space is loaded: another layout in memory would round its embeddings otherwise.
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         return network, (*history[:-1], replace(history[-1], validation_score=-loss))
 
     def fit_frozen_or_tuned(
