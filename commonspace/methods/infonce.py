@@ -1,20 +1,26 @@
 """InfoNCE: symmetric contrastive learning of pairs, without labels."""
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from commonspace.callbacks import Callback, Callbacks, EpochRecord
+from commonspace.data.columns import Features
+from commonspace.data.dataset import Dataset
 from commonspace.losses import normalize_rows, paired_binary_cross_entropy, paired_cross_entropy
 from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
+from commonspace.training.loop import RunConfig
 from commonspace.training.samples import Batch
 
-__all__ = ["InfoNCE", "Objective"]
+__all__ = ["InfoNCE", "Objective", "pair_vectors"]
 
 Objective = Literal["softmax", "sigmoid"]
 
@@ -109,3 +115,51 @@ class InfoNCE(GradientMethod):
         if self.objective == "sigmoid":
             return 0.1
         return 0.5 if data.validation.labels.any() else 0.07
+
+
+def pair_vectors(
+    train: Dataset,
+    validation: Dataset,
+    *,
+    seed: int,
+    device: str = "auto",
+    minutes: float | None = None,
+    callbacks: Callbacks | None = None,
+) -> Dataset:
+    """Return training samples as vectors of a space that is trained on their pairs, one a sample.
+
+    Args:
+        train: The training split; columns are features, and each has pairs with another.
+        validation: Chooses the epoch.
+        seed: Random seed.
+        device: Where to train.
+        minutes: Time budget; None: no limit.
+        callbacks: Receive each epoch as a step.
+
+    Returns:
+        The samples with one column of features, the mean of the unit vectors of the modalities that
+        a sample has. Samples that are near in it are alike in all modalities, as far as the pairs
+        show which differences matter.
+    """
+    method = InfoNCE(seed=seed, device=device, minutes=minutes)
+    with (callbacks or Callbacks()).task("space of the pairs", method.epochs) as task:
+        space = method.fit(train, validation, RunConfig(callbacks=(_EpochSteps(task),)))
+    total = np.zeros((len(train), space.dimension), dtype=np.float32)
+    count = np.zeros((len(train), 1), dtype=np.float32)
+    for name, part in space.embed_dataset(train).items():
+        rows = train.columns[name].present
+        lengths = np.linalg.norm(part.vectors, axis=1, keepdims=True)
+        total[rows] += part.vectors / np.maximum(lengths, 1e-12)
+        count[rows] += 1
+    mean = Features(total / np.maximum(count, 1), count[:, 0] > 0)
+    return replace(train, columns={"pair": mean})
+
+
+class _EpochSteps(Callback):
+    """Reports each epoch of a training as a step of the task around it."""
+
+    def __init__(self, task: Callbacks) -> None:
+        self._task = task
+
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
+        self._task.on_advance()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,7 @@ from commonspace.methods.base.pseudo_labels import taught_by_unlabeled
 from commonspace.methods.base.search_defaults import choose_instance_weight, choose_text_weight
 from commonspace.methods.base.trained_posteriors import fit_with_trained_encoders
 from commonspace.methods.base.training_data import TrainingData
+from commonspace.methods.infonce import pair_vectors
 from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.progress import ProgressBar
@@ -51,6 +53,9 @@ __all__ = [
 BATCHES = 10
 """Smallest number of batches in an epoch, so that few samples are not one step."""
 
+PAIRS_SHARE = 0.3
+"""Share of a time budget for the space of the pairs that samples without a label need."""
+
 
 class PosteriorMatching(GradientMethod):
     """Scores by the probability that query and item share a class; an instance block ranks items.
@@ -63,10 +68,11 @@ class PosteriorMatching(GradientMethod):
     leave-one-out likelihood, and a network trained with cross-entropy. The weight of the mixture
     is chosen by likelihood on validation. If the modalities of samples that are left out disagree
     with a share of the labels, class probabilities replace the labels, so wrong labels do little
-    harm. If some samples have no label, their classes are estimated from their neighbors in all
-    modalities (``spread_labels``) and used where that raises the mAP of the kernel machines on
-    validation. With several labels a sample, each class has its own probability, and the inner
-    product is the first-order term of P(share a class) = 1 - prod_c (1 - p_c q_c).
+    harm. If some samples have no label, their classes are estimated from their neighbors, in the
+    features or in a space of InfoNCE (``spread_labels``), and from what the modalities agree on,
+    and used where that raises the mAP of the kernel machines on validation. With several labels a
+    sample, each class has its own probability, and the inner product is the first-order term of
+    P(share a class) = 1 - prod_c (1 - p_c q_c).
 
     The instance block distinguishes items of one class. It is trained by contrast over pairs, in
     layers of its own. ``space.as_queries(vectors, instance_weight)`` weighs the two blocks.
@@ -153,8 +159,22 @@ class PosteriorMatching(GradientMethod):
         taught = None
         if self.pseudo_labels and not multi_label:
             held_out = self._kernel_split(data.validation)
+            vectors = partial(
+                pair_vectors,
+                known,
+                held_out,
+                seed=self.seed,
+                device=self.device,
+                minutes=None if self.minutes is None else PAIRS_SHARE * self.minutes,
+                callbacks=callbacks,
+            )
             taught = taught_by_unlabeled(
-                kernels, known, held_out, seed=self.seed, callbacks=callbacks
+                kernels,
+                known,
+                held_out,
+                seed=self.seed,
+                callbacks=callbacks,
+                pair_vectors=vectors if _has_pairs(known) else None,
             )
             kernels = taught or kernels
         return _PosteriorData(
@@ -171,15 +191,13 @@ class PosteriorMatching(GradientMethod):
         """Return the network with the fitted kernel machines in it."""
         assert isinstance(data, _PosteriorData)
         machines = data.kernels.machines
-        present = np.stack([column.present for column in data.train.columns.values()])
-        pairs = bool(((present.sum(axis=0) >= 2) & present).sum(axis=1).min() >= 2)
         network = PosteriorNetwork(
             PosteriorConfig(
                 backbones=data.backbones,
                 classes=len(data.train.class_names),
                 landmarks={name: len(one.landmarks) for name, one in machines.items()},
                 hidden_dim=self.hidden_dim,
-                instance_dim=self.embedding_dim if pairs else 0,
+                instance_dim=self.embedding_dim if _has_pairs(data.train) else 0,
                 multi_label=data.multi_label,
                 mixture=self.mixture,
                 references=count_references(data.train, data.validation),
@@ -295,6 +313,12 @@ def _check_features(train: Dataset, encoded: set[str]) -> None:
                 found=column.kind,
                 advice="extract them first with commonspace extract, or name an encoder",
             )
+
+
+def _has_pairs(train: Dataset) -> bool:
+    """Return whether each modality has two samples that have another modality too."""
+    present = np.stack([column.present for column in train.columns.values()])
+    return bool(((present.sum(axis=0) >= 2) & present).sum(axis=1).min() >= 2)
 
 
 def _set_kernels(network: PosteriorNetwork, kernels: KernelPosteriors, train: Dataset) -> None:

@@ -1,5 +1,7 @@
 """InfoNCE: the sum over pairs of modalities, the temperature, retrieval of exact pairs."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -8,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from commonspace.data import Dataset
+from commonspace.callbacks import Callbacks
+from commonspace.data import Dataset, Features
 from commonspace.losses import info_nce_loss
 from commonspace.methods import InfoNCE
+from commonspace.methods.infonce import pair_vectors
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.training import Batch, RunConfig
 
@@ -92,3 +96,29 @@ def test_the_temperature_is_learned_unless_it_is_fixed(two_views: Dataset) -> No
     scale = learned.network.state_dict()["heads.scale.logarithm"].exp()
     assert scale > 2.01  # this data allows for sharper choices than it began with
     assert not [name for name in held.network.state_dict() if "heads" in name]
+
+
+def test_vectors_of_pairs_are_means_over_the_modalities_of_a_sample(
+    two_views: Dataset, witness: Callable[..., Any]
+) -> None:
+    """A sample that lacks a modality has the unit vector of the other."""
+    train, validation = two_views.split("train"), two_views.split("validation")
+    first = train.columns["a"]
+    assert isinstance(first, Features)
+    present = np.arange(len(train)) % 3 > 0
+    gaps = replace(train, columns={**train.columns, "a": Features(first.values, present)})
+    seen = witness()
+    made = pair_vectors(gaps, validation, seed=1, callbacks=Callbacks([seen]))
+    column = made.columns["pair"]
+    assert isinstance(column, Features)
+    space = InfoNCE(seed=1).fit(gaps, validation, QUIET)
+    parts = {
+        name: part.vectors / np.linalg.norm(part.vectors, axis=1, keepdims=True)
+        for name, part in space.embed_dataset(gaps).items()
+    }
+    expected = parts["b"].copy()
+    expected[present] = (expected[present] + parts["a"]) / 2
+    np.testing.assert_allclose(column.values, expected, atol=1e-4)
+    assert column.present.all()
+    assert made.ids == train.ids
+    assert seen.steps == 0  # of a training: it is one task, not two

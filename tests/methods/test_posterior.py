@@ -441,7 +441,7 @@ def test_pseudo_labels_that_do_not_help_on_validation_are_not_used(
 ) -> None:
     few = with_few_labels(data, 2)
     without = fitted(few, pseudo_labels=False)
-    figures = iter([0.5, 0.5])
+    figures = iter([0.5] * 4)  # labels, neighbors in features and pairs, agreement
     monkeypatch.setattr(pseudo_labels, "validation_map", lambda *_: next(figures))
     space = fitted(few)
     assert not space.provenance["posteriors"]["pseudo_labels"]
