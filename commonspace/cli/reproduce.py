@@ -1,8 +1,8 @@
-"""Command ``reproduce``: the tables of the DSCMR paper on a local copy of a benchmark."""
+"""Command ``reproduce``: the tables and figures of the DSCMR paper on a copy of a benchmark."""
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -11,51 +11,21 @@ from commonspace.cli.encoders import (
     InputFormOption,
     MultiCaptionOption,
     TextOption,
-    encoders_named,
 )
-from commonspace.cli.features import extracted
-from commonspace.cli.interrupts import resumable
-from commonspace.cli.methods import CompareConfigOption, CompareSetOption, collect_settings
+from commonspace.cli.methods import CompareConfigOption, CompareSetOption
 from commonspace.cli.options import JobsOption, PartialOption, SplitSeedOption
-from commonspace.cli.runs import open_data
-from commonspace.errors import DataError
+from commonspace.cli.reproduction import SOURCES, Benchmark, Options, read_options, run_reproduction
+from commonspace.errors import SettingError
 
 __all__ = ["reproduce"]
 
-Benchmark = Literal["wikipedia", "pascal", "nuswide10k", "xmedianet"]
-
-SOURCES = {
-    "wikipedia": "the authors' wikipedia_dataset (Rasiwasia and others, 2010): images/, texts/ and"
-    " the two lists; or with raw_features.mat in place of the first two",
-    "pascal": "the 1000 photos of Pascal Sentence (University of Illinois, Rashtchian and others,"
-    " 2010) in a folder for each class, with the page of their sentences as index.html",
-    "nuswide10k": "ImageList/, Groundtruth/ and NUS_WID_Tags/ of NUS-WIDE (National University of"
-    " Singapore, Chua and others, 2009), and its photos in Flickr/",
-    "xmedianet": "XMediaNet, on request from its authors (Peking University, MIPL): the lists and"
-    " the folders that they name",
-}
-"""Benchmark -> where its data come from."""
-
-METHODS = (
-    "cca",
-    "mcca",
-    "mvda",
-    "mvda-vc",
-    "jrl",
-    "cmdn",
-    "ccl",
-    "dcca",
-    "dccae",
-    "acmr",
-    "dscmr",
-)
-"""Methods of the paper's comparison."""
-
 
 def reproduce(
+    context: typer.Context,
     benchmark: Annotated[
-        Benchmark, typer.Argument(metavar="BENCHMARK", help="Name of the benchmark.")
-    ],
+        Benchmark | None,
+        typer.Argument(metavar="BENCHMARK", help="Name of the benchmark.", show_default=False),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -72,6 +42,16 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="TABLE",
+            help="Continue in the folder of an earlier reproduction, with its options where none"
+            " are given.",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Number of random seeds per method: 0, 1, ...")
     ] = 5,
@@ -82,6 +62,13 @@ def reproduce(
         int,
         typer.Option(min=1, help="Stop after this many epochs without a better validation mAP."),
     ] = 100,
+    figures: Annotated[
+        bool,
+        typer.Option(
+            help="Also draw the figures of the paper for DSCMR: t-SNE, learning curves, and the"
+            " surface of lambda and eta, which takes 26 more trainings."
+        ),
+    ] = True,
     assignments: CompareSetOption = None,
     config: CompareConfigOption = None,
     jobs: JobsOption = None,
@@ -107,78 +94,42 @@ def reproduce(
 
       commonspace reproduce wikipedia --data wikipedia_dataset
       commonspace reproduce pascal --data pascal --text word2vec:FILE
+      commonspace reproduce --from runs/pascal-tables --seeds 10
 
     The folder gets the tables as .md, .tex and .csv, the mAP of each class, the
-    mean ranks over the classes, and a record of machine, versions and seeds.
+    mean ranks over the classes, the figures of the paper, an appendix in LaTeX
+    with all of it, and a record of machine, versions and seeds.
     If the data are missing, it prints where to get them and where to put them.
     """
-    from commonspace.cli.tables import print_table
-    from commonspace.comparison import TuningBudget, compare, make_experiments
-    from commonspace.comparison.experiments import ABLATIONS
-    from commonspace.comparison.figures import draw_comparison
-    from commonspace.comparison.published import (
-        DEEP,
-        DIFFERENCES,
-        SHALLOW_WIKIPEDIA,
-        feature_sizes,
-        has_published_features,
-        published_for,
-        table_with_published,
+    options = Options(
+        benchmark=benchmark,
+        data=_absolute(data),
+        seeds=seeds,
+        epochs=epochs,
+        patience=patience,
+        figures=figures,
+        assignments=assignments,
+        config=_absolute(config),
+        image=image,
+        text=text,
+        multi_caption=multi_caption,
+        input_form=input_form,
+        split_seed=split_seed,
+        partial=partial,
     )
-    from commonspace.comparison.tables import write_reproduction
-    from commonspace.machine import default_jobs
-    from commonspace.plots import require_plots
-    from commonspace.progress import ProgressBar
-
-    require_plots()
-    place = data or Path("data") / benchmark
-    if not place.is_dir():
-        raise DataError(
-            f"no copy of {benchmark} in {place}",
-            expected=SOURCES[benchmark],
-            found="no such folder",
-            advice=f"put it there, or name the folder with --data; docs/benchmarks/{benchmark}.md"
-            " has the details, and how to use feature files instead",
+    if start is not None:
+        sources = {name: context.get_parameter_source(name) for name in asdict(options)}
+        given = {name for name, one in sources.items() if one and one.name != "DEFAULT"}
+        options, out = options.completed(read_options(start), given), out or start
+    if options.benchmark is None:
+        raise SettingError(
+            "`reproduce` needs the name of a benchmark",
+            expected=", ".join(SOURCES),
+            found="none",
+            advice="name one, or continue an earlier reproduction with --from TABLE",
         )
-    settings = collect_settings({}, assignments or [], config)
-    make_experiments((*METHODS, *ABLATIONS), settings)  # refuse wrong ones before the data is read
-    dataset = open_data(f"{benchmark}:{place}", split_seed, partial=partial)
-    folder = out or Path("runs") / f"{benchmark}-tables"
-    specs = encoders_named(image, text, None) or {
-        name: {"images": "vgg19", "texts": "textcnn"}[column.kind]
-        for name, column in dataset.columns.items()
-        if column.kind != "features"
-    }
-    with resumable(f"finished runs are in {folder}"):
-        dataset = extracted(dataset, specs, multi_caption, input_form) if specs else dataset
-        sizes = feature_sizes(dataset)
-        published = published_for(benchmark, sizes)
-        names = (*METHODS, *(["scm"] if published is SHALLOW_WIKIPEDIA else []), *ABLATIONS)
-        result = compare(
-            dataset,
-            names,
-            settings=settings,
-            seeds=seeds,
-            baseline="dscmr",
-            budget=TuningBudget(1, epochs, patience),
-            protocol="as-published",
-            folder=folder,
-            jobs=jobs or default_jobs(),
-            callbacks=[ProgressBar()],
-        )
-    head, rows = table_with_published(result.methods, published)
-    write_reproduction(
-        folder, f"{result.title}, beside the published figures", head, rows, DIFFERENCES
-    )
-    draw_comparison(result, folder)
-    print_table(result.title, head, rows)
-    if not has_published_features(sizes, published):
-        typer.echo(
-            f"note: here {_features(sizes)}; the published figures are on other features:"
-            f" {_features(DEEP)}"
-        )
-    typer.echo(f"written: {folder}/reproduction.md; each direction: {folder}/table.md")
+    run_reproduction(options, out or Path("runs") / f"{options.benchmark}-tables", jobs)
 
 
-def _features(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} features are {size}-d" for name, size in sizes.items())
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())

@@ -24,7 +24,7 @@ from commonspace.errors import OutputError, SpaceError
 if TYPE_CHECKING:
     from commonspace.data import Dataset
 
-__all__ = ["RunRecord", "continued_run", "data_of", "new_run", "open_data"]
+__all__ = ["CHECKPOINT", "CONFIG", "RunRecord", "continued_run", "data_of", "new_run", "open_data"]
 
 RECORD, CONFIG, CHECKPOINT = "run.json", "config.json", "checkpoint.safetensors"
 FROM_RUN = "data_from_run"

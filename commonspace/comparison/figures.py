@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from commonspace.comparison.compare import ComparisonResult
 from commonspace.comparison.mean_ranks import mean_ranks
+from commonspace.comparison.reproduction import PaperFigure
 from commonspace.plots import draw_critical_difference
 from commonspace.plots.style import FORMATS, save
 
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_comparison"]
 
+RANKS = (
+    "Mean ranks of the methods over the classes, with Nemenyi's critical difference. Classes of one"
+    " data set are no independent data sets: this is no test."
+)
 
-def draw_comparison(result: ComparisonResult, folder: Path) -> None:
+
+def draw_comparison(result: ComparisonResult, folder: Path) -> list[PaperFigure]:
     """Write ``classes`` and ``class-ranks`` as PNG, SVG and PDF into a folder.
 
     The ranks are of the methods on each class, with Nemenyi's critical difference. Classes of one
@@ -26,19 +32,25 @@ def draw_comparison(result: ComparisonResult, folder: Path) -> None:
         result: of the comparison.
         folder: an existing folder.
 
+    Returns:
+        The figures that were written.
+
     Raises:
         OutputError: a file cannot be written.
         MissingExtraError: matplotlib is not installed.
     """
     tables = {one.name: one.class_map for one in result.methods if one.class_map}
     if not tables:
-        return
+        return []
     _replace(result.plot_classes(), folder / "classes")
+    drawn = [PaperFigure("classes", "mAP of the queries of each class, the mean over the seeds.")]
     names = next(iter(tables.values()))
     if len(tables) > 1:
         ranks = mean_ranks([{name: tables[name][label] for name in tables} for label in names])
         figure = draw_critical_difference(ranks.ranks, ranks.critical_difference)
         _replace(figure, folder / "class-ranks")
+        drawn.append(PaperFigure("class-ranks", RANKS))
+    return drawn
 
 
 def _replace(figure: "Figure", path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from commonspace.comparison.summary import MethodSummary
+from commonspace.comparison.tables import format_difference
 from commonspace.data import Dataset, Features
 
 __all__ = [
@@ -192,17 +193,18 @@ def published_for(benchmark: str, sizes: Mapping[str, int]) -> tuple[Published, 
 def table_with_published(
     summaries: Sequence[MethodSummary], published: Sequence[Published]
 ) -> tuple[list[str], list[list[str]]]:
-    """Return head and cells of a table: measured mAP, published mAP, difference.
+    """Return head and cells of a table: measured mAP, published mAP, differences and significance.
 
     A published method that is not implemented has its published figure only; a method that was not
     published has the measured figure only.
 
     Args:
-        summaries: measured figures, with the best on test recorded.
+        summaries: measured figures, with the best on test recorded and dscmr as the baseline.
         published: the figures to show beside them.
     """
     measured = {summary.name: summary for summary in summaries}
     head = ["method", "ours", "95% interval", "best on test", "published", "ours - published"]
+    head += ["vs dscmr", "p"]
     rows = [_row(one.method, measured.get(one.experiment or ""), one) for one in published]
     names = {one.experiment for one in published}
     return head, rows + [_row(one.name, one, None) for one in summaries if one.name not in names]
@@ -216,6 +218,7 @@ def has_published_features(sizes: Mapping[str, int], published: Sequence[Publish
 def _row(method: str, summary: MethodSummary | None, published: Published | None) -> list[str]:
     average = summary.average if summary else None
     best = summary.best_on_test if summary else None
+    compared = format_difference(summary.difference if summary else None)
     return [
         method,
         f"{average.mean:.3f}" if average else "-",
@@ -223,4 +226,5 @@ def _row(method: str, summary: MethodSummary | None, published: Published | None
         "-" if best is None else f"{best:.3f}",
         f"{published.average:.3f}" if published else "-",
         f"{average.mean - published.average:+.3f}" if average and published else "-",
+        *compared,
     ]

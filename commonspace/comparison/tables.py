@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from commonspace.atomic import replace_file
+from commonspace.comparison.difference import Difference
 from commonspace.comparison.summary import MethodSummary
 from commonspace.extras import optional
 from commonspace.machine import available_cores
 
 __all__ = [
+    "AS_PUBLISHED",
     "NOTE",
     "columns",
     "environment",
     "flatten",
+    "format_difference",
     "format_table",
-    "write_reproduction",
+    "latex_table",
+    "latex_text",
+    "write_csv",
     "write_tables",
 ]
 
@@ -106,42 +111,10 @@ def write_tables(
     ):
         with replace_file(folder / name, overwrite=True) as draft:
             draft.write_text(text, "utf-8")
-    _write_csv(folder / "table.csv", [flatten(summary) for summary in summaries])
+    write_csv(folder / "table.csv", [flatten(summary) for summary in summaries])
     classes = [{"method": one.name, **one.class_map} for one in summaries if one.class_map]
     if classes:
-        _write_csv(folder / "classes.csv", classes)
-
-
-def write_reproduction(
-    folder: Path,
-    title: str,
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    differences: Sequence[str] = (),
-) -> None:
-    """Write ``reproduction.md``, ``.tex`` and ``.csv`` into a folder; earlier ones are replaced.
-
-    Args:
-        folder: the folder.
-        title: of the page.
-        head: of the table.
-        rows: cells.
-        differences: what is known to differ from the published figures, one sentence each.
-
-    Raises:
-        OutputError: a file cannot be written.
-        MissingExtraError: tabulate is not installed.
-    """
-    text = f"# {title}\n\n{format_table(head, rows, 'pipe')}\n\n{NOTE}{AS_PUBLISHED}\n"
-    if differences:
-        listed = "\n".join(f"- {sentence}" for sentence in differences)
-        text += f"\nKnown differences from the published figures:\n\n{listed}\n"
-    caption = " ".join([f"{title}.", NOTE + AS_PUBLISHED, *differences])
-    latex = _latex_table(format_table(head, rows, "latex_booktabs"), caption)
-    for name, content in (("reproduction.md", text), ("reproduction.tex", latex)):
-        with replace_file(folder / name, overwrite=True) as draft:
-            draft.write_text(content, "utf-8")
-    _write_csv(folder / "reproduction.csv", [dict(zip(head, cells, strict=True)) for cells in rows])
+        write_csv(folder / "classes.csv", classes)
 
 
 def environment() -> dict[str, Any]:
@@ -172,7 +145,16 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV file with a column for each key, in the order of their first occurrence.
+
+    Args:
+        path: an earlier file is replaced.
+        rows: key -> value; a missing one is an empty cell.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     head = list(dict.fromkeys(key for row in rows for key in row))
     with (
         replace_file(path, overwrite=True) as draft,
@@ -205,14 +187,32 @@ def _markdown(summaries: Sequence[MethodSummary], baseline: str | None, title: s
 def _latex(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
     """Return a ``table`` environment for booktabs, with the note as caption."""
     table = format_table(*columns(summaries, baseline), "latex_booktabs")
-    return _latex_table(table, f"{title}. {_note(summaries)}")
+    return latex_table(table, f"{title}. {_note(summaries)}")
 
 
-def _latex_table(table: str, caption: str) -> str:
-    for character in "&%#_":
-        caption = caption.replace(character, f"\\{character}")
-    caption = caption.replace("<", "$<$")
-    return f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{table}\n\\end{{table}}\n"
+def latex_table(table: str, caption: str) -> str:
+    """Return a ``table`` environment of LaTeX.
+
+    Args:
+        table: a tabular for booktabs, as ``format_table`` returns it.
+        caption: plain text.
+    """
+    return (
+        f"\\begin{{table}}\n\\centering\n\\caption{{{latex_text(caption)}}}\n{table}\n"
+        "\\end{table}\n"
+    )
+
+
+def latex_text(text: str) -> str:
+    """Return plain text as LaTeX, with the characters escaped that have a meaning there."""
+    return text.translate(_LATEX)
+
+
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%#_{}$"}
+    | {"<": "$<$", ">": "$>$", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+    | {"\\": "\\textbackslash{}"}
+)
 
 
 def _json(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
@@ -237,25 +237,32 @@ def _cells(
     if summary.average is None:
         figures = len(directions) + 4 + 2 * (baseline is not None) + 2 * as_published
         return [summary.name, *["-"] * figures, "0", str(summary.trials)]
-    difference, best = summary.difference, summary.best_on_test
-    compared = (
-        [_signed(difference.average) + ("*" if difference.p < LEVEL else ""), _p(difference.p)]
-        if difference
-        else ["", ""]
-    )
+    best = summary.best_on_test
     excess = ["", ""] if best is None else [_points(best), _signed(best - summary.average.mean)]
     return [
         summary.name,
         *(_points(summary.directions[name]) for name in directions),
         _points(summary.average.mean),
         f"{_points(summary.average.low)}-{_points(summary.average.high)}",
-        *(compared if baseline else []),
+        *(format_difference(summary.difference) if baseline else []),
         *(excess if as_published else []),
         _seconds(summary.cpu_seconds),
         f"{summary.bytes:,}",
         str(summary.seeds),
         str(summary.trials),
     ]
+
+
+def format_difference(difference: Difference | None) -> list[str]:
+    """Return the cells of a difference from the baseline and its p; empty ones without it.
+
+    Args:
+        difference: a star marks p < 0.05.
+    """
+    if difference is None:
+        return ["", ""]
+    star = "*" if difference.p < LEVEL else ""
+    return [_signed(difference.average) + star, _p(difference.p)]
 
 
 def _escaped(cells: Sequence[str]) -> list[str]:

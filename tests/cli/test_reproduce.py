@@ -1,6 +1,7 @@
 """``commonspace reproduce`` on a miniature of a benchmark, and what it says without the data."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from scipy.io import savemat
 from typer.testing import Result
 
+import commonspace as cs
 from commonspace.comparison.published import BENCHMARKS
 
 Call = Callable[..., Result]
@@ -34,6 +36,7 @@ def test_the_tables_stand_beside_the_published_figures(
 ) -> None:
     table = tmp_path / "tables"
     words = ("--data", pascal, "--out", table, "--seeds", 2, "--epochs", 2, "--jobs", 2)
+    words += ("--no-figures",)
     done = call("reproduce", "pascal", *words)
     assert done.exit_code == 0, done.stderr
     page = (table / "reproduction.md").read_text()
@@ -47,7 +50,10 @@ def test_the_tables_stand_beside_the_published_figures(
         measured = {row["method"]: row for row in csv.DictReader(file)}
     average = float(measured["dscmr"]["map average"])
     assert shown["DSCMR"][1] == f"{average:.3f}"
-    assert shown["DSCMR"][4:] == ["0.716", f"{average - 0.716:+.3f}"]
+    assert shown["DSCMR"][4:] == ["0.716", f"{average - 0.716:+.3f}", "", ""]
+    difference = float(measured["cca"]["difference"])
+    assert shown["CCA"][6].rstrip("*") == f"{difference:+.3f}"
+    assert shown["CCA"][6].endswith("*") == (float(measured["cca"]["p corrected"]) < 0.05)
     best = float(measured["dscmr"]["best on test"])
     assert shown["DSCMR"][3] == f"{best:.3f}"
     assert best >= average - 1e-9
@@ -66,6 +72,50 @@ def test_the_tables_stand_beside_the_published_figures(
     assert "8-d" in done.stdout
     assert "4096-d" in done.stdout
     assert measured["dscmr"]["trials"] == "0"
+
+
+def test_the_figures_of_the_paper_are_drawn_and_an_earlier_reproduction_continues(
+    call: Call, pascal: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "tables"
+    words = ("--data", pascal, "--out", table, "--seeds", 1, "--epochs", 2, "--jobs", 2)
+    done = call("reproduce", "pascal", *words, "--no-figures", "--set", "dscmr.hidden_dim=8")
+    assert done.exit_code == 0, done.stderr
+    assert not (table / "dscmr-run").exists()
+    before = {path: path.stat().st_mtime_ns for path in table.glob("runs/*/seed-00.json")}
+
+    done = call("reproduce", "--from", table, "--figures", "--jobs", 2)
+    assert done.exit_code == 0, done.stderr
+    assert before
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    surface = json.loads((table / "dscmr-run" / "sensitivity.json").read_text())
+    assert np.array(surface["map"], dtype=float).shape == (5, 5)
+    space = cs.load(table / "dscmr-run")
+    assert space.provenance["method"]["options"]["hidden_dim"] == 8
+    assert space.provenance["chosen"]["epochs"] == 2
+    page, appendix = ((table / name).read_text() for name in ("reproduction.md", "appendix.tex"))
+    for name in ("common-space", "learning-curves", "sensitivity"):
+        path = f"dscmr-run/report/{name}"
+        assert f"]({path}.png)" in page
+        assert f"{{{path}.pdf}}" in appendix
+        assert (table / f"{path}.png").read_bytes().startswith(b"\x89PNG")
+        assert (table / f"{path}.pdf").read_bytes().startswith(b"%PDF")
+    assert "\\input{reproduction}" in appendix
+
+    done = call("reproduce", "--from", table, "--seeds", 2, "--no-figures", "--jobs", 2)
+    assert done.exit_code == 0, done.stderr
+    assert (table / "runs" / "dscmr" / "seed-01.json").exists()
+    record = json.loads((table / "options.json").read_text())
+    assert (record["seeds"], record["epochs"], record["figures"]) == (2, 2, False)
+
+
+def test_a_folder_without_a_reproduction_cannot_be_continued(call: Call, tmp_path: Path) -> None:
+    done = call("reproduce", "--from", tmp_path)
+    assert done.exit_code == 2
+    assert "options.json cannot be read" in done.stderr
+    done = call("reproduce")
+    assert done.exit_code == 2
+    assert "needs the name of a benchmark" in done.stderr
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
