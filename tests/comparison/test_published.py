@@ -75,7 +75,7 @@ def test_what_was_measured_stands_beside_what_was_published() -> None:
     assert shown["DSCMR without J1"]["ours - published"] == "-0.007"
     assert shown["CMDN"] == {
         "method": "CMDN", "ours": "-", "95% interval": "-", "best on test": "-",
-        "published": "0.535", "ours - published": "-",
+        "published": "0.535", "ours - published": "-", "vs dscmr": "", "p": "",
     }  # fmt: skip
     assert shown["mine"]["published"] == "-"
     assert shown["mine"]["ours"] == "0.500"
