@@ -36,8 +36,7 @@ def test_the_tables_stand_beside_the_published_figures(
 ) -> None:
     table = tmp_path / "tables"
     words = ("--data", pascal, "--out", table, "--seeds", 2, "--epochs", 2, "--jobs", 2)
-    words += ("--no-figures",)
-    done = call("reproduce", "pascal", *words)
+    done = call("reproduce", "pascal", *words, "--no-figures")
     assert done.exit_code == 0, done.stderr
     page = (table / "reproduction.md").read_text()
     rows = [
