@@ -21,6 +21,8 @@ For each seed: posterior matching with default settings, an index of all items, 
    of the classes that were left out of training (mean of three thirds, first seed), in this field
    and, with --other, in the other one.
 
+Without a field product_name only 4 and 5 are measured.
+
 Printed are means over seeds, with the half width of a 95% interval (Student's t).
 """
 
@@ -63,9 +65,11 @@ def main() -> None:
     options = parser.parse_args()
     data = _read(options.folder)
     other = None if options.other is None else cs.load_dataset(options.other / "features.npz")
-    names = _text_features(data, list(map(str, data.split("test").fields["product_name"])))
-    codes = _codes(data)
-    numbers = _text_features(data, [*codes.values()])
+    named = "product_name" in data.fields
+    if named:
+        names = _text_features(data, list(map(str, data.split("test").fields["product_name"])))
+        codes = _codes(data)
+        numbers = _text_features(data, [*codes.values()])
     runs: list[Figures] = []
     for seed in range(options.seeds):
         space = _fit(data, seed)
@@ -75,10 +79,11 @@ def main() -> None:
             flush=True,
         )
         figures = _detection(space, data, other)
-        with tempfile.TemporaryDirectory() as folder:
-            figures |= _ranking(Path(folder) / "index", space, data, names)
-            figures |= _mixed(Path(folder) / "index", space, data)
-            figures |= _keywords(Path(folder) / "index", space, data, names, codes, numbers)
+        if named:
+            with tempfile.TemporaryDirectory() as folder:
+                figures |= _ranking(Path(folder) / "index", space, data, names)
+                figures |= _mixed(Path(folder) / "index", space, data)
+                figures |= _keywords(Path(folder) / "index", space, data, names, codes, numbers)
         runs.append(figures)
         _print(runs)
     if options.held_out:
@@ -88,10 +93,12 @@ def main() -> None:
 
 
 def _read(folder: Path) -> cs.Dataset:
-    """Return the features with the names, brands and texts of the products as fields."""
+    """Return the features; if products have names, with names, brands and texts as fields."""
     raw, data = cs.load_dataset(folder), cs.load_dataset(folder / "features.npz")
     texts = raw.columns["text"]
     assert isinstance(texts, cs.Texts)
+    if "product_name" not in raw.fields:
+        return data
     fields = {name: raw.fields[name] for name in ("product_name", "brand")}
     fields["description"] = [item[0] for item in texts.items]
     encoder = encoder_from_spec(_encoder(), Source(raw, raw, "text"))

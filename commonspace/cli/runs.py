@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKPOINT", "CONFIG", "RunRecord", "continued_run", "data_of", "new_run", "open_data"]
 
-RECORD, CONFIG, CHECKPOINT = "run.json", "config.json", "checkpoint.safetensors"
+RECORD = "run.json"
+CONFIG = "config.json"
+"""File of a finished training."""
+CHECKPOINT = "checkpoint.safetensors"
+"""File of a training that can be continued."""
 FROM_RUN = "data_from_run"
 BUILT_IN = ("scenes",)
 FILES = (RECORD, CHECKPOINT, "history.jsonl", "model.safetensors", CONFIG)
