@@ -340,7 +340,7 @@ def _report(out: Path, space: "CommonSpace") -> None:
     if validation:
         lines[0] += (
             f": {data['samples']} + {validation['samples']} samples (training + validation),"
-            f" {data['classes'] or 'no'} classes, {' and '.join(space.modalities)}"
+            f" {data['classes'] or 'no'} classes; modalities: {', '.join(space.modalities)}"
         )
     if chosen:
         metric = chosen.get("metric", "mAP")

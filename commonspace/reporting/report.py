@@ -230,7 +230,7 @@ class _Report:
         page = Page(
             title=f"{subject.name}: {method} on {embedded.data.name}",
             subtitle=f"{subject.split} split: {len(embedded.data):,} samples,"
-            f" {' and '.join(embedded.vectors)}",
+            f" {', '.join(embedded.vectors)}",
             tables=[pair_table(self._pairs)]
             if self._pairs
             else metric_tables(directions, self._oracle),
