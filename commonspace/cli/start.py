@@ -326,7 +326,7 @@ def _read(source: str, split_seed: int, *, partial: bool) -> "Dataset":
             ' "text": "two dogs on a beach"}',
         )
     classes = f"{len(data.class_names)} classes" if data.class_names else "no labels"
-    _say("data", f"{len(data)} items with {', '.join(data.modalities)}; {classes}")
+    _say("data", f"{len(data)} items, {classes}; modalities: {', '.join(data.modalities)}")
     if texts_from_labels:
         _say("", "note: there are no texts: the names of the classes are used as texts")
     return data
