@@ -3,10 +3,13 @@
     python -m benchmarks.scale evaluation           1,000 queries, 1,000,000 items of 64 numbers
     python -m benchmarks.scale evaluation --queries 10000
     python -m benchmarks.scale index                1,000,000 vectors of 64 numbers
-    python -m benchmarks.scale posterior            fits of 25,000, 50,000, 100,000 x (512 + 384)
+    python -m benchmarks.scale posterior            fits of 250,000 to 1,000,000 x (512 + 384)
+    python -m benchmarks.scale posterior --samples 4000000 --epochs 1 --index
 
 Each row runs in a process of its own. "memory" is the largest resident memory of it and of each of
-its processes, added; what processes share is counted once for each of them.
+its processes, added; what processes share is counted once for each of them. "posterior" writes
+float16 features into a folder of .npy files, trains, and with --index stores all items in an index
+(ivf, 64 bytes); "own" is the part of the resident memory that is no page of a file.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -121,28 +125,105 @@ def index(
     }
 
 
-def posterior(samples: int) -> dict[str, Any]:
-    """Measure a fit of posterior matching on random features with classes."""
-    from commonspace import Dataset, PosteriorMatching
+def write_features(folder: Path, samples: int) -> None:
+    """Write float16 features of two modalities, in blocks: 90 % train, 5 % validation and test."""
+    from numpy.lib.format import open_memmap
 
-    image, classes = clustered(samples, 512, 1)
-    draw = np.random.default_rng(2)
-    text = draw.standard_normal((samples, 384), dtype=np.float32)
-    text[:, :CLASSES] += 2 * np.eye(CLASSES, dtype=np.float32)[classes]
-    data = Dataset.from_arrays(
-        image=image, text=text, labels=[f"class {one}" for one in classes.tolist()]
+    tables = {
+        name: open_memmap(folder / f"{name}.npy", "w+", np.float16, (samples, size))
+        for name, size in (("image", 512), ("text", 384))
+    }
+    labels = np.empty(samples, dtype=np.int64)
+    for start in range(0, samples, 50_000):
+        part = slice(start, min(start + 50_000, samples))
+        tables["image"][part], classes = clustered(len(labels[part]), 512, start + 1)
+        draw = np.random.default_rng(start)
+        text = draw.standard_normal(tables["text"][part].shape, dtype=np.float32)
+        text[:, :CLASSES] += 2 * np.eye(CLASSES, dtype=np.float32)[classes]
+        tables["text"][part], labels[part] = text, classes
+    rows, _ = np.divmod(np.arange(samples) * 20, samples)
+    np.save(folder / "label.npy", labels)
+    np.save(
+        folder / "split.npy", np.array(["train", "validation", "test"])[np.maximum(rows - 17, 0)]
     )
-    features = (image.nbytes + text.nbytes) / 2**30
-    before, start = used(), time.perf_counter()
-    PosteriorMatching().fit(data.split("train"), data.split("validation"))
-    after = used()
+
+
+def resident() -> tuple[float, float]:
+    """Return the largest resident memory of this process so far, and its own part now, in GiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = dict(line.split(":", 1) for line in lines if line.endswith("kB"))
+    return tuple(int(sizes[name].split()[0]) / 2**20 for name in ("VmHWM", "RssAnon"))  # type: ignore[return-value]
+
+
+class OwnMemory(threading.Thread):
+    """Samples the own memory of this process every 50 ms; ``largest`` is the result, in GiB."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.largest = 0.0
+        self.start()
+
+    def run(self) -> None:
+        """Look again and again."""
+        while True:
+            self.largest = max(self.largest, resident()[1])
+            time.sleep(0.05)
+
+
+def posterior(samples: int, epochs: int, folder: str) -> dict[str, Any]:
+    """Measure reading, and a fit of posterior matching."""
+    import commonspace as cs
+
+    class Stages(cs.Callback):
+        """Keeps the seconds of each task."""
+
+        def __init__(self) -> None:
+            self.seconds: dict[str, float] = {}
+
+        def on_start(self, task: str, *_: object) -> None:
+            self.task, self.start = task, time.perf_counter()
+
+        def on_end(self) -> None:
+            self.seconds[f"{self.task}_s"] = time.perf_counter() - self.start
+
+    own, before, start = OwnMemory(), used(), time.perf_counter()
+    data = cs.load_dataset(folder)
+    read, stages = time.perf_counter(), Stages()
+    space = cs.PosteriorMatching(epochs=epochs).fit(data, run=cs.RunConfig(callbacks=(stages,)))
+    end = time.perf_counter()
+    space.save(f"{folder}/space")
     return {
         "samples": samples,
-        "seconds": time.perf_counter() - start,
-        "cpu_s": after["cpu_s"] - before["cpu_s"],
-        "features_gib": features,
-        "memory_before_gib": before["own_gib"],
-        "memory_gib": after["own_gib"],
+        "epochs": epochs,
+        "read_s": read - start,
+        "fit_s": end - read,
+        **stages.seconds,
+        "cpu_s": used()["cpu_s"] - before["cpu_s"],
+        "memory_gib": resident()[0],
+        "own_gib": own.largest,
+        "validation": space.provenance["chosen"]["validation_score"],
+    }
+
+
+def store(samples: int, folder: str) -> dict[str, Any]:
+    """Measure an index of all samples."""
+    import commonspace as cs
+
+    own, start = OwnMemory(), time.perf_counter()
+    data = cs.load_dataset(folder)
+    space, path = cs.load(f"{folder}/space"), Path(folder) / "index"
+    with cs.Index.create(path, space, data, kind="ivf", compress=64) as made:
+        written = time.perf_counter()
+        column = data.columns["text"].take(np.arange(1))
+        made.search(vector=space.embed("text", column)[0], k=10)
+        end = time.perf_counter()
+    return {
+        "samples": samples,
+        "store_s": written - start,
+        "structure_s": end - written,
+        "memory_gib": resident()[0],
+        "own_gib": own.largest,
+        "disk_gib": sum(file.stat().st_size for file in path.rglob("*")) / 2**30,
     }
 
 
@@ -150,26 +231,35 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "evaluation": evaluation,
     "index": index,
     "posterior": posterior,
+    "store": store,
 }
 
 
 def main() -> None:
     """Run the rows of one table, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=MEASUREMENTS)
+    parser.add_argument("what", nargs="?", choices=["evaluation", "index", "posterior"])
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--processes", type=int, nargs="+", default=[0, 2])
-    parser.add_argument("--samples", type=int, nargs="+", default=[25_000, 50_000, 100_000])
+    parser.add_argument("--samples", type=int, nargs="+", default=[250_000, 500_000, 1_000_000])
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--index", action="store_true", help="posterior: store all items too")
+    parser.add_argument("--measurement", help=argparse.SUPPRESS)
     parser.add_argument("--row", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
-        print(json.dumps(MEASUREMENTS[options.what](**json.loads(options.row))))
+        print(json.dumps(MEASUREMENTS[options.measurement](**json.loads(options.row))))
         return
     if options.what == "posterior":
         for samples in options.samples:
-            print(run(options.what, {"samples": samples}), flush=True)
+            with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+                write_features(Path(folder), samples)
+                row = {"samples": samples, "folder": folder}
+                print(run(options.what, {**row, "epochs": options.epochs}), flush=True)
+                if options.index:
+                    print(run("store", row), flush=True)
         return
     for processes in options.processes:
         row = {
@@ -183,7 +273,8 @@ def main() -> None:
 
 def run(what: str, row: dict[str, Any]) -> str:
     """Return the figures of one row as text."""
-    command = [sys.executable, "-m", "benchmarks.scale", what, "--row", json.dumps(row)]
+    command = [sys.executable, "-m", "benchmarks.scale", "--measurement", what]
+    command += ["--row", json.dumps(row)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures = json.loads(done.stdout.splitlines()[-1])
     return "  ".join(

@@ -92,8 +92,9 @@ def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> Labe
     targets = data.labels.astype(np.float64)
     if not multi_label:
         targets /= np.maximum(targets.sum(axis=1, keepdims=True), 1)
+    left_out = {name: scores.all() for name, scores in fitted.left_out.items()}
     by_modality = {
-        name: _posteriors(scores, targets, multi_label) for name, scores in fitted.left_out.items()
+        name: _posteriors(scores, targets, multi_label) for name, scores in left_out.items()
     }
     rows = np.flatnonzero(known)
     noise = 0.0
@@ -101,7 +102,7 @@ def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> Labe
     if multi_label:
         p[rows] = np.nanmean([each[rows] for each in by_modality.values()], axis=0)
     else:
-        scores = [np.nan_to_num(each[rows]) for each in fitted.left_out.values()]
+        scores = [np.nan_to_num(each[rows]) for each in left_out.values()]
         cleaned = clean_labels(scores, targets[rows])
         noise, p[rows] = cleaned.noise, cleaned.posteriors
     p_given = np.where(data.labels, p, np.inf).min(axis=1)

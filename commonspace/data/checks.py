@@ -15,6 +15,9 @@ OUTLIER_RATIO = 1000.0
 """A row of features is an outlier if its largest absolute value is more than this many times the
 median over the rows."""
 
+CHECKED = 8192
+"""Rows that are looked at together."""
+
 
 def check_columns(
     columns: Mapping[str, Column], ids: Sequence[str], source: str, warnings: WarningLog
@@ -103,10 +106,16 @@ def _marks_classes(column: Features, labels: NDArray[np.bool_]) -> bool:
     values = column.values
     if values.shape[1] < 2 or values.shape[1] > 4 * labels.shape[1] + 4:
         return False
-    rows = column.present & labels.any(axis=1)
-    marks = values[rows] == 1
-    if not len(marks) or ((values[rows] != 0) != marks).any():
+    rows = np.flatnonzero(column.present & labels.any(axis=1))
+    found = []
+    for start in range(0, len(rows), CHECKED):
+        some = values[rows[start : start + CHECKED]]
+        found.append(some == 1)
+        if ((some != 0) != found[-1]).any():
+            return False
+    if not found:
         return False
+    marks = np.concatenate(found)
     _, by_value = np.unique(marks, axis=0, return_inverse=True)
     _, by_label = np.unique(labels[rows], axis=0, return_inverse=True)
     pairs = np.unique(np.column_stack([by_value.reshape(-1), by_label.reshape(-1)]), axis=0)

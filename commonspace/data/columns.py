@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from commonspace.data.row_blocks import contiguous, row_blocks
+from commonspace.data.row_blocks import row_blocks, taken, to_rows
 from commonspace.errors import DataError
 
 __all__ = ["Column", "Features", "Hash", "Images", "Texts"]
@@ -50,7 +50,8 @@ class Features:
     """Feature vectors, ready for a network.
 
     Args:
-        values: (n, d) real numbers, stored as float32. The rows of missing entries are ignored.
+        values: (n, d) real numbers, stored as float32, large ones of another type in a temporary
+            file. The rows of missing entries are ignored.
         present: (n,) bool (default: all).
 
     Raises:
@@ -82,7 +83,8 @@ class Features:
         with np.errstate(
             over="ignore"
         ):  # too large for float32 becomes infinite and is refused below
-            self.values: NDArray[np.float32] = np.ascontiguousarray(raw, dtype=np.float32)
+            ready = raw.dtype == np.float32 and raw.flags.c_contiguous
+            self.values: NDArray[np.float32] = raw if ready else to_rows(raw)
         finite = ~self.present
         for rows in row_blocks(self.values):
             finite[rows] |= np.isfinite(self.values[rows]).all(axis=1)
@@ -112,11 +114,10 @@ class Features:
 
     def take(self, rows: NDArray[np.intp]) -> "Features":
         """Return the entries at ``rows``, in that order; a view where they follow one another."""
-        chosen = contiguous(rows)
-        taken = object.__new__(Features)  # the values are checked already
-        taken.values = self.values[rows if chosen is None else chosen]
-        taken.present = self.present[rows]
-        return taken
+        found = object.__new__(Features)  # the values are checked already
+        found.values = taken(self.values, rows)
+        found.present = self.present[rows]
+        return found
 
     def digest(self, into: Hash) -> None:
         """Feed shape, mask and values to a hash; the rows of missing entries count as zero."""

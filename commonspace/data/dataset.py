@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from commonspace.data.columns import Column, Features, Images, Texts
 from commonspace.data.convert import from_arrays
 from commonspace.data.frames import from_huggingface, from_pandas
+from commonspace.data.row_blocks import contiguous
 from commonspace.data.validate import validate
 from commonspace.data.vocabulary import SPLITS
 from commonspace.errors import DataError, SplitError
@@ -313,12 +314,14 @@ class Dataset:
     def take(self, rows: NDArray[np.intp]) -> "Dataset":
         """Return the samples at ``rows`` (int or bool index), in that order."""
         index = np.arange(len(self))[rows]
+        together = contiguous(index)
+        part = index if together is None else together  # a slice copies no labels
         return replace(
             self,
-            ids=tuple(self.ids[i] for i in index),
+            ids=tuple(self.ids[i] for i in index) if together is None else self.ids[together],
             columns={name: column.take(index) for name, column in self.columns.items()},
-            labels=self.labels[index],
-            splits=self.splits[index],
+            labels=self.labels[part],
+            splits=self.splits[part],
             fields={name: [values[i] for i in index] for name, values in self.fields.items()},
         )
 
@@ -350,12 +353,12 @@ class Dataset:
         Two data sets with the same fingerprint hold the same samples in the same order.
         """
         digest = sha256()
-        for texts in (self.ids, self.class_names, tuple(self.splits)):
+        for texts in (self.ids, self.class_names, self.splits):
             for text in texts:
                 encoded = text.encode(errors="surrogatepass")
                 digest.update(len(encoded).to_bytes(8, "little") + encoded)
             digest.update(b"\0end")
-        digest.update(np.packbits(self.labels, axis=None).tobytes())
+        digest.update(np.packbits(self.labels, axis=None).data)
         for name, column in self.columns.items():
             digest.update(name.encode())
             column.digest(digest)

@@ -1,24 +1,39 @@
 """Rows of a table in blocks, so that what is computed on the way stays small; rows on disk."""
 
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from commonspace.atomic import write_error
 
-__all__ = ["contiguous", "largest_by_row", "row_blocks", "rows_on_disk"]
+__all__ = [
+    "contiguous",
+    "largest_by_row",
+    "release_rows",
+    "row_blocks",
+    "rows_on_disk",
+    "taken",
+    "to_rows",
+    "watched",
+]
 
 BLOCK = 2**24
 """Bytes of the rows of a block."""
 ON_DISK = 2**26
 """Bytes from which rows are kept on disk."""
 
+_TABLES: "WeakValueDictionary[int, np.memmap[Any, Any]]" = WeakValueDictionary()
+"""Tables on disk that are in use."""
 
-def rows_on_disk(count: int, size: int) -> NDArray[np.float32]:
+
+def rows_on_disk(count: int, size: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return zeros to be filled; large ones lie in a temporary file that ends with the process.
 
     The operating system holds those of its pages in memory that are in use. The file is in $TMPDIR,
@@ -27,9 +42,10 @@ def rows_on_disk(count: int, size: int) -> NDArray[np.float32]:
     Args:
         count: n.
         size: d.
+        dtype: of the numbers.
 
     Returns:
-        (n, d) float32.
+        (n, d).
 
     Raises:
         OutputError: the disk is full.
@@ -38,9 +54,9 @@ def rows_on_disk(count: int, size: int) -> NDArray[np.float32]:
         >>> rows_on_disk(2, 3).shape
         (2, 3)
     """
-    total = 4 * count * size
+    total = np.dtype(dtype).itemsize * count * size
     if total < ON_DISK or not total:
-        return np.zeros((count, size), dtype=np.float32)
+        return np.zeros((count, size), dtype=dtype)
     large = Path("/var/tmp")
     folder = None if "TMPDIR" in os.environ or not large.is_dir() else str(large)
     with tempfile.TemporaryFile(dir=folder) as file:
@@ -50,11 +66,75 @@ def rows_on_disk(count: int, size: int) -> NDArray[np.float32]:
                 os.posix_fallocate(file.fileno(), 0, total)
         except OSError as exc:
             raise write_error(Path(folder or tempfile.gettempdir()) / "features", exc) from exc
-        return np.memmap(file, np.float32, mode="r+", shape=(count, size))
+        return watched(np.memmap(file, dtype, mode="r+", shape=(count, size)))
 
 
-def row_blocks(values: NDArray[np.float32]) -> Iterator[slice]:
+def watched(table: "np.memmap[Any, Any]") -> "np.memmap[Any, Any]":
+    """Return a table whose pages ``release_rows`` may take out of memory.
+
+    Args:
+        table: mapped from a file with mode "r" or "r+", so that the file has all that was written.
+    """
+    _TABLES[id(table)] = table
+    return table
+
+
+def to_rows(values: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return a copy of a table of another type; a large one on disk.
+
+    Args:
+        values: (n, d).
+        dtype: of the copy.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    if values.ndim != 2 or np.dtype(dtype).itemsize * values.size < ON_DISK:
+        return np.array(values, dtype=dtype, order="C")
+    found = rows_on_disk(len(values), values.shape[1], dtype)
+    for rows in row_blocks(found):
+        found[rows] = values[rows]
+    return found
+
+
+def taken(values: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return some rows of a table: a view where they follow one another, a large copy on disk.
+
+    Args:
+        values: (n, d).
+        rows: (k,) int or bool.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    chosen = contiguous(rows)
+    if chosen is not None:
+        return values[chosen]
+    rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+    if values[:1].nbytes * len(rows) < ON_DISK:
+        return values[rows]
+    found = rows_on_disk(len(rows), values.shape[1], values.dtype)
+    for block in row_blocks(found):
+        found[block] = values[rows[block]]
+    return found
+
+
+def release_rows() -> None:
+    """Take the pages of all tables on disk out of the memory of this process.
+
+    They stay in the memory of the operating system as long as it has room, and come back when they
+    are used. Without it, a process that has read a table once seems to hold it.
+    """
+    for table in list(_TABLES.values()):
+        pages: Any = table.base
+        if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            pages.madvise(mmap.MADV_DONTNEED)  # shared with the file: nothing is lost
+
+
+def row_blocks(values: NDArray[Any]) -> Iterator[slice]:
     """Yield the rows of a table in order, as slices of at most 16 MiB, or one row.
+
+    What lies on disk leaves the memory of the process after each block.
 
     Args:
         values: (n, d).
@@ -66,6 +146,7 @@ def row_blocks(values: NDArray[np.float32]) -> Iterator[slice]:
     step = max(1, BLOCK // max(1, values[:1].nbytes))
     for start in range(0, len(values), step):
         yield slice(start, min(start + step, len(values)))
+        release_rows()
 
 
 def largest_by_row(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,6 +169,6 @@ def contiguous(rows: NDArray[np.intp]) -> slice | None:
         >>> contiguous(np.array([4, 5, 6])), contiguous(np.array([4, 6]))
         (slice(4, 7, None), None)
     """
-    if len(rows) and (np.diff(rows) == 1).all() and rows[0] >= 0:
+    if len(rows) and rows.dtype != np.bool_ and (np.diff(rows) == 1).all() and rows[0] >= 0:
         return slice(int(rows[0]), int(rows[-1]) + 1)
     return None

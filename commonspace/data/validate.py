@@ -129,7 +129,7 @@ def _check_values(data: Content) -> None:
             found=f"{data.labels.dtype} of shape {data.labels.shape}",
             advice="give one column for each class name",
         )
-    unknown = sorted(set(data.splits.tolist()) - set(SPLITS))
+    unknown = sorted(set(np.unique(data.splits).tolist()) - set(SPLITS))
     if unknown:
         raise SplitError(
             f"{data.name!r} has a split of an unknown name",

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from commonspace.data.columns import Features
-from commonspace.data.row_blocks import largest_by_row
+from commonspace.data.row_blocks import largest_by_row, row_blocks, rows_on_disk, to_rows
 from commonspace.errors import DataError
 
 __all__ = ["Vectors"]
@@ -62,12 +62,14 @@ class Vectors:
             )
         values = column.values
         if not column.present.all() or not values.flags.writeable:
-            values = values.copy()
+            values = to_rows(values)
             values[~column.present] = 0
         largest = largest_by_row(values)
         if (largest > LARGEST).any():
             scale = (LARGEST / np.maximum(largest, LARGEST)).astype(np.float32)
-            values = values * scale[:, None]
+            given, values = values, rows_on_disk(len(column), column.size)
+            for rows in row_blocks(given):
+                values[rows] = given[rows] * scale[rows, None]
         return torch.from_numpy(values)
 
     def to_config(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from commonspace.calibration import Calibration
 from commonspace.callbacks import Callbacks, EpochRecord
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
+from commonspace.data.row_blocks import to_rows
 from commonspace.errors import DataError
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.encoder_training import FeatureFit
@@ -181,7 +182,7 @@ class PosteriorMatching(GradientMethod):
             **vars(data),
             multi_label=multi_label,
             kernels=kernels,
-            targets=torch.from_numpy(kernels.targets).float().to(data.device),
+            targets=torch.from_numpy(to_rows(kernels.targets)).to(data.device),
             items=same_items(data.samples),
             seconds=time.monotonic() - start,
             pseudo_labeled=taught is not None,

@@ -23,6 +23,7 @@ from commonspace.cache_folder import default_cache
 from commonspace.callbacks import Callback
 from commonspace.data.columns import Column, Images
 from commonspace.data.dataset import Dataset
+from commonspace.data.row_blocks import release_rows, to_rows
 from commonspace.encoders.decoded import DecodedPhotos, decode_photos
 from commonspace.encoders.inputs import Input
 from commonspace.encoders.loading import prepared
@@ -39,6 +40,9 @@ T = TypeVar("T")
 
 MEMORY = 2**30
 """Bytes of memory that the images of one modality may fill."""
+
+RELEASED = 64
+"""Batches after which the rows of features on disk leave the memory of the process."""
 
 PART_NUMBERS = 2**23
 """Largest number of input values that a network gets at a time outside training."""
@@ -151,7 +155,7 @@ class Samples:
         self.present = {
             name: torch.from_numpy(data.columns[name].present).to(device) for name in inputs
         }
-        self.labels = torch.from_numpy(data.labels).float().to(device)
+        self.labels = torch.from_numpy(to_rows(data.labels)).to(device)
         self.columns = {name: data.columns[name] for name in inputs}
         self._complete = {name: bool(mask.all()) for name, mask in self.present.items()}
         self._all_complete = all(self._complete.values()) and bool(data.labels.any(axis=1).all())
@@ -200,6 +204,8 @@ class Samples:
                     inputs[name] = change(values) if change else values
                 elif processes and present[name].any():
                     inputs[name] = self._no_input(name)
+            if number % RELEASED == 0:
+                release_rows()
             yield Batch(inputs, present, self.labels[rows], rows, self._all_complete)
 
     def _shares(
@@ -238,7 +244,27 @@ class Samples:
             if not self._complete[modality]:
                 held = held[rows]
             most = PART_NUMBERS // max(1, held[:1].numel())
-            yield from torch.split(held, max(1, min(size, most)))
+            for number, part in enumerate(torch.split(held, max(1, min(size, most)))):
+                if number % RELEASED == 0:
+                    release_rows()
+                yield part
+
+    def even(self, modality: str, count: int) -> Tensor:
+        """Return (count, ...), the network input of an even selection of the samples.
+
+        Args:
+            modality: Its name.
+            count: At most the number of samples that have it.
+
+        Raises:
+            DataError: If an image cannot be decoded.
+        """
+        rows = self.present[modality].nonzero()[:, 0]
+        places = torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).round().long()
+        rows = rows[places.to(rows.device)]
+        if modality in self._late:
+            return torch.cat(list(self._decoded(modality, torch.split(rows, 512), None)))
+        return self.inputs[modality][rows]
 
     def _decoded(
         self, modality: str, chunks: Sequence[Tensor], workers: int | None

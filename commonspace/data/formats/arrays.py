@@ -32,7 +32,7 @@ from commonspace.data.formats.keys import (
 from commonspace.data.formats.parts import Part, parts_of
 from commonspace.data.labels import decode_labels, no_labels
 from commonspace.data.reading import WarningLog
-from commonspace.data.row_blocks import row_blocks
+from commonspace.data.row_blocks import row_blocks, rows_on_disk
 from commonspace.data.vocabulary import (
     as_strings,
     expand_home,
@@ -192,7 +192,7 @@ def _features(base: str, parts: list[Part], source: str, warnings: WarningLog) -
         return Features(whole)
     size = _first(parts, base).shape[1]
     total = sum(part.count for part in parts)
-    values = np.zeros((total, size), dtype=np.float32)
+    values = rows_on_disk(total, size)
     present = np.zeros(total, dtype=bool)
     start = 0
     for part in parts:
@@ -206,16 +206,19 @@ def _features(base: str, parts: list[Part], source: str, warnings: WarningLog) -
                     found=f"{raw.dtype} of shape {raw.shape}",
                     advice="give the features of all splits one size",
                 )
-            with np.errstate(over="ignore", invalid="ignore"):
-                values[start:stop] = raw
             mask = part.arrays.get(f"{base}_present")
             present[start:stop] = True if mask is None else mask.astype(bool)
-            finite = np.isfinite(values[start:stop]).all(axis=1) | ~present[start:stop]
+            finite = ~present[start:stop]
+            for rows in row_blocks(values[start:stop]):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    values[start:stop][rows] = raw[rows]
+                finite[rows] |= np.isfinite(values[start:stop][rows]).all(axis=1)
             if not finite.all():
                 _report_not_finite(base, part, raw, finite, source, warnings)
                 present[start:stop] &= finite
         start = stop
-    values[~present] = 0
+    if not present.all():
+        values[~present] = 0
     return Features(values, present)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.reading import reading
+from commonspace.data.row_blocks import watched
 from commonspace.errors import FileFormatError
 
 __all__ = ["is_npy_folder", "read_npy_folder"]
@@ -25,7 +26,7 @@ def is_npy_folder(folder: Path) -> bool:
 
 
 def read_npy_folder(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return key -> array, mapped copy-on-write: the files are never changed.
+    """Return key -> array; large ones are mapped, and the files are never changed.
 
     Raises:
         FileFormatError: a file is damaged, or holds pickled objects, which could run code.
@@ -43,7 +44,11 @@ def read_npy_folder(folder: Path) -> dict[str, NDArray[Any]]:
                     )
             try:
                 mapped = path.stat().st_size >= MAPPED
-                arrays[path.stem] = np.load(path, mmap_mode="c" if mapped else None)
+                found = np.load(path, mmap_mode="r" if mapped else None)
+                if isinstance(found, np.memmap):
+                    as_it_is = found.dtype == np.float32  # torch wants what can be written to
+                    found = np.load(path, mmap_mode="c") if as_it_is else watched(found)
+                arrays[path.stem] = found
             except ValueError as exc:
                 if "allow_pickle" not in str(exc) and "Python objects" not in str(exc):
                     raise

@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 from commonspace.callbacks import Callbacks
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
+from commonspace.data.row_blocks import row_blocks, to_rows
 from commonspace.evaluation import mean_average_precision
 from commonspace.machine import available_cores, one_thread
 from commonspace.methods.base.kernel_posterior import KernelPosterior
 from commonspace.methods.base.kernel_ridge import KernelRidge, squared_distances
+from commonspace.methods.base.left_out import LeftOutScores
 from commonspace.methods.base.noise_model import (
     TemperatureScaling,
-    clean_labels,
+    fit_noise_model,
     fit_temperature,
+    noise_rows,
 )
 from commonspace.methods.base.scaled_features import (
     PART,
@@ -51,6 +54,8 @@ SAMPLES = 20_000
 """Largest number of samples of a machine, 160 MB a matrix: more would hardly change it."""
 FEW = (1000, 500)
 """Largest number of samples and of landmarks with which scaling and width are chosen."""
+CLEANED = 8192
+"""Samples whose class probabilities are computed at a time."""
 NOISE = 0.02
 """Share of wrong labels below which labels are used unchanged."""
 PER_CLASS = 8
@@ -68,14 +73,14 @@ class KernelPosteriors:
         targets: (n, c) float64, class probabilities of each sample of the split; a row of zeros
             is unlabeled.
         noise: Estimated share of wrong labels; 0 where labels are used unchanged.
-        left_out: Modality -> (n, c) float32, scores of each sample by the machine of the given
-            labels without that sample; NaN where the modality or the label is missing.
+        left_out: Modality -> scores of each sample by the machine of the given labels without that
+            sample.
     """
 
     machines: Mapping[str, KernelPosterior]
     targets: NDArray[np.float64]
     noise: float
-    left_out: Mapping[str, NDArray[np.float32]]
+    left_out: Mapping[str, LeftOutScores]
 
 
 def fit_kernel_posteriors(
@@ -89,8 +94,8 @@ def fit_kernel_posteriors(
     """Fit the machines, estimate wrong labels with them, and, if there are any, fit them again.
 
     Time and memory grow with the number of samples only by passes over the features: machines are
-    fitted to ``SAMPLES`` of them
-    at most, and all passes over the features are made part by part.
+    fitted to ``SAMPLES`` of them at most, and all passes over the features are made part by part.
+    Large targets lie on disk.
 
     Args:
         train: The training split; its columns are features.
@@ -106,33 +111,41 @@ def fit_kernel_posteriors(
     callbacks = callbacks or Callbacks()
     if targets is not None:
         train = replace(train, labels=targets > 0)
-    labels = train.labels.astype(np.float64) if targets is None else targets.copy()
+    labels = to_rows(train.labels if targets is None else targets, np.float64)
     if not multi_label:
-        labels /= np.maximum(labels.sum(axis=1, keepdims=True), 1)
+        for part in row_blocks(labels):
+            labels[part] /= np.maximum(labels[part].sum(axis=1, keepdims=True), 1)
     draw = np.random.default_rng(seed)
     problems = {
         name: _Problem(train, name, draw.permutation(labeled_rows(train, name)))
         for name in train.modalities
     }
     fitted = _fit_all(problems, labels, multi_label, callbacks)
-    known = np.flatnonzero(labels.any(axis=1))
-    noise = 0.0
-    left_out: dict[str, NDArray[np.float32]] = {
-        name: np.full(labels.shape, np.nan, dtype=np.float32) for name in fitted
-    }
-    for name in problems:
-        left_out[name][problems[name].rows] = fitted[name].left_out
     machines = {name: one.machine for name, one in fitted.items()}
-    del fitted
-    if not multi_label and len(known) >= PER_CLASS * int(labels.any(axis=0).sum()) > PER_CLASS:
-        scores = [np.nan_to_num(one[known]) for one in left_out.values()]
-        cleaned = clean_labels(scores, labels[known])
-        if cleaned.noise > NOISE:
-            noise, labels[known] = cleaned.noise, cleaned.classes
-            del scores, cleaned
+    left_out = {name: one.left_out for name, one in fitted.items()}
+    known = np.flatnonzero(train.labels.any(axis=1))
+    noise = 0.0
+    if (
+        not multi_label
+        and len(known) >= PER_CLASS * int(train.labels.any(axis=0).sum()) > PER_CLASS
+    ):
+        some = known[noise_rows(len(known))]
+        model = fit_noise_model(_scores(left_out, some), labels[some])
+        if model.noise > NOISE:
+            noise = model.noise
+            for part in parts(len(known), CLEANED):
+                rows = known[part]
+                labels[rows] = model.clean(_scores(left_out, rows), labels[rows]).classes
             again = _fit_all(problems, labels, multi_label, callbacks)
             machines = {name: one.machine for name, one in again.items()}
     return KernelPosteriors(machines, labels, noise, left_out)
+
+
+def _scores(
+    left_out: Mapping[str, LeftOutScores], rows: NDArray[np.intp]
+) -> list[NDArray[np.float32]]:
+    """Return for each modality the (r, c) scores of some samples, 0 where there are none."""
+    return [np.nan_to_num(one.at(rows)) for one in left_out.values()]
 
 
 def validation_map(fitted: KernelPosteriors, validation: Dataset) -> float:
@@ -156,10 +169,10 @@ def validation_map(fitted: KernelPosteriors, validation: Dataset) -> float:
 
 
 class _Fitted(NamedTuple):
-    """A machine, and its scores of the rows of its problem, each left out."""
+    """A machine, and the scores of samples without their label."""
 
     machine: KernelPosterior
-    left_out: NDArray[np.float32]
+    left_out: LeftOutScores
 
 
 def _fit_all(
@@ -231,6 +244,8 @@ class _Problem:
 
     def __init__(self, train: Dataset, modality: str, rows: NDArray[np.intp]) -> None:
         self.rows = rows
+        self._places = np.full(len(train), -1, dtype=np.int32)
+        self._places[rows] = np.arange(len(rows), dtype=np.int32)
         column = train.columns[modality]
         assert isinstance(column, Features)
         # Unlabeled samples count for the variance of features too.
@@ -239,40 +254,47 @@ class _Problem:
     def fit(
         self, targets: NDArray[np.float64], multi_label: bool, advance: Callable[[], None]
     ) -> _Fitted:
-        """Return the best machine and its scores of the rows, each left out."""
-        T = targets[self.rows]
+        """Return the best machine and its scores of the samples, each left out.
+
+        Args:
+            targets: (N, c), class probabilities of all samples of the split.
+            multi_label: Whether samples may have several classes.
+            advance: Is called after each step.
+        """
         self._features.forget_targets()
-        classes = int((T > 0).any(axis=0).sum())
-        if len(T) < 2 * classes:
+        classes, n = _count_classes(targets, self.rows), len(self.rows)
+        if n < 2 * classes:
             width, ridge, slope = FIXED
-            calibrated = TemperatureScaling(slope, np.zeros(T.shape[1]), np.inf)
-            return self._machine(T, Scaling(), width, lambda *_: (ridge, calibrated))
+            calibrated = TemperatureScaling(slope, np.zeros(targets.shape[1]), np.inf)
+            return self._machine(targets, Scaling(), width, lambda *_: (ridge, calibrated))
         best = _Choice(np.inf, Scaling(), MIDDLE[0], MIDDLE[1], None)
         for scaling in starmap(Scaling, product(POWERS, EVENNESS)):
-            best = min(best, self._search(T, multi_label, scaling, best), key=_loss)
+            best = min(best, self._search(targets, multi_label, scaling, best), key=_loss)
             advance()
-        if len(T) >= PER_CLASS * classes:  # else features are relevant by chance
+        if n >= PER_CLASS * classes:  # else features are relevant by chance
             plain = best.scaling
             for relevance in RELEVANCES:
                 scaling = plain._replace(relevance=relevance)
-                best = min(best, self._search(T, multi_label, scaling, best), key=_loss)
+                best = min(best, self._search(targets, multi_label, scaling, best), key=_loss)
                 advance()
         return self._machine(
-            T,
+            targets,
             best.scaling,
             best.width,
             lambda one, known: _best(one, known, multi_label, best.ridge, best.calibrated),
         )
 
     def _search(
-        self, T: NDArray[np.float64], multi_label: bool, scaling: Scaling, near: "_Choice"
+        self, targets: NDArray[np.float64], multi_label: bool, scaling: Scaling, near: "_Choice"
     ) -> "_Choice":
         """Return the best settings with this scaling, searched from the best with another."""
         samples, landmarks = FEW
-        X = self._features.rescaled(slice(samples), scaling, *self._features.scale(T, scaling))
+        X = self._features.rescaled(
+            slice(samples), scaling, *self._features.scale(targets, scaling)
+        )
         between = squared_distances(X, X[:landmarks]).astype(np.float32)
         tried: dict[float, _Choice] = {}
-        T = T[:samples]
+        T = targets[self.rows[:samples]]
 
         def left_out(width: float) -> float:
             if width not in tried:
@@ -287,13 +309,13 @@ class _Problem:
 
     def _machine(
         self,
-        T: NDArray[np.float64],
+        targets: NDArray[np.float64],
         scaling: Scaling,
         width: float,
         choose: Callable[[KernelRidge, NDArray[np.float64]], tuple[float, TemperatureScaling]],
     ) -> _Fitted:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
-        scales, known = self._features.scale(T, scaling), T[:SAMPLES]
+        scales, known = self._features.scale(targets, scaling), targets[self.rows[:SAMPLES]]
         landmarks = self._features.rescaled(slice(LANDMARKS), scaling, *scales)
         between = np.empty((len(known), len(landmarks)))
         for part in parts(len(known), PART):
@@ -304,15 +326,17 @@ class _Problem:
         ridge, calibrated = choose(machine, known)
         solution = machine.solve(known, ridge)
         del machine
-        left_out: NDArray[np.float32] = np.empty(T.shape, dtype=np.float32)
-        left_out[:SAMPLES] = solution.left_out
-        # The others were not used for fitting.
-        small, coefficients = landmarks.astype(np.float32), solution.coefficients.astype(np.float32)
-        for part in parts(len(T), PART, SAMPLES):
-            X = self._features.rescaled(part, scaling, *scales).astype(np.float32)
-            kernel = squared_distances(X, small)
-            kernel *= -width
-            left_out[part] = np.exp(kernel, out=kernel) @ coefficients + solution.bias
+        left_out = LeftOutScores(
+            self._features,
+            self._places,
+            solution.left_out.astype(np.float32),
+            scaling,
+            scales,
+            landmarks.astype(np.float32),
+            width,
+            solution.coefficients.astype(np.float32),
+            solution.bias,
+        )
         found = KernelPosterior(
             scaling,
             *scales,
@@ -324,6 +348,15 @@ class _Problem:
             calibrated.loss if np.isfinite(calibrated.loss) else None,
         )
         return _Fitted(found, left_out)
+
+
+def _count_classes(targets: NDArray[np.float64], rows: NDArray[np.intp]) -> int:
+    """Return the number of classes that some samples have."""
+    found = np.zeros(targets.shape[1], dtype=bool)
+    ordered = np.sort(rows)
+    for part in parts(len(ordered), CLEANED):
+        found |= (targets[ordered[part]] > 0).any(axis=0)
+    return int(found.sum())
 
 
 def _best(

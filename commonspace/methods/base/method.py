@@ -17,6 +17,12 @@ from commonspace.training.loop import RunConfig
 
 __all__ = ["Method", "calibrate_scores", "check_splits", "describe_split", "select_splits"]
 
+MOST_VALIDATION = 5000
+"""Largest number of validation samples: comparing all with all takes the square of it."""
+
+LEAST_EACH = 1000
+"""Smallest number of them, if there are so many, that have a label and a modality."""
+
 CALIBRATION_SAMPLES = 2000
 """Largest number of samples of a modality that are compared: 4 million pairs a direction."""
 
@@ -41,7 +47,8 @@ def select_splits(train: Dataset, validation: Dataset | None) -> tuple[Dataset, 
     """Return the training and the validation split that ``fit`` was given.
 
     Samples with absurdly large features, which ``data.checks`` names when they are read, are left
-    out: one of them would decide the mean and variance of all.
+    out: one of them would decide the mean and variance of all. Of more than 5,000 validation
+    samples that many are drawn, so that a fit does not take the square of their number.
 
     Args:
         train: The training split, or the whole data set if there is no ``validation``.
@@ -62,7 +69,7 @@ def select_splits(train: Dataset, validation: Dataset | None) -> tuple[Dataset, 
             )
     if validation is None:
         train, validation = train.split("train"), train.split("validation")
-    return _without_outliers(train), _without_outliers(validation)
+    return _without_outliers(train), _drawn(_without_outliers(validation))
 
 
 def check_splits(train: Dataset, validation: Dataset, *, supervised: bool = True) -> None:
@@ -169,6 +176,19 @@ def _without_outliers(part: Dataset) -> Dataset:
     """Return the samples that are no outliers; the same object if all are."""
     outliers = find_outliers(part.columns)
     return part.take(np.flatnonzero(~outliers)) if outliers.any() else part
+
+
+def _drawn(validation: Dataset) -> Dataset:
+    """Return samples that are drawn by a fixed seed; the same object if there are few."""
+    if len(validation) <= MOST_VALIDATION:
+        return validation
+    order = np.random.default_rng(0).permutation(len(validation))
+    labeled = validation.labels.any(axis=1)
+    chosen = [order[:MOST_VALIDATION]]
+    for column in validation.columns.values():
+        rare = order[(column.present & labeled)[order]]
+        chosen.append(rare[:LEAST_EACH])
+    return validation.take(np.unique(np.concatenate(chosen)))
 
 
 def _check_validation_pairs(validation: Dataset, modalities: tuple[str, ...]) -> None:

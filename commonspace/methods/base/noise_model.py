@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
-__all__ = ["CleanedLabels", "TemperatureScaling", "clean_labels", "fit_temperature"]
+__all__ = [
+    "CleanedLabels",
+    "NoiseModel",
+    "TemperatureScaling",
+    "clean_labels",
+    "fit_noise_model",
+    "fit_temperature",
+    "noise_rows",
+]
 
 SHRINKAGE = 1e-3
 """Penalty of the offsets, so that a class without samples stays finite."""
@@ -60,6 +68,39 @@ class CleanedLabels:
     classes: NDArray[np.float64]
     noise: float
     posteriors: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Share of wrong labels, and how the scores of the modalities predict a class.
+
+    Args:
+        slopes: (m,) float64, t of each modality.
+        offsets: (c,) float64, b.
+        noise: r.
+    """
+
+    slopes: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    noise: float
+
+    def clean(
+        self, scores: Sequence[NDArray[np.floating]], labels: NDArray[np.float64]
+    ) -> CleanedLabels:
+        """Return class probabilities of samples.
+
+        Args:
+            scores: For each modality (n, c); 0 where it is missing.
+            labels: (n, c), shares of the classes; each row sums to 1.
+        """
+        p: NDArray[np.float64] = softmax(
+            np.tensordot(self.slopes, np.stack(scores), axes=1) + self.offsets, axis=1
+        )
+        q = (1 - self.noise) * labels
+        q += self.noise / labels.shape[1]
+        q *= p
+        q /= q.sum(axis=1, keepdims=True)
+        return CleanedLabels(q, self.noise, p)
 
 
 def fit_temperature(
@@ -157,7 +198,38 @@ def fit_temperature(
 def clean_labels(
     scores: Sequence[NDArray[np.floating]], labels: NDArray[np.float64]
 ) -> CleanedLabels:
-    """Weigh each label against the predictions of the modalities, by the share of wrong labels.
+    """Weigh each label against the predictions of the modalities, by ``fit_noise_model``.
+
+    Args:
+        scores: For each modality (n, c) leave-one-out scores; 0 where it is missing.
+        labels: (n, c), shares of the classes; each row sums to 1.
+    """
+    rows = noise_rows(len(labels))
+    model = fit_noise_model([one[rows] for one in scores], labels[rows])
+    classes, posteriors = np.empty_like(labels), np.empty_like(labels)
+    for begin in range(0, len(labels), PART):
+        part = slice(begin, begin + PART)
+        found = model.clean([one[part] for one in scores], labels[part])
+        classes[part], posteriors[part] = found.classes, found.posteriors
+    return CleanedLabels(classes, model.noise, posteriors)
+
+
+def noise_rows(count: int) -> NDArray[np.intp]:
+    """Return the samples, of so many, by which the share of wrong labels is estimated, ascending.
+
+    Example:
+        >>> noise_rows(3).tolist(), len(noise_rows(30_000))
+        ([0, 1, 2], 20000)
+    """
+    if count <= SAMPLES:  # more would hardly change so few parameters
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, SAMPLES, replace=False))
+
+
+def fit_noise_model(
+    scores: Sequence[NDArray[np.floating]], labels: NDArray[np.float64]
+) -> NoiseModel:
+    """Fit the share of wrong labels.
 
         P(label | x) = (1 - r) p(label | x) + r / c,    p(. | x) = softmax(sum_m t_m s_m + b)
 
@@ -177,11 +249,8 @@ def clean_labels(
         labels: (n, c), shares of the classes; each row sums to 1.
     """
     c, m = labels.shape[1], len(scores)
-    rows = np.arange(len(labels))
-    if len(rows) > SAMPLES:  # more would hardly change so few parameters
-        rows = np.sort(np.random.default_rng(0).choice(len(rows), SAMPLES, replace=False))
-    given = np.stack([one[rows] for one in scores]).astype(np.float64)
-    known, n = labels[rows], len(rows)
+    given = np.stack(scores).astype(np.float64)
+    known, n = labels, len(labels)
 
     def joint(packed: NDArray[np.float64], stacked: NDArray[np.floating]) -> NDArray[np.float64]:
         p: NDArray[np.float64] = softmax(
@@ -204,13 +273,4 @@ def clean_labels(
     start = np.concatenate([np.full(m, np.log(5.0)), np.zeros(c), [-2.0]])
     bounds = [SLOPES] * m + [(None, None)] * c + [(-12.0, 12.0)]
     found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    r = float(expit(found[-1]))
-    p = np.empty_like(labels)
-    for begin in range(0, len(labels), PART):
-        part = slice(begin, begin + PART)
-        p[part] = joint(found, np.stack([one[part] for one in scores]))
-    q = (1 - r) * labels
-    q += r / c
-    q *= p
-    q /= q.sum(axis=1, keepdims=True)
-    return CleanedLabels(q, r, p)
+    return NoiseModel(np.exp(found[:m]), found[m:-1], float(expit(found[-1])))

@@ -42,9 +42,7 @@ def detect_outliers(network: PosteriorNetwork, train: Samples, validation: Sampl
     for name, count in network.config.references.items():
         detector = network.detector(name)
         assert detector is not None
-        features = _features(network, name, train)
-        chosen = torch.linspace(0, len(features) - 1, count).round().long()
-        features = features[chosen.to(features.device)]
+        features = network.features(name, train.even(name, count))
         detector.set_references(features, network.scale(name)(features))
         features = _features(network, name, validation)
         rescaled = network.scale(name)(features)

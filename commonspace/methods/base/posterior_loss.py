@@ -1,12 +1,16 @@
 """Losses, temperatures and mixture weights of posterior matching."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from itertools import combinations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from commonspace.data.row_blocks import release_rows
 from commonspace.losses import multi_positive_cross_entropy
 from commonspace.methods.base.gradient import zero_loss
 from commonspace.networks.posterior import PosteriorNetwork
@@ -20,6 +24,9 @@ __all__ = [
     "same_items",
     "weigh_posteriors",
 ]
+
+HASHED = 512
+"""Samples that are hashed at a time."""
 
 STEPS = 200
 """Steps of expectation maximization for the one weight of a modality."""
@@ -104,12 +111,14 @@ def same_items(samples: Samples) -> Tensor:
     Returns:
         (N,) int64.
     """
-    numbers = torch.arange(len(samples), device=samples.labels.device)
+    device = samples.labels.device
+    numbers = torch.arange(len(samples), device=device)
     groups = []
     for name, inputs in samples.inputs.items():
         rows = samples.present[name].nonzero().flatten()
-        flat = inputs[rows].flatten(start_dim=1)
-        groups.append((rows, torch.unique(flat, dim=0, return_inverse=True)[1]))
+        keys = _row_keys(inputs)[samples.present[name].cpu().numpy()]
+        same = torch.from_numpy(np.unique(keys, return_inverse=True)[1].astype(np.int64))
+        groups.append((rows, same.to(device)))
     while True:
         before = numbers
         for rows, group in groups:
@@ -119,6 +128,22 @@ def same_items(samples: Samples) -> Tensor:
             numbers = numbers.index_put((rows,), smallest[group])
         if torch.equal(before, numbers):
             return numbers
+
+
+def _row_keys(inputs: Tensor) -> NDArray[np.uint64]:
+    """Return (n,) 64 bits of a hash of each row of (n, ...).
+
+    That two different rows of 4 million have equal keys has a probability below one in a million.
+    """
+    keys = np.empty(len(inputs), dtype=np.uint64)
+    for start in range(0, len(inputs), HASHED):
+        part = inputs[start : start + HASHED].flatten(start_dim=1).cpu()
+        values = (part + 0).numpy()  # -0 becomes 0
+        found = b"".join(blake2b(row.data, digest_size=8).digest() for row in values)
+        keys[start : start + HASHED] = np.frombuffer(found, dtype=np.uint64)
+        if start % (64 * HASHED) == 0:
+            release_rows()
+    return keys
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from commonspace.callbacks import Callbacks
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
+from commonspace.data.row_blocks import to_rows
 from commonspace.methods.base.kernel_posteriors import (
     KernelPosteriors,
     fit_kernel_posteriors,
@@ -57,7 +58,7 @@ def spread_labels(data: Dataset, seed: int = 0) -> NDArray[np.float64]:
         reached are 0, others sum to 1.
     """
     known = np.asarray(data.labels.any(axis=1))
-    result = data.labels.astype(np.float64)
+    result = to_rows(data.labels, np.float64)
     rows = np.arange(len(data))
     if len(rows) > MOST:
         others = np.random.default_rng(seed).permutation(np.flatnonzero(~known))

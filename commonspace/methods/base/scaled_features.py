@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.data.row_blocks import release_rows
 from commonspace.methods.base.views import ROUNDING
 
 __all__ = ["PART", "POWERS", "ScaledFeatures", "Scaling", "apply_power", "parts"]
@@ -13,6 +14,8 @@ __all__ = ["PART", "POWERS", "ScaledFeatures", "Scaling", "apply_power", "parts"
 POWERS = (1.0, 0.5)
 PART = 1024
 """Samples that are scaled at a time."""
+RELEASED = 16
+"""Parts after which the rows of features on disk leave the memory of the process."""
 
 
 class Scaling(NamedTuple):
@@ -53,22 +56,31 @@ class ScaledFeatures:
         self._ratios.clear()
 
     def scale(
-        self, T: NDArray[np.float64], scaling: Scaling
+        self, targets: NDArray[np.float64], scaling: Scaling
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the mean of each feature, and its factor, 0 where it is constant."""
+        """Return the mean of each feature, and its factor, 0 where it is constant.
+
+        Args:
+            targets: (N, c), class probabilities of all samples of the column.
+            scaling: Of the features.
+        """
         mean, spread = self._spreads[scaling.power]
         varies = spread > 0
         weight = np.zeros_like(spread)
         weight[varies] = spread[varies] ** -scaling.evenness
         if scaling.relevance:
             if scaling.power not in self._ratios:
-                self._ratios[scaling.power] = self._f_ratios(scaling.power, T)
+                self._ratios[scaling.power] = self._f_ratios(scaling.power, targets)
             weight[varies] *= self._ratios[scaling.power][varies] ** scaling.relevance
         size = np.sqrt(np.square(weight * spread)[varies].mean()) if varies.any() else 1.0
         return mean, weight / size
 
     def rescaled(
-        self, rows: slice, scaling: Scaling, shift: NDArray[np.float64], weight: NDArray[np.float64]
+        self,
+        rows: slice | NDArray[np.integer],
+        scaling: Scaling,
+        shift: NDArray[np.float64],
+        weight: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Return scaled samples, with mean 0 and average variance 1 over all of them."""
         found = apply_power(self._values[self._rows[rows]], scaling.power)
@@ -76,24 +88,31 @@ class ScaledFeatures:
         found *= weight
         return found
 
-    def _f_ratios(self, power: float, T: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _f_ratios(self, power: float, targets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (d,), the F ratio of each feature: variance explained by classes over the rest.
 
         Targets may be of several classes each: the explained variance is that of a regression.
         """
-        mean, n = self._spreads[power][0], len(T)
+        mean, n, c = self._spreads[power][0], len(self._rows), targets.shape[1]
         sums, squares = np.zeros_like(mean), np.zeros_like(mean)
-        products = np.zeros((T.shape[1], len(mean)))
-        for part in parts(n, PART):
-            X = apply_power(self._values[self._rows[part]], power)
+        products, together, shares = np.zeros((c, len(mean))), np.zeros((c, c)), np.zeros(c)
+        rows = np.sort(self._rows)  # in the order in which they lie on a disk
+        for number, part in enumerate(parts(n, PART)):
+            X = apply_power(self._values[rows[part]], power)
             X -= mean
+            T = targets[rows[part]]
             sums += X.sum(axis=0)
             squares += np.einsum("nd,nd->d", X, X)
-            products += T[part].T @ X
+            products += T.T @ X
+            together += T.T @ T
+            shares += T.sum(axis=0)
+            if number % RELEASED == 0:
+                release_rows()
+        shares /= n
         total = squares - sums**2 / n
-        products -= np.outer(T.mean(axis=0), sums)
+        products -= np.outer(shares, sums)
         # Directions of the targets: their squares are exact enough, since classes are disjoint.
-        squared, turn = np.linalg.eigh(T.T @ T - n * np.outer(T.mean(axis=0), T.mean(axis=0)))
+        squared, turn = np.linalg.eigh(together - n * np.outer(shares, shares))
         kept = np.sqrt(np.maximum(squared, 0)) > ROUNDING * np.sqrt(max(1.0, squared[-1]))
         explained = int(kept.sum())
         projected = turn[:, kept].T @ products
@@ -120,7 +139,9 @@ def _spreads(
     d = values.shape[1]
     means, squares = ({power: np.zeros(d) for power in POWERS} for _ in range(2))
     done = 0
-    for part in parts(len(rows), PART):
+    for number, part in enumerate(parts(len(rows), PART)):
+        if number % RELEASED == 0:
+            release_rows()
         some = values[rows[part]]
         for power in POWERS:
             X = apply_power(some, power)
