@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import commonspace as cs
-from commonspace.data import Dataset, Features, Texts
+from commonspace.data import Dataset, Features, Texts, row_blocks
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import EncoderConfig, PosteriorMatching
@@ -315,6 +315,24 @@ def test_things_that_are_equal_in_any_modality_are_one(data: Dataset) -> None:
     columns = {"image": Features(image), "text": Features(text, np.arange(6) < 5)}
     found = same_items(samples_of(replace(part, columns=columns)))
     assert found.tolist() == [0, 0, 0, 3, 4, 5]
+
+
+def test_tables_on_disk_give_the_same_space(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With labels, some of which are wrong, targets and features in temporary files."""
+    draw = np.random.default_rng(1)
+    random = np.eye(3, dtype=bool)[draw.integers(0, 3, len(data))]
+    changed = draw.random(len(data)) < 0.4
+    data = replace(data, labels=np.where(changed[:, None], random, data.labels))
+    in_memory = fitted(data)
+    monkeypatch.setattr(row_blocks, "ON_DISK", 1)
+    monkeypatch.setattr(row_blocks, "BLOCK", 1000)
+    columns = {name: Features(c.values.astype(np.float64)) for name, c in data.columns.items()}  # type: ignore[attr-defined]
+    on_disk = fitted(replace(data, columns=columns))
+    assert on_disk.provenance["posteriors"]["label_noise"] > 0
+    for name, column in data.split("test").columns.items():
+        np.testing.assert_allclose(
+            on_disk.embed(name, column), in_memory.embed(name, column), atol=1e-4
+        )
 
 
 def test_classes_and_things_share_no_weights(data: Dataset, space: cs.CommonSpace) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from commonspace.data import Features
+from commonspace.data import Features, row_blocks
 from commonspace.data.formats import npy_folder
 from commonspace.datasets import load_dataset
 from commonspace.errors import FileFormatError
@@ -91,3 +91,21 @@ def test_pickled_objects_and_other_files_are_refused(arrays: Arrays, tmp_path: P
     (folder / "label.npy").write_bytes(b"hello")
     with pytest.raises(FileFormatError, match=r"label\.npy is no \.npy file"):
         load_dataset(folder)
+
+
+def test_large_float16_features_are_read_in_blocks(
+    arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npy_folder, "MAPPED", 0)
+    monkeypatch.setattr(row_blocks, "ON_DISK", 1)
+    monkeypatch.setattr(row_blocks, "BLOCK", 100)
+    half = {
+        key: value.astype(np.float16) if value.dtype == np.float32 else value
+        for key, value in arrays.items()
+    }
+    data = load_dataset(write(tmp_path / "half", half))
+    for name in data.modalities:
+        column = data.columns[name]
+        assert isinstance(column, Features)
+        assert is_mapped(column.values)
+        np.testing.assert_array_equal(column.values, half[name].astype(np.float32))

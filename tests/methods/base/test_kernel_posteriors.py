@@ -204,6 +204,33 @@ def test_samples_beyond_those_of_the_machine_are_believed_as_well(
     assert agreed.mean() > 0.9
 
 
+def test_scores_of_samples_beyond_the_machine_are_computed_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are those of the machine, before its calibration; rows without a label have none."""
+    monkeypatch.setattr(kernel_posteriors, "SAMPLES", 150)
+    monkeypatch.setattr(kernel_posteriors, "LANDMARKS", 100)
+    data = drawn(400)
+    labels = data.labels.copy()
+    labels[5] = False
+    data = replace(data, labels=labels)
+    found = fit_kernel_posteriors(data, multi_label=False, seed=0)
+    scores, machine = found.left_out["one"], found.machines["one"]
+    rows = np.array([390, 5, 17, 17])
+    np.testing.assert_allclose(scores.at(rows), scores.all()[rows], rtol=1e-5, atol=1e-6)
+    assert np.isnan(scores.at(rows)[1]).all()
+    column = data.columns["one"]
+    assert isinstance(column, Features)
+    p = machine.posteriors(column.values, multi_label=False)
+    beyond = np.flatnonzero(scores.places >= 150)
+    assert len(beyond) == 249
+    slope = machine.coefficients[0, 0] / scores.coefficients[0, 0]
+    offsets = machine.bias - slope * scores.bias
+    logits = slope * scores.at(beyond) + offsets
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(p[beyond], expected, atol=1e-4)
+
+
 def test_scores_without_a_sample_do_not_see_its_label() -> None:
     """The label of a sample has a small effect on its own score: that on scaling and width."""
     data = drawn()

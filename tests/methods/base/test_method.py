@@ -16,6 +16,8 @@ from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
 from commonspace.errors import DataError, SettingError, SplitError, TrainingError
 from commonspace.methods import CCA, SDML, ClosedFormMethod, InfoNCE, PosteriorMatching
+from commonspace.methods.base import method as base_method
+from commonspace.methods.base.method import select_splits
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.registry import METHODS, make_method
 from commonspace.settings import setting
@@ -82,6 +84,35 @@ def test_other_data_than_a_dataset_is_refused(name: str, wrong: Any) -> None:  #
         make_method(name).fit(wrong)
     assert caught.value.found == type(wrong).__name__
     assert "from_arrays" in caught.value.advice
+
+
+def test_of_many_validation_samples_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a modality that few of them have; the order stays."""
+    monkeypatch.setattr(base_method, "MOST_VALIDATION", 30)
+    monkeypatch.setattr(base_method, "LEAST_EACH", 3)
+    draw = np.random.default_rng(0)
+    rare = np.arange(1000) % 200 == 7
+    data = Dataset(
+        name="many",
+        ids=tuple(map(str, range(1000))),
+        columns={
+            "image": Features(draw.normal(size=(1000, 2))),
+            "text": Features(draw.normal(size=(1000, 2)), rare),
+        },
+        labels=np.eye(2, dtype=bool)[draw.integers(0, 2, 1000)],
+        class_names=("a", "b"),
+        splits=np.full(1000, "validation"),
+    )
+    train, validation = select_splits(data, data)
+    assert train is data
+    assert 30 <= len(validation) <= 33
+    assert int(validation.columns["text"].present.sum()) >= 3
+    numbers = [int(one) for one in validation.ids]
+    assert numbers == sorted(set(numbers))
+    again = select_splits(data, data)[1]
+    assert again.ids == validation.ids
+    few = data.take(np.arange(30))
+    assert select_splits(few, few)[1] is few
 
 
 def test_a_wrong_validation_split_is_refused(feature_dataset: Dataset) -> None:
