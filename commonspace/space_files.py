@@ -128,7 +128,8 @@ def read_space_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        config = json.loads(text)
         if not isinstance(config, dict):
             raise ValueError("a JSON object was expected")
         missing = [key for key in _KEYS if key not in config]
@@ -156,11 +157,15 @@ def _read_config(folder: Path) -> dict[str, Any]:
             + (f" without {', '.join(missing)}" if missing else ""),
             advice="update commonspace, or train again with this version",
         )
-    if config["config_sha256"] != _config_sha256(config):
+    written = json.dumps(config, ensure_ascii=False)  # another way to write a number is damage, too
+    same = "".join(text.split()) == "".join(written.split())
+    if not same or config["config_sha256"] != _config_sha256(config):
         raise SpaceError(
             f"{path} is damaged or was changed by hand",
             expected=f"content of SHA-256 {str(config['config_sha256'])[:12]}…, as recorded in it",
-            found=f"{_config_sha256(config)[:12]}…",
+            found=f"{_config_sha256(config)[:12]}…"
+            if same
+            else "numbers or texts written otherwise",
             advice="restore the file from a copy, or train again",
         )
     return config

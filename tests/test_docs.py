@@ -16,6 +16,7 @@ NOT_IN_THE_REFERENCE = {
     "__main__",
     "allocator",
     "atomic",
+    "checksums",
     "cache_folder",
     "cli",
     "embedding_model",

@@ -39,6 +39,7 @@ OUTPUTS = {
     "history.jsonl",
     "model.safetensors",
     "config.json",
+    "SHA256SUMS",
     SEARCHES,
     "report",
 }

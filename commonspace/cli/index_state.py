@@ -62,19 +62,24 @@ def info(index: IndexArgument, as_json: JsonOption = False) -> None:
 def verify(
     index: IndexArgument, photos: MovedPhotosOption = None, as_json: JsonOption = False
 ) -> None:
-    """Check an index, and measure the recall of its search.
+    """Check an index, and measure the recall of its search, or check a run.
 
     Checks the database, the checksum of every item and vector, the copy of the
     space, the photos and the search structures; damaged search structures are
     rebuilt. With labels, the mAP at 100 of the index is compared with that of
     exact search; "hnsw 64" keeps 64 candidates of a query, "ivf 8" searches 8
-    lists. The exit code is 1 if there is a problem.
+    lists. Of a run, the space and the checksums of all files are checked. The
+    exit code is 1 if there is a problem.
 
     [bold]Examples[/bold]
 
       commonspace verify shop
+      commonspace verify runs/photos
       commonspace verify shop --photos new/place
     """
+    if (index / "config.json").is_file() and not (index / "store.sqlite").exists():
+        _verify_run(index, as_json)
+        return
     from commonspace.retrieval import Index
 
     with Index.open(index, photos=photos) as opened:
@@ -84,6 +89,20 @@ def verify(
     else:
         _print_verification(index, asdict(result))
     if result.problems:
+        raise typer.Exit(1)
+
+
+def _verify_run(run: Path, as_json: bool) -> None:
+    from commonspace.reporting.run_files import find_run_problems
+
+    problems = find_run_problems(run)
+    if as_json:
+        typer.echo(json.dumps({"problems": problems}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(f"problems: {len(problems) or 'none'}")
+        for problem in problems:
+            typer.echo(f"  {problem}")
+    if problems:
         raise typer.Exit(1)
 
 

@@ -5,6 +5,7 @@ events/                  TensorBoard events, by option
 checkpoint.safetensors   during training: what --resume continues from
 history.jsonl            the figures of each epoch, one line of JSON each
 config.json, model.safetensors    the common space
+SHA256SUMS               checksums of these files, once the training has ended
 """
 
 import fcntl
@@ -19,12 +20,22 @@ from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from commonspace.atomic import make_folder, replace_file
+from commonspace.checksums import CHECKSUMS, is_changed, write_checksums
 from commonspace.errors import OutputError, SpaceError
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
 
-__all__ = ["CHECKPOINT", "CONFIG", "RunRecord", "continued_run", "data_of", "new_run", "open_data"]
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "RunRecord",
+    "continued_run",
+    "data_of",
+    "new_run",
+    "open_data",
+    "write_run_checksums",
+]
 
 RECORD = "run.json"
 CONFIG = "config.json"
@@ -82,6 +93,8 @@ class RunRecord:
         """
         path = folder / RECORD
         try:
+            if is_changed(path):
+                raise ValueError(f"not the content that {CHECKSUMS} lists")
             record = json.loads(path.read_text("utf-8"))
             if not isinstance(record, dict):
                 raise ValueError(f"a JSON {type(record).__name__}")
@@ -101,8 +114,20 @@ class RunRecord:
                 f"{path} cannot be read",
                 expected="JSON with data, split_seed, partial and made_by",
                 found=str(exc),
-                advice="remove it, and name the data with --data",
+                advice="remove it, and name the data with --data; if it was changed on purpose,"
+                f" delete its line in {CHECKSUMS}",
             ) from exc
+
+
+def write_run_checksums(folder: Path) -> None:
+    """Write the checksums of the files of a run, which are complete.
+
+    Raises:
+        OutputError: If they cannot be written.
+    """
+    files = [name for name in FILES if name != CHECKPOINT and (folder / name).exists()]
+    events = [path for path in (folder / "events").rglob("*") if path.is_file()]
+    write_checksums(folder, [*files, *(path.relative_to(folder).as_posix() for path in events)])
 
 
 def data_of(folder: Path, data: str | None, split_seed: int | None, *, partial: bool) -> "Dataset":

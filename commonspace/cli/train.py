@@ -49,7 +49,14 @@ from commonspace.cli.processes import (
     launcher,
     training_processes,
 )
-from commonspace.cli.runs import CHECKPOINT, RunRecord, continued_run, new_run, open_data
+from commonspace.cli.runs import (
+    CHECKPOINT,
+    RunRecord,
+    continued_run,
+    new_run,
+    open_data,
+    write_run_checksums,
+)
 from commonspace.registry import method_names
 from commonspace.settings import Precision
 from commonspace.training.settings import NetworkSettings, TrainingSettings
@@ -273,6 +280,7 @@ def fit_into(
     history.write(folder / "history.jsonl")
     space.write(folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    write_run_checksums(folder)
     return space
 
 

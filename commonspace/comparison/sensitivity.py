@@ -9,6 +9,7 @@ from typing import Any
 
 from commonspace.atomic import replace_file
 from commonspace.callbacks import Callback
+from commonspace.checksums import renew_checksum
 from commonspace.comparison.benchmark import Benchmark, run_benchmark
 from commonspace.comparison.experiments import Experiment, TuningBudget
 from commonspace.data import Dataset
@@ -79,4 +80,5 @@ def measure_sensitivity(
     }
     with replace_file(run / SENSITIVITY, overwrite=True) as draft:
         draft.write_text(json.dumps(result) + "\n", "utf-8")
+    renew_checksum(run / SENSITIVITY)
     return result

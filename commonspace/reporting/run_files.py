@@ -1,4 +1,4 @@
-"""Files of a run beside its model: the training history and the sensitivity analysis.
+"""Files of a run beside its model, the training history and the sensitivity analysis; checksums.
 
     history.jsonl       a line for each epoch or trial, as train writes it
     sensitivity.json    {"lambda": [...], "eta": [...], "map": [[...], ...], "split": "validation"}:
@@ -16,10 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.errors import DataError, FileFormatError
+from commonspace.checksums import CHECKSUMS, changed_files, is_changed
+from commonspace.errors import DataError, FileFormatError, SpaceError
 from commonspace.plots import Steps
+from commonspace.space_files import read_space_files
 
-__all__ = ["LearningCurves", "Sensitivity", "read_learning_curves", "read_sensitivity"]
+__all__ = [
+    "LearningCurves",
+    "Sensitivity",
+    "find_run_problems",
+    "read_learning_curves",
+    "read_sensitivity",
+]
 
 HISTORY, SENSITIVITY = "history.jsonl", "sensitivity.json"
 
@@ -65,6 +73,7 @@ def read_learning_curves(run: Path, chosen: Mapping[str, Any]) -> LearningCurves
         return None
     steps: Steps = "trial" if "trial" in chosen else "epoch"
     try:
+        _check(path)
         records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
         maps = np.array([float(record["validation_score"]) for record in records])
         names = dict.fromkeys(name for record in records for name in record["losses"])
@@ -95,6 +104,7 @@ def read_sensitivity(run: Path) -> Sensitivity | None:
     if not path.is_file():
         return None
     try:
+        _check(path)
         record = json.loads(path.read_text("utf-8"))
         lambdas, etas, maps = (
             np.array(record[key], dtype=np.float64) for key in ("lambda", "eta", "map")
@@ -107,6 +117,26 @@ def read_sensitivity(run: Path) -> Sensitivity | None:
         raise _damaged(path, expected, exc) from exc
     down, across = np.argsort(lambdas), np.argsort(etas)
     return Sensitivity(lambdas[down], etas[across], maps[down][:, across], split)
+
+
+def find_run_problems(run: Path) -> list[str]:
+    """Return what is wrong with the files of a run or a saved space; [] if nothing is.
+
+    Args:
+        run: the folder.
+    """
+    problems = []
+    try:
+        read_space_files(run)
+    except SpaceError as exc:
+        problems.append(f"{exc.problem}: {exc.found}")
+    listed = [f"{run / name} differs from {CHECKSUMS}" for name in changed_files(run)]
+    return problems + [one for one in listed if not any(one.split()[0] in two for two in problems)]
+
+
+def _check(path: Path) -> None:
+    if is_changed(path):
+        raise ValueError(f"not the content that {CHECKSUMS} lists")
 
 
 def _damaged(path: Path, expected: str, exc: Exception) -> DataError:

@@ -94,7 +94,7 @@ def audit(
     """
     chosen = settings or AuditSettings()
     every = {name: store.vectors(state.space, number) for name, number in state.modalities.items()}
-    ids: dict[int, str] = dict(store.rows("SELECT item, id FROM items"))
+    ids: dict[int, str] = dict(store.scan("SELECT item, id FROM items"))
     labels = item_labels(store)
     findings: list[Finding] = []
     for name, number in state.modalities.items():
@@ -120,7 +120,7 @@ def _equal(store: Store, modality: int) -> dict[tuple[int, int], float]:
         "SELECT digest, item FROM entries WHERE modality = ? AND digest IN (SELECT digest FROM"
         " entries WHERE modality = ? GROUP BY digest HAVING count(*) > 1) ORDER BY digest, item"
     )
-    rows = store.rows(sql, (modality, modality))
+    rows = store.scan(sql, (modality, modality))
     return {(a, b): 1.0 for (one, a), (other, b) in pairwise(rows) if one == other}
 
 
@@ -130,7 +130,7 @@ def _near(store: Store, modality: int, least: float) -> dict[tuple[int, int], fl
         "SELECT item, features FROM entries JOIN sources USING (entry)"
         " WHERE modality = ? AND features IS NOT NULL ORDER BY entry"
     )
-    rows = store.rows(sql, (modality,))
+    rows = store.scan(sql, (modality,))
     if len(rows) < 2 or len({len(blob) for _, blob in rows}) > 1:
         return {}
     values = np.stack([np.frombuffer(blob, FLOAT32) for _, blob in rows])

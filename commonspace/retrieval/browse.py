@@ -96,7 +96,7 @@ def count_items(store: Store, where: str | None, modality: str | None) -> int:
             )
             parameters.append(modality)
         sql = "SELECT count(*) FROM items" + (" WHERE " + " AND ".join(tests) if tests else "")
-        return int(store.rows(sql, parameters)[0][0])
+        return int(store.scan(sql, parameters)[0][0])
 
 
 def read_summary(store: Store, state: VectorState) -> Summary:
@@ -106,7 +106,7 @@ def read_summary(store: Store, state: VectorState) -> Summary:
         names = list(types)
         counts: dict[str, Counter[Any]] = {name: Counter() for name in names}
         classes: set[str] = set()
-        for labels, fields in store.rows("SELECT labels, fields FROM items"):
+        for labels, fields in store.scan("SELECT labels, fields FROM items"):
             classes.update(json.loads(labels))
             for name, value in zip(names, json.loads(fields), strict=False):
                 for one in value if isinstance(value, list) else [value]:
@@ -130,7 +130,7 @@ def count_facets(store: Store, where: str | None) -> dict[str, Counter[Any]]:
             accepted = compile_filter(where, store.fields)
             sql, parameters = f"{sql} WHERE {accepted.sql}", list(accepted.parameters)
         counts: dict[str, Counter[Any]] = {"label": Counter()}
-        for labels, fields in store.rows(sql, parameters):
+        for labels, fields in store.scan(sql, parameters):
             counts["label"].update(json.loads(labels))
             for name, value in zip(names, json.loads(fields), strict=False):
                 if value is not None:
@@ -145,7 +145,7 @@ def all_vectors(store: Store) -> AllVectors:
         space, generation = store.space, store.generation
         known = {
             item: (id, tuple(json.loads(labels)), split)
-            for item, id, labels, split in store.rows("SELECT item, id, labels, split FROM items")
+            for item, id, labels, split in store.scan("SELECT item, id, labels, split FROM items")
         }
         modalities = store.modalities
         parts = [store.vectors(space, number) for number in modalities.values()]

@@ -6,13 +6,16 @@ Every change is one transaction that raises the generation by one, so that reade
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
 
-from commonspace.errors import DataError, StoreError
+from commonspace.errors import CommonspaceError, DataError, StoreError
+from commonspace.retrieval.log_file import check_log, log_path
+from commonspace.retrieval.page_sums import PageSums
 from commonspace.retrieval.schema import (
+    TIMEOUT,
     connect,
     create_tables,
     describe_error,
@@ -21,11 +24,15 @@ from commonspace.retrieval.schema import (
 
 __all__ = ["Database", "row_checksum"]
 
+_LOG_BYTES = 2**24
+"""Size of the write-ahead log from which its pages are copied into the database."""
+
 
 class Database:
     """An open SQLite database whose changes have generations.
 
-    It can be shared between threads: each method holds a lock while it uses SQLite.
+    It can be shared between threads: each method holds a lock while it uses SQLite. SQLite makes no
+    checkpoints of its own, so that the checksums of pages are renewed before each of them.
 
     Args:
         path: the database.
@@ -36,6 +43,12 @@ class Database:
     def __init__(self, path: Path, connection: sqlite3.Connection, read_only: bool) -> None:
         self.path = path
         self.read_only = read_only
+        self.notes: list[str] = []
+        """What was found at opening."""
+        self.damage = ""
+        """A damaged row that was found at opening: queries over all rows are refused."""
+        self._pages = PageSums(path)
+        self._log_limit = _LOG_BYTES
         self._connection = connection
         self._lock = RLock()
 
@@ -67,7 +80,9 @@ class Database:
         Raises:
             StoreError: If it is missing, damaged, or of another version.
         """
+        note = check_log(path)
         store = cls(path, *connect(path))
+        store.notes += [note] if note else []
         try:
             store.check_tables()
         except BaseException:
@@ -78,7 +93,15 @@ class Database:
     def close(self) -> None:
         """Close the connection; closing twice has no effect."""
         with self._lock:
+            if not self.read_only and self._log_size():  # the last one to close empties the log
+                with suppress(CommonspaceError):  # closed already, another writer, a full disk
+                    self.renew_page_sums(wait=False)
             self._connection.close()
+
+    def __del__(self) -> None:
+        """Close it, with checksums of its pages."""
+        with suppress(Exception):
+            self.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -102,6 +125,8 @@ class Database:
                     "INSERT OR REPLACE INTO meta VALUES ('checksum', ?)", (checksum,)
                 )
                 self._connection.execute("COMMIT")
+                if self._log_size() > self._log_limit:
+                    self._empty_log()
             except BaseException as exc:
                 self._roll_back()
                 if isinstance(exc, sqlite3.Error):
@@ -114,6 +139,71 @@ class Database:
                         advice="repair the text; nothing of this batch was stored",
                     ) from exc
                 raise
+
+    def renew_page_sums(self, *, wait: bool = True) -> None:
+        """Bring the checksums of the pages up to date.
+
+        Args:
+            wait: for another writer, who would otherwise do it.
+
+        Raises:
+            StoreError: If another writer is at work.
+            OutputError: If they cannot be written.
+        """
+        with self._lock:
+            if not wait:
+                self.rows("PRAGMA busy_timeout = 0")
+            self.rows("BEGIN IMMEDIATE")  # nobody writes meanwhile
+            try:
+                self._pages.renew(self.generation)
+            finally:
+                self._roll_back()
+
+    def changed_pages(self) -> list[int]:
+        """Return the numbers, from 1, of the pages that differ from their checksums.
+
+        A page may differ though every row is intact: in bytes that no row uses. Without checksums
+        of the current generation, as while another process writes, there is nothing to compare.
+        """
+        return self._pages.find_changed(lambda: self.generation)
+
+    def find_page_problem(self) -> str:
+        """Return what is wrong with the pages of the file, under the lock of writers; "" if fine.
+
+        Missing checksums are computed.
+        """
+        problem = self._pages.find_problem()
+        if not self.read_only:
+            self.renew_page_sums()
+        pages = self.changed_pages()
+        if not pages:
+            return problem
+        listed = ", ".join(map(str, pages[:5])) + (", …" if len(pages) > 5 else "")
+        return f"{len(pages)} pages of {self.path} differ from their checksums: {listed}"
+
+    def rewrite(self) -> None:
+        """Write all rows into new pages, under the lock of writers."""
+        with self._lock:
+            self.rows("VACUUM")
+            with self.transaction():  # a new generation
+                pass
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._pages.write_all(self.generation)
+
+    def _log_size(self) -> int:
+        try:
+            return log_path(self.path).stat().st_size
+        except OSError:
+            return 0
+
+    def _empty_log(self) -> None:
+        """Copy the pages of the log into the database; readers may delay a part of it."""
+        with suppress(CommonspaceError):  # the change is stored, and the log keeps it
+            self.renew_page_sums()
+            self.rows("PRAGMA busy_timeout = 0")
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.rows(f"PRAGMA busy_timeout = {round(1000 * TIMEOUT)}")
+        self._log_limit = self._log_size() + _LOG_BYTES
 
     def _roll_back(self) -> None:
         try:
@@ -142,6 +232,16 @@ class Database:
                 return self._connection.execute(sql, parameters).fetchall()
             except sqlite3.Error as exc:
                 raise describe_error(self.path, exc) from exc
+
+    def scan(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query over all items, whose checksums are not checked one by one.
+
+        Raises:
+            StoreError: If a damaged row was found when the store was opened.
+        """
+        if self.damage:
+            raise self.damaged("a query over all items could be wrong", self.damage)
+        return self.rows(sql, parameters)
 
     def meta(self, key: str) -> Any:  # noqa: ANN401 - a number or a text
         """Return a value of the table meta; None if the key is missing."""

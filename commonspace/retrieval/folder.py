@@ -18,6 +18,7 @@ from commonspace.space_files import CONFIG
 
 __all__ = [
     "LOCK",
+    "MAP",
     "STORE",
     "as_path",
     "check_space",
@@ -33,6 +34,8 @@ __all__ = [
 
 STORE = "store.sqlite"
 LOCK = "lock"
+MAP = "map.json"
+"""The map of an index, see ``commonspace.serve.projection``."""
 KINDS = ("exact", "auto", "hnsw", "ivf")
 
 

@@ -79,7 +79,7 @@ def read_groups(
         sql += f" WHERE item IN (SELECT item FROM entries WHERE modality = {int(modality)})"
     codes: dict[object, int] = {}
     items, groups = list[int](), list[int]()
-    for item, value in store.rows(f"{sql} ORDER BY item", (f"$[{field}]",)):
+    for item, value in store.scan(f"{sql} ORDER BY item", (f"$[{field}]",)):
         items.append(item)
         groups.append(codes.setdefault(("none", item) if value is None else value, len(codes)))
     known = Groups(np.array(items, dtype=np.int64), np.array(groups, dtype=np.int64))

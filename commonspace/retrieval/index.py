@@ -2,6 +2,7 @@
 
     INDEX/
       store.sqlite    items, fields, sources and vectors; everything else is derived from it
+      store.pages     checksums of the pages of that file
       spaces/1/       a copy of the space that the vectors belong to
       segments/       search structures; rebuilt when missing or damaged
       photos/         copies of photos, if requested
@@ -38,6 +39,7 @@ from commonspace.retrieval.reader import IndexReader
 from commonspace.retrieval.roles import check_roles, write_roles
 from commonspace.retrieval.samples import check_data, check_field_types
 from commonspace.retrieval.sources import NewItem
+from commonspace.retrieval.store_check import check_at_opening
 from commonspace.retrieval.verify import Verification, verify
 from commonspace.retrieval.writing import Change, Writer, remove_unused_copies
 from commonspace.space import CommonSpace
@@ -196,6 +198,7 @@ class Index(IndexReader):
                 if space.fingerprint != index.fingerprint:
                     raise other_space("the given space", index.fingerprint, space.fingerprint)
                 index._embedders = {store.space: Embedder(space, index.encoders)}
+            index._vectors.notes += [*store.notes, *check_at_opening(store)]
             index._vectors.state()
             index._vectors.notes += prepare_keywords(store, lambda: index._lock.hold(wait=0))
             if photos is not None:

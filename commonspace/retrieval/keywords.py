@@ -186,7 +186,7 @@ def _matching(store: Store, query: str, order: str) -> list[int]:
     """Return the numbers of the items that match a query of FTS5."""
     sql = f"SELECT rowid FROM keywords WHERE keywords MATCH ? {order}"
     try:
-        return [row[0] for row in store.rows(sql, (query,))]
+        return [row[0] for row in store.scan(sql, (query,))]
     except StoreError as exc:
         raise StoreError(
             "the keyword index is damaged",

@@ -102,6 +102,8 @@ def write_lock(path: Path, what: str, *, wait: float = WAIT) -> Iterator[None]:
             os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
+        with suppress(OSError):  # nothing is left in the file
+            os.ftruncate(handle, 0)
         os.close(handle)
 
 

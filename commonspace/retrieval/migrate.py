@@ -20,6 +20,7 @@ from commonspace.retrieval.changes import (
     insert_vectors,
     set_meta,
 )
+from commonspace.retrieval.database import row_checksum
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import copy_space, space_folder
 from commonspace.retrieval.schema import FLOAT32
@@ -141,7 +142,7 @@ def _embed_all(
     with callbacks.task("embedding items", total=total, done=done):
         for name, number in modalities.items():
             sql = (
-                "SELECT entry, entries.item, format, raw, features, digest"
+                "SELECT entry, entries.item, format, raw, features, digest, sources.checksum"
                 " FROM entries JOIN sources USING (entry)"
                 f" LEFT JOIN {vectors_table(space, number)} AS existing USING (entry)"
                 " WHERE modality = ? AND existing.vector IS NULL AND entry > ?"
@@ -150,6 +151,9 @@ def _embed_all(
             last = 0
             while rows := store.rows(sql, (number, last, BATCH)):
                 last = rows[-1][0]
+                for entry, _, format, raw, features, _, checksum in rows:
+                    if checksum != row_checksum(entry, format, raw, features):
+                        raise store.damaged(f"the source of entry {entry}", "another checksum")
                 vectors = _embed(embedder, name, rows, photos, features=name not in changed)
                 with store.transaction() as connection:
                     insert_vectors(connection, space, number, vectors)
@@ -170,7 +174,7 @@ def _embed(
     embedded = []
     for format, group in groupby(rows, key=lambda row: str(row[2])):
         batch = list(group)
-        sources = [Source(format, raw, blob, digest) for _, _, _, raw, blob, digest in batch]
+        sources = [Source(format, raw, blob, digest) for _, _, _, raw, blob, digest, _ in batch]
         stored = embedder.reads_features(modality) and features
         stored = stored and (not format or all(source.features is not None for source in sources))
         column = to_column(format, sources, photos=None if stored else photos)

@@ -116,7 +116,7 @@ class Moments:
         if where is not None:
             compiled = compile_filter(where, state.fields)
             sql, parameters = f"{sql} WHERE {compiled.sql}", tuple(compiled.parameters)
-        rows = self._store.rows(f"{sql} ORDER BY item", parameters)
+        rows = self._store.scan(f"{sql} ORDER BY item", parameters)
         items = np.array([row[0] for row in rows], dtype=np.int64)
         if without is not None:
             avoided = np.array(items_with_words(self._store, without), dtype=np.int64)

@@ -23,6 +23,7 @@ from commonspace.retrieval.browse import (
     describe_contents,
     read_summary,
 )
+from commonspace.retrieval.database import row_checksum
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.filter_hints import filter_hints
 from commonspace.retrieval.folder import (
@@ -35,7 +36,7 @@ from commonspace.retrieval.lock import WAIT, WriterLock
 from commonspace.retrieval.roles import read_roles
 from commonspace.retrieval.scroll import ItemPage, list_items
 from commonspace.retrieval.search import Searcher
-from commonspace.retrieval.sources import PhotoFolders, to_pixels
+from commonspace.retrieval.sources import PhotoFolders, is_damaged_copy, to_pixels
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.space import CommonSpace
@@ -313,14 +314,22 @@ class IndexReader:
             id: of the item.
 
         Raises:
-            StoreError: If the file is outside the photo folder, as a symbolic link may be.
+            StoreError: If the file is outside the photo folder, as a symbolic link may be, or if it
+                is a damaged copy.
         """
         sql = (
-            "SELECT format, raw FROM items JOIN entries USING (item) JOIN sources USING (entry)"
+            "SELECT s.* FROM items JOIN entries USING (item) JOIN sources AS s USING (entry)"
             " WHERE id = ? AND format IN ('photo', 'pixels') ORDER BY modality LIMIT 1"
         )
-        for format, raw in self._store.rows(sql, (id,)):
-            return self._photos().check_inside(raw) if format == "photo" else to_pixels(raw)
+        for entry, format, raw, features, checksum in self._store.rows(sql, (id,)):
+            if checksum != row_checksum(entry, format, raw, features):
+                raise self._store.damaged(f"the photo of {id!r}", "another checksum")
+            if format == "pixels":
+                return to_pixels(raw)
+            file = self._photos().check_inside(raw)
+            if is_damaged_copy(self.path, file):
+                raise self._store.damaged(str(file), "another content than its name says")
+            return file
         return None
 
     def count(self, where: str | None = None, modality: str | None = None) -> int:

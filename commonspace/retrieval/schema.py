@@ -29,6 +29,8 @@ from commonspace.errors import OutputError, StoreError
 __all__ = [
     "FLOAT32",
     "KEYWORDS",
+    "PAGE_SIZE",
+    "TIMEOUT",
     "connect",
     "create_tables",
     "describe_error",
@@ -43,10 +45,10 @@ FLOAT32 = np.dtype("<f4")
 KEYWORDS = "CREATE VIRTUAL TABLE keywords USING fts5(words, tokenize = 'ascii')"
 """The table of the words of items, see ``commonspace.retrieval.keywords``."""
 
-_PAGE_SIZE = 16384
+PAGE_SIZE = 16384
 """Bytes of a database page: holds three vectors of 1024 float32."""
 
-_TIMEOUT = 30.0
+TIMEOUT = 30.0
 """Seconds to wait for the lock of SQLite itself; writers queue for the lock file before."""
 
 _TABLES = """
@@ -147,16 +149,17 @@ def _connect(path: Path, mode: str, *, create: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode}",
         uri=True,
-        timeout=_TIMEOUT,
+        timeout=TIMEOUT,
         isolation_level=None,
         check_same_thread=False,  # the store locks around every use
     )
     try:
         if create:
-            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         if "immutable" not in mode:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # commits survive a power failure
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # see Database
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         if not create:

@@ -68,7 +68,7 @@ def list_items(
             accepted = compile_filter(where, store.fields)
             test, parameters = f" AND ({accepted.sql})", list(accepted.parameters)
         sql = f"SELECT item FROM items WHERE item > ?{test} ORDER BY item LIMIT ?"
-        rows = store.rows(sql, [int(cursor or -1), *parameters, limit + 1])
+        rows = store.scan(sql, [int(cursor or -1), *parameters, limit + 1])
         numbers = [number for (number,) in rows[:limit]]
         found = store.items(numbers, resolve)
     items = tuple(found[number] for number in numbers)

@@ -244,6 +244,21 @@ def to_pixels(raw: str | bytes | None) -> NDArray[np.uint8]:
     return np.frombuffer(pixels, np.uint8, offset=_SIZE.size).reshape(height, width, 3).copy()
 
 
+def is_damaged_copy(index: Path, file: Path) -> bool:
+    """Return whether a photo copied into an index differs from the hash that is its name.
+
+    Args:
+        index: the folder of the index.
+        file: any file; false for one that is missing, or is no copy.
+    """
+    if file.parent != (index / COPIES).resolve():
+        return False
+    try:
+        return sha256(file.read_bytes()).hexdigest() != file.stem
+    except OSError:
+        return False
+
+
 def _image_source(item: Path | NDArray[np.uint8], photos: PhotoFolders) -> Source:
     if isinstance(item, np.ndarray):
         height, width = item.shape[:2]

@@ -6,21 +6,22 @@ items of the index as queries. No item is changed.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.checksums import read_checked_json
 from commonspace.data.photo_folder import PhotoFolder
 from commonspace.errors import OutputError, StoreError
 from commonspace.retrieval.backends.faiss import knn
 from commonspace.retrieval.browse import item_labels
-from commonspace.retrieval.database import row_checksum
-from commonspace.retrieval.folder import load_space
+from commonspace.retrieval.folder import MAP, load_space
 from commonspace.retrieval.keywords import find_keyword_problem, rebuild_keywords
 from commonspace.retrieval.segments import Segment
-from commonspace.retrieval.sources import PhotoFolders
-from commonspace.retrieval.store import Store, vectors_table
+from commonspace.retrieval.sources import COPIES, PhotoFolders, is_damaged_copy
+from commonspace.retrieval.store import Store
+from commonspace.retrieval.store_check import find_row_problems
 from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.retrieval.writing import remove_unused_copies
 
@@ -35,8 +36,6 @@ LOW_RECALL = 0.9
 
 ROUNDING = 1e-6
 """Difference of two computations of the same score, for unit vectors."""
-
-BATCH = 10_000
 
 _UNFINISHED = "a migration is unfinished: run migrate with the same run again to complete it"
 
@@ -97,7 +96,8 @@ def verify(vectors: VectorIndex, photos: PhotoFolders) -> Verification:
     store.check_tables()
     state = vectors.state()
     repaired = list(vectors.notes)
-    damage = [*_store_problems(store), *_space_problems(vectors)]
+    pages = store.find_page_problem()
+    damage = [*find_row_problems(store), *_space_problems(vectors)]
     for name, number in state.modalities.items():
         segment = state.segments[number]
         difference = _compare(store, segment) or _file_damage(vectors, segment)
@@ -111,6 +111,12 @@ def verify(vectors: VectorIndex, photos: PhotoFolders) -> Verification:
     elif difference:
         rebuild_keywords(store)
         repaired.append(f"{difference}; rebuilt from the store")
+    if pages and (damage or store.read_only):
+        damage.append(pages)
+    elif pages:
+        store.rewrite()
+        repaired.append(f"{pages}; all rows are intact and were written again")
+    damage += _folder_problems(vectors.folder)
     state = vectors.state()
     costs = {} if damage else _costs(store, state.segments, state.modalities)
     unused = 0 if store.read_only else remove_unused_copies(store, photos)
@@ -154,81 +160,17 @@ def _low_recall(costs: Mapping[str, Cost]) -> Iterator[str]:
             )
 
 
-def _store_problems(store: Store) -> Iterator[str]:
+def _folder_problems(folder: Path) -> Iterator[str]:
+    """Check the files of the folder that the store does not name: copies of photos, the map."""
     try:
-        yield from _check_rows(store)
-    except StoreError as exc:
-        yield f"{exc.problem}: {exc.found}"
-
-
-def _check_rows(store: Store) -> Iterator[str]:
-    for (message,) in store.rows("PRAGMA integrity_check"):
-        if message != "ok":
-            yield f"the database is damaged: {message}"
-    for table, row, *_ in store.rows("PRAGMA foreign_key_check"):
-        yield f"row {row} of {table} refers to a missing row"
-    bare = store.rows(
-        "SELECT id FROM items WHERE item NOT IN (SELECT item FROM entries) ORDER BY item"
-    )
-    if bare:
-        yield f"{len(bare)} items have no modality, such as {bare[0][0]!r}"
-    lost = store.rows("SELECT count(*) FROM entries WHERE entry NOT IN (SELECT entry FROM sources)")
-    if lost[0][0]:
-        yield f"{lost[0][0]} entries have no source"
-    damaged = [row[1] for row in _all_rows(store, "items") if row[-1] != row_checksum(*row[:-1])]
-    if damaged:
-        yield f"{len(damaged)} items are damaged, such as {damaged[0]!r}"
-    for table in ("entries", "sources"):
-        count = sum(row[-1] != row_checksum(*row[:-1]) for row in _all_rows(store, table))
-        if count:
-            yield f"{count} {table} are damaged"
-    short = store.rows(
-        "SELECT id FROM items WHERE entries <>"
-        " (SELECT count(*) FROM entries WHERE entries.item = items.item)"
-    )
-    if short:
-        yield f"{len(short)} items lack a modality, such as {short[0][0]!r}"
-    for name, number in store.modalities.items():
-        yield from _vector_problems(store, name, number)
-
-
-def _all_rows(store: Store, table: str) -> Iterator[tuple[Any, ...]]:
-    """Yield all rows of a table whose first column is its key, in batches."""
-    key = "item" if table == "items" else "entry"
-    last = 0
-    while rows := store.rows(
-        f"SELECT * FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT {BATCH}", (last,)
-    ):
-        yield from rows
-        last = rows[-1][0]
-
-
-def _vector_problems(store: Store, name: str, modality: int) -> Iterator[str]:
-    table = vectors_table(store.space, modality)
-    if not store.has_vectors(store.space, modality):
-        yield f"the vectors of {name!r} are missing"
-        return
-    missing = store.rows(
-        "SELECT count(*) FROM entries WHERE modality = ?"
-        f" AND entry NOT IN (SELECT entry FROM {table})",
-        (modality,),
-    )
-    if missing[0][0]:
-        yield f"{missing[0][0]} entries of {name!r} have no vector"
-    strange = store.rows(
-        f"SELECT count(*) FROM {table} AS v LEFT JOIN entries AS e USING (entry)"
-        " WHERE e.item IS NOT v.item OR e.modality IS NOT ?",
-        (modality,),
-    )
-    if strange[0][0]:
-        yield f"{strange[0][0]} vectors of {name!r} belong to no entry"
-    try:
-        for batch in store.vector_batches(store.space, modality):
-            finite = np.isfinite(batch.values).all(axis=1)
-            if not finite.all():
-                yield f"{int((~finite).sum())} vectors of {name!r} are not finite"
-    except StoreError as exc:
-        yield f"{exc.problem}: {exc.found}"
+        read_checked_json(folder / MAP)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as exc:
+        yield f"{folder / MAP} is damaged ({exc}): make it again with commonspace map"
+    for file in sorted((folder / COPIES).glob("*")):
+        if is_damaged_copy(folder, file.resolve()):
+            yield f"{file} is damaged: update stores the photo again"
 
 
 def _space_problems(vectors: VectorIndex) -> Iterator[str]:

@@ -36,7 +36,14 @@ from commonspace.retrieval.samples import (
     json_fields,
 )
 from commonspace.retrieval.schema import FLOAT32
-from commonspace.retrieval.sources import COPIES, NewItem, PhotoFolders, Source, to_sources
+from commonspace.retrieval.sources import (
+    COPIES,
+    NewItem,
+    PhotoFolders,
+    Source,
+    is_damaged_copy,
+    to_sources,
+)
 from commonspace.retrieval.store import Store
 
 __all__ = ["Change", "Writer", "remove_unused_copies"]
@@ -182,8 +189,8 @@ class Writer:
         folder = self.photos.index / COPIES
         folder.mkdir(exist_ok=True)
         target = folder / f"{source.digest.hex()}{item.suffix.lower()}"
-        if not target.exists():
-            with replace_file(target) as draft:
+        if not target.exists() or is_damaged_copy(self.photos.index, target.resolve()):
+            with replace_file(target, overwrite=True) as draft:
                 shutil.copyfile(item, draft)
         return replace(source, raw=self.photos.shorten(target))
 

@@ -13,18 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.atomic import replace_file
+from commonspace.checksums import read_checked_json, write_checked_json
 from commonspace.errors import CommonspaceError
 from commonspace.plots import fit_tsne, stratified_sample
 from commonspace.retrieval import Index
+from commonspace.retrieval.folder import MAP
 from commonspace.serve.errors import RequestError
 from commonspace.serve.index_manager import IndexManager
 
 __all__ = ["MAP", "MapFile", "make_map", "read_map"]
 
 LOG = logging.getLogger("commonspace.serve")
-MAP = "map.json"
-"""Name of the map in the folder of the index."""
 BLOCK = 5000
 """Vectors placed at a time."""
 
@@ -151,15 +150,13 @@ def make_map(
         "modalities": list(content.modalities),
         "classes": names,
     }
-    with replace_file(index.path / MAP, overwrite=True) as draft:
-        draft.write_text(json.dumps(result, ensure_ascii=False), "utf-8")
+    write_checked_json(index.path / MAP, result)
     return len(units)
 
 
 def read_map(folder: Path) -> dict[str, Any] | None:
-    """Return the map stored in the folder of an index; None if there is none."""
+    """Return the map stored in the folder of an index; None if there is none, or it is damaged."""
     try:
-        content: dict[str, Any] = json.loads((folder / MAP).read_text("utf-8"))
+        return read_checked_json(folder / MAP)
     except (OSError, ValueError):
         return None
-    return content

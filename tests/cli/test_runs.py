@@ -1,6 +1,8 @@
 """The folder of a run: one training at a time, started again or continued, and never in between."""
 
 import json
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,8 @@ from PIL import Image
 from typer.testing import Result
 
 from commonspace.cli.runs import RunRecord, continued_run, new_run
-from commonspace.errors import OutputError, SpaceError
+from commonspace.errors import FileFormatError, OutputError, SpaceError
+from commonspace.reporting.run_files import read_learning_curves
 
 Call = Callable[..., Result]
 SMALL = ("--epochs", "2", "--hidden-dim", "8", "--embedding-dim", "4", "--device", "cpu")
@@ -37,6 +40,43 @@ with new_run(Path(sys.argv[1]), RunRecord("points.npz")):
 
 def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_flipped_bit_in_a_run_is_refused_or_reported(
+    call: Call, run_folder: Path, tmp_path: Path
+) -> None:
+    assert call("verify", run_folder).output == "problems: none\n"
+    draw = random.Random(0)
+    files = [file for file in sorted(run_folder.iterdir()) if file.stat().st_size]
+    for number in range(60):
+        run = Path(shutil.copytree(run_folder, tmp_path / str(number)))
+        file = run / files[number % len(files)].name
+        content = bytearray(file.read_bytes())
+        place = draw.randrange(len(content))
+        content[place] ^= 1 << draw.randrange(8)
+        file.write_bytes(content)
+        done = call("verify", run)
+        assert done.exit_code == 1, (file.name, place)
+        assert file.name in done.output
+        assert "Traceback" not in done.output
+
+
+def test_a_changed_record_or_history_is_not_used(
+    call: Call, run_folder: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(run_folder, tmp_path / "run"))
+    record = (run / "run.json").read_text("utf-8")
+    assert '"split_seed": 0' in record
+    (run / "run.json").write_text(record.replace('"split_seed": 0', '"split_seed": 1'))
+    with pytest.raises(SpaceError, match="cannot be read"):
+        RunRecord.read(run)
+    history = (run / "history.jsonl").read_text("utf-8")
+    (run / "history.jsonl").write_text(history.replace('"epoch": 1,', '"epoch": 3,', 1))
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_learning_curves(run, {"epoch": 2})
+    (run / "SHA256SUMS").unlink()  # a run of an older version has none
+    assert RunRecord.read(run) is not None
+    assert read_learning_curves(run, {"epoch": 2}) is not None
 
 
 def test_a_training_killed_in_its_first_epoch_starts_again_with_resume(

@@ -36,6 +36,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_finished_run_holds_the_space_and_its_records(run_folder: Path) -> None:
     assert sorted(entry.name for entry in run_folder.iterdir()) == [
+        "SHA256SUMS",
         "config.json",
         "history.jsonl",
         "model.safetensors",

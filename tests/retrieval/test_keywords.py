@@ -299,3 +299,4 @@ def _rewrite(path: Path, *statements: str) -> None:
     )
     connection.commit()
     connection.close()
+    (path / "store.pages").unlink(missing_ok=True)  # an older version had none

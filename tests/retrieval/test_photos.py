@@ -93,6 +93,24 @@ def test_copied_photos_need_no_folder(
         assert index.search("a red wall", k=1)[0].has_picture
 
 
+def test_a_damaged_copy_is_refused_reported_and_stored_again(
+    raw_space: CommonSpace, photos: Dataset, tmp_path: Path
+) -> None:
+    with Index.create(tmp_path / "shop", raw_space, photos, copy_photos=True) as index:
+        copy = index.picture(photos.ids[0])
+        assert isinstance(copy, Path)
+        content = bytearray(copy.read_bytes())
+        content[len(content) // 2] ^= 4
+        copy.write_bytes(content)
+        with pytest.raises(StoreError, match="is damaged"):
+            index.picture(photos.ids[0])
+        assert index.picture(photos.ids[1]) is not None
+        assert any(str(copy) in problem for problem in index.verify().problems)
+        index.update(photos, copy_photos=True)
+        assert index.verify().problems == ()
+        assert index.picture(photos.ids[0]) == copy
+
+
 def test_copies_of_removed_and_replaced_photos_are_deleted(
     raw_space: CommonSpace, photos: Dataset, tmp_path: Path
 ) -> None:

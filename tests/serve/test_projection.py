@@ -87,3 +87,20 @@ def test_a_map_depends_on_its_seed_only_and_needs_five_points(
         pytest.raises(DataError, match="cannot place these vectors"),
     ):
         make_map(few)
+
+
+def test_a_flipped_bit_in_a_map_is_reported_and_not_shown(index: Path, tmp_path: Path) -> None:
+    place = Path(copytree(index, tmp_path / "shop"))
+    with cs.Index.open(place) as opened:
+        make_map(opened)
+        assert opened.verify().problems == ()
+    content = (place / "map.json").read_bytes()
+    for at in range(0, len(content), len(content) // 40):
+        for bit in (0, 3):
+            changed = bytearray(content)
+            changed[at] ^= 1 << bit
+            (place / "map.json").write_bytes(changed)
+            assert read_map(place) is None
+    with cs.Index.open(place) as opened:
+        (problem,) = opened.verify().problems
+    assert "map.json is damaged" in problem
