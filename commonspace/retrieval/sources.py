@@ -21,7 +21,15 @@ from commonspace.data import Column, Features, Images, Texts
 from commonspace.errors import DataError, SettingError, StoreError
 from commonspace.retrieval.schema import FLOAT32
 
-__all__ = ["NewItem", "PhotoFolders", "Source", "to_column", "to_pixels", "to_sources"]
+__all__ = [
+    "NewItem",
+    "PhotoFolders",
+    "Source",
+    "is_damaged_copy",
+    "to_column",
+    "to_pixels",
+    "to_sources",
+]
 
 _SIZE = struct.Struct("<II")
 
