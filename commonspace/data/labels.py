@@ -4,20 +4,25 @@ Numbers, indices into class names, strings, bytes, lists, 0/1 matrices. What a s
 defined in :mod:`commonspace.data.vocabulary`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.data.label_spelling import warn_of_spellings
 from commonspace.data.reading import WarningLog
-from commonspace.data.vocabulary import MISSING, UNLABELED, class_names_of, is_missing, is_strings
+from commonspace.data.vocabulary import (
+    UNLABELED,
+    class_names_of,
+    is_missing,
+    is_strings,
+    parse_list,
+    tidy,
+)
 from commonspace.errors import DataError
 
 __all__ = ["UNLABELED", "decode_labels", "labels_from_names", "no_labels"]
-
-_SEPARATORS = ("|", ";", ",")
 
 
 def decode_labels(
@@ -32,11 +37,13 @@ def decode_labels(
         values: one of
             (n,) or (n, 1) integers, or floats that are whole: indices of ``class_names`` from 0 (or
             from 1 as in MATLAB, where only that fits); without class names the numbers themselves
-            are the classes. -1 and NaN mean "not labeled".
+            are the classes. -1 and NaN mean "not labeled". Strings of digits mean the same where
+            class names are given that are others.
             (n, c) numbers 0/1 or bool, c >= 2: row i marks the classes of sample i; a row of zeros,
             or of NaN, is not labeled.
             (n,) or (n, k) strings, bytes or None: class names; missing values are no label.
-            n lists or tuples of class names.
+            n lists or tuples of class names; or n equally long ones of 0 and 1, as an (n, c)
+            matrix.
         class_names: their names in order, or None for those that occur, sorted.
         source: what to call the labels in messages.
         warnings: gets what is unusual in the spelling of the names.
@@ -60,8 +67,8 @@ def decode_labels(
     if values.dtype.kind in "USOT":
         if values.ndim != 1:
             values = _array_of([list(row) for row in values.tolist()])
-        elif not is_strings(values) and names is not None and _are_numbers(values):
-            numbers = [np.nan if is_missing(value) else float(value) for value in values]
+        elif names is not None and _are_numbers(values, names):
+            numbers = [np.nan if is_missing(value) else float(value) for value in values.tolist()]
             return _from_numbers(np.array(numbers), names, source)
         return labels_from_names(values.tolist(), names, source, warnings)
     if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
@@ -85,7 +92,8 @@ def labels_from_names(
     """Decode labels given as names: for each of n samples the classes that it has.
 
     Args:
-        rows: n names, or lists or tuples of names; a missing value or () is no label.
+        rows: n names, or lists or tuples of names; a missing value or () is no label. Equally long
+            lists of 0 and 1 are the rows of an (n, c) matrix.
         class_names: all names in order, or None for those that occur, sorted.
         source: what to call the labels in messages.
         warnings: gets what is unusual in the spelling of the names.
@@ -101,6 +109,9 @@ def labels_from_names(
         >>> labels.astype(int).tolist(), names
         ([[1, 1], [0, 0], [1, 0]], ('sea', 'sky'))
     """
+    marks = _marks(rows)
+    if marks is not None:
+        return _from_matrix(marks, _check_names(class_names, source), source)
     known = frozenset(class_names or ())
     cache: dict[str, tuple[str, ...]] = {}
     decoded = []
@@ -111,8 +122,8 @@ def labels_from_names(
             if isinstance(value, str):
                 cache[value] = names
         decoded.append(names)
-    if warnings is not None:
-        _warn_of_spellings(rows, decoded, known, source, warnings)
+    if warnings is not None and not known:
+        warn_of_spellings(rows, decoded, source, warnings)
     found = {name for names in decoded for name in names}
     classes = tuple(_sort(found)) if class_names is None else tuple(class_names)
     place = {name: index for index, name in enumerate(classes)}
@@ -151,7 +162,7 @@ def no_labels(like: NDArray[Any], count: int) -> NDArray[Any]:
 def _check_names(class_names: Sequence[str] | None, source: str) -> tuple[str, ...] | None:
     if class_names is None:
         return None
-    names = tuple(str(name) for name in class_names)
+    names = tuple(tidy(str(name)) for name in class_names)
     if "" in names or len(set(names)) != len(names):
         raise DataError(
             f"the class names of {source} are invalid",
@@ -164,8 +175,8 @@ def _check_names(class_names: Sequence[str] | None, source: str) -> tuple[str, .
 
 def _names_in(value: object, known: frozenset[str], row: int, source: str) -> tuple[str, ...]:
     """Return the class names in one value; a name of the given class names is kept as it is."""
-    if isinstance(value, str) and value in known:
-        return (value,)
+    if known and isinstance(value, str) and tidy(value) in known:
+        return (tidy(value),)
     if known and isinstance(value, list | tuple) and all(entry in known for entry in value):
         return tuple(dict.fromkeys(value))
     try:
@@ -186,44 +197,6 @@ def _names_in(value: object, known: frozenset[str], row: int, source: str) -> tu
         ) from exc
 
 
-def _warn_of_spellings(
-    rows: Sequence[Any],
-    decoded: Sequence[tuple[str, ...]],
-    known: frozenset[str],
-    source: str,
-    warnings: WarningLog,
-) -> None:
-    """Name missing values spelled in letters, names that differ in case, and cells of several."""
-    strings = Counter(value.strip() for value in rows if isinstance(value, str))
-    missing = sorted(name for name in strings if name and name in MISSING and name not in known)
-    if missing:
-        count = sum(strings[name] for name in missing)
-        warnings.add(
-            f"{source}: {', '.join(map(repr, missing))} mean no label here:"
-            f" {count} sample{'' if count == 1 else 's'}"
-        )
-    found = Counter(name for names in decoded for name in names)
-    folded: dict[str, list[str]] = {}
-    for name in sorted(found):
-        folded.setdefault(name.casefold(), []).append(name)
-    for several in folded.values():
-        if len(several) > 1 and not known:
-            each = ", ".join(f"{name!r} ({found[name]})" for name in several)
-            warnings.add(
-                f"{source}: classes whose names differ only in case: {each}: write them alike if"
-                " they are one class"
-            )
-    for name in sorted(found):
-        for mark in _SEPARATORS:
-            parts = [part.strip() for part in name.split(mark)]
-            if len(parts) > 1 and all(part in found for part in parts) and not known:
-                warnings.add(
-                    f"{source}: {name!r} is read as one class, although"
-                    f" {' and '.join(map(repr, parts))} are classes: write several as a list"
-                )
-                break
-
-
 def _array_of(values: Sequence[Any]) -> NDArray[Any]:
     """Return numbers as an array of numbers, rows of 0/1 as a matrix, else n objects."""
     entries = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
@@ -238,8 +211,44 @@ def _array_of(values: Sequence[Any]) -> NDArray[Any]:
     return result
 
 
-def _are_numbers(values: NDArray[Any]) -> bool:
-    return all(isinstance(value, int | float) or is_missing(value) for value in values.tolist())
+def _are_numbers(values: NDArray[Any], names: tuple[str, ...]) -> bool:
+    """Return whether all values are numbers or strings of digits, and none is a class name."""
+    return not any(value in names for value in values.tolist()) and all(
+        isinstance(value, int | float)
+        or is_missing(value)
+        or (isinstance(value, str) and value.strip().isdecimal())
+        for value in values.tolist()
+    )
+
+
+def _marks(rows: Sequence[Any]) -> NDArray[np.float64] | None:
+    """Return (n, c) numbers where every label is a list of c numbers 0 and 1, else None.
+
+    A label may be missing: its row is NaN. At least one list is there, and c is 2 or more.
+    """
+    lists: list[Any] = []
+    size = 0
+    for value in rows:
+        several = parse_list(value) if isinstance(value, str) else value
+        if isinstance(several, np.ndarray):
+            several = several.tolist()
+        if not isinstance(several, list | tuple):
+            if not is_missing(value):
+                return None
+            lists.append(None)
+            continue
+        if not several:
+            lists.append(None)
+            continue
+        size = size or len(several)
+        if len(several) != size or size < 2:
+            return None
+        if any(isinstance(entry, str) or entry not in (0, 1) for entry in several):
+            return None
+        lists.append(several)
+    if not size:
+        return None
+    return np.array([[np.nan] * size if entry is None else entry for entry in lists], dtype=float)
 
 
 def _sort(names: set[str]) -> list[str]:
@@ -253,9 +262,12 @@ def _from_numbers(
     values: NDArray[Any], names: tuple[str, ...] | None, source: str
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     labeled = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=bool)
-    known = values[labeled].astype(float)
-    # a float64 is exact for whole numbers up to 2**53: beyond that it is no label but a key
-    wrong = (known != np.floor(known)) | (known < UNLABELED) | (np.abs(known) > 2.0**53)
+    known = values[labeled]
+    wrong = known < UNLABELED if known.dtype.kind != "b" else np.zeros(len(known), dtype=bool)
+    if known.dtype.kind == "f":
+        known = known.astype(float)
+        # a float64 is exact for whole numbers up to 2**53: beyond that it is no label but a key
+        wrong = wrong | (known != np.floor(known)) | (np.abs(known) > 2.0**53)
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise DataError(
@@ -265,10 +277,12 @@ def _from_numbers(
             advice="number the classes from 0, or give their names",
         )
     rows = np.flatnonzero(labeled)[known != UNLABELED]
-    index = known[known != UNLABELED].astype(np.int64)
+    index = known[known != UNLABELED]
+    if index.dtype.kind == "f" or names is not None:
+        index = index.astype(np.int64)
     if names is None:
         distinct, index = np.unique(index, return_inverse=True)
-        names = tuple(str(number) for number in distinct)
+        names = tuple(str(value) for value in distinct.tolist())
     elif index.size and index.max() == len(names) and index.min() >= 1:
         index = index - 1
     if index.size and index.max() >= len(names):

@@ -35,6 +35,7 @@ __all__ = [
     "replace_surrogates",
     "spell",
     "split_name",
+    "tidy",
 ]
 
 SPLITS = ("train", "validation", "test")
@@ -60,6 +61,10 @@ _SPLIT_NAMES = {
     "te": "test",
 }
 _WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+")
+_NUMBERS = re.compile(r"\[[-+\d.eE\s]*\]")  # an array as numpy prints it
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
+)
 _ENCODINGS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -98,8 +103,7 @@ def is_missing(value: object) -> bool:
 def class_name(value: object) -> str | None:
     """Return a class name in its normal spelling, None for "not labeled".
 
-    Blanks at both ends are removed, runs of blanks become one, Unicode is composed (NFC), and
-    numbers that are whole are written without decimals.
+    It is tidied (:func:`tidy`), and numbers that are whole are written without decimals.
 
     Args:
         value: a string, bytes, a number, or anything that ``is_missing``.
@@ -125,10 +129,25 @@ def class_name(value: object) -> str | None:
         return None if value == UNLABELED else str(int(value))
     if not isinstance(value, str):
         raise ValueError(f"a {type(value).__name__} is no class")
-    name = " ".join(unicodedata.normalize("NFC", replace_surrogates(value)).split())
+    name = tidy(value)
+    if not name:
+        return None
     if match := _WHOLE_FLOAT.fullmatch(name):
         name = match[1]
     return None if name == str(UNLABELED) else name
+
+
+def tidy(name: str) -> str:
+    r"""Return a name with one blank for each run of them, composed (NFC), nothing invisible.
+
+    Control characters, byte order marks, and spaces of no width are removed.
+
+    Example:
+        >>> tidy(" red \u200b kite\ufeff ")
+        'red kite'
+    """
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFC", replace_surrogates(name)))
+    return " ".join(plain.split())
 
 
 def class_names_of(value: object) -> tuple[str, ...]:
@@ -151,11 +170,15 @@ def class_names_of(value: object) -> tuple[str, ...]:
 
 
 def parse_list(cell: str) -> list[Any] | None:
-    """Return the list that a table cell spells in JSON or Python, None for any other string.
+    """Return the list that a table cell spells in JSON, Python or as numpy prints numbers.
+
+    None for any other string.
 
     Example:
         >>> parse_list('["a", "b"]'), parse_list("['a', 'b']"), parse_list("[draft] a kite")
         (['a', 'b'], ['a', 'b'], None)
+        >>> parse_list("[1. 0.]")
+        [1.0, 0.0]
     """
     text = cell.strip()
     if text[:1] + text[-1:] not in ("[]", "()") or len(text) > 100_000:
@@ -169,6 +192,11 @@ def parse_list(cell: str) -> list[Any] | None:
             entry is None or isinstance(entry, str | int | float) for entry in value
         ):
             return list(value)
+    if _NUMBERS.fullmatch(text):
+        try:
+            return [float(number) for number in text[1:-1].split()]
+        except ValueError:
+            return None
     return None
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commonspace.data.labels import decode_labels, labels_from_names, no_labels
+from commonspace.data.reading import WarningLog
 from commonspace.errors import DataError
 
 NAMES = ["cat", "dog", "owl"]
@@ -76,7 +77,7 @@ def test_lists_of_names_match_a_plain_loop(rows: list[set[str]]) -> None:
         (np.array([0, 4, 1]), NAMES, "found:    4 in row 1"),
         (np.array([0.5, 1]), None, "found:    0.5 in row 0"),
         (np.array([0, np.inf]), None, "found:    inf in row 1"),
-        (np.array([0, -2]), None, "found:    -2.0 in row 1"),
+        (np.array([0, -2]), None, "found:    -2 in row 1"),
         (np.array(["cat", "cow"]), NAMES, "found:    'cow' in row 1"),
         (np.array([[0, 1], [2, 0]]), None, "found:    2 in row 1, column 0"),
         (np.array([[0, np.nan], [1, 0]]), None, "found:    nan in row 0, column 1"),
@@ -106,3 +107,87 @@ def test_no_labels_reads_as_unlabeled(values: np.ndarray[Any, Any]) -> None:
     assert names == alone_names
     assert (labels[:-2] == alone).all()
     assert not labels[-2:].any()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        MARKS,
+        [tuple(row) for row in MARKS],
+        [np.array(row) for row in MARKS],
+        [[float(mark) for mark in row] for row in MARKS],
+        [[bool(mark) for mark in row] for row in MARKS],
+        [str(row) for row in MARKS],
+        ["[0. 1. 0.]", "[1. 0. 0.]", None, "[0. 0. 1.]"],
+        [[0, 1, 0], [1, 0, 0], [], [0, 0, 1]],
+    ],
+    ids=str,
+)
+def test_lists_of_marks_are_rows_of_a_matrix(rows: list[Any]) -> None:
+    labels, names = labels_from_names(rows, None, "label")
+    assert labels.astype(int).tolist() == MARKS
+    assert names == ("0", "1", "2")
+    assert labels_from_names(rows, NAMES, "label")[1] == tuple(NAMES)
+
+
+@pytest.mark.parametrize("rows", [[["0", "1"], ["1"]], [[0, 1], [1]], [[1, 2], [0, 1]], [[0], [1]]])
+def test_other_lists_of_numbers_are_classes(rows: list[Any]) -> None:
+    labels, names = labels_from_names(rows, None, "label")
+    for row, marks in zip(rows, labels, strict=True):
+        assert {name for name, mark in zip(names, marks, strict=True) if mark} == set(map(str, row))
+
+
+def test_large_whole_numbers_and_truth_values_are_classes() -> None:
+    for dtype, large in ((np.int64, 2**60), (np.uint64, 2**63)):
+        values = np.array([large + 1, large, large + 1], dtype=dtype)
+        labels, names = decode_labels(values, None, "label")
+        assert names == (str(large), str(large + 1))
+        assert labels.argmax(axis=1).tolist() == [1, 0, 1]
+    assert decode_labels(np.array([True, False]), None, "label")[1] == ("False", "True")
+    assert decode_labels(np.array([True, True]), None, "label")[1] == ("True",)
+
+
+def test_strings_of_digits_are_indices_of_other_class_names() -> None:
+    for values in (["1", "0", "2"], ["1", "", "2"], ["2", "1", "3"]):
+        labels, names = decode_labels(np.array(values), NAMES, "label")
+        assert names == tuple(NAMES)
+        assert labels.argmax(axis=1).tolist() == [1, 0, 2]
+    labels, _ = decode_labels(np.array(["2", "1"]), ["1", "2"], "label")
+    assert labels.argmax(axis=1).tolist() == [1, 0]
+
+
+def test_class_names_are_tidied_like_labels() -> None:
+    values = np.array(["red  kite", "dog ", "dog\u200b"])
+    labels, names = decode_labels(values, [" red kite", "dog\ufeff"], "label")
+    assert names == ("red kite", "dog")
+    assert labels.argmax(axis=1).tolist() == [0, 1, 1]
+    with pytest.raises(DataError, match="distinct names"):
+        decode_labels(values, ["dog", "dog "], "label")
+
+
+def spelled(values: list[Any]) -> list[str]:
+    warnings = WarningLog(partial=False)
+    labels_from_names(values, None, "label", warnings)
+    return warnings.sentences
+
+
+def test_names_that_are_nearly_equal_are_named() -> None:
+    assert spelled(["red kite", "red-kite", "Red_Kite"]) == [
+        "label: classes whose names differ only in case, width, hyphens or blanks: 'Red_Kite' (1),"
+        " 'red kite' (1), 'red-kite' (1): write them alike if they are one class"
+    ]
+    assert "'ｋite' (1)" in spelled(["kite", "ｋite"])[0]
+    assert spelled(["-", "--", "_"]) == []
+    assert len(spelled([f"{case}{k}" for k in range(50) for case in "aA"])) == 11
+
+
+def test_cells_of_several_classes_are_named_once() -> None:
+    assert spelled(["a;b", "a;c", "b;c"]) == [
+        "label: 'a;b' and 2 more are read as one class each, although their parts repeat,"
+        " such as 'a': write several as a list"
+    ]
+    assert spelled(["kite, dog", "dog"]) == [
+        "label: 'kite, dog' is read as one class, although 'dog' is a class: write several as a"
+        " list"
+    ]
+    assert spelled(["salt, pepper", "oil"]) == []
