@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["data", "describe", "folder_of", "map_keys", "place_of"]
 
 _MOST_CLASSES = 40  # rows of the table of classes
+_MOST_PROBLEMS = 40  # lines of problems
 
 
 def data(
@@ -213,5 +214,7 @@ def _print(facts: dict[str, Any]) -> None:
     print_table("Samples", ["class", *splits, "all"], [*rows, [*total, str(facts["samples"])]])
     problems = facts["problems"]
     typer.echo(f"problems: {len(problems) or 'none'}")
-    for problem in problems:
+    for problem in problems[:_MOST_PROBLEMS]:
         typer.echo(f"  {problem}")
+    if len(problems) > _MOST_PROBLEMS:
+        typer.echo(f"  … {len(problems) - _MOST_PROBLEMS} more problems: see --json")

@@ -14,7 +14,7 @@ from commonspace.data.checks import check_columns, check_labels
 from commonspace.data.columns import Column
 from commonspace.data.reading import WarningLog
 from commonspace.data.splits import carve_validation, draw_splits, group_numbers
-from commonspace.data.vocabulary import SPLITS, split_name
+from commonspace.data.vocabulary import SPLITS, is_missing, split_name
 from commonspace.errors import DataError, SplitError
 
 __all__ = ["Table", "assemble"]
@@ -92,7 +92,7 @@ def assemble(
             that train lacks.
         DataError: rows without any modality, repeated ids, values that ``Dataset`` refuses.
     """
-    table = _with_content(table, warnings)
+    table = _with_content(_without_missing(table), warnings)
     if table.splits is None:
         if need_splits:
             _check_drawable(table, warnings)
@@ -131,6 +131,14 @@ def _earlier(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {"made_from": own, **rest} if own else rest
 
 
+def _without_missing(table: Table) -> Table:
+    """Write missing splits as ""; a column of nothing else gives no splits."""
+    if table.splits is None:
+        return table
+    splits = ["" if is_missing(split) else split for split in table.splits]
+    return replace(table, splits=splits if any(splits) or table.declared else None)
+
+
 def _with_content(table: Table, warnings: WarningLog) -> Table:
     if not table.columns or not len(table.ids):
         if warnings.errors:  # the reason why nothing is left, as a strict reader raises it
@@ -138,7 +146,12 @@ def _with_content(table: Table, warnings: WarningLog) -> Table:
         raise DataError(
             f"{table.source} holds no sample",
             expected="at least one row of features, images or texts",
-            found=f"{len(table.ids)} rows, modalities: {', '.join(table.columns) or 'none'}",
+            found="; ".join(
+                [
+                    f"{len(table.ids)} rows, modalities: {', '.join(table.columns) or 'none'}",
+                    *warnings.sentences[:3],
+                ]
+            ),
             advice="check that the path points at the data",
         )
     content = np.any([column.present for column in table.columns.values()], axis=0)

@@ -1,6 +1,7 @@
 """Checks of a whole data set for what is legal but likely wrong: outliers, leaking labels."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from commonspace.data.columns import Column, Features
 from commonspace.data.reading import WarningLog
 from commonspace.data.row_blocks import largest_by_row
 
-__all__ = ["OUTLIER_RATIO", "check_columns", "check_labels", "find_outliers"]
+__all__ = ["OUTLIER_RATIO", "check_columns", "check_labels", "find_outliers", "one_to_one"]
 
 OUTLIER_RATIO = 1000.0
 """A row of features is an outlier if its largest absolute value is more than this many times the
@@ -84,11 +85,46 @@ def check_labels(
             " every item is relevant to every query, and mAP is 1 for any model"
         )
     for name, column in columns.items():
-        if isinstance(column, Features) and len(used) > 1 and _marks_classes(column, labels):
+        if not isinstance(column, Features) or len(used) < 2:
+            continue
+        rows = np.flatnonzero(column.present & labels.any(axis=1))
+        if one_to_one(column.values, labels, rows):
             warnings.add(
-                f"{source}: {name!r} is a table of 0 and 1 that marks the classes of the label:"
-                " drop it, or the labels are used as features"
+                f"{source}: {name!r} has one row for each class, the label in another form: drop"
+                " it, or the labels are used as features"
             )
+
+
+def one_to_one(
+    values: NDArray[Any], labels: NDArray[Any], rows: NDArray[np.intp] | None = None
+) -> bool:
+    """Return whether equal rows of one matrix are equal rows of the other, with repeats of all.
+
+    Args:
+        values: (n, d); read in pieces, up to the first row that differs from its class.
+        labels: (n, c).
+        rows: the rows to compare; None for all.
+
+    Example:
+        >>> labels = np.array([[0], [1], [0], [1]])
+        >>> one_to_one(np.array([[2.5], [7.0], [2.5], [7.0]]), labels)
+        True
+        >>> one_to_one(np.array([[2.5], [7.0], [2.6], [7.0]]), labels)
+        False
+    """
+    rows = np.arange(len(values)) if rows is None else rows
+    _, by_label = np.unique(labels[rows], axis=0, return_inverse=True)
+    by_label = by_label.reshape(-1)
+    count = int(by_label.max(initial=-1)) + 1
+    if count < 2 or len(rows) < 2 * count:
+        return False
+    first = np.zeros(count, dtype=np.intp)
+    first[by_label[::-1]] = rows[::-1]
+    for start in range(0, len(rows), CHECKED):
+        some = slice(start, start + CHECKED)
+        if not np.array_equal(values[first[by_label[some]]], values[rows[some]]):
+            return False
+    return len(np.unique(values[first], axis=0)) == count
 
 
 def _largest_values(column: Features) -> tuple[NDArray[np.float64], float]:
@@ -99,27 +135,6 @@ def _largest_values(column: Features) -> tuple[NDArray[np.float64], float]:
     largest = np.where(column.present, largest_by_row(column.values), 0.0)
     usual = largest[largest > 0]
     return largest, float(np.median(usual)) if len(usual) >= 3 else np.inf
-
-
-def _marks_classes(column: Features, labels: NDArray[np.bool_]) -> bool:
-    """Return whether features mark one value a row, which determines the label and is by it."""
-    values = column.values
-    if values.shape[1] < 2 or values.shape[1] > 4 * labels.shape[1] + 4:
-        return False
-    rows = np.flatnonzero(column.present & labels.any(axis=1))
-    found = []
-    for start in range(0, len(rows), CHECKED):
-        some = values[rows[start : start + CHECKED]]
-        found.append(some == 1)
-        if ((some != 0) != found[-1]).any():
-            return False
-    if not found:
-        return False
-    marks = np.concatenate(found)
-    _, by_value = np.unique(marks, axis=0, return_inverse=True)
-    _, by_label = np.unique(labels[rows], axis=0, return_inverse=True)
-    pairs = np.unique(np.column_stack([by_value.reshape(-1), by_label.reshape(-1)]), axis=0)
-    return bool(len(pairs) == by_value.max() + 1 == by_label.max() + 1)
 
 
 def _count(number: int, what: str) -> str:

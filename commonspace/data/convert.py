@@ -101,6 +101,8 @@ def column_from_values(modality: str, values: Any) -> Column:  # noqa: ANN401
             found=f"a {type(values).__name__}",
             advice="give one entry for each sample, None where it has none",
         )
+    if not hasattr(values, "__len__"):  # a generator can be read once
+        values = list(values)
     array = _numbers(values)
     if array is not None:
         if array.ndim == 4 and array.dtype == np.uint8:
@@ -111,6 +113,13 @@ def column_from_values(modality: str, values: Any) -> Column:  # noqa: ANN401
                 expected="(n, height, width, 3) uint8, RGB",
                 found=f"{array.dtype} of shape {array.shape}",
                 advice="convert them to 8-bit RGB: (255 * pixels).astype('uint8')",
+            )
+        if array.ndim != 2:
+            raise DataError(
+                f"the values of {modality!r} have the wrong form",
+                expected="an (n, d) array, or n images, paths, strings or lists of strings",
+                found=f"{array.dtype} of shape {array.shape}",
+                advice="give one row of numbers for each sample",
             )
         return Features(array)
     entries = [None if _is_nothing(value) else value for value in _list(values)]
@@ -142,7 +151,9 @@ def _decode(
     if labels is None:
         names = tuple(class_names or ())
         return np.zeros((count, len(names)), dtype=bool), names
-    if class_names is None and hasattr(labels, "cat"):  # a categorical series of pandas
+    if class_names is None and hasattr(labels, "columns"):  # a frame with a column for each class
+        class_names = [str(column) for column in labels.columns]
+    elif class_names is None and hasattr(getattr(labels, "cat", None), "categories"):
         class_names = [str(category) for category in labels.cat.categories]
     array = _numbers(labels)
     values = array if array is not None and array.ndim in (1, 2) else _list(labels)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from commonspace.data.convert import IMAGE_NAMES, from_arrays
+from commonspace.data.formats.hints import likely_names
 from commonspace.data.vocabulary import expand_home, is_missing
 from commonspace.errors import DataError
 
@@ -32,9 +33,20 @@ def from_pandas(
             advice="for arrays: Dataset.from_arrays(image=X, text=Y, labels=y)",
         )
     known = list(frame.columns)
+    twice = next((column for column in known if known.count(column) > 1), None)
+    if twice is not None:
+        raise DataError(
+            "`frame` has two columns of one name",
+            expected="each name once",
+            found=repr(twice),
+            advice="rename or drop one of them",
+        )
     wanted = {m: columns for m, columns in modalities.items() if columns is not None}
     if not wanted:
-        wanted = {m: m for m in ("image", "text") if m in known}
+        usual = [m for m in ("image", "text") if m in known]
+        wanted = {m: m for m in usual if not all(map(is_missing, frame[m].tolist()))}
+    if not wanted:
+        raise _no_modality(known, len(frame))
     used: list[Any] = []
     values: dict[str, Any] = {}
     for modality, columns in wanted.items():
@@ -72,6 +84,18 @@ def from_pandas(
         seed=seed,
         name=name,
         provenance={"format": "pandas"},
+    )
+
+
+def _no_modality(columns: Sequence[Any], rows: int) -> DataError:
+    names = {str(column): str(column) for column in columns}
+    likely = {role: likely_names(role, names) for role in ("image", "text", "label")}
+    given = "".join(f", {role}={found[0]!r}" for role, found in likely.items() if found)
+    return DataError(
+        "no column of the frame is a modality",
+        expected="columns named image or text with values, or a mapping of columns",
+        found=f"{rows} rows of {', '.join(names) or 'no column'}",
+        advice=f"name them: Dataset.from_pandas(frame{given or ', text=COLUMN'})",
     )
 
 

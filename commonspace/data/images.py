@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from commonspace.atomic import replace_file, write_error
 from commonspace.cache_folder import default_cache
@@ -33,8 +33,8 @@ _ROWS = 256
 """Rows that are converted at a time."""
 
 IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jfif")
-)
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif")
+) | {".tiff", ".avif", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico"}
 
 
 def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -187,6 +187,8 @@ class EncodedImages:
                     return
                 pixels = rgb_of(image, f"{self.source}, {name}")
         except FileFormatError as error:
+            if isinstance(error.__cause__, UnidentifiedImageError):
+                error = _unknown_image(Path(f"{self.source}, {name}"), content)
             self.warnings.report(error, instead="this sample has no image")
             self.items.append(None)
             return
@@ -199,6 +201,15 @@ class EncodedImages:
                 advice="write them as files, with a metadata.jsonl that names them",
             )
         self.items.append(pixels)
+
+
+def _unknown_image(path: Path, content: bytes) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is no image",
+        expected="an image (JPEG, PNG, WebP, …)",
+        found=f"{len(content):,} bytes that begin with {content[:8]!r}",
+        advice="write it as JPEG or PNG, or drop it",
+    )
 
 
 def unpacked_folder(source: Path) -> Path:

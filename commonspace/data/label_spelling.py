@@ -67,9 +67,7 @@ def _fold(name: str) -> str:
     return re.sub(r"[-_\s]+", " ", plain).strip() or name
 
 
-def _warn_of_separator(
-    mark: str, found: Counter[str], source: str, warnings: WarningLog
-) -> None:
+def _warn_of_separator(mark: str, found: Counter[str], source: str, warnings: WarningLog) -> None:
     """Name classes such as "kite|dog" whose parts are classes, or parts of other such names."""
     parts = {
         name: [part.strip() for part in name.split(mark)] for name in sorted(found) if mark in name

@@ -16,7 +16,6 @@ from commonspace.data.vocabulary import (
     UNLABELED,
     class_names_of,
     is_missing,
-    is_strings,
     parse_list,
     tidy,
 )
@@ -64,6 +63,8 @@ def decode_labels(
         values = _array_of(values)
     if values.ndim == 2 and 1 in values.shape[1:]:
         values = values[:, 0]
+    if values.dtype.kind == "M":
+        values = _array_of([None if np.isnat(value) else value for value in values])
     if values.dtype.kind in "USOT":
         if values.ndim != 1:
             values = _array_of([list(row) for row in values.tolist()])
@@ -126,7 +127,8 @@ def labels_from_names(
         warn_of_spellings(rows, decoded, source, warnings)
     found = {name for names in decoded for name in names}
     classes = tuple(_sort(found)) if class_names is None else tuple(class_names)
-    place = {name: index for index, name in enumerate(classes)}
+    place = {tidy(name): index for index, name in enumerate(classes)}
+    place |= {name: index for index, name in enumerate(classes)}
     labels = np.zeros((len(decoded), len(classes)), dtype=bool)
     for row, several in enumerate(decoded):
         for name in several:
@@ -162,7 +164,7 @@ def no_labels(like: NDArray[Any], count: int) -> NDArray[Any]:
 def _check_names(class_names: Sequence[str] | None, source: str) -> tuple[str, ...] | None:
     if class_names is None:
         return None
-    names = tuple(tidy(str(name)) for name in class_names)
+    names = tuple(str(name) for name in class_names)
     if "" in names or len(set(names)) != len(names):
         raise DataError(
             f"the class names of {source} are invalid",
@@ -175,8 +177,8 @@ def _check_names(class_names: Sequence[str] | None, source: str) -> tuple[str, .
 
 def _names_in(value: object, known: frozenset[str], row: int, source: str) -> tuple[str, ...]:
     """Return the class names in one value; a name of the given class names is kept as it is."""
-    if known and isinstance(value, str) and tidy(value) in known:
-        return (tidy(value),)
+    if isinstance(value, str) and value in known:
+        return (value,)
     if known and isinstance(value, list | tuple) and all(entry in known for entry in value):
         return tuple(dict.fromkeys(value))
     try:

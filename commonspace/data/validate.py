@@ -70,6 +70,12 @@ def _check_types(data: Content) -> None:
             )
 
 
+def _places(names: Sequence[str], name: str) -> str:
+    rows = [row for row, other in enumerate(names) if other == name]
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return f"rows {', '.join(map(str, rows[:3]))}{more}"
+
+
 def _check_names(data: Content) -> None:
     for what, names in (("sample ids", data.ids), ("class names", data.class_names)):
         if len(set(names)) != len(names):
@@ -78,8 +84,10 @@ def _check_names(data: Content) -> None:
             raise DataError(
                 f"{what} of {data.name!r} repeat",
                 expected="each name once",
-                found=f"{twice!r} more than once",
-                advice="rename one of them or drop the repeated row",
+                found=f"{repr(twice) if twice else 'none'} in {_places(names, twice)}",
+                advice="rename one of them or drop the repeated row"
+                if twice
+                else "give each sample an id, or give none at all",
             )
     if not data.columns:
         raise DataError(

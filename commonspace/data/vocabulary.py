@@ -8,9 +8,11 @@ import ast
 import json
 import re
 import unicodedata
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +108,7 @@ def class_name(value: object) -> str | None:
     It is tidied (:func:`tidy`), and numbers that are whole are written without decimals.
 
     Args:
-        value: a string, bytes, a number, or anything that ``is_missing``.
+        value: a string, bytes, a number, a date, or anything that ``is_missing``.
 
     Raises:
         ValueError: a number that is not whole or below -1, or a value of another type.
@@ -115,12 +117,14 @@ def class_name(value: object) -> str | None:
         >>> class_name(" red  kite "), class_name(3.0), class_name("3.0"), class_name(-1)
         ('red kite', '3', '3', None)
     """
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
         value = value.item()
     if isinstance(value, bytes):
         value = value.decode("utf-8")
     if is_missing(value):
         return None
+    if isinstance(value, date | np.datetime64):
+        return str(value).removesuffix(" 00:00:00")
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int | float):
@@ -324,25 +328,43 @@ def exists(path: Path) -> bool:
 def find_file(folder: Path, name: str) -> Path | None:
     """Return the file of this name below a folder; also in another spelling of the same name.
 
-    Tried in order: the name itself; with "/" for a backslash; another Unicode form; another case.
+    Tried in order: the name itself; with "/" for a backslash; a file URL or a name with "%20";
+    another Unicode form; another case.
 
     Args:
         folder: where names begin.
         name: a relative or absolute path as a metadata file spells it.
     """
-    for spelling in dict.fromkeys((name, name.strip(), name.strip().replace("\\", "/"))):
+    plain = re.sub(r"^file:/+", "/", name.strip())
+    slashes = plain.replace("\\", "/")
+    for spelling in dict.fromkeys((name, plain, slashes, unquote(slashes))):
         path = folder / expand_home(spelling)
         try:
             if path.is_file():
                 return path
         except (OSError, ValueError):  # too long, or with a NUL: no file has such a name
             return None
-    return _find_folded(folder, Path(name.strip().replace("\\", "/")))
+    return _find_folded(folder, Path(slashes))
 
 
 def near_names(folder: Path, name: str) -> list[str]:
-    """Return file names below a folder that resemble a missing one: another suffix or spelling."""
+    """Return file names below a folder that resemble a missing one.
+
+    The end of the path (of C:/photos/images/1.jpg: images/1.jpg), a file of the same name in a
+    folder inside, another suffix or spelling.
+    """
     wanted = Path(name.strip().replace("\\", "/"))
+    for start in range(1, len(wanted.parts)):
+        end = Path(*wanted.parts[start:])
+        if exists(folder / end):
+            return [str(end)]
+    try:
+        below = [sub / wanted.name for sub in sorted(folder.iterdir()) if sub.is_dir()][:1000]
+    except (OSError, ValueError):
+        below = []
+    for path in below:
+        if wanted.name and exists(path):
+            return [str(path.relative_to(folder))]
     parent = folder / wanted.parent
     try:
         present = [entry.name for entry in parent.iterdir() if entry.is_file()]

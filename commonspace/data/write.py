@@ -16,14 +16,14 @@ from commonspace.atomic import replace_file, write_folder
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.formats.hdf5 import write_hdf5
-from commonspace.data.formats.keys import (
+from commonspace.data.formats.mat import write_mat
+from commonspace.data.formats.names import (
     MODALITIES,
     MODALITY_LIST,
     PROVENANCE,
     RESERVED,
     canonical_key,
 )
-from commonspace.data.formats.mat import write_mat
 from commonspace.data.formats.npz import write_npz
 from commonspace.data.formats.parquet import WITHOUT_ROWS, write_parquet
 from commonspace.data.vocabulary import UNLABELED, spell

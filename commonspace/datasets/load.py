@@ -50,7 +50,7 @@ def load_dataset(
     Args:
         path: one of
             the name of a built-in data set, such as "scenes" (a folder of that name: "./scenes");
-            a feature file: .npz, .mat, .h5, .hdf5, .h5py or .parquet; a .tar of samples;
+            a feature file: .npz, .mat, .h5, .hdf5, .h5py, .parquet or .arrow; a .tar of samples;
             a folder in one of the ``LAYOUTS``, such as images with a metadata.jsonl;
             "layout:folder" where a folder could be read in several ways;
             "benchmark:folder" for one of the ``BENCHMARKS``, such as "pascal:folder", as its

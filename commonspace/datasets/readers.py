@@ -17,11 +17,13 @@ from commonspace.data.formats.npz import read_npz
 from commonspace.data.formats.parquet import has_file_names, is_table_folder, read_parquet
 from commonspace.data.formats.webdataset import is_shard_folder, read_webdataset
 from commonspace.data.reading import WarningLog
+from commonspace.datasets.advice import advice_for, advice_for_folder
 from commonspace.datasets.benchmark import Benchmark
 from commonspace.datasets.nuswide import read_nuswide
 from commonspace.datasets.pascal import read_pascal
 from commonspace.datasets.wikipedia import (
     has_wikipedia_keys,
+    is_wikipedia_file,
     is_wikipedia_folder,
     read_wikipedia,
     read_wikipedia_pairs,
@@ -64,7 +66,7 @@ def _hdf5(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
 
 
 def _parquet(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
-    if path.is_file() and has_file_names(path):
+    if path.suffix.lower() == ".parquet" and path.is_file() and has_file_names(path):
         return read_folder(path, warnings, rules)
     arrays = read_parquet(path, warnings)
     return table_from_arrays(arrays, source=str(path), warnings=warnings, rules=rules)
@@ -72,7 +74,7 @@ def _parquet(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
 
 def _mat(path: Path, warnings: WarningLog, rules: KeyRules) -> Table:
     arrays = read_mat(path)
-    if has_wikipedia_keys(arrays):
+    if has_wikipedia_keys(arrays) and rules == KeyRules() and is_wikipedia_file(path, arrays):
         return read_wikipedia(path, warnings)
     return table_from_arrays(arrays, source=str(path), warnings=warnings, rules=rules)
 
@@ -100,6 +102,7 @@ FILES: dict[str, Reader] = {
     ".hdf5": _hdf5,
     ".h5py": _hdf5,
     ".parquet": _parquet,
+    ".arrow": _parquet,
     ".tar": _without_rules(read_webdataset),
     ".jsonl": read_folder,
     ".csv": read_folder,
@@ -165,7 +168,7 @@ def file_reader(file: Path) -> Reader:
             f"{file} is of an unknown kind",
             expected=", ".join(FILES),
             found=file.suffix or "a name without suffix",
-            advice="convert it, for example with numpy.savez(file, image=..., text=..., label=...)",
+            advice=advice_for(file),
         )
     return read
 
@@ -189,14 +192,18 @@ def recognize_layout(folder: Path) -> str:
             found=", ".join(found),
             advice="choose one: " + " or ".join(f"{name}:{folder}" for name in found),
         )
-    inside = [str(entry) for entry in sorted(folder.iterdir()) if _is_candidate(entry)]
+    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    inside = [str(entry) for entry in entries if _is_candidate(entry)]
+    shown = [entry.name + "/" * entry.is_dir() for entry in entries[:10]]
+    more = [f"{len(entries) - 10} more"] if len(entries) > 10 else []
     raise DataError(
         f"{folder} has none of the supported layouts",
         expected="; or ".join(layout.means for layout in LAYOUTS.values()),
-        found=", ".join(Path(entry).name for entry in inside[:10]) or "none of these",
+        found=", ".join(shown + more) or "an empty folder",
         advice=f"did you mean {' or '.join(inside[:5])}?"
         if inside
-        else "point at the folder that holds the metadata or the feature files; a benchmark as it"
+        else advice_for_folder(folder, entries)
+        or "point at the folder that holds the metadata or the feature files; a benchmark as it"
         f" is published goes by its name: {', '.join(f'{name}:FOLDER' for name in BENCHMARKS)}",
     )
 

@@ -29,6 +29,7 @@ from commonspace.errors import DataError, FileFormatError
 __all__ = [
     "FEATURES_NAME",
     "has_wikipedia_keys",
+    "is_wikipedia_file",
     "is_wikipedia_folder",
     "read_article_text",
     "read_wikipedia",
@@ -54,6 +55,15 @@ def is_wikipedia_folder(folder: Path) -> bool:
 def has_wikipedia_keys(arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Return whether the variables of a .mat file are those of this layout."""
     return all(key in arrays for key in _KEYS.values())
+
+
+def is_wikipedia_file(file: Path, arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Return whether features of these keys get their labels from lists beside the file.
+
+    Another file of the same keys has the labels in it, under any name.
+    """
+    lists = [file.parent / _list_name(split) for split in ("train", "test")]
+    return set(arrays) == set(_KEYS.values()) or any(path.is_file() for path in lists)
 
 
 def read_wikipedia(path: Path, warnings: WarningLog) -> Table:

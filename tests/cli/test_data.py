@@ -193,3 +193,13 @@ def test_the_home_folder_and_any_terminal(points_file: Path, tmp_path: Path) -> 
         )
         assert result.returncode == 0, result.stderr
     assert list(json.loads(result.stdout.decode("latin-1"))["classes"])[1] == "风筝"
+
+
+def test_many_problems_are_not_all_listed(call: Call, tmp_path: Path) -> None:
+    lines = [f'{{"text": "number {row}", "label": "x"}}' for row in range(20)]
+    (tmp_path / "metadata.jsonl").write_text("\n".join([*lines, *["{"] * 100]))
+    result = call("data", tmp_path)
+    assert result.exit_code == 0
+    assert "more problems: see --json" in result.output
+    assert result.output.count("cannot be read") < 50
+    assert len(json.loads(call("data", tmp_path, "--json").output)["problems"]) > 100

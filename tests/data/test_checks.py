@@ -65,13 +65,40 @@ def test_one_class_is_named() -> None:
 def test_a_modality_that_marks_the_classes_is_named(order: list[int]) -> None:
     marks = np.eye(3)[np.array(order)[LABELS]]
     (warning,) = Dataset.from_arrays(image=IMAGE, text=marks, labels=LABELS).warnings
-    assert "'text' is a table of 0 and 1 that marks the classes" in warning
+    assert "'text' has one row for each class, the label in another form" in warning
     assert (
         Dataset.from_arrays(
             image=IMAGE, text=np.eye(3)[RNG.permutation(LABELS)], labels=LABELS
         ).warnings
         == ()
     )
+
+
+@pytest.mark.parametrize("key", ["attributes", "label_embedding", "classVector", "other"])
+@pytest.mark.parametrize("form", ["vectors", "scaled marks", "signs"])
+def test_one_row_for_each_class_is_no_modality(key: str, form: str, tmp_path: Path) -> None:
+    forms = {
+        "vectors": RNG.normal(size=(3, 9)),
+        "scaled marks": 0.5 * np.eye(3),
+        "signs": 2 * np.eye(3) - 1,
+    }
+    path = tmp_path / "a.npz"
+    write_npz(path, {"image": IMAGE, "label": LABELS, key: forms[form][LABELS]})
+    data = load_dataset(path)
+    assert data.modalities == ("image",)
+    assert any(f"'{key}'" in warning and "not used" in warning for warning in data.warnings)
+    mapped = load_dataset(path, modalities={"image": "image", "text": key})
+    assert mapped.modalities == ("image", "text")
+    assert "'text' has one row for each class" in mapped.warnings[-1]
+
+
+def test_a_second_matrix_that_is_not_the_label_is_a_modality(tmp_path: Path) -> None:
+    values = RNG.normal(size=(3, 9))[LABELS]
+    values[4, 2] += 1
+    write_npz(tmp_path / "a.npz", {"image": IMAGE, "label": LABELS, "genes": values})
+    data = load_dataset(tmp_path / "a.npz")
+    assert data.modalities == ("image", "genes")
+    assert "'genes' taken as a modality" in data.warnings[0]
 
 
 @pytest.mark.parametrize(

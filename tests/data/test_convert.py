@@ -322,3 +322,51 @@ def test_a_data_set_that_the_hub_does_not_give_is_named(
         load_dataset("hf:owner/photos")
     with pytest.raises(DataError, match="cannot be loaded"):
         load_dataset(f"hf:{tmp_path}")
+
+
+def test_a_frame_of_marks_names_the_classes() -> None:
+    frame = pd.get_dummies(NAMES)
+    data = Dataset.from_arrays(point=X, labels=frame)
+    assert data.class_names == tuple(frame.columns)
+    assert (data.labels == frame.to_numpy()).all()
+
+
+@pytest.mark.parametrize("splits", [[None] * 20, [float("nan")] * 20, ["NA"] * 20, [""] * 20])
+def test_missing_splits_are_drawn(splits: list[Any]) -> None:
+    data = Dataset.from_arrays(point=X, labels=NAMES, splits=splits)
+    assert data.provenance["split"] == "drawn: stratified, seed 0"
+
+
+def test_dates_are_classes() -> None:
+    for dates in (
+        pd.to_datetime([f"2020-01-0{row % 3 + 1}" for row in range(20)]),
+        np.array([f"2020-01-0{row % 3 + 1}" for row in range(20)], dtype="datetime64[D]"),
+    ):
+        data = Dataset.from_arrays(point=X, labels=dates)
+        assert data.class_names == ("2020-01-01", "2020-01-02", "2020-01-03")
+
+
+def test_a_generator_is_read_once() -> None:
+    data = Dataset.from_arrays(text=(f"number {row}" for row in range(20)), labels=NAMES)
+    text = data.columns["text"]
+    assert isinstance(text, Texts)
+    assert text.items[0] == ("number 0",)
+
+
+def test_repeated_and_missing_ids_name_their_rows() -> None:
+    with pytest.raises(DataError, match=r"found: +'a' in rows 0, 1, 2 and 17 more"):
+        Dataset.from_arrays(point=X, labels=NAMES, ids=["a"] * 20)
+    ids = [None, None, *range(18)]
+    with pytest.raises(DataError, match=r"(?s)found: +none in rows 0, 1\n.*give each sample an id"):
+        Dataset.from_arrays(point=X, labels=NAMES, ids=ids)
+
+
+def test_a_frame_without_modality_names_its_columns() -> None:
+    frame = pd.DataFrame({"caption": ["a"] * 20, "category": NAMES, "image": [None] * 20})
+    with pytest.raises(DataError, match=r"from_pandas\(frame, image='image', text='caption'"):
+        Dataset.from_pandas(frame)
+    twice = pd.DataFrame([[1, 2]], columns=["text", "text"])
+    with pytest.raises(DataError, match="two columns of one name"):
+        Dataset.from_pandas(twice)
+    frame = pd.DataFrame({"text": ["a"] * 20, "label": NAMES, "image": [None] * 20})
+    assert Dataset.from_pandas(frame).modalities == ("text",)

@@ -12,7 +12,7 @@ are modalities is defined in :mod:`commonspace.data.formats.keys`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Features, Images, Texts
-from commonspace.data.formats.keys import (
-    LABEL_HINTS,
-    NUMBERS,
+from commonspace.data.formats.hints import add_hints
+from commonspace.data.formats.keys import NUMBERS, KeyRules, holds_images, kind_of
+from commonspace.data.formats.names import (
+    MODALITIES,
     PROVENANCE,
-    KeyRules,
+    RESERVED,
     canonical_key,
-    kind_of,
+    split_key,
 )
 from commonspace.data.formats.parts import Part, parts_of
 from commonspace.data.labels import decode_labels, no_labels
@@ -93,8 +94,13 @@ def table_from_arrays(
                 " a modality is (samples, size) numbers, texts or images"
             )
     fields = {base: _field(base, parts) for base in bases if kinds[base] in ("field", "group")}
-    if "label" not in bases:
-        _hint_at_labels(arrays, taken, source, warnings)
+    for base in [base for base in fields if holds_images(_first(parts, base))]:
+        del fields[base]
+        warnings.add(
+            f"{source}: {base!r} holds images and is not used: rename it 'image' if meant so, or"
+            f" give --modality image={base}"
+        )
+    _hint_at_names(arrays, taken, bases, source, warnings)
     labels, names = _labels(parts, arrays, source, warnings)
     used = {
         base: ", ".join(taken[base]) for base in bases if kinds[base] not in ("field", "present")
@@ -125,22 +131,34 @@ def _raise_no_modality(arrays: Mapping[str, NDArray[Any]], source: str) -> None:
     )
 
 
-def _hint_at_labels(
+def _hint_at_names(
     arrays: Mapping[str, NDArray[Any]],
     taken: Mapping[str, list[str]],
+    bases: Sequence[str],
     source: str,
     warnings: WarningLog,
 ) -> None:
-    """Name a key that is likely meant as the labels where there is no key of that name."""
-    likely = LABEL_HINTS | {"label", "labels"}
-    for key in arrays:
-        base = canonical_key(key)[0]
-        if base.casefold() in likely and arrays[key].ndim and base not in ("label", "split"):
-            warnings.add(
-                f"{source}: no key is named 'label', but {key!r}: rename it if meant so,"
-                f" or give --label {base if base in taken else key}"
-            )
-            return
+    """Name keys that are likely meant as labels, splits, texts or images where there are none."""
+    names = {key: key if key in taken else canonical_key(key)[0] for key in arrays}
+    free = {key: name for key, name in names.items() if arrays[key].ndim and name not in RESERVED}
+    strings = {
+        key: name
+        for key, name in free.items()
+        if arrays[key].ndim == 1
+        and arrays[key].dtype.kind in "USOT"
+        and not holds_images(arrays[key])
+    }
+    used = [key for base in taken if base in MODALITIES | {"label"} for key in taken[base]]
+    divided = any(split_key(key)[1] for key in used)
+    missing = {role: role for role in ("label", "split") if role not in bases}
+    add_hints(
+        {key: name if name in taken else key for key, name in free.items()},
+        {role: role for role in missing if role != "split" or not divided},
+        source,
+        warnings,
+    )
+    missing = {role: role for role in ("text", "image") if role not in bases}
+    add_hints(strings, missing, source, warnings)
 
 
 def _provenance(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, Any]:
@@ -187,11 +205,19 @@ def _report_lacking(
 
 
 def _features(base: str, parts: list[Part], source: str, warnings: WarningLog) -> Features:
+    size, total = _first(parts, base).shape[1], sum(part.count for part in parts)
+    if not total:
+        return Features(np.zeros((0, max(size, 1)), dtype=np.float32))
+    if not size:
+        raise DataError(
+            f"the features {base!r} of {source} are empty",
+            expected="(rows, size) numbers",
+            found=f"shape {_first(parts, base).shape}",
+            advice="write the features again, or leave the key out",
+        )
     whole = _unchanged(base, parts)
     if whole is not None:
         return Features(whole)
-    size = _first(parts, base).shape[1]
-    total = sum(part.count for part in parts)
     values = rows_on_disk(total, size)
     present = np.zeros(total, dtype=bool)
     start = 0
@@ -265,9 +291,8 @@ def _texts(base: str, parts: list[Part]) -> Texts:
         if raw is None:
             items += [()] * part.count
             continue
-        rows = (
-            raw.tolist() if _holds_tuples(raw) else as_strings(raw.reshape(len(raw), -1)).tolist()
-        )
+        table = raw.reshape(len(raw), -1) if len(raw) else raw.reshape(0, 1)
+        rows = raw.tolist() if _holds_tuples(raw) else as_strings(table).tolist()
         found = [tuple(text for text in row or () if text and text.strip()) for row in rows]
         shown = [True] * part.count if mask is None else mask.astype(bool).tolist()
         items += [texts if show else () for texts, show in zip(found, shown, strict=True)]

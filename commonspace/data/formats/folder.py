@@ -6,64 +6,54 @@ after a split. Its columns: file_name (none: a sample without image), text (one,
 file_name are one sample with several texts. Image files are located, not opened.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Images, Texts
-from commonspace.data.formats.keys import LABEL_HINTS, KeyRules
-from commonspace.data.formats.metadata import METADATA_NAMES, Record, read_records
-from commonspace.data.images import IMAGE_SUFFIXES
+from commonspace.data.formats.hints import add_hints, likely_names
+from commonspace.data.formats.image_files import Sample, check_images, count_of, warn_of_unnamed
+from commonspace.data.formats.keys import KeyRules
+from commonspace.data.formats.metadata import (
+    METADATA_NAMES,
+    Record,
+    read_records,
+    texts_of,
+    wrong_type,
+)
 from commonspace.data.labels import labels_from_names
 from commonspace.data.reading import WarningLog
-from commonspace.data.vocabulary import class_names_of, find_file, near_names, spell, split_name
+from commonspace.data.vocabulary import class_names_of, is_missing, spell, split_name
 from commonspace.errors import DataError, FileFormatError, SettingError
 
 __all__ = ["find_metadata", "read_folder"]
 
 _KNOWN = frozenset({"file_name", "text", "label", "split", "id"})
-_HINTS = {
-    "file_name": frozenset(
-        ["filename", "file", "image", "img", "path", "image_path", "filepath", "photo"]
-    ),
-    "text": frozenset(
-        ["texts", "caption", "captions", "description", "sentence", "sentences", "title"]
-    ),
-    "label": LABEL_HINTS | {"labels"},
-}
-
-
-@dataclass
-class _Sample:
-    """One image, or none, with the content of all its lines."""
-
-    where: str
-    file_name: str | None
-    folder: Path
-    image: Path | None
-    texts: list[str]
-    label: tuple[str, ...]
-    raw_label: Any
-    split: str | None
-    rest: Record = field(default_factory=dict)
-    id: str | None = None
+_OPTIONS = {"image": "--modality image=", "text": "--modality text=", "label": "--label "}
 
 
 def find_metadata(folder: Path) -> list[Path]:
     """Return the metadata files of a folder: its own, else those of its split folders."""
-    own = [folder / name for name in METADATA_NAMES if (folder / name).is_file()]
+    own = _metadata_in(folder)
     if own:
         return own
     return [
-        sub / name
+        file
         for sub in sorted(folder.iterdir())
         if sub.is_dir() and split_name(sub.name)
-        for name in METADATA_NAMES
-        if (sub / name).is_file()
+        for file in _metadata_in(sub)
     ]
+
+
+def _metadata_in(folder: Path) -> list[Path]:
+    """Return the metadata files in a folder; METADATA.CSV is one, too."""
+    own = [folder / name for name in METADATA_NAMES if (folder / name).is_file()]
+    return own or sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.name.casefold() in METADATA_NAMES and entry.is_file()
+    )
 
 
 def read_folder(path: Path, warnings: WarningLog, rules: KeyRules | None = None) -> Table:
@@ -85,28 +75,32 @@ def read_folder(path: Path, warnings: WarningLog, rules: KeyRules | None = None)
     files = [path] if path.is_file() else find_metadata(path)
     _check_one_each(path, files)
     names = _renamed(rules or KeyRules())
-    samples: list[_Sample] = []
+    samples: list[Sample] = []
     for file in files:
         inside = file.parent != path and path.is_dir()
         samples += _samples(file, file.parent.name if inside else "", names, warnings)
     merged = _merge(samples, warnings)
-    _check_images(merged, warnings)
+    check_images(merged, warnings)
     _check_columns(path, merged, warnings)
     _warn_of_other_names(str(path), merged, warnings)
-    _warn_of_unnamed(path if path.is_dir() else path.parent, merged, warnings)
+    warn_of_unnamed(path if path.is_dir() else path.parent, merged, warnings)
     return _table(str(path), merged, names, warnings)
 
 
-def _check_columns(path: Path, samples: Sequence[_Sample], warnings: WarningLog) -> None:
+def _check_columns(path: Path, samples: Sequence[Sample], warnings: WarningLog) -> None:
     """Name the columns of a file in which none is a modality."""
     if not samples or warnings.errors or any(one.file_name or one.texts for one in samples):
         return
-    found = list(dict.fromkeys(name for sample in samples for name in sample.rest))
+    found = dict.fromkeys(name for sample in samples for name in sample.rest)
+    likely = {role: likely_names(role, {name: name for name in found}) for role in _OPTIONS}
+    given = " ".join(f"{_OPTIONS[role]}{names[0]}" for role, names in likely.items() if names)
     raise DataError(
         f"{path} has neither images nor texts",
         expected="a column or key 'file_name' or 'text'",
-        found=f"{', '.join(map(repr, found[:8])) or 'none'} in {_count(len(samples), 'line')}",
-        advice="name the columns in the first line, or map one: --modality text=COLUMN",
+        found=f"{', '.join(map(repr, list(found)[:8])) or 'none'} in"
+        f" {count_of(len(samples), 'line')}",
+        advice="name the columns in the first line, or map them:"
+        f" {given or '--modality text=COLUMN'}",
     )
 
 
@@ -140,7 +134,7 @@ def _check_one_each(path: Path, files: list[Path]) -> None:
 
 def _samples(
     file: Path, folder: str, names: Mapping[str, str], warnings: WarningLog
-) -> list[_Sample]:
+) -> list[Sample]:
     records = read_records(file, warnings)
     for key in names:
         if records and not any(key in record for _, record in records):
@@ -166,51 +160,41 @@ def _samples(
     return samples
 
 
-def _sample(record: Record, where: str, parent: Path, folder: str) -> _Sample:
+def _sample(record: Record, where: str, parent: Path, folder: str) -> Sample:
     name = record.get("file_name")
     if name is not None and not isinstance(name, str):
-        raise _wrong(where, "file_name", "a path relative to the metadata file", name)
-    split = record.get("split")
+        raise wrong_type(where, "file_name", "a path relative to the metadata file", name)
+    name = _plain_path(name) if name and name.strip() else None
+    split = None if is_missing(record.get("split")) else record["split"]
     if split is not None and not isinstance(split, str):
-        raise _wrong(where, "split", "train, validation or test", split)
+        raise wrong_type(where, "split", "train, validation or test", split)
     try:
         label = class_names_of(record.get("label"))
     except (ValueError, OverflowError) as exc:
         expected = "a string, a whole number, or a list of them"
-        raise _wrong(where, "label", expected, record.get("label")) from exc
-    return _Sample(
+        raise wrong_type(where, "label", expected, record.get("label")) from exc
+    id = record.get("id")
+    return Sample(
         where=where,
         file_name=f"{folder}/{name}" if name and folder else name or None,
         folder=parent,
         image=parent / name if name else None,
-        texts=_texts(record.get("text"), where),
+        texts=texts_of(record.get("text"), where),
         label=label,
         raw_label=record.get("label"),
         split=split or folder or None,
         rest={key: value for key, value in record.items() if key not in _KNOWN},
-        id=spell(record.get("id")) or None,
+        id=None if is_missing(id) else spell(id),
     )
 
 
-def _texts(value: object, where: str) -> list[str]:
-    texts: list[str] = []
-    for text in value if isinstance(value, list) else [value]:
-        if text is not None and not isinstance(text, str):
-            raise _wrong(where, "text", "a string, or a list of strings", value)
-        texts += [text] if text and text.strip() else []
-    return texts
+def _plain_path(name: str) -> str:
+    """Return a relative path without "./" and "//", so that one file has one name."""
+    parts = [part for part in name.split("/") if part not in (".", "")]
+    return name if name.startswith("/") or "://" in name or not parts else "/".join(parts)
 
 
-def _wrong(where: str, key: str, expected: str, value: object) -> FileFormatError:
-    return FileFormatError(
-        f"{where}: {key!r} has a wrong type",
-        expected=expected,
-        found=repr(value)[:80],
-        advice="correct this line",
-    )
-
-
-def _split_by_folder(samples: Sequence[_Sample]) -> None:
+def _split_by_folder(samples: Sequence[Sample]) -> None:
     """Take the split from "train/a.jpg" and the like, where every file name begins so."""
     firsts = [PurePosixPath(sample.file_name or "").parts[:1] for sample in samples]
     if samples and all(first and split_name(first[0]) for first in firsts):
@@ -218,9 +202,9 @@ def _split_by_folder(samples: Sequence[_Sample]) -> None:
             sample.split = first[0]
 
 
-def _merge(samples: Sequence[_Sample], warnings: WarningLog) -> list[_Sample]:
+def _merge(samples: Sequence[Sample], warnings: WarningLog) -> list[Sample]:
     """Make one sample of the lines that share a file name; note fields that differ."""
-    merged: dict[object, _Sample] = {}
+    merged: dict[object, Sample] = {}
     differing: set[str] = set()
     for number, sample in enumerate(samples):
         first = merged.setdefault(sample.file_name or number, sample)
@@ -254,103 +238,22 @@ def _merge(samples: Sequence[_Sample], warnings: WarningLog) -> list[_Sample]:
     return list(merged.values())
 
 
-def _check_images(samples: Sequence[_Sample], warnings: WarningLog) -> None:
-    """Replace each path by that of the file; report those that are missing."""
-    missing, respelled = [], []
-    for sample in samples:
-        if sample.image is None:
-            continue
-        if _is_there(sample.image):
-            continue
-        inside = sample.image.is_relative_to(sample.folder)
-        name = sample.image.relative_to(sample.folder) if inside else sample.image
-        file = find_file(sample.folder, str(name))
-        if file is None:
-            missing.append(sample)
-        else:
-            respelled.append((sample, file))
-            sample.image = file
-    if respelled:
-        sample, file = respelled[0]
-        warnings.add(
-            f"{_count(len(respelled), 'file name')} spelled otherwise than the file, for example"
-            f" {sample.file_name} ({sample.where}) for {file}: the file is used"
-        )
-    if not missing:
-        return
-    named = "; ".join(f"{_with_near(sample)} ({sample.where})" for sample in missing[:5])
-    more = f"; and {len(missing) - 5} more" if len(missing) > 5 else ""
-    count = f"{len(missing)} image files are" if len(missing) > 1 else "1 image file is"
-    warnings.report(
-        DataError(
-            f"{count} missing",
-            expected="every file_name beside its metadata file",
-            found=f"no file {named}{more}",
-            advice="put the files there, correct the names, or drop the lines",
-        ),
-        instead="these samples have no image",
-    )
-    for sample in missing:
-        sample.image = None
-
-
-def _with_near(sample: _Sample) -> str:
-    near = near_names(sample.folder, str(sample.file_name)) if sample.file_name else []
-    return f"{sample.file_name}, did you mean {near[0]}?" if near else str(sample.file_name)
-
-
-def _warn_of_other_names(source: str, samples: Sequence[_Sample], warnings: WarningLog) -> None:
+def _warn_of_other_names(source: str, samples: Sequence[Sample], warnings: WarningLog) -> None:
     """Name a key that is likely meant as a known one, where no line has the known one."""
     others = dict.fromkeys(name for sample in samples for name in sample.rest)
-    option = {"file_name": "--modality image=", "text": "--modality text=", "label": "--label "}
-    for key, given in (
-        ("file_name", any(sample.file_name for sample in samples)),
-        ("text", any(sample.texts for sample in samples)),
-        ("label", any(sample.label for sample in samples)),
-    ):
-        found = [name for name in others if name.casefold() in _HINTS[key] and not given]
-        if found:
-            warnings.add(
-                f"{source}: no line has {key!r}, but {found[0]!r}: rename it if meant so,"
-                f" or give {option[key]}{found[0]}"
-            )
-
-
-def _warn_of_unnamed(folder: Path, samples: Sequence[_Sample], warnings: WarningLog) -> None:
-    """Count the image files of a folder that no line names."""
-    named = {sample.image for sample in samples}
-    unnamed = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path not in named
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    real = os.path.realpath  # unlike Path.resolve, it accepts links that lead to themselves
-    resolved = {real(path) for path in named if path is not None} if unnamed else set()
-    unnamed = [path for path in unnamed if real(path) not in resolved]
-    if unnamed:
-        first = unnamed[0].relative_to(folder)
-        verb = "are" if len(unnamed) > 1 else "is"
-        warnings.add(
-            f"{_count(len(unnamed), 'image file')} of {folder} {verb} named by no line and not"
-            f" used, for example {first}"
-        )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long, with a NUL, or in a closed folder
-        return False
+    given = {
+        "image": any(sample.file_name for sample in samples),
+        "text": any(sample.texts for sample in samples),
+        "label": any(sample.label for sample in samples),
+        "split": any(sample.split for sample in samples),
+    }
+    known = {"image": "file_name", "text": "text", "label": "label", "split": "split"}
+    missing = {role: name for role, name in known.items() if not given[role]}
+    add_hints({name: name for name in others}, missing, source, warnings, lack="no line has")
 
 
 def _table(
-    source: str, samples: Sequence[_Sample], names: Mapping[str, str], warnings: WarningLog
+    source: str, samples: Sequence[Sample], names: Mapping[str, str], warnings: WarningLog
 ) -> Table:
     columns: dict[str, Column] = {}
     images = Images([sample.image for sample in samples])
@@ -375,11 +278,11 @@ def _table(
     )
 
 
-def _line(sample: _Sample) -> str:
+def _line(sample: Sample) -> str:
     return sample.where.rpartition(", ")[2].replace(" ", "-")
 
 
-def _fields(samples: Sequence[_Sample]) -> Mapping[str, list[Any]]:
+def _fields(samples: Sequence[Sample]) -> Mapping[str, list[Any]]:
     names = dict.fromkeys(name for sample in samples for name in sample.rest)
     return {name: [sample.rest.get(name) for sample in samples] for name in names}
 

@@ -3,158 +3,34 @@
 A key becomes a modality only by one of these rules: its name is in ``MODALITIES``; it is an alias
 of such a name (``img``, ``images``, ``train_imgs_deep``, ``I_tr``, ``XAll``); the file was written
 by this package and lists it; the caller maps it; or fewer than two keys have such names, it is an
-(n, d) array of numbers, its name is not one of ``NO_MODALITIES``, and it is no table of 0 and 1
-with one mark a row. Anything else is a field or is not used.
+(n, d) array of numbers, its name is not one of ``NO_MODALITIES`` and has no word for labels, and it
+is not the label in another form: no table with one mark a row, no row that is the same for each
+class. Anything else is a field or is not used. Names are in :mod:`commonspace.data.formats.names`.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.data.checks import one_to_one
+from commonspace.data.formats.names import (
+    MODALITIES,
+    NO_MODALITIES,
+    RESERVED,
+    canonical_key,
+    has_label_word,
+    split_key,
+)
 from commonspace.data.reading import WarningLog
-from commonspace.data.vocabulary import split_name
 from commonspace.errors import SettingError
 
-__all__ = [
-    "LABEL_HINTS",
-    "MODALITIES",
-    "MODALITY_LIST",
-    "NO_MODALITIES",
-    "NUMBERS",
-    "PROVENANCE",
-    "RESERVED",
-    "KeyRules",
-    "canonical_key",
-    "is_one_hot",
-    "kind_of",
-    "modalities_in",
-    "split_key",
-]
+__all__ = ["NUMBERS", "KeyRules", "holds_images", "is_one_hot", "kind_of", "modalities_in"]
 
-MODALITIES = frozenset(
-    [
-        "image",
-        "text",
-        "audio",
-        "video",
-        "sketch",
-        "depth",
-        "thermal",
-        "music",
-        "speech",
-        "tags",
-        "code",
-        "recipe",
-        "3d",
-        "pointcloud",
-        "point_cloud",
-        "mesh",
-    ]
-)
-"""Names that make a two-dimensional array of numbers a modality."""
-
-LABEL_HINTS = frozenset(
-    [
-        "category",
-        "categories",
-        "class",
-        "classes",
-        "target",
-        "targets",
-        "y",
-        "gt",
-        "ground_truth",
-        "onehot",
-        "one_hot",
-        "annotation",
-        "annotations",
-        "genre",
-        "topic",
-    ]
-)
-"""Names, in any case, that usually mean labels, but are not read as labels."""
-
-NO_MODALITIES = LABEL_HINTS | frozenset(
-    [
-        "bbox",
-        "bboxes",
-        "box",
-        "boxes",
-        "mask",
-        "masks",
-        "index",
-        "indices",
-        "weight",
-        "weights",
-        "score",
-        "scores",
-        "mean",
-        "std",
-        "params",
-        "label_onehot",
-        "label_one_hot",
-        "onehot_label",
-        "one_hot_label",
-    ]
-)
-"""Names, in any case, of arrays that are no modality unless the caller maps them."""
-
-PROVENANCE = "commonspace_provenance"  # where features come from, as one string of JSON
-MODALITY_LIST = "modalities"  # the names of all modalities, where a name is no usual one
 NUMBERS = "biuf"  # the kinds of dtype that can be features
-RESERVED = frozenset({"label", "class_names", "split", "id", "group", MODALITY_LIST, PROVENANCE})
-_ALIASES = {
-    "img": "image",
-    "imgs": "image",
-    "images": "image",
-    "photo": "image",
-    "photos": "image",
-    "txt": "text",
-    "txts": "text",
-    "texts": "text",
-    "videos": "video",
-    "audios": "audio",
-    "sketches": "sketch",
-    "lab": "label",
-    "labs": "label",
-    "labels": "label",
-    "ids": "id",
-    "groups": "group",
-    "splits": "split",
-    "classes": "class_names",
-    "label_names": "class_names",
-    "IAll": "image",
-    "XAll": "image",
-    "TAll": "text",
-    "YAll": "text",
-    "LAll": "label",
-}
-_LETTERS = {"I": "image", "T": "text", "L": "label"}  # only beside a split, as in I_tr
-_FEATURES = frozenset(
-    [
-        "feat",
-        "feats",
-        "feature",
-        "features",
-        "fea",
-        "deep",
-        "cnn",
-        "vgg",
-        "vgg19",
-        "bow",
-        "doc",
-        "doc2vec",
-    ]
-)
-_SPLIT_WORDS = "train|training|trn|tr|validation|valid|val|dev|test|tst|te"
-_SUFFIX = re.compile(rf"(.+)_({_SPLIT_WORDS})")
-_PREFIX = re.compile(rf"({_SPLIT_WORDS})_(.+)")
-_INFIX = re.compile(rf"([ITL])_({_SPLIT_WORDS})_(\w+)")  # I_tr_CNN
-_CAMEL = re.compile(r"(Img|Tag|Txt|Lab)(Train|Val|Test)")
-_CAMEL_NAMES = {"Img": "image", "Tag": "text", "Txt": "text", "Lab": "label"}
 
 
 @dataclass(frozen=True)
@@ -169,14 +45,22 @@ class KeyRules:
     modalities: Mapping[str, str] = field(default_factory=dict)
     label: str | None = None
 
-    def rename(self, keys: Mapping[str, Any], source: str) -> dict[str, str]:
-        """Return key -> the name it stands for, for the keys that the caller maps.
+    def rename(self, keys: Mapping[str, Any], source: str) -> dict[str, tuple[str, str]]:
+        """Return key -> (the name it stands for, its split), for the keys that the caller maps.
 
         Raises:
-            SettingError: a mapped key is not in the file.
+            SettingError: a mapped key is not in the file, or a modality has a reserved name.
         """
+        for name in self.modalities:
+            if name in RESERVED or name.endswith("_present"):
+                raise SettingError(
+                    f"{name!r} cannot be the name of a modality",
+                    expected="another name, such as image or text",
+                    found=f"--modality {name}={self.modalities[name]}",
+                    advice="give --label KEY for labels" if name == "label" else "choose another",
+                )
         wanted = dict(self.modalities) | ({"label": self.label} if self.label else {})
-        names: dict[str, str] = {}
+        names: dict[str, tuple[str, str]] = {}
         for name, key in wanted.items():
             matches = [k for k in keys if k == key or split_key(k)[0] == key]
             if not matches:
@@ -189,29 +73,8 @@ class KeyRules:
                     else "name a key of the file: --label KEY",
                 )
             for match in matches:
-                split = split_key(match)[1] if match != key else ""
-                names[match] = f"{name}_{split}" if split else name
+                names[match] = (name, split_key(match)[1] if match != key else "")
         return names
-
-
-def canonical_key(key: str) -> tuple[str, str]:
-    """Return the base of a key and its split, "" where it names none.
-
-    Example:
-        >>> canonical_key("img_train"), canonical_key("val_img_lab"), canonical_key("text")
-        (('image', 'train'), ('label', 'validation'), ('text', ''))
-        >>> canonical_key("train_imgs_deep"), canonical_key("L_te"), canonical_key("bbox")
-        (('image', 'train'), ('label', 'test'), ('bbox', ''))
-    """
-    if match := _CAMEL.fullmatch(key):
-        return _CAMEL_NAMES[match[1]], split_name(match[2]) or ""
-    if match := _INFIX.fullmatch(key):
-        return _LETTERS[match[1]], split_name(match[2]) or ""
-    base, split = split_key(key)
-    stem, present = base.removesuffix("_present"), "_present" * base.endswith("_present")
-    if split and stem in _LETTERS:
-        stem = _LETTERS[stem]
-    return _canonical_base(stem) + present, split
 
 
 def kind_of(base: str, values: NDArray[Any], modalities: frozenset[str] = MODALITIES) -> str:
@@ -226,8 +89,8 @@ def kind_of(base: str, values: NDArray[Any], modalities: frozenset[str] = MODALI
         >>> import numpy as np
         >>> kind_of("image", np.zeros((4, 2))), kind_of("price", np.zeros(4))
         ('features', 'field')
-        >>> kind_of("bbox", np.zeros((4, 4)))
-        'field'
+        >>> kind_of("bbox", np.zeros((4, 4))), kind_of("image", np.zeros((4, 9, 9, 3), np.uint8))
+        ('field', 'images')
     """
     if base in RESERVED and base not in modalities:
         return base
@@ -236,8 +99,17 @@ def kind_of(base: str, values: NDArray[Any], modalities: frozenset[str] = MODALI
     if base not in modalities:
         return "field"
     if values.ndim and values.dtype.kind in "USOT":
-        return "images" if base == "image" else "texts"
+        return "images" if base == "image" or holds_images(values) else "texts"
+    if base == "image" and values.ndim == 4 and values.dtype == np.uint8 and values.shape[3] == 3:
+        return "images"
     return "features" if values.ndim == 2 and values.dtype.kind in NUMBERS else "field"
+
+
+def holds_images(values: NDArray[Any]) -> bool:
+    """Return whether an array of objects holds images that a reader has decoded or unpacked."""
+    if values.dtype.kind != "O":
+        return False
+    return isinstance(next((v for v in values.flat if v is not None), None), np.ndarray | Path)
 
 
 def modalities_in(
@@ -257,18 +129,22 @@ def modalities_in(
     for key, values in arrays.items():
         bases.setdefault(canonical_key(key)[0], []).append(values)
     known = [b for b, v in bases.items() if kind_of(b, v[0]) in ("features", "texts", "images")]
+    if len(known) > 1:
+        return MODALITIES
     others = [
         base
         for base, several in bases.items()
         if base not in MODALITIES | RESERVED
-        and base.casefold() not in NO_MODALITIES | {"label", "labels"}
+        and base.casefold() not in NO_MODALITIES
+        and not has_label_word(base)
         and not base.endswith("_present")
         and all(
             v.ndim == 2 and v.dtype.kind in NUMBERS and 1 not in v.shape and not is_one_hot(v)
             for v in several
         )
+        and not _follows_label(several, bases.get("label", []), base, source, warnings)
     ]
-    if len(known) > 1 or not others:
+    if not others:
         return MODALITIES
     if known:
         warnings.add(
@@ -280,30 +156,49 @@ def modalities_in(
 
 
 def is_one_hot(values: NDArray[Any]) -> bool:
-    """Return whether each row of a matrix holds a single 1 among 0."""
-    marks = values == 1
-    return bool((marks | (values == 0)).all() and (marks.sum(axis=1) == 1).all())
+    """Return whether a matrix has two values, and each row holds the higher one once.
+
+    Example:
+        >>> is_one_hot(np.eye(3)), is_one_hot(2 * np.eye(3) - 1), is_one_hot(np.ones((2, 2)))
+        (True, True, False)
+    """
+    if values.ndim != 2 or 0 in values.shape:
+        return False
+    low, high = values.min(), values.max()
+    marks = values == high
+    return bool((marks | (values == low)).all() and (marks.sum(axis=1) == 1).all())
 
 
-def split_key(key: str) -> tuple[str, str]:
-    """Return a key without its split, and the split, "" where it names none."""
-    if match := _SUFFIX.fullmatch(key):
-        base, split = match.groups()
-    elif match := _PREFIX.fullmatch(key):
-        split, base = match.groups()
-    else:
-        return key, ""
-    return base, split_name(split) or ""
+def _follows_label(
+    parts: list[NDArray[Any]],
+    labels: list[NDArray[Any]],
+    base: str,
+    source: str,
+    warnings: WarningLog,
+) -> bool:
+    """Return whether each class has one row of its own: the label in another form.
 
-
-def _canonical_base(stem: str) -> str:
-    """Return the name that a key without split stands for: imgs_deep is image, img_lab label."""
-    if stem in _ALIASES:
-        return _ALIASES[stem]
-    words = stem.split("_")
-    names = [_ALIASES.get(word, word) for word in words]
-    if len(words) == 2 and names[0] in MODALITIES and names[1] == "label":
-        return "label"
-    if len(words) > 1 and names[0] in MODALITIES and all(w in _FEATURES for w in words[1:]):
-        return names[0]
-    return stem
+    Args:
+        parts: the matrices of one name, one for each split.
+        labels: the labels of the same splits.
+        base: the name, for the warning.
+        source: what to call the source.
+        warnings: gets a sentence where it is so.
+    """
+    if len(parts) != len(labels) or not parts:
+        return False
+    marks = [values.reshape(len(values), -1) for values in labels if values.ndim]
+    if [len(values) for values in marks] != [len(values) for values in parts]:
+        return False
+    if len({values.shape[1] for values in parts}) > 1 or len({v.shape[1] for v in marks}) > 1:
+        return False
+    spelled = np.concatenate(marks).astype(str)
+    if not one_to_one(parts[0], spelled[: len(parts[0])]):
+        return False
+    if len(parts) > 1 and not one_to_one(np.concatenate(parts), spelled):
+        return False
+    warnings.add(
+        f"{source}: {base!r} is not used: it has one row for each class, the label in another"
+        f" form; --modality NAME={base} makes it a modality"
+    )
+    return True

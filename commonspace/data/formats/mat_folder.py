@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
 from commonspace.data.formats.arrays import table_from_arrays
-from commonspace.data.formats.keys import canonical_key
 from commonspace.data.formats.mat import read_mat
+from commonspace.data.formats.names import canonical_key
 from commonspace.data.reading import WarningLog
 from commonspace.errors import FileFormatError
 

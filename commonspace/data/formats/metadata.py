@@ -17,7 +17,15 @@ from commonspace.data.reading import WarningLog, reading
 from commonspace.data.vocabulary import MISSING, decode_bytes, parse_list, replace_surrogates
 from commonspace.errors import FileFormatError
 
-__all__ = ["KNOWN_KEYS", "METADATA_NAMES", "Record", "read_records"]
+__all__ = [
+    "KNOWN_KEYS",
+    "METADATA_NAMES",
+    "Record",
+    "fold_names",
+    "read_records",
+    "texts_of",
+    "wrong_type",
+]
 
 METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.parquet")
 KNOWN_KEYS = ("file_name", "text", "label", "split", "id", "group")
@@ -46,11 +54,13 @@ def read_records(path: Path, warnings: WarningLog) -> list[tuple[int, Record]]:
     suffix = path.suffix.lower()
     with reading(path, "a metadata file in UTF-8"):
         if suffix == ".parquet":
-            return [(row, _fold(record)) for row, record in enumerate(_parquet_records(path), 1)]
+            return [
+                (row, fold_names(record)) for row, record in enumerate(_parquet_records(path), 1)
+            ]
         text = decode_bytes(path.read_bytes(), path)
         if suffix in (".csv", ".tsv"):
             return _convert_numbers(list(_table_records(text, path, warnings)))
-        return [(row, _fold(record)) for row, record in _json_records(text, path, warnings)]
+        return [(row, fold_names(record)) for row, record in _json_records(text, path, warnings)]
 
 
 def _json_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tuple[int, Record]]:
@@ -62,6 +72,12 @@ def _json_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tuple
             record = json.loads(line)
         except (ValueError, RecursionError) as exc:
             error = _line_error(path, number, "one whole JSON object", str(exc))
+            if line.strip() == "[" and number == 1:
+                error = _array_error(path, number)
+            elif line.rstrip().endswith("},"):
+                error = _line_error(
+                    path, number, "one whole JSON object", f"{exc}", "end lines without a comma"
+                )
             error.__cause__ = exc
             warnings.report(error, instead="line left out")
             continue
@@ -70,6 +86,8 @@ def _json_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tuple
         else:
             found = f"a JSON {type(record).__name__}"
             error = _line_error(path, number, "one JSON object, {...}", found)
+            if isinstance(record, list):
+                error = _array_error(path, number)
             warnings.report(error, instead="line left out")
 
 
@@ -114,6 +132,8 @@ def _table_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tupl
             warnings.report(error, instead="the rest of the file left out")
             return
         if header is None:
+            if len(row) <= 2 and row and row[0].lower().startswith("sep="):  # as Excel writes it
+                continue
             header = [name.strip() for name in row]
             twice = next((name for name in header if name and header.count(name) > 1), None)
             if twice is not None:
@@ -124,7 +144,10 @@ def _table_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tupl
                     advice=f"rename or remove one of the columns {twice!r}",
                 )
         elif len(row) == len(header):
-            yield line, _fold({name: cell or None for name, cell in zip(header, row, strict=True)})
+            yield (
+                line,
+                fold_names({name: cell or None for name, cell in zip(header, row, strict=True)}),
+            )
         elif row:
             shown = ", ".join(header[:8])
             error = _line_error(
@@ -135,6 +158,8 @@ def _table_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tupl
 
 def _delimiter_of(text: str, usual: str) -> str:
     """Return the delimiter by which the header has the most known names, then the most columns."""
+    if text[:4].lower() == "sep=":
+        text = text.partition("\n")[2]
 
     def score(delimiter: str) -> tuple[int, int, bool]:
         try:
@@ -167,8 +192,10 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _fold(record: Record) -> Record:
-    """Rename known keys that are written in another case, such as File_Name or Label."""
+def fold_names(record: Record) -> Record:
+    """Strip names, drop values without a name, and rename known ones: File_Name, Label."""
+    if any(not key.strip() or key != key.strip() for key in record):
+        record = {key.strip(): value for key, value in record.items() if key.strip()}
     folded = {key.strip().casefold(): key for key in record}
     for name in KNOWN_KEYS:
         if name not in record and name in folded:
@@ -176,12 +203,54 @@ def _fold(record: Record) -> Record:
     return record
 
 
-def _line_error(path: Path, number: int, expected: str, found: str) -> FileFormatError:
+def texts_of(value: object, where: str) -> list[str]:
+    """Return the texts of a record: a string, or a list of strings; blank ones are left out.
+
+    Args:
+        value: the value of "text".
+        where: the line or member, for the message.
+
+    Raises:
+        FileFormatError: a value of another type.
+    """
+    texts: list[str] = []
+    for text in value if isinstance(value, list) else [value]:
+        if text is not None and not isinstance(text, str):
+            raise wrong_type(where, "text", "a string, or a list of strings", value)
+        texts += [text] if text and text.strip() else []
+    return texts
+
+
+def wrong_type(where: str, key: str, expected: str, value: object) -> FileFormatError:
+    """Return the error of a value of a wrong type."""
     return FileFormatError(
-        f"{path}, line {number}, cannot be read",
+        f"{where}: {key!r} has a wrong type",
         expected=expected,
-        found=found,
-        advice="correct this line, or write the file again if it was cut short",
+        found=repr(value)[:80],
+        advice="correct this line",
+    )
+
+
+def _line_error(
+    path: Path,
+    number: int,
+    expected: str,
+    found: str,
+    advice: str = "correct this line, or write the file again if it was cut short",
+) -> FileFormatError:
+    return FileFormatError(
+        f"{path}, line {number}, cannot be read", expected=expected, found=found, advice=advice
+    )
+
+
+def _array_error(path: Path, number: int) -> FileFormatError:
+    return _line_error(
+        path,
+        number,
+        "one JSON object, {...}, in each line",
+        "a JSON array, [...]",
+        "write each object of the array on a line of its own, without brackets and commas:"
+        " jq -c '.[]' FILE",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.formats.keys import MODALITY_LIST, PROVENANCE, canonical_key
+from commonspace.data.formats.names import MODALITY_LIST, PROVENANCE, canonical_key
 from commonspace.data.images import EncodedImages
 from commonspace.data.reading import WarningLog, reading
 from commonspace.data.row_blocks import rows_on_disk
@@ -286,8 +286,15 @@ def _column(name: str, column: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401
     is_label = canonical_key(name)[0] == "label"
     if _is_list(kind):
         item = kind.value_type
-        is_number = types.is_floating(item) or types.is_integer(item)
-        return {name: _tuples(column)} if is_number or _is_text(item) else {}
+        if types.is_floating(item) or types.is_integer(item):  # of a label
+            return {name: _objects([tuple(row) for row in _lists(column.to_pylist())])}
+        return {name: _tuples(column)} if _is_text(item) else {}
+    if types.is_decimal(kind):
+        values = [None if value is None else float(value) for value in column.to_pylist()]
+        return {name: _objects(values) if None in values else np.array(values)}
+    if types.is_temporal(kind):
+        values = column.to_pylist()
+        return {name: _objects([None if value is None else str(value) for value in values])}
     if _is_text(kind) or types.is_null(kind):
         return {name: _objects(column.to_pylist())}
     if types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind):

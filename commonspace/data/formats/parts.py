@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.formats.keys import (
-    LABEL_HINTS,
+from commonspace.data.formats.keys import NUMBERS, KeyRules, is_one_hot, kind_of, modalities_in
+from commonspace.data.formats.names import (
     MODALITY_LIST,
-    NUMBERS,
     PROVENANCE,
-    KeyRules,
     canonical_key,
-    is_one_hot,
-    kind_of,
-    modalities_in,
+    is_label_hint,
+    pair_names,
 )
 from commonspace.data.reading import WarningLog
 from commonspace.data.vocabulary import as_strings
@@ -58,21 +55,24 @@ def parts_of(
         SettingError: a mapped key is missing.
     """
     rules = rules or KeyRules()
-    renamed = rules.rename(arrays, source)
+    renamed = rules.rename(arrays, source) or pair_names(arrays)
     if rules.modalities:
         modalities = frozenset(rules.modalities)
     elif MODALITY_LIST in arrays:
         modalities = frozenset(as_strings(arrays[MODALITY_LIST].reshape(-1)).tolist())
     else:
-        modalities = modalities_in(arrays, source, warnings)
+        spelled = {key: "_".join(name for name in pair if name) for key, pair in renamed.items()}
+        modalities = modalities_in(
+            {spelled.get(key, key): values for key, values in arrays.items()}, source, warnings
+        )
     sorted_keys: dict[str, dict[str, NDArray[Any]]] = {}
     keys: dict[tuple[str, str], str] = {}
     taken: dict[str, list[str]] = {}
     for key, values in arrays.items():
-        base, split = canonical_key(renamed.get(key, key))
+        base, split = renamed.get(key) or canonical_key(key)
         if base in ("class_names", PROVENANCE, MODALITY_LIST):
             continue
-        if key not in renamed and base in {canonical_key(name)[0] for name in renamed.values()}:
+        if key not in renamed and base in {name for name, _ in renamed.values()}:
             base = key  # the caller maps another key to this name
         part = sorted_keys.setdefault(split, {})
         if base in part and not np.array_equal(part[base], values):
@@ -86,7 +86,7 @@ def parts_of(
             )
         part[base], keys[base, split] = values, key
         taken.setdefault(base, []).append(key)
-    whole = sorted_keys.get("", {})
+    whole = _without_splits(sorted_keys, keys, modalities)
     if len(sorted_keys) > 1 and any(
         values.ndim and kind_of(base, values, modalities) != "field"
         for base, values in whole.items()
@@ -105,6 +105,30 @@ def parts_of(
         _agree(split, part, source, warnings, modalities) for split, part in sorted_keys.items()
     ]
     return parts, modalities, taken
+
+
+def _without_splits(
+    sorted_keys: dict[str, dict[str, NDArray[Any]]],
+    keys: Mapping[tuple[str, str], str],
+    modalities: frozenset[str],
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of all rows; is_train and test_idx beside them name no split of a modality.
+
+    Args:
+        sorted_keys: split -> base -> array; splits without modality and label become fields of "".
+        keys: (base, split) -> the key of the file.
+        modalities: the names that may be modalities.
+    """
+    whole = sorted_keys.get("", {})
+    kinds = {base: kind_of(base, values, modalities) for base, values in whole.items()}
+    if not {"features", "texts", "images"} & set(kinds.values()):
+        return whole
+    for split in [split for split in sorted_keys if split]:
+        part = sorted_keys[split]
+        if all(kind_of(base, v, modalities) in ("field", "id") for base, v in part.items()):
+            whole |= {keys[base, split]: values for base, values in part.items()}
+            del sorted_keys[split]
+    return whole
 
 
 def _agree(
@@ -138,6 +162,13 @@ def _agree(
             votes.most_common(1)[0][0]
             if votes
             else max((v.size for v in arrays.values()), default=0)
+        )
+    label = arrays.get("label")
+    if label is not None and label.ndim == 2 and label.shape[1] == count != len(label) != 1:
+        arrays["label"] = label.T
+        warnings.add(
+            f"{source}: {'label' + suffix!r} of shape {label.shape} has one column a sample: it is"
+            " transposed"
         )
     accepted: dict[str, NDArray[Any]] = {}
     for base, values in arrays.items():
@@ -202,10 +233,12 @@ def _transposed_count(arrays: Mapping[str, NDArray[Any]], kinds: Mapping[str, st
 
 
 def _warn_unused(name: str, values: NDArray[Any], source: str, warnings: WarningLog) -> None:
+    if any(f"{name!r} is not used" in sentence for sentence in warnings.sentences):
+        return
     why = "its name is no modality's: --modality NAME=KEY makes it one"
     if values.ndim != 2 or values.dtype.kind not in NUMBERS:
         why = "it is neither (samples, size) real numbers nor one value a sample"
-    elif name.casefold() in LABEL_HINTS or is_one_hot(values):
+    elif is_label_hint(name) or is_one_hot(values):
         why = f"it looks like labels: rename it 'label' if meant so, or give --label {name}"
     warnings.add(f"{source}: {name!r}, {values.dtype} of shape {values.shape}, is not used: {why}")
 

@@ -177,7 +177,8 @@ def test_a_missing_image_is_named_with_its_line(tmp_path: Path) -> None:
     ("line", "found"),
     [
         ('{"file_name": "a.png", "te', "Unterminated string"),
-        ("[1, 2]", "a JSON list"),
+        ("[1, 2]", "a JSON array"),
+        ("3", "a JSON int"),
         ('{"file_name": 3}', "3"),
         ('{"file_name": "a.png", "text": {"en": "x"}}', "{'en': 'x'}"),
         ('{"file_name": "a.png", "label": [["x"]]}', r"\[\['x'\]\]"),

@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 from scipy.io import savemat
 
-from commonspace.data import Features
-from commonspace.data.formats.keys import canonical_key
+from commonspace.data import Features, Images
+from commonspace.data.formats.names import canonical_key
 from commonspace.data.formats.npz import write_npz
 from commonspace.datasets import load_dataset
 from commonspace.errors import DataError, SettingError
@@ -193,3 +193,156 @@ def test_ids_of_matlab_are_whole_numbers(tmp_path: Path) -> None:
     assert load_dataset(tmp_path / "a.mat").ids[:2] == ("1001", "1002")
     write_npz(tmp_path / "a.npz", content | {"image_id": 1001.0 + np.arange(30)})
     assert load_dataset(tmp_path / "a.npz").ids[:2] == ("1001", "1002")
+
+
+@pytest.mark.parametrize(
+    ("image", "text", "label"),
+    [
+        ("X{Split}", "Y{Split}", "L{Split}"),
+        ("X_{short}", "Y_{short}", "L_{short}"),
+        ("I_{split}", "T_{split}", "L_{split}"),
+        ("image{Split}", "text{Split}", "label{Split}"),
+        ("{split}Image", "{split}Text", "{split}Label"),
+        ("{split}_images", "{split}_texts", "{split}_labels"),
+        ("I_{short}", "T_{short}", "I_lab_{short}"),
+        ("I_{short}_CNN", "T_{short}_bow", "L_{short}"),
+        ("{short}_img", "{short}_txt", "{short}_lab"),
+    ],
+)
+def test_every_key_names_its_split(image: str, text: str, label: str, tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {}
+    for split, short, count in (("train", "tr", 30), ("test", "te", 12)):
+        names = {"split": split, "Split": split.capitalize(), "short": short}
+        arrays[image.format(**names)] = RNG.normal(size=(count, 8))
+        arrays[text.format(**names)] = RNG.normal(size=(count, 5))
+        arrays[label.format(**names)] = np.arange(count) % 3
+    savemat(tmp_path / "a.mat", arrays)
+    data = load_dataset(tmp_path / "a.mat")
+    assert data.modalities == ("image", "text")
+    assert data.class_names == ("0", "1", "2")
+    assert (data.splits == "test").sum() == 12
+    assert data.warnings == ()
+
+
+def test_y_without_l_is_no_modality(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {
+        "X_train": RNG.normal(size=(30, 8)),
+        "X_test": RNG.normal(size=(12, 8)),
+    }
+    np.savez(tmp_path / "a.npz", y_train=np.arange(30) % 3, y_test=np.arange(12) % 3, **arrays)
+    data = load_dataset(tmp_path / "a.npz")
+    assert data.modalities == ("X",)
+    assert "'y_train': rename it if meant so, or give --label y" in data.warnings[0]
+    assert load_dataset(tmp_path / "a.npz", label="y").class_names == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        ("Image", "Text"),
+        ("IMAGES", "Txt"),
+        ("image_resnet50", "text_clip"),
+        ("img_vgg16_fc7", "txt_word2vec"),
+        ("image_embeddings", "text_embeddings"),
+        ("photos_dinov2", "texts_sbert"),
+    ],
+)
+def test_usual_names_in_any_case_and_with_words_for_features(
+    image: str, text: str, tmp_path: Path
+) -> None:
+    arrays: dict[str, Any] = {image: RNG.normal(size=(30, 8)), text: RNG.normal(size=(30, 5))}
+    np.savez(tmp_path / "a.npz", label=np.arange(30) % 3, genes=RNG.normal(size=(30, 4)), **arrays)
+    data = load_dataset(tmp_path / "a.npz")
+    assert data.modalities == ("image", "text")
+    assert data.provenance["keys"]["image"] == image
+
+
+def test_sizes_and_lengths_are_no_features(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"image": RNG.normal(size=(30, 8)), "text": RNG.normal(size=(30, 5))}
+    np.savez(tmp_path / "a.npz", image_size=RNG.normal(size=(30, 2)), **arrays)
+    data = load_dataset(tmp_path / "a.npz")
+    assert data.modalities == ("image", "text")
+    assert "'image_size', float64 of shape (30, 2), is not used" in data.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"is_train": np.arange(60) < 40},
+        {"train_idx": np.arange(40), "test_idx": np.arange(40, 60)},
+        {"trainMask": np.arange(60) < 40},
+        {"fold": np.arange(60) % 5},
+        {"Subset": np.array(["a", "b"] * 30)},
+    ],
+    ids=lambda extra: next(iter(extra)),
+)
+def test_likely_names_of_splits_get_a_hint(extra: dict[str, Any], tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"image": RNG.normal(size=(60, 8)), "text": RNG.normal(size=(60, 5))}
+    np.savez(tmp_path / "a.npz", label=np.arange(60) % 3, **arrays, **extra)
+    data = load_dataset(tmp_path / "a.npz")
+    assert data.modalities == ("image", "text")
+    expected = f"no key is named 'split', but {next(iter(extra))!r}: the splits are drawn"
+    assert any(expected in warning for warning in data.warnings)
+
+
+def test_likely_names_of_texts_get_a_hint(tmp_path: Path) -> None:
+    captions = np.array(["a kite", "a dog"] * 15)
+    np.savez(tmp_path / "a.npz", image=RNG.normal(size=(30, 8)), caption=captions)
+    (warning,) = load_dataset(tmp_path / "a.npz").warnings
+    assert "no key is named 'text', but 'caption'" in warning
+    assert "--modality text=caption" in warning
+
+
+def test_one_hot_labels_with_a_column_for_each_sample(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"image": RNG.normal(size=(30, 8)), "text": RNG.normal(size=(30, 5))}
+    classes = np.arange(30) % 3
+    np.savez(tmp_path / "a.npz", label=np.eye(3)[classes].T, **arrays)
+    data = load_dataset(tmp_path / "a.npz")
+    assert (data.labels.argmax(axis=1) == classes).all()
+    assert "'label' of shape (3, 30) has one column a sample" in data.warnings[0]
+
+
+def test_pixels_are_images(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 255, (30, 6, 5, 3), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", image=pixels, label=np.arange(30) % 3)
+    column = load_dataset(tmp_path / "a.npz").columns["image"]
+    assert isinstance(column, Images)
+    assert all((np.asarray(a) == b).all() for a, b in zip(column.items, pixels, strict=True))
+
+
+def test_features_of_no_size_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", image=np.zeros((30, 0)), text=RNG.normal(size=(30, 5)))
+    with pytest.raises(DataError, match=r"the features 'image' of .*a\.npz are empty"):
+        load_dataset(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", image=np.zeros((0, 4)), text=np.zeros((0, 5)))
+    with pytest.raises(DataError, match=r"b\.npz holds no sample"):
+        load_dataset(tmp_path / "b.npz")
+
+
+def test_keys_of_wikipedia_with_labels_of_another_name(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {
+        f"{name}_{split}": RNG.normal(size=(count, 4))
+        for split, count in (("tr", 30), ("te", 12))
+        for name in "IT"
+    }
+    arrays |= {"trainCat": np.arange(30) % 3 + 1, "testCat": np.arange(12) % 3 + 1}
+    savemat(tmp_path / "a.mat", arrays)
+    data = load_dataset(tmp_path / "a.mat")
+    assert "'trainCat': rename it if meant so, or give --label Cat" in data.warnings[0]
+    assert load_dataset(tmp_path / "a.mat", label="Cat").class_names == ("1", "2", "3")
+
+
+@pytest.mark.parametrize("name", ["img", "photo", "Text", "image_train", "anything"])
+def test_a_mapped_modality_has_the_name_that_is_given(name: str, tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"feats": RNG.normal(size=(30, 8)), "image": RNG.normal(size=(30, 5))}
+    np.savez(tmp_path / "a.npz", label=np.arange(30) % 3, **arrays)
+    data = load_dataset(tmp_path / "a.npz", modalities={name: "feats"})
+    assert data.modalities == (name,)
+    assert data.provenance["keys"][name] == "feats"
+
+
+@pytest.mark.parametrize("name", ["label", "split", "id", "image_present"])
+def test_a_mapped_modality_has_no_reserved_name(name: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", image=RNG.normal(size=(30, 8)))
+    with pytest.raises(SettingError, match="cannot be the name of a modality"):
+        load_dataset(tmp_path / "a.npz", modalities={name: "image"})

@@ -226,3 +226,111 @@ def test_a_long_cell_is_read(tmp_path: Path) -> None:
     rows = b"".join(b"a kite %d,kite\n" % row for row in range(9)) + b"x" * 200_000 + b",kite\n"
     data = load_dataset(put(tmp_path / "x", b"text,label\n" + rows))
     assert len(data.columns["text"].items[9][0]) == 200_000  # type: ignore[attr-defined]
+
+
+def marks(name: object) -> list[int]:
+    return [int(name == each) for each in ("kite", "dog", "boat")]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_one_hot_lists_are_labels_in_every_format(kind: str, tmp_path: Path) -> None:
+    content = [row | {"label": marks(row["label"])} for row in rows()]
+    path = folder(tmp_path / "a", content) if kind != "csv" else as_table(tmp_path / "a", content)
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(content), path / "metadata.parquet")
+        (path / "metadata.jsonl").unlink()
+    data = load_dataset(path)
+    assert data.class_names == ("0", "1", "2")
+    assert data.labels.astype(int).tolist() == [row["label"] for row in content]
+
+
+@pytest.mark.parametrize("value", ["NA", "nan", None, ""])
+def test_a_missing_split_or_id_is_none(value: str | None, tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", [row | {"split": value, "id": value} for row in rows()])
+    data = load_dataset(path)
+    assert data.ids[0] == rows()[0]["file_name"]
+    assert data.provenance["split"].startswith("drawn")
+
+
+def test_invisible_characters_are_no_part_of_a_class(tmp_path: Path) -> None:
+    spelled = {0: "kite\u200b", 3: "\ufeffkite", 6: "ki\u00adte"}
+    data = load_dataset(folder(tmp_path / "a", change(rows(), spelled)))
+    assert data.class_names == ("boat", "dog", "kite")
+
+
+def test_the_first_line_that_excel_writes_is_skipped(tmp_path: Path) -> None:
+    path = as_table(tmp_path / "a", rows(), delimiter=";")
+    file = path / "metadata.csv"
+    file.write_text("sep=;\n" + file.read_text("utf-8"), "utf-8")
+    assert same(load_dataset(path), load_dataset(folder(tmp_path / "b", rows())))
+
+
+def test_a_column_without_name_is_left_out(tmp_path: Path) -> None:
+    path = as_table(tmp_path / "a", rows())
+    file = path / "metadata.csv"
+    lines = file.read_text("utf-8").splitlines()
+    file.write_text("\n".join([lines[0] + ",", *(f"{line},7" for line in lines[1:])]), "utf-8")
+    assert "" not in load_dataset(path).fields
+
+
+def test_a_json_array_is_named_as_such(tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", rows())
+    for indent in (None, 1):
+        (path / "metadata.jsonl").write_text(json.dumps(rows(), indent=indent), "utf-8")
+        with pytest.raises(FileFormatError, match=r"(?s)a JSON array.*on a line of its own"):
+            load_dataset(path)
+    text = ",\n".join(json.dumps(row) for row in rows())
+    (path / "metadata.jsonl").write_text(text, "utf-8")
+    with pytest.raises(FileFormatError, match="end lines without a comma"):
+        load_dataset(path)
+
+
+def test_columns_of_other_names_are_offered(tmp_path: Path) -> None:
+    names = {"file_name": "image", "text": "caption", "label": "category"}
+    content = [{names.get(key, key): value for key, value in row.items()} for row in rows()]
+    path = folder(tmp_path / "a", content)
+    advice = "--modality image=image --modality text=caption --label category"
+    with pytest.raises(DataError, match=advice):
+        load_dataset(path)
+    data = load_dataset(path, modalities={"image": "image", "text": "caption"}, label="category")
+    assert same(data, load_dataset(folder(tmp_path / "b", rows())))
+
+
+def test_names_of_metadata_files_in_another_case(tmp_path: Path) -> None:
+    path = as_table(tmp_path / "a", rows())
+    (path / "metadata.csv").rename(path / "METADATA.CSV")
+    assert same(load_dataset(path), load_dataset(folder(tmp_path / "b", rows())))
+
+
+def test_one_file_has_one_name(tmp_path: Path) -> None:
+    content = [row | {"file_name": f"./{row['file_name']}"} for row in rows()]
+    content += [rows()[0] | {"file_name": str(rows()[0]["file_name"]), "text": "another"}]
+    data = load_dataset(folder(tmp_path / "a", content))
+    assert data.ids == load_dataset(folder(tmp_path / "b", rows())).ids
+    text = data.columns["text"]
+    assert isinstance(text, Texts)
+    assert text.items[0][1:] == ("another",)
+
+
+@pytest.mark.parametrize(
+    "place", ["C:\\photos\\{}", "/elsewhere/{}", "https://example.org/{}", "a/{}"]
+)
+def test_the_end_of_a_missing_path_is_asked_about(place: str, tmp_path: Path) -> None:
+    def changed(name: str) -> str:
+        return place.format(name.replace("/", "\\") if "\\" in place else name)
+
+    content = [row | {"file_name": changed(str(row["file_name"]))} for row in rows()]
+    path = folder(tmp_path / "a", rows())
+    (path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
+    with pytest.raises(DataError, match=f"did you mean {rows()[0]['file_name']}") as caught:
+        load_dataset(path)
+    assert ("download the images" in caught.value.advice) == ("://" in place)
+
+
+def test_file_urls_and_percent_signs_are_found(tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", rows())
+    content = rows()
+    content[0]["file_name"] = f"file://{path.resolve()}/{content[0]['file_name']}"
+    content[1]["file_name"] = str(content[1]["file_name"]).replace("/", "%2F")
+    (path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
+    assert load_dataset(path).columns["image"].present.all()
