@@ -48,10 +48,11 @@ from commonspace.training.loop import RunConfig
 
 __all__ = ["assess", "default_methods"]
 
-CHANCE, KEYWORDS, RAW, POSTERIOR = (
+CHANCE, KEYWORDS, RAW, ZERO_SHOT, POSTERIOR = (
     "chance",
     "keyword search (BM25)",
     "encoders as they are",
+    "zero-shot",
     "posterior matching",
 )
 SHARES = (0.125, 0.25, 0.5)
@@ -82,6 +83,7 @@ def assess(
     *,
     items: Dataset | None = None,
     methods: Mapping[str, Method] | None = None,
+    class_vectors: NDArray[np.float32] | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] | None = None,
 ) -> Assessment:
@@ -95,6 +97,9 @@ def assess(
         items: The same samples with their texts, for keyword search; default: ``data``.
         methods: Name -> method; default: ``default_methods``. "posterior matching" gives the
             learning curve, if it is among them.
+        class_vectors: (c, size) float32, features of texts that name the classes, of the encoder
+            of the texts (``class_name_vectors``); adds zero-shot classes, if all features have
+            this size.
         seed: Random seed of the methods, the subsets and the intervals.
         callbacks: Receive the progress; default: a progress bar.
 
@@ -117,11 +122,26 @@ def assess(
     """
     start = time.monotonic()
     chosen = default_methods(seed) if methods is None else dict(methods)
+    if class_vectors is not None:
+        plain = {name: one for name, one in chosen.items() if name == RAW}
+        chosen = {**plain, ZERO_SHOT: _ZeroShot(class_vectors), **chosen}
     parts = _check(data)
     steps = len(chosen) + 3 + len(SHARES)
     bars = (ProgressBar(),) if callbacks is None else callbacks
     with Callbacks(bars).task("assessing", steps) as task:
         return _Assessor(data, parts, items or data, chosen, seed, task).run(start)
+
+
+@dataclass(frozen=True, eq=False)
+class _ZeroShot:
+    """Class posteriors from the names of the classes; a method without labels."""
+
+    class_vectors: NDArray[np.float32]
+    supervised: bool = False
+
+    def fit(self, train: Dataset, validation: Dataset, run: RunConfig | None = None) -> CommonSpace:
+        """Fit the temperature on validation."""
+        return RawFeatures(zero_shot=True).fit_features(train, validation, self.class_vectors, run)
 
 
 @dataclass(eq=False)

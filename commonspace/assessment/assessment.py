@@ -136,7 +136,8 @@ class Assessment:
         rows = [
             [
                 one.name + (" *" if one.chosen else ""),
-                f"{one.map.mean:.3f} ({one.map.low:.3f}-{one.map.high:.3f})",
+                f"{one.map.mean:.3f}",
+                f"{one.map.low:.3f}-{one.map.high:.3f}",
                 "" if one.p is None else format_p(one.p),
                 f"{one.precision:.3f}",
                 "" if one.recall is None else f"{one.recall:.3f}",
@@ -149,7 +150,7 @@ class Assessment:
         notes += [f"{name}: left out, {why}" for name, why in self.skipped.items()]
         return Table(
             f"{self.name}: test split, {self.samples['test']} labeled samples",
-            ["method", "mAP (95 %)", "p", "P@10", "R@10", "seconds", "bytes/item"],
+            ["method", "mAP", "95 %", "p", "P@10", "R@10", "seconds", "bytes"],
             rows,
             ["* chosen on validation; p is that of the difference from it, corrected", *notes],
         )

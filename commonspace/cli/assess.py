@@ -16,7 +16,7 @@ from commonspace.cli.encoders import (
     TextOption,
     encoders_named,
 )
-from commonspace.cli.features import extracted
+from commonspace.cli.features import extracted_with_names
 from commonspace.cli.options import (
     CorrectionsOption,
     DataArgument,
@@ -72,16 +72,19 @@ def assess(
 ) -> None:
     """Answer whether training is worth it on a data set.
 
-    Measures chance, keyword search, the encoders as they are, a linear probe,
-    Tip-Adapter, semantic matching, DSCMR and posterior matching; how the mAP
-    would grow with twice the labels; which classes are confused or lack
-    samples; and which labels look wrong. The verdict is to train, to label
-    more, or to use the encoder as it is. Choices are made on validation; the
-    test split is used once, for the table.
+    Measures chance, keyword search, the encoders as they are and zero-shot
+    classes, a linear probe, Tip-Adapter, semantic matching, DSCMR and
+    posterior matching; how the mAP would grow with twice the labels; which
+    classes are confused or lack samples; and which labels look wrong. The
+    verdict is to train, to label more, or to use the encoder as it is.
+    Choices are made on validation; the test split is used once, for the
+    table. Without an encoder option raw items take the installed encoder that
+    is best on validation.
 
     [bold]Examples[/bold]
 
       commonspace assess features.npz --out assessment
+      commonspace assess photos --out assessment
       commonspace assess photos --image hf:FOLDER --text tfidf --out assessment
       commonspace assess features.npz --json
 
@@ -89,6 +92,7 @@ def assess(
     """
     from commonspace.assessment import assess as measure
     from commonspace.assessment.page import write_assessment
+    from commonspace.data import Features
     from commonspace.plots import require_plots
     from commonspace.reporting.items import find_item_data
 
@@ -104,15 +108,19 @@ def assess(
     dataset = open_data(
         map_keys(data, modality, label, corrections=corrections), split_seed, partial=partial
     )
-    specs = encoders_named(image, text, encoder)
+    specs = {
+        **{name: "auto" for name, one in dataset.columns.items() if not isinstance(one, Features)},
+        **encoders_named(image, text, encoder),
+    }
     shown: Dataset | None
+    names = None
     if specs:
         shown = dataset
-        dataset = extracted(dataset, specs, multi_caption, input_form)
+        dataset, names = extracted_with_names(dataset, specs, multi_caption, input_form)
     else:
         source = Path(data.partition("?")[0])
         shown, _ = find_item_data(dataset, items, source if source.is_file() else None)
-    found = measure(dataset, items=shown, seed=seed)
+    found = measure(dataset, items=shown, class_vectors=names, seed=seed)
     if out is not None:
         write_assessment(found, dataset, out, shown)
     if as_json:

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Literal
 from commonspace.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from commonspace.data import Dataset
+    import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["extracted"]
+    from commonspace.data import Dataset
+    from commonspace.encoders import Encoder
+
+__all__ = ["extracted", "extracted_with_names"]
 
 
 def extracted(
@@ -29,6 +33,40 @@ def extracted(
         DataError: If an item cannot be read.
         SettingError: If there is no such encoder.
     """
+    return _extract(data, specs, multi_caption, input_form)[0]
+
+
+def extracted_with_names(
+    data: "Dataset",
+    specs: Mapping[str, str],
+    multi_caption: Literal["mean", "concat", "expand"],
+    input_form: str = "auto",
+) -> "tuple[Dataset, NDArray[np.float32] | None]":
+    """Return what ``extracted`` does, and the features of texts that name the classes.
+
+    The second is None where modalities have features of several sizes, or no encoder reads texts:
+    then the names of the classes cannot be compared with the items.
+
+    Raises:
+        DataError, SettingError: As for ``extracted``.
+    """
+    from commonspace.data import Features, Texts
+    from commonspace.methods.raw_features import class_name_vectors
+
+    found, encoders = _extract(data, specs, multi_caption, input_form)
+    sizes = {one.size for one in found.columns.values() if isinstance(one, Features)}
+    readers = [encoders[name] for name in encoders if isinstance(data.columns[name], Texts)]
+    if len(sizes) > 1 or not readers or len(found.columns) < 2 or not data.class_names:
+        return found, None
+    return found, class_name_vectors(readers[0], data.class_names).numpy()
+
+
+def _extract(
+    data: "Dataset",
+    specs: Mapping[str, str],
+    multi_caption: Literal["mean", "concat", "expand"],
+    input_form: str,
+) -> "tuple[Dataset, dict[str, Encoder]]":
     from commonspace.cache_folder import default_cache
     from commonspace.data.texts import one_sample_per_text
     from commonspace.encoders import Extraction, Source, encoder_from_spec, extract
@@ -52,4 +90,4 @@ def extracted(
         for name, spec in specs.items()
     }
     settings = Extraction(device=str(choose_device("auto")), cache=default_cache())
-    return extract(data, encoders, settings, bar)
+    return extract(data, encoders, settings, bar), encoders

@@ -42,10 +42,16 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) 
         rows: the cells, as many in each row as there are columns.
     """
     table = Table(
-        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
+        table.add_column(
+            name, justify="right" if number else "left", no_wrap=not number, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from commonspace.data.columns import Features, Texts
@@ -24,8 +27,9 @@ from commonspace.settings import setting
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
 
-__all__ = ["RawFeatures"]
+__all__ = ["RawFeatures", "class_name_vectors"]
 
+TEMPLATE = "a photo of a {}"
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1)
 
 
@@ -53,9 +57,7 @@ class RawFeatures(ClosedFormMethod):
     zero_shot: bool = setting(
         False, help="Embed as class posteriors, from texts that name the classes."
     )
-    template: str = setting(
-        "a photo of a {}", help="Text that names a class; {} is replaced by the class."
-    )
+    template: str = setting(TEMPLATE, help="Text that names a class; {} is replaced by the class.")
     temperature: float | None = setting(
         None, help="Temperature t of zero-shot; None: chosen on validation.", above=0
     )
@@ -115,6 +117,38 @@ class RawFeatures(ClosedFormMethod):
             )
             return join_encoders(space, encoders)
 
+    def fit_features(
+        self,
+        train: Dataset,
+        validation: Dataset,
+        class_vectors: NDArray[np.float32],
+        run: RunConfig | None = None,
+    ) -> CommonSpace:
+        """Return the zero-shot space of features whose class vectors are known.
+
+        Args:
+            train: The training split; columns are features.
+            validation: Chooses the temperature.
+            class_vectors: (c, size) float32, see ``class_name_vectors``.
+            run: Its callbacks receive each temperature.
+
+        Raises:
+            DataError: If a column is raw, or sizes or the number of classes differ.
+        """
+        expected = (len(train.class_names), *set(_sizes(train).values()))
+        if class_vectors.shape != expected:
+            raise DataError(
+                "the vectors of the classes do not match the features",
+                expected=f"shape {expected}: the classes, and the size of the features",
+                found=f"shape {class_vectors.shape}",
+                advice="embed the names of the classes by the encoder of the texts",
+            )
+        vectors = torch.from_numpy(np.ascontiguousarray(class_vectors, dtype=np.float32))
+        asked = replace(self, zero_shot=True)
+        return asked.search(
+            train, validation, run or RunConfig(), lambda part: _Problem(_sizes(part), vectors)
+        )
+
     def prepare(self, train: Dataset) -> "_Problem":
         """Return the size of the features of each modality.
 
@@ -157,8 +191,19 @@ class RawFeatures(ClosedFormMethod):
             )
         if encoder is None:
             raise _without_text_encoder(", ".join(self.encoders.specs.values()))
-        names = [self.template.replace("{}", name) for name in train.class_names]
-        return encoder(Texts(tuple((name,) for name in names)))
+        return class_name_vectors(encoder, train.class_names, self.template)
+
+
+def class_name_vectors(encoder: Encoder, names: Sequence[str], template: str = TEMPLATE) -> Tensor:
+    """Return (c, size) float32, the features of texts that name the classes.
+
+    Args:
+        encoder: Of texts.
+        names: Of the classes.
+        template: A text with {} for the class.
+    """
+    texts = [template.replace("{}", name) for name in names]
+    return encoder(Texts(tuple((text,) for text in texts)))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import commonspace as cs
@@ -86,6 +87,30 @@ def test_encoders_that_share_a_space_are_used_as_they_are() -> None:
     found = cs.assess(data, methods=methods, callbacks=())
     assert found.verdict.kind == "use the encoder as it is"
     assert "use encoders as they are" in found.verdict.text
+
+
+def test_names_of_classes_that_share_a_space_give_a_line_without_labels() -> None:
+    draw = np.random.default_rng(0)
+    kinds = np.arange(150) % 3
+    x = np.eye(3)[kinds] + 0.3 * draw.normal(size=(150, 3))
+    y = np.eye(3)[kinds] + 0.3 * draw.normal(size=(150, 3))
+    data = Dataset.from_arrays(image=x, text=y, labels=kinds)
+    methods = {name: METHODS[name] for name in ("linear probe", "encoders as they are")}
+    vectors = np.eye(3, dtype=np.float32)
+    found = cs.assess(data, methods=methods, class_vectors=vectors, callbacks=())
+    lines = {one.name: one for one in found.methods}
+    assert list(lines) == ["chance", "encoders as they are", "zero-shot", "linear probe"]
+    assert not lines["zero-shot"].uses_labels
+    assert lines["zero-shot"].bytes == 12
+    assert lines["zero-shot"].map.mean > lines["encoders as they are"].map.mean > 0.6
+    assert found.verdict.text.count("zero-shot")
+
+
+def test_zero_shot_is_left_out_where_sizes_differ(feature_dataset: Dataset) -> None:
+    vectors = np.zeros((4, 5), dtype=np.float32)
+    methods = {"linear probe": LinearProbe()}
+    found = cs.assess(feature_dataset, methods=methods, class_vectors=vectors, callbacks=())
+    assert "cannot be compared" in found.skipped["zero-shot"]
 
 
 def test_texts_beside_the_features_are_searched_by_keywords(feature_dataset: Dataset) -> None:
@@ -177,3 +202,49 @@ def test_the_command_writes_a_page_and_refuses_a_full_folder(tmp_path: Path) -> 
     again = CliRunner().invoke(build(), ["assess", str(file), "--out", str(out)])
     assert again.exit_code == 2
     assert "exists already" in again.stderr
+
+
+NETWORK = """
+import torch
+
+class Means(torch.nn.Module):
+    side, mean, std = 16, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+
+    def forward(self, pixels):
+        return pixels.mean(dim=(2, 3))
+"""
+
+
+def colored_photos(folder: Path) -> None:
+    """Write 60 photos of three colors, each with a text and a label."""
+    draw = np.random.default_rng(0)
+    colors = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
+    lines = []
+    for number in range(60):
+        name = list(colors)[number % 3]
+        pixels = np.full((16, 16, 3), colors[name], np.uint8) + draw.integers(0, 50, (16, 16, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+        line = {"file_name": f"{number}.png", "text": f"a {name} wall, no. {number}"}
+        lines.append(json.dumps({**line, "label": name}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+
+
+def test_raw_items_without_an_encoder_option_take_an_installed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    colored_photos(tmp_path / "photos")
+    (tmp_path / "net.py").write_text(NETWORK)
+    for name in ("HF_HOME", "HF_HUB_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
+    missing = CliRunner().invoke(build(), ["assess", str(tmp_path / "photos")])
+    assert missing.exit_code == 2
+    assert "no encoder for 'image' is installed" in missing.stderr
+    words = ["assess", str(tmp_path / "photos"), "--image", f"{tmp_path}/net.py:Means", "--json"]
+    run = CliRunner().invoke(build(), words)
+    assert run.exit_code == 0, run.stderr
+    assert "encoder of text: tfidf" in run.stderr
+    found = {one["name"]: one for one in json.loads(run.stdout)["methods"]}
+    assert found["keyword search (BM25)"]["map"]["mean"] > 0.9
+    assert found["posterior matching"]["map"]["mean"] > 0.9

@@ -13,6 +13,7 @@ import commonspace as cs
 from commonspace.data import Dataset, Features
 from commonspace.errors import DataError, SettingError
 from commonspace.methods import EncoderConfig, RawFeatures
+from commonspace.methods.raw_features import class_name_vectors
 
 QUIET = cs.RunConfig()
 
@@ -143,3 +144,26 @@ def test_zero_shot_needs_an_encoder_of_texts_and_a_template(
         RawFeatures(template="a photo")
     with pytest.raises(SettingError, match="fine_tune"):
         RawFeatures(encoders=shared(clip, fine_tune="all"))
+
+
+def test_zero_shot_of_features_is_that_of_raw_items(raw_dataset: Dataset, clip: Path) -> None:
+    from commonspace.encoders.huggingface import image_encoder, text_encoder
+
+    readers = {"image": image_encoder(str(clip)), "text": text_encoder(str(clip))}
+    columns = {
+        name: Features(readers[name](column).numpy())
+        for name, column in raw_dataset.columns.items()
+    }
+    data = replace(raw_dataset, columns=columns)
+    vectors = class_name_vectors(readers["text"], data.class_names, "a {} wall").numpy()
+    found = RawFeatures(temperature=0.2).fit_features(
+        data.split("train"), data.split("validation"), vectors
+    )
+    expected = RawFeatures(
+        zero_shot=True, template="a {} wall", temperature=0.2, encoders=shared(clip)
+    ).fit(raw_dataset, run=QUIET)
+    raw = expected.embed_dataset(raw_dataset.split("test"))
+    for name, part in found.embed_dataset(data.split("test")).items():
+        np.testing.assert_allclose(part.vectors, raw[name].vectors, atol=1e-5)
+    with pytest.raises(DataError, match="vectors of the classes"):
+        RawFeatures().fit_features(data.split("train"), data.split("validation"), vectors[:-1])
