@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import parse_qs
 
 import typer
 
-from commonspace.cli.data import folder_of, map_keys, place_of
 from commonspace.cli.encoders import EncoderOption, ImageOption, TextOption, encoders_named
 from commonspace.cli.engines import engine_named
+from commonspace.cli.index_data import GivenLabelsOption, data_folder, labels_beside, load_items
 from commonspace.cli.interrupts import INTERRUPTED, sigterm_interrupts
 from commonspace.cli.options import (
     DataArgument,
@@ -26,17 +25,14 @@ from commonspace.cli.options import (
     TitleOption,
     roles_named,
 )
-from commonspace.cli.runs import open_data
 from commonspace.errors import SettingError
 
 if TYPE_CHECKING:
-    from commonspace.data import Dataset
     from commonspace.retrieval import Change, Index
 
 __all__ = [
     "IndexArgument",
     "add",
-    "data_folder",
     "index",
     "migrate",
     "remove",
@@ -108,6 +104,7 @@ def index(
             show_default=False,
         ),
     ] = None,
+    corrections: GivenLabelsOption = None,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
@@ -137,7 +134,8 @@ def index(
     encoders = encoders_named(image, text, encoder)
     types = _field_types(field or [])
     space = load(run, device=device)
-    dataset = _load_data(data, photos, split_seed, partial=partial)
+    given = corrections or labels_beside(out)
+    dataset = load_items(data, photos, split_seed, given, partial=partial)
     with _resumable(out, data):
         made = Index.create(
             out,
@@ -164,6 +162,7 @@ def add(
     data: DataArgument,
     photos: PhotosOption = None,
     copy_photos: CopyPhotosOption = False,
+    corrections: GivenLabelsOption = None,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
@@ -179,7 +178,8 @@ def add(
     """
     from commonspace.progress import ProgressBar
 
-    dataset = _load_data(data, photos, split_seed, partial=partial)
+    given = corrections or labels_beside(index)
+    dataset = load_items(data, photos, split_seed, given, partial=partial)
     with _open(index, device) as opened:
         with _resumable(index, data):
             change = opened.add(
@@ -201,6 +201,7 @@ def update(
     group: GroupOption = None,
     photos: PhotosOption = None,
     copy_photos: CopyPhotosOption = False,
+    corrections: GivenLabelsOption = None,
     split_seed: SplitSeedOption = 0,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
@@ -216,7 +217,8 @@ def update(
     """
     from commonspace.progress import ProgressBar
 
-    dataset = _load_data(data, photos, split_seed, partial=partial)
+    given = corrections or labels_beside(index)
+    dataset = load_items(data, photos, split_seed, given, partial=partial)
     with _open(index, device) as opened:
         with _resumable(index, data):
             change = opened.update(
@@ -356,26 +358,6 @@ def _open(path: Path, device: str) -> "Index":
     from commonspace.retrieval import Index
 
     return Index.open(path, device=device)
-
-
-def _load_data(data: str, photos: Path | None, split_seed: int, *, partial: bool) -> "Dataset":
-    data = map_keys(data, photos=photos)
-    dataset = open_data(data, split_seed, partial=partial, need_splits=False)
-    for warning in dataset.warnings:
-        typer.echo(f"note: {warning}", err=True)
-    return dataset
-
-
-def data_folder(data: str) -> Path | None:
-    """Return the folder that the photos of a data set must be in."""
-    from commonspace.data.images import unpacked_folder
-
-    place = place_of(data)
-    if place is not None and unpacked_folder(place).is_dir():
-        return unpacked_folder(place)
-    folder = folder_of(data)
-    named = parse_qs(data.partition("?")[2]).get("photos")
-    return folder / named[-1] if folder and named else folder
 
 
 @contextmanager

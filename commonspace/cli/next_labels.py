@@ -43,8 +43,9 @@ def next_labels(
     Next: commonspace serve INDEX --writable
     """
     from commonspace.cli.tables import print_table
+    from commonspace.data import label_file_of
     from commonspace.retrieval import Index
-    from commonspace.serve.labels import LabelFile, label_file_of
+    from commonspace.serve.labels import LabelFile
     from commonspace.serve.labels import next_labels as choose
 
     file = LabelFile(corrections or label_file_of(index))

@@ -30,7 +30,7 @@ from commonspace.cli.encoders import (
     choose_encoders,
     encoders_named,
 )
-from commonspace.cli.index import data_folder
+from commonspace.cli.index_data import data_folder, labels_beside, with_given_labels
 from commonspace.cli.interrupts import resumable
 from commonspace.cli.methods import SetOption, choose_method, collect_settings, configure_method
 from commonspace.cli.options import (
@@ -268,19 +268,20 @@ class _Work:
         fields = json.dumps([*self.data.fields.items(), *roles.items()], default=str)
         contents = sha256(fields.encode()).hexdigest()
         start, bar = time.monotonic(), [ProgressBar()]
+        items = with_given_labels(self.data, labels_beside(folder))
         if (folder / "store.sqlite").exists():
             with Index.open(folder, space=space, device=self.device) as index:
                 if state.get("indexed") == contents:
                     _say("index", f"finished before; {len(index)} items in {folder}")
                     return
-                notes = index.update(self.data, photos=photos, callbacks=bar).notes
+                notes = index.update(items, photos=photos, callbacks=bar).notes
                 index.set_roles(roles)
                 count = len(index)
         else:
             with Index.create(
                 folder,
                 space,
-                self.data,
+                items,
                 encoders=self.index_encoders,
                 roles=roles,
                 photos=photos,

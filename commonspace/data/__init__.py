@@ -1,7 +1,7 @@
 """Data sets: samples, columns of modalities, labels, splits."""
 
 from commonspace.data.columns import Column, Features, Images, Texts
-from commonspace.data.corrections import correct_labels, read_corrections
+from commonspace.data.corrections import correct_labels, label_file_of, read_corrections
 from commonspace.data.dataset import Dataset
 from commonspace.data.images import decode_image
 from commonspace.data.leakage import Overlap, find_leakage, find_near_duplicates, find_overlap
@@ -27,6 +27,7 @@ __all__ = [
     "find_leakage",
     "find_near_duplicates",
     "find_overlap",
+    "label_file_of",
     "read_corrections",
     "write_arrays",
 ]

@@ -16,7 +16,12 @@ import numpy as np
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError, FileFormatError
 
-__all__ = ["correct_labels", "read_corrections"]
+__all__ = ["correct_labels", "label_file_of", "read_corrections"]
+
+
+def label_file_of(index: Path) -> Path:
+    """Return the file beside an index in which the labels of people are stored."""
+    return index.with_name(f"{index.name}-labels.jsonl")
 
 
 def read_corrections(path: str | Path) -> dict[str, tuple[str, ...]]:
@@ -58,7 +63,9 @@ def read_corrections(path: str | Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def correct_labels(data: Dataset, corrections: Mapping[str, tuple[str, ...]]) -> Dataset:
+def correct_labels(
+    data: Dataset, corrections: Mapping[str, tuple[str, ...]], *, test: bool = False
+) -> Dataset:
     """Return a data set with corrected labels in train and validation.
 
     Labels of test samples stay: most corrections follow the predictions of a model, and a test
@@ -68,10 +75,11 @@ def correct_labels(data: Dataset, corrections: Mapping[str, tuple[str, ...]]) ->
         data: The data set.
         corrections: Id -> classes. Ids that the data set does not have are left out. A sentence
             in ``Dataset.warnings`` has the numbers.
+        test: Whether to correct test samples too, for an index, which measures nothing.
     """
     place = {id: row for row, id in enumerate(data.ids)}
     known = [id for id in corrections if id in place]
-    used = [id for id in known if data.splits[place[id]] != "test"]
+    used = [id for id in known if test or data.splits[place[id]] != "test"]
     names = [*data.class_names]
     names += [
         name

@@ -32,7 +32,6 @@ __all__ = [
     "NextLabelsResponse",
     "ProposedItem",
     "Suggestion",
-    "label_file_of",
     "next_labels",
 ]
 
@@ -185,11 +184,6 @@ class Labels:
             by_people=len(given),
             unlabeled=unlabeled,
         )
-
-
-def label_file_of(index: Path) -> Path:
-    """Return the file beside an index in which the labels of people are stored."""
-    return index.with_name(f"{index.name}-labels.jsonl")
 
 
 def next_labels(

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data import Column, Dataset, Images, Texts
+from commonspace.data import Column, Dataset, Images, Texts, label_file_of
 from commonspace.errors import SettingError
 from commonspace.networks.posterior import MAX_INSTANCE_WEIGHT, PosteriorNetwork
 from commonspace.retrieval import Index, Item, Query
 from commonspace.serve.errors import RequestError, unknown_item
 from commonspace.serve.feedback import FeedbackFile
 from commonspace.serve.index_manager import IndexManager
-from commonspace.serve.labels import LabelFile, Labels, label_file_of
+from commonspace.serve.labels import LabelFile, Labels
 from commonspace.serve.schemas import (
     AboutResponse,
     BatchResponse,

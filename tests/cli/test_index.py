@@ -103,6 +103,43 @@ def test_search_is_that_of_the_package(
     assert found(call, shop, "--queries", photos / "queries.jsonl") == [both]
 
 
+def labels_in(folder: Path, *ids: str) -> list[tuple[str, ...]]:
+    with cs.Index.open(folder) as index:
+        return [tuple(sorted(one.labels)) for one in map(index.item, ids) if one is not None]
+
+
+def test_labels_of_people_stay_when_the_data_is_read_again(
+    call: Call, shop: Path, run: Path, photos: Path, tmp_path: Path
+) -> None:
+    given = {"3.png": ["sky"], "4.png": ["mixed", "leaf"]}
+    with cs.Index.open(shop) as index:
+        index.set_labels(given)
+    lines = [json.dumps({"id": id, "labels": labels}) for id, labels in given.items()]
+    file = shop.with_name("shop-labels.jsonl")
+    file.write_text("\n".join(lines))
+    expected = [("sky",), ("leaf", "mixed"), ("sky",)]
+    updated = call("update", shop, photos)
+    assert updated.exit_code == 0, updated.stderr
+    assert "2 labels given by people" in updated.stderr
+    assert labels_in(shop, "3.png", "4.png", "5.png") == expected
+    made = call("index", run, photos, "--out", tmp_path / "b", "--corrections", file)
+    assert made.exit_code == 0, made.stderr
+    assert labels_in(tmp_path / "b", "3.png", "4.png", "5.png") == expected
+    call("remove", shop, "4.png")
+    added = call("add", shop, photos_of(photos, "4.png", tmp_path / "one"))
+    assert added.exit_code == 0, added.stderr
+    assert labels_in(shop, "4.png") == [("leaf", "mixed")]
+
+
+def photos_of(photos: Path, name: str, folder: Path) -> Path:
+    """Return a folder with one of the photos."""
+    folder.mkdir()
+    shutil.copy(photos / name, folder)
+    lines = (photos / "metadata.jsonl").read_text().splitlines()
+    (folder / "metadata.jsonl").write_text(next(one for one in lines if f'"{name}"' in one))
+    return folder
+
+
 def test_the_table_shows_what_was_found(call: Call, shop: Path) -> None:
     page = call("search", shop, "a red rose", "-k", 2, "--where", 'label = "rose"').stdout
     assert "a red rose" in page.splitlines()[0]

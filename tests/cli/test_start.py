@@ -117,6 +117,27 @@ def test_changed_fields_reach_the_index_without_training(
         assert item.fields["price"] == 1007
 
 
+def test_labels_of_people_stay_in_the_index_of_changed_data(
+    start: Call, tmp_path: Path, points_file: Path
+) -> None:
+    content = dict(np.load(points_file))
+    np.savez(tmp_path / "shop.npz", **content, price=np.arange(120))
+    start("shop.npz")
+    folder = Path("shop-search/index")
+    with Index.open(folder) as index:
+        index.set_labels({"7": ["other"], "119": ["other"]})
+    given = [json.dumps({"id": id, "labels": ["other"]}) for id in ("7", "119")]
+    folder.with_name("index-labels.jsonl").write_text("\n".join(given))
+    np.savez(tmp_path / "shop.npz", **content, price=np.arange(120) + 1000)
+    start("shop.npz")
+    with Index.open(folder) as index:
+        for id in ("7", "119"):
+            item = index.item(id)
+            assert item is not None
+            assert item.labels == ("other",)
+            assert item.fields["price"] >= 1000
+
+
 def test_photos_without_texts_are_found_by_the_names_of_their_classes(
     start: Call, tmp_path: Path
 ) -> None:

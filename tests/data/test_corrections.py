@@ -66,6 +66,12 @@ def test_train_and_validation_are_corrected_and_test_stays() -> None:
     )
 
 
+def test_an_index_takes_labels_of_test_samples_too() -> None:
+    after = correct_labels(data(), {"3": ("hat",), "4": ("sock",)}, test=True)
+    assert names(after) == [["hat"], ["sock"], ["hat"], ["sock"]]
+    assert after.warnings[-1] == "corrections: 2 labels given by people, of which 2 differ"
+
+
 def test_labels_can_be_taken_away() -> None:
     assert names(correct_labels(data(), {"1": ()})) == [[], ["sock"], [], ["hat"]]
 

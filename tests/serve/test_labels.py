@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 import commonspace as cs
 from commonspace.cli.main import build
-from commonspace.data import correct_labels, read_corrections
+from commonspace.data import correct_labels, label_file_of, read_corrections
 from commonspace.errors import DataError, OutputError
-from commonspace.serve.labels import LabelFile, label_file_of, next_labels
+from commonspace.serve.labels import LabelFile, next_labels
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 

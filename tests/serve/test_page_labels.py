@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import commonspace as cs
-from commonspace.serve.labels import label_file_of
+from commonspace.data import label_file_of
 from tests.serve.browser import PHONE, Service, Visit, serving, small_targets, until, violations
 from tests.serve.conftest import visits
 
