@@ -140,11 +140,12 @@ class Database:
                     ) from exc
                 raise
 
-    def renew_page_sums(self, *, wait: bool = True) -> None:
+    def renew_page_sums(self, *, wait: bool = True, repair: bool = False) -> None:
         """Bring the checksums of the pages up to date.
 
         Args:
             wait: for another writer, who would otherwise do it.
+            repair: whether damaged checksums are computed again; else they stay, to be reported.
 
         Raises:
             StoreError: If another writer is at work.
@@ -155,7 +156,7 @@ class Database:
                 self.rows("PRAGMA busy_timeout = 0")
             self.rows("BEGIN IMMEDIATE")  # nobody writes meanwhile
             try:
-                self._pages.renew(self.generation)
+                self._pages.renew(self.generation, repair=repair)
             finally:
                 self._roll_back()
 
@@ -174,7 +175,7 @@ class Database:
         """
         problem = self._pages.find_problem()
         if not self.read_only:
-            self.renew_page_sums()
+            self.renew_page_sums(repair=True)
         pages = self.changed_pages()
         if not pages:
             return problem

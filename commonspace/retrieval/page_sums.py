@@ -47,7 +47,7 @@ class PageSums:
         self._database = database
         self._path = database.with_name(PAGES)
 
-    def renew(self, generation: int) -> None:
+    def renew(self, generation: int, *, repair: bool = False) -> None:
         """Bring the checksums up to date, before a checkpoint and while nobody else writes.
 
         Pages that are not in the log keep their checksum. All of them are computed from the
@@ -55,12 +55,15 @@ class PageSums:
 
         Args:
             generation: of the last commit.
+            repair: whether damaged checksums are computed again; else they stay, and are reported.
 
         Raises:
             OutputError: If they cannot be written.
         """
         known = self._read()
         if known is not None and known.generation == generation:
+            return
+        if known is None and self._path.exists() and not repair:
             return
         log = read_log(self._database)
         if known is None or known.generation < generation - log.commits:
@@ -79,10 +82,8 @@ class PageSums:
 
     def find_problem(self) -> str:
         """Return what is wrong with the checksums; "" if nothing is, or if there are none."""
-        if not self._path.exists():
-            return ""
-        known = self._read()
-        return f"{self._path} is damaged" if known is None else ""
+        damaged = self._path.exists() and self._read() is None
+        return f"{self._path} is damaged" if damaged else ""
 
     def find_changed(self, read_generation: Callable[[], int]) -> list[int]:
         """Return the numbers, from 1, of the pages that differ from their checksums.

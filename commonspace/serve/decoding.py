@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -74,9 +74,9 @@ class DecodePool:
             worker.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    @asynccontextmanager
-    async def admit(self) -> AsyncIterator[None]:
-        """Count a photo upload for the block.
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Count a photo upload for the block, from its first byte to the answer.
 
         Raises:
             RequestError: 503, too many are in progress.

@@ -3,7 +3,6 @@
 The log has the route of a request, never its words or ids.
 """
 
-import asyncio
 import logging
 import math
 import re
@@ -11,7 +10,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +19,7 @@ from commonspace.serve.access import COOKIE, SESSION_SECONDS, Access, Caller
 from commonspace.serve.errors import RequestError, error_body
 from commonspace.serve.logs import REQUEST_ID
 from commonspace.serve.metrics import Metrics
+from commonspace.serve.receiving import LoopDelay, RequestBody, too_large
 from commonspace.serve.settings import ServiceSettings
 
 __all__ = ["CALLER", "RateLimit", "RequestMiddleware"]
@@ -44,8 +44,6 @@ HEADERS = {
 }
 MAX_JSON = 2**20
 """Bytes of a JSON body, except of a batch of items by a caller who may write them."""
-LINGER_SECONDS = 3.0
-"""Time for which the rest of a request that is too large is received and dropped."""
 _REQUEST_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _ITEM_PATH = re.compile(r"(/v1|/v1/indexes/[^/]+|/indexes/[^/]+/v1)?/items/")
 _PAGE_PATH = re.compile(r"/(indexes/[^/]+/)?(page/.*)?")
@@ -66,6 +64,7 @@ class RequestMiddleware:
         self._metrics = metrics
         self._access = Access(settings.keys) if settings.keys else None
         self._limit = RateLimit(settings.rate, settings.burst)
+        self._delay = LoopDelay()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -79,7 +78,8 @@ class RequestMiddleware:
             request_id = secrets.token_hex(8)
         REQUEST_ID.set(request_id)
         method = scope["method"] if scope["method"] in METHODS else "other"
-        response = _Response(send, request_id, without_body=method == "HEAD")
+        body = RequestBody(receive, headers, self._settings.receive_seconds, self._delay)
+        response = _Response(send, request_id, body, without_body=method == "HEAD")
         if method == "HEAD":
             scope = {**scope, "method": "GET"}
         if _ITEM_PATH.match(scope["path"]):  # ids may have any character: routes decode them
@@ -89,10 +89,11 @@ class RequestMiddleware:
             if response.preflight:
                 await _send_empty(response)
             else:
-                body = _Body(receive, self._max_bytes(scope, headers), self._settings)
-                await self._app(scope, body, response)
+                body.max_bytes = self._max_bytes(scope, headers)
+                with nullcontext() if body.complete else self._delay.watch():
+                    await self._app(scope, body, response)
         except RequestError as error:
-            await _send_error(error, response, receive)
+            await _send_error(error, response)
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "other")
@@ -131,7 +132,7 @@ class RequestMiddleware:
             )
         length, most = headers.get("content-length", "0"), self._max_bytes(scope, headers)
         if length.isdecimal() and int(length) > most:
-            raise _too_large(most)
+            raise too_large(most)
         if caller.session:
             cookie = (
                 f"{COOKIE}={caller.session}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly;"
@@ -252,8 +253,11 @@ class RateLimit:
 class _Response:
     """Sends a response with the headers of every response, and remembers its status."""
 
-    def __init__(self, send: Send, request_id: str, *, without_body: bool) -> None:
+    def __init__(
+        self, send: Send, request_id: str, body: RequestBody, *, without_body: bool
+    ) -> None:
         self._send = send
+        self._body = body
         self._without_body = without_body
         self.status = 499  # the client has gone before there was one
         self.started = False
@@ -270,47 +274,21 @@ class _Response:
             headers = [*message["headers"], *self.headers]
             if b"cache-control" not in names:
                 headers.append((b"cache-control", b"no-store"))
-            if self.status in (408, 413):  # the rest of the body is not read
+            unread = not self._body.complete and (self._body.is_long or self._body.is_late)
+            if self.status in (408, 413) or unread:
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         elif self._without_body:
             message = {**message, "body": b""}
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if last and self.status >= 400 and not (self._body.complete or self._body.is_late):
+            await self._send({**message, "more_body": True})
+            await self._body.discard()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
 
-class _Body:
-    """Receives the body of a request within the limits of size and time."""
-
-    def __init__(self, receive: Receive, max_bytes: int, settings: ServiceSettings) -> None:
-        self._receive = receive
-        self._max_bytes = max_bytes
-        self._seconds = settings.receive_seconds
-        self._end = asyncio.get_running_loop().time() + settings.receive_seconds
-        self._size = 0
-        self._complete = False
-
-    async def __call__(self) -> Message:
-        if self._complete:  # the next message says that the client has gone
-            return await self._receive()
-        try:
-            async with asyncio.timeout_at(self._end):
-                message = await self._receive()
-        except TimeoutError as exc:
-            raise RequestError(
-                408,
-                "the request did not arrive in time",
-                expected=f"the whole request within {self._seconds:g} seconds",
-                advice="send less, or use a faster connection",
-            ) from exc
-        if message["type"] == "http.request":
-            self._size += len(message.get("body", b""))
-            self._complete = not message.get("more_body", False)
-            if self._size > self._max_bytes:
-                raise _too_large(self._max_bytes)
-        return message
-
-
-async def _send_error(error: RequestError, response: _Response, receive: Receive) -> None:
+async def _send_error(error: RequestError, response: _Response) -> None:
     """Answer before, or instead of, the application."""
     if response.started:  # too late to send anything else
         raise error
@@ -324,19 +302,7 @@ async def _send_error(error: RequestError, response: _Response, receive: Receive
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await response({"type": "http.response.start", "status": error.status, "headers": headers})
-    await response({"type": "http.response.body", "body": body, "more_body": True})
-    if error.status == 413:
-        await _discard_body(receive)
-    await response({"type": "http.response.body", "body": b""})
-
-
-async def _discard_body(receive: Receive) -> None:
-    """Read on for a moment: a client that is still sending would see a reset, not the response."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SECONDS):
-            while (message := await receive())["type"] == "http.request":
-                if not message.get("more_body", False):
-                    return
+    await response({"type": "http.response.body", "body": body})
 
 
 async def _send_empty(response: _Response) -> None:
@@ -353,12 +319,3 @@ def _decode_headers(scope: Scope) -> dict[str, str]:
 def _is_plain(host: str) -> bool:
     """Return whether a Host header can be parsed by ``urlsplit``."""
     return host.isascii() and not set(host) & set("/?#@\\ ") and host.count("[") == host.count("]")
-
-
-def _too_large(max_bytes: int) -> RequestError:
-    return RequestError(
-        413,
-        "the request is too large",
-        expected=f"at most {max_bytes:,} bytes",
-        advice="send a smaller image, or less text",
-    )

@@ -1,8 +1,8 @@
 """Request bodies, JSON or multipart/form-data, as validated models and an uploaded image."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -27,7 +27,7 @@ BLOCK_BYTES = 2**18
 
 @asynccontextmanager
 async def parse(
-    request: Request, model: type[ModelT]
+    request: Request, model: type[ModelT], admit: Callable[[], AbstractContextManager[None]]
 ) -> AsyncIterator[tuple[ModelT, UploadFile | None]]:
     """Return the body of a request as a model, and the uploaded image, for the block.
 
@@ -36,9 +36,11 @@ async def parse(
     Args:
         request: its body is read here.
         model: what the JSON, or the fields of the form, must match.
+        admit: entered when the image begins to arrive, and left at the end of the block.
 
     Raises:
-        RequestError: Neither JSON nor a form; a form that is malformed, or has a field twice.
+        RequestError: ``admit`` refuses the image; neither JSON nor a form; a form that is
+            malformed, or has a field twice.
         ValidationError: The body does not match the model.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -53,27 +55,29 @@ async def parse(
             found=ascii(content_type)[:80],
             advice="send JSON, or a form if there is an image",
         )
-    parser = _Parser(
-        request.headers,
-        _in_blocks(request.stream()),
-        max_files=1,
-        max_fields=MAX_FIELDS,
-        max_part_size=MAX_FIELD_BYTES,
-    )
-    try:
-        form = await parser.parse()
-    except (MultiPartException, UnicodeDecodeError, LookupError) as exc:
-        raise RequestError(
-            400,
-            "malformed form",
-            expected="multipart/form-data with a boundary, in UTF-8, with at most one file",
-            found=ascii(str(exc))[:120],
-            advice="use a library to create the form",
-        ) from exc
-    try:
-        yield model.model_validate(_read_fields(form, model)), _find_image(form)
-    finally:
-        await form.close()
+    with ExitStack() as uploads:
+        parser = _Parser(
+            request.headers,
+            _in_blocks(request.stream()),
+            max_files=1,
+            max_fields=MAX_FIELDS,
+            max_part_size=MAX_FIELD_BYTES,
+        )
+        parser.on_file = lambda: uploads.enter_context(admit())
+        try:
+            form = await parser.parse()
+        except (MultiPartException, UnicodeDecodeError, LookupError) as exc:
+            raise RequestError(
+                400,
+                "malformed form",
+                expected="multipart/form-data with a boundary, in UTF-8, with at most one file",
+                found=ascii(str(exc))[:120],
+                advice="use a library to create the form",
+            ) from exc
+        try:
+            yield model.model_validate(_read_fields(form, model)), _find_image(form)
+        finally:
+            await form.close()
 
 
 def describe_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -92,12 +96,13 @@ def describe_body(model: type[BaseModel]) -> dict[str, Any]:
 
 
 async def _in_blocks(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    block = bytearray()
+    block, size = bytearray(), 1  # the first ones are short: a photo is counted when it begins
     async for chunk in stream:
         block += chunk
-        if len(block) >= BLOCK_BYTES:
+        if len(block) >= size:
             yield bytes(block)
             block.clear()
+            size = min(BLOCK_BYTES, 2 * size + 1024)
     if block:
         yield bytes(block)
 
@@ -105,7 +110,14 @@ async def _in_blocks(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
 class _Parser(MultiPartParser):
     """Starlette's parser with a limit for all texts; invalid UTF-8 is refused."""
 
+    on_file: Callable[[], None]
+    """Called when a file begins to arrive."""
     _text_bytes = 0
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if self._current_part.file is not None:
+            self.on_file()
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._current_part.file is None:

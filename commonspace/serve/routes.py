@@ -118,7 +118,7 @@ def _add_search(router: APIRouter, components: Components) -> None:
     async def search(request: Request) -> SearchResponse:
         """Search by text, image, vector or item."""
         start = time.perf_counter()
-        async with parse(request, SearchRequest) as (query, upload):
+        async with parse(request, SearchRequest, components.decoder.admit) as (query, upload):
             given = (query.text, query.id, query.vector, upload)
             if all(value is None for value in given):
                 raise RequestError(
@@ -129,11 +129,7 @@ def _add_search(router: APIRouter, components: Components) -> None:
                 )
             if components.settings.log_queries:
                 LOG.info("%s", ascii(query.model_dump(exclude_none=True)))
-            if upload is None:
-                return await _while_connected(request, _search(components, query, None, start))
-            async with components.decoder.admit():
-                work = _search(components, query, upload, start)
-                return await _while_connected(request, work)
+            return await _while_connected(request, _search(components, query, upload, start))
 
     @router.post(
         "/embed",
@@ -143,13 +139,12 @@ def _add_search(router: APIRouter, components: Components) -> None:
     )
     async def embed(request: Request) -> EmbedResponse:
         """Return the query vector of a text or an image, to search with it several times."""
-        async with parse(request, EmbedRequest) as (query, upload):
+        async with parse(request, EmbedRequest, components.decoder.admit) as (query, upload):
             if upload is None:
                 return await run_in_threadpool(components.service.embed, query.text, None)
-            async with components.decoder.admit():
-                work = components.decoder.decode(upload.read, QUERY_SIDE)
-                pixels = await _while_connected(request, work)
-                return await run_in_threadpool(components.service.embed, query.text, pixels)
+            work = components.decoder.decode(upload.read, QUERY_SIDE)
+            pixels = await _while_connected(request, work)
+            return await run_in_threadpool(components.service.embed, query.text, pixels)
 
 
 def _add_pictures(router: APIRouter, components: Components) -> None:
@@ -207,12 +202,11 @@ def _add_items(router: APIRouter, components: Components) -> None:
     async def put(request: Request, response: Response) -> WriteResponse:
         """Add or replace an item; only if the service is writable."""
         _check_writable(components, request)
-        async with parse(request, NewItem) as (new, upload):
+        async with parse(request, NewItem, components.decoder.admit) as (new, upload):
             pixels = None
             if upload is not None:
-                async with components.decoder.admit():
-                    work = components.decoder.decode(upload.read, STORED_SIDE)
-                    pixels = await _while_connected(request, work)
+                work = components.decoder.decode(upload.read, STORED_SIDE)
+                pixels = await _while_connected(request, work)
         written = await run_in_threadpool(components.service.put, new, pixels)
         response.status_code = 201 if written.change == "added" else 200
         return written

@@ -31,7 +31,8 @@ class ServiceSettings:
             X-Forwarded-Proto headers are used.
         batch_size: maximum number of queries embedded in one forward pass.
         max_queued: maximum number of waiting queries; further ones get status 503.
-        max_photos: maximum number of photo uploads processed at a time; further ones get 503.
+        max_photos: maximum number of photo uploads in progress, from the first byte to the answer;
+            further ones get 503.
         max_body: maximum size of a request body in bytes.
         max_pixels: maximum number of pixels of an uploaded photo, after the reduction that the
             JPEG format allows while decoding.

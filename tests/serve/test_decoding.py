@@ -298,12 +298,11 @@ def test_too_many_photos_are_refused_as_busy(pool: Callable[..., DecodePool]) ->
     made = pool(max_photos=2)
 
     async def run() -> None:
-        async with made.admit(), made.admit():
-            with pytest.raises(RequestError, match="too many photos") as error:
-                async with made.admit():
-                    pass
+        with made.admit(), made.admit():
+            with pytest.raises(RequestError, match="too many photos") as error, made.admit():
+                pass
             assert (error.value.status, error.value.retry_after) == (503, 2)
-        async with made.admit():
+        with made.admit():
             pass
 
     asyncio.run(run())
@@ -319,9 +318,9 @@ def test_memory_is_returned_a_moment_after_the_last_photo(
 
     async def run() -> None:
         for _ in range(3):  # one after the other: there is no moment without a photo
-            async with made.admit():
+            with made.admit():
                 await asyncio.sleep(0.01)
-        async with made.admit():
+        with made.admit():
             await asyncio.sleep(0.4)
             assert trimmed == []
         last = time.perf_counter()
