@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.row_blocks import release_rows
 from commonspace.methods.base.kernel_ridge import squared_distances
 from commonspace.methods.base.scaled_features import PART, ScaledFeatures, Scaling, parts
 
@@ -53,14 +52,12 @@ class LeftOutScores:
         known = (places >= 0) & (places < len(self.stored))
         found[known] = self.stored[places[known]]
         others = np.flatnonzero(places >= len(self.stored))
-        for number, part in enumerate(parts(len(others), PART)):
+        for part in parts(len(others), PART):
             chosen = others[part]
             X = self.features.rescaled(places[chosen], self.scaling, *self.scales)
             kernel = squared_distances(X.astype(np.float32), self.landmarks)
             kernel *= -self.width
             found[chosen] = np.exp(kernel, out=kernel) @ self.coefficients + self.bias
-            if number % 16 == 0:
-                release_rows()
         return found
 
     def all(self) -> NDArray[np.float32]:

@@ -141,7 +141,7 @@ def _row_keys(inputs: Tensor) -> NDArray[np.uint64]:
         values = (part + 0).numpy()  # -0 becomes 0
         found = b"".join(blake2b(row.data, digest_size=8).digest() for row in values)
         keys[start : start + HASHED] = np.frombuffer(found, dtype=np.uint64)
-        if start % (64 * HASHED) == 0:
+        if start % (16 * HASHED) == 0:
             release_rows()
     return keys
 

@@ -14,7 +14,7 @@ __all__ = ["PART", "POWERS", "ScaledFeatures", "Scaling", "apply_power", "parts"
 POWERS = (1.0, 0.5)
 PART = 1024
 """Samples that are scaled at a time."""
-RELEASED = 16
+RELEASED = 4
 """Parts after which the rows of features on disk leave the memory of the process."""
 
 
@@ -84,6 +84,7 @@ class ScaledFeatures:
     ) -> NDArray[np.float64]:
         """Return scaled samples, with mean 0 and average variance 1 over all of them."""
         found = apply_power(self._values[self._rows[rows]], scaling.power)
+        release_rows()
         found -= shift
         found *= weight
         return found
