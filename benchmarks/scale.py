@@ -3,6 +3,7 @@
     python -m benchmarks.scale evaluation           1,000 queries, 1,000,000 items of 64 numbers
     python -m benchmarks.scale evaluation --queries 10000
     python -m benchmarks.scale index                1,000,000 vectors of 64 numbers
+    python -m benchmarks.scale index --count 10000000 --processes 0
     python -m benchmarks.scale posterior            fits of 250,000 to 1,000,000 x (512 + 384)
     python -m benchmarks.scale posterior --samples 4000000 --epochs 1 --index
 
@@ -86,43 +87,65 @@ def index(
     processes: int,
     kind: Literal["exact", "ivf"] = "ivf",
     compress: int = 64,
+    lists: int = 0,
 ) -> dict[str, Any]:
     """Measure the search structure of an index, re-ranked by the exact vectors, against FAISS."""
-    import faiss
-
+    from commonspace.data.row_blocks import release_rows, rows_on_disk
     from commonspace.engines import LocalProcesses
+    from commonspace.retrieval.backends import faiss
     from commonspace.retrieval.backends.faiss import FaissBackend
     from commonspace.retrieval.segments import MIN_RERANKED
 
-    rows, asked = clustered(gallery, size, 1)[0], clustered(queries, size, 2)[0]
+    rows, asked = rows_on_disk(gallery, size), clustered(queries, size, 2)[0]
+    for start in range(0, gallery, 500_000):
+        part = slice(start, min(start + 500_000, gallery))
+        rows[part] = clustered(len(rows[part]), size, 3 + start)[0]
+    best = nearest(rows, asked)
+    release_rows()
     batches = (rows[start : start + 10_000] for start in range(0, gallery, 10_000))
-    before, start = used()["cpu_s"], time.perf_counter()
+    own, before, began = OwnMemory(), used()["cpu_s"], time.perf_counter()
     engine = LocalProcesses(processes) if processes else None
+    if lists:
+        faiss.list_count = lambda _: lists
     built = FaissBackend.build(batches, size, kind, compress or None, engine)
-    seconds, after = time.perf_counter() - start, used()
-    with tempfile.NamedTemporaryFile() as file:
+    seconds, after = time.perf_counter() - began, used()
+    with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:
         built.write(Path(file.name))
         bytes_each = Path(file.name).stat().st_size / gallery
-    bare = faiss.IndexFlatIP(size)
-    bare.add(rows)
-    _, best = bare.search(asked, 10)
     times, shared = [], 0
     for at in range(queries):
-        start = time.perf_counter()
+        began = time.perf_counter()
         _, found = built.search(asked[at : at + 1], MIN_RERANKED)
         places = found[0][found[0] >= 0]
         top = places[np.argsort(-(rows[places] @ asked[at]))[:10]]
-        times.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - began)
         shared += len({*top.tolist()} & {*best[at].tolist()})
     return {
-        "way": f"{kind} {compress}, " + (f"{processes} processes" if processes else "threads"),
+        "way": f"{kind} {lists or ''} {compress}, "
+        + (f"{processes} processes" if processes else "threads"),
         "seconds": seconds,
         "cpu_s": after["cpu_s"] - before,
-        "memory_gib": after["own_gib"] + processes * after["child_gib"],
+        "memory_gib": resident()[0] + processes * after["child_gib"],
+        "own_gib": own.largest,
         "bytes": bytes_each,
         "recall@10": shared / (10 * queries),
         "p50_ms": 1e3 * float(np.median(times)),
     }
+
+
+def nearest(rows: NDArray[np.float32], asked: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return (q, 10), the rows with the largest inner products, compared block by block."""
+    from commonspace.retrieval.backends.faiss import knn
+
+    scores: NDArray[Any] = np.empty((len(asked), 0))
+    places: NDArray[Any] = np.empty((len(asked), 0), dtype=np.intp)
+    for start in range(0, len(rows), 100_000):
+        more, at = knn(asked, rows[start : start + 100_000], 10)
+        scores = np.concatenate([scores, more], axis=1)
+        places = np.concatenate([places, at + start], axis=1)
+        order = np.argsort(-scores, axis=1)[:, :10]
+        scores, places = (np.take_along_axis(one, order, axis=1) for one in (scores, places))
+    return places
 
 
 def write_features(folder: Path, samples: int) -> None:
@@ -242,6 +265,9 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--kind", default="ivf", help="index: exact, hnsw or ivf")
+    parser.add_argument("--compress", type=int, default=64, help="index: bytes; 0 for float32")
+    parser.add_argument("--lists", type=int, default=0, help="index: ivf; 0 for the default")
     parser.add_argument("--processes", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--samples", type=int, nargs="+", default=[250_000, 500_000, 1_000_000])
     parser.add_argument("--epochs", type=int, default=2)
@@ -268,6 +294,8 @@ def main() -> None:
             "size": options.size,
             "processes": processes,
         }
+        if options.what == "index":
+            row |= {"kind": options.kind, "compress": options.compress, "lists": options.lists}
         print(run(options.what, row), flush=True)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "release_rows",
     "row_blocks",
     "rows_on_disk",
+    "scratch_folder",
     "taken",
     "to_rows",
     "watched",
@@ -36,8 +37,8 @@ _TABLES: "WeakValueDictionary[int, np.memmap[Any, Any]]" = WeakValueDictionary()
 def rows_on_disk(count: int, size: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return zeros to be filled; large ones lie in a temporary file that ends with the process.
 
-    The operating system holds those of its pages in memory that are in use. The file is in $TMPDIR,
-    or in /var/tmp, because /tmp may itself lie in memory.
+    The operating system holds those of its pages in memory that are in use. The file is in
+    ``scratch_folder``.
 
     Args:
         count: n.
@@ -57,8 +58,7 @@ def rows_on_disk(count: int, size: int, dtype: DTypeLike = np.float32) -> NDArra
     total = np.dtype(dtype).itemsize * count * size
     if total < ON_DISK or not total:
         return np.zeros((count, size), dtype=dtype)
-    large = Path("/var/tmp")
-    folder = None if "TMPDIR" in os.environ or not large.is_dir() else str(large)
+    folder = scratch_folder()
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
             file.truncate(total)
@@ -67,6 +67,14 @@ def rows_on_disk(count: int, size: int, dtype: DTypeLike = np.float32) -> NDArra
         except OSError as exc:
             raise write_error(Path(folder or tempfile.gettempdir()) / "features", exc) from exc
         return watched(np.memmap(file, dtype, mode="r+", shape=(count, size)))
+
+
+def scratch_folder() -> str | None:
+    """Return the folder of large temporary files; None: that of ``tempfile``.
+
+    It is $TMPDIR, or /var/tmp, because /tmp may itself lie in memory.
+    """
+    return None if "TMPDIR" in os.environ or not Path("/var/tmp").is_dir() else "/var/tmp"
 
 
 def watched(table: "np.memmap[Any, Any]") -> "np.memmap[Any, Any]":

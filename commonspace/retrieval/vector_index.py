@@ -45,6 +45,9 @@ MAX_CHANGED = 0.2
 AUTO: dict[Kind, int] = {"exact": 1_000_000, "hnsw": 20_000_000}
 """Maximum number of vectors for which "auto" uses a kind; above, it uses ivf."""
 
+AUTO_BYTES = 64
+"""Bytes of a searched vector for which "auto" compresses those of ivf, if nothing else is said."""
+
 _HEADERS = threading.Lock()
 """NumPy parses the head of a file as Python source, which CPython 3.11 does not support in several
 threads at once: "SystemError: AST constructor recursion depth mismatch"."""
@@ -172,6 +175,9 @@ class VectorIndex:
                     yield batch.values
 
             dimension = store.describe_space(space)[1]
+            compress = self.compress
+            if self.kind == "auto" and kind == "ivf" and compress is None:
+                compress = AUTO_BYTES
             backend: VectorBackend
             if kind.startswith(PREFIX):
                 name = f"{self._collection_prefix()}{space}_{modality}_{secrets.token_hex(4)}"
@@ -179,7 +185,7 @@ class VectorIndex:
                 backend = MilvusBackend.build(batches(), dimension, uri, name)
             else:
                 backend = FaissBackend.build(
-                    batches(), dimension, cast("Kind", kind), self.compress, self.engine
+                    batches(), dimension, cast("Kind", kind), compress, self.engine
                 )
         return MainSegment(
             backend, np.concatenate(entries), np.concatenate(items), last_entry, last_removal, file

@@ -8,20 +8,26 @@ With compression, vectors are stored as float16 or as one byte per number (scala
 as product quantization codes (Jégou, Douze and Schmid, 2011), whatever fits into the given bytes.
 """
 
-from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from shutil import copyfile, rmtree
+from tempfile import NamedTemporaryFile, mkdtemp
 from typing import IO, Any, Literal
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.engines import Engine
+from commonspace.data.row_blocks import scratch_folder, watched
+from commonspace.engines import Engine, InProcess
 from commonspace.errors import StoreError
-from commonspace.extras import optional
 from commonspace.retrieval.backends import VectorBatches
+from commonspace.retrieval.backends.faiss_parts import (
+    add_rows,
+    build_parts,
+    faiss_module,
+    pad_rows,
+    part_count,
+)
 
 __all__ = ["FaissBackend", "Kind", "knn"]
 
@@ -38,8 +44,6 @@ _FEW = 0.05
 """Below this fraction of allowed vectors, all of them are compared, whatever the kind."""
 _TRAINING = 100_000
 """Maximum number of vectors that a quantizer is trained on."""
-_ADDED = 65_536
-"""Vectors that are added at a time; FAISS takes as many at a time itself."""
 IN_PARTS = 100_000
 """Number of vectors from which an engine builds parts of an index."""
 
@@ -70,6 +74,7 @@ class FaissBackend:
         self.lossy = lossy
         self.padding = padding
         self._rows = self._array()
+        self._written: Path | None = None
 
     @classmethod
     def build(
@@ -88,13 +93,14 @@ class FaissBackend:
             kind: "exact", "hnsw" or "ivf".
             compress: maximum number of bytes of a vector; None for float32.
             engine: builds parts of "ivf" and of compressed "exact" indexes of 100,000 vectors or
-                more, which are then joined; it must see the temporary files of this machine. None:
-                threads of this process. The index is the same.
+                more, which are then joined on the disk; it must see the temporary files of this
+                machine. None: threads of this process, part by part where the codes are larger than
+                1 GiB. The index is the same.
 
         Raises:
             MissingExtraError: If FAISS is not installed.
         """
-        faiss = _faiss()
+        faiss = faiss_module()
         code, padding = _code(dimension, compress)
         if kind != "ivf" and not code:
             index = (
@@ -107,7 +113,7 @@ class FaissBackend:
             for batch in batches:
                 index.add(batch)
             return cls(index, kind, _EF_SEARCH if kind == "hnsw" else 0)
-        with NamedTemporaryFile() as file:
+        with NamedTemporaryFile(dir=scratch_folder()) as file:
             values = _spool(batches, dimension, file)
             return cls._train_and_add(values, kind, code, padding, engine)
 
@@ -121,9 +127,9 @@ class FaissBackend:
         engine: Engine | None,
     ) -> "FaissBackend":
         """Build an index that is trained, from vectors that may lie on the disk."""
-        faiss = _faiss()
+        faiss = faiss_module()
         size = values.shape[1] + padding
-        lists = max(1, min(round(4 * len(values) ** 0.5), len(values) // 39))
+        lists = list_count(len(values))
         if kind == "exact" and code.startswith("PQ"):  # IndexPQ does not support filters
             prefix = "IVF1,"
         else:
@@ -136,12 +142,22 @@ class FaissBackend:
             index.hnsw.efConstruction = _EF_CONSTRUCTION
         draw = np.random.default_rng(0).permutation(len(values))[:_TRAINING]
         sample = values if kind == "ivf" and not code else values[np.sort(draw)]
-        index.train(_pad(sample, padding))
-        if engine is not None and kind != "hnsw" and len(values) >= IN_PARTS:
-            index = _joined(index, values, padding, engine)
-        else:
-            _add(index, values, padding)
+        index.train(pad_rows(sample, padding))
         effort = {"exact": 0, "hnsw": _EF_SEARCH, "ivf": max(1, lists // 16)}[kind]
+        if engine is None and kind != "hnsw" and part_count(index, len(values)) > 1:
+            engine = InProcess()  # one part after the other, so that memory holds only one
+        if engine is not None and kind != "hnsw" and len(values) >= IN_PARTS:
+            folder = Path(mkdtemp(dir=scratch_folder()))
+            try:
+                joined = build_parts(index, values, padding, engine, folder)
+                found = cls.read(joined, kind, effort, lossy=bool(code), padding=padding)
+            except BaseException:
+                rmtree(folder, ignore_errors=True)
+                raise
+            found._written = joined
+            finalize(found, rmtree, folder, ignore_errors=True)
+            return found
+        add_rows(index, values, padding)
         return cls(index, kind, effort, lossy=bool(code), padding=padding)
 
     @property
@@ -173,8 +189,11 @@ class FaissBackend:
         Raises:
             OSError: If the operating system fails to write; FAISS raises a RuntimeError for it.
         """
+        if self._written:
+            copyfile(self._written, path)
+            return
         try:
-            _faiss().write_index(self.index, str(path))
+            faiss_module().write_index(self.index, str(path))
         except RuntimeError as exc:
             raise OSError(str(exc).rpartition(":")[2].strip() or str(exc)) from exc
 
@@ -187,7 +206,7 @@ class FaissBackend:
         Raises:
             StoreError: If the file is damaged.
         """
-        faiss = _faiss()
+        faiss = faiss_module()
         flags = faiss.IO_FLAG_MMAP if kind == "ivf" or lossy else faiss.IO_FLAG_MMAP_IFC
         try:
             index = faiss.read_index(str(path), flags)
@@ -208,7 +227,7 @@ class FaissBackend:
         *,
         every: bool,
     ) -> Ranking:
-        faiss = _faiss()
+        faiss = faiss_module()
         options: dict[str, Any] = {}
         if allowed is not None:  # the bits must stay in memory as long as the selector
             bits = np.packbits(allowed, bitorder="little")
@@ -223,7 +242,7 @@ class FaissBackend:
             parameters = faiss.SearchParametersIVF(**options)
         elif options:
             parameters = faiss.SearchParameters(**options)
-        found: Ranking = self.index.search(_pad(queries, self.padding), k, params=parameters)
+        found: Ranking = self.index.search(pad_rows(queries, self.padding), k, params=parameters)
         return found
 
     def _search_few(
@@ -240,10 +259,10 @@ class FaissBackend:
         return scores, found
 
     def _downcast(self) -> Any:  # noqa: ANN401 - untyped
-        return _faiss().downcast_index(self.index)
+        return faiss_module().downcast_index(self.index)
 
     def _array(self) -> NDArray[np.float32] | None:
-        faiss = _faiss()
+        faiss = faiss_module()
         inner = self._downcast()
         if self.kind == "hnsw":
             inner = faiss.downcast_index(inner.storage)
@@ -264,61 +283,19 @@ def knn(queries: NDArray[np.float32], values: NDArray[np.float32], k: int) -> Ra
         values: (n, d).
         k: results for each query, from 1 to n.
     """
-    faiss = _faiss()
+    faiss = faiss_module()
     found: Ranking = faiss.knn(queries, values, k, faiss.METRIC_INNER_PRODUCT)
     return found
 
 
-def _add(index: Any, values: NDArray[np.float32], padding: int) -> None:  # noqa: ANN401 - untyped
-    for start in range(0, len(values), _ADDED):
-        index.add(_pad(values[start : start + _ADDED], padding))
+def list_count(count: int) -> int:
+    """Return the number of inverted lists of so many vectors.
 
-
-@dataclass(frozen=True)
-class _AddPart:
-    """Adds rows of a file to a trained index, and writes it: the work of an engine."""
-
-    trained: str
-    vectors: str
-    dimension: int
-    padding: int
-
-    def __call__(self, part: tuple[int, int]) -> str:
-        """Return the file of the index of the rows from one number up to another."""
-        faiss = _faiss()
-        start, stop = part
-        index = faiss.read_index(self.trained)
-        rows = np.memmap(self.vectors, np.float32, mode="r").reshape(-1, self.dimension)
-        _add(index, rows[start:stop], self.padding)
-        target = f"{self.trained}.{start}"
-        faiss.write_index(index, target)
-        return target
-
-
-def _joined(
-    trained: Any,  # noqa: ANN401 - untyped
-    values: NDArray[np.float32],
-    padding: int,
-    engine: Engine,
-) -> Any:  # noqa: ANN401 - untyped
-    """Return the trained index with all vectors, of which the engine adds parts in order."""
-    faiss = _faiss()
-    assert isinstance(values, np.memmap)
-    bounds = np.linspace(0, len(values), engine.workers + 1).astype(int).tolist()
-    with TemporaryDirectory() as folder:
-        path = f"{folder}/trained"
-        faiss.write_index(trained, path)
-        work = _AddPart(path, str(values.filename), values.shape[1], padding)
-        joined = None
-        for file in engine.map(work, list(pairwise(bounds))):
-            part = faiss.read_index(file)
-            Path(file).unlink()
-            if joined is None:
-                joined = part
-                continue
-            shift = joined.ntotal if hasattr(faiss.downcast_index(part), "nprobe") else 0
-            joined.merge_from(part, shift)
-    return joined
+    Example:
+        >>> list_count(1000), list_count(1_000_000)
+        (25, 4000)
+    """
+    return max(1, min(round(4 * count**0.5), count // 39))
 
 
 def _code(dimension: int, compress: int | None) -> tuple[str, int]:
@@ -345,27 +322,15 @@ def _spool(batches: VectorBatches, dimension: int, file: IO[bytes]) -> NDArray[n
     count = file.tell() // (4 * dimension)
     if not count:
         return np.empty((0, dimension), dtype=np.float32)
-    return np.memmap(Path(file.name), np.float32, mode="r", shape=(count, dimension))
-
-
-def _pad(rows: NDArray[np.float32], padding: int) -> NDArray[np.float32]:
-    if not padding:
-        return rows
-    zeros = np.zeros((len(rows), padding), dtype=np.float32)
-    return np.concatenate([rows, zeros], axis=1)
+    return watched(np.memmap(Path(file.name), np.float32, mode="r", shape=(count, dimension)))
 
 
 def _quiet(index: Any) -> None:  # noqa: ANN401 - untyped
     """Fix the seeds, and turn off the warnings of k-means about few vectors."""
-    faiss = _faiss()
+    faiss = faiss_module()
     inner = faiss.downcast_index(index)
     if hasattr(inner, "storage"):
         inner = faiss.downcast_index(inner.storage)
     for clustering in (getattr(inner, "cp", None), getattr(getattr(inner, "pq", None), "cp", None)):
         if clustering is not None:
             clustering.seed, clustering.min_points_per_centroid, clustering.niter = 0, 1, 12
-
-
-@cache
-def _faiss() -> Any:  # noqa: ANN401 - a module without types
-    return optional("faiss", "searching an index", "index")
