@@ -106,7 +106,7 @@ def index(
     own, before, began = OwnMemory(), used()["cpu_s"], time.perf_counter()
     engine = LocalProcesses(processes) if processes else None
     if lists:
-        faiss.list_count = lambda _: lists
+        vars(faiss)["list_count"] = lambda _: lists
     built = FaissBackend.build(batches, size, kind, compress or None, engine)
     seconds, after = time.perf_counter() - began, used()
     with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:

@@ -100,7 +100,7 @@ def index(
         typer.Option(
             min=1,
             help="Processes that build parts of an index of kind ivf, or of a compressed one, from"
-            " 100,000 vectors on (default: threads of one process).",
+            " 100,000 vectors on, or insert parts into Milvus (default: threads of one process).",
             show_default=False,
         ),
     ] = None,

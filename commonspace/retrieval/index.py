@@ -111,7 +111,7 @@ class Index(IndexReader):
             dataset: its samples become items with the same ids; None for an empty index.
             kind: "exact" compares a query with every vector; "hnsw" and "ivf" are faster and
                 approximate (``verify`` measures the recall); "auto" chooses by the number of
-                vectors; "milvus:URI" searches in a Milvus server, or in a file of Milvus Lite.
+                vectors, and compresses more than 20 million to 64 bytes each; "milvus:URI" searches in a Milvus server, or in a file of Milvus Lite.
             compress: maximum number of bytes of a searched vector, such as 64: float16, one byte
                 for each number, or product quantization. The best candidates are ranked again by
                 the exact vectors of the store. None: float32.
@@ -125,7 +125,8 @@ class Index(IndexReader):
             copy_photos: copy the photos into the index.
             callbacks: receive the progress: items that are stored.
             engine: builds parts of "ivf" and of compressed "exact" indexes in other processes, such
-                as ``LocalProcesses(4)``; None: threads of this process. The index is the same.
+                as ``LocalProcesses(4)``, or inserts parts into a server of Milvus; None: threads of
+                this process. The index is the same.
 
         Raises:
             OutputError: If the folder is not empty, or cannot be written.

@@ -182,7 +182,7 @@ class VectorIndex:
             if kind.startswith(PREFIX):
                 name = f"{self._collection_prefix()}{space}_{modality}_{secrets.token_hex(4)}"
                 uri = kind.removeprefix(PREFIX)
-                backend = MilvusBackend.build(batches(), dimension, uri, name)
+                backend = MilvusBackend.build(batches(), dimension, uri, name, self.engine)
             else:
                 backend = FaissBackend.build(
                     batches(), dimension, cast("Kind", kind), compress, self.engine

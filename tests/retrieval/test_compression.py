@@ -129,3 +129,21 @@ def test_invalid_sizes(compress: object, space: CommonSpace, tmp_path: Path) -> 
         Index.create(tmp_path / "index", space, compress=compress)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="not supported by Milvus"):
         Index.create(tmp_path / "index", space, kind="milvus:x.db", compress=64)
+
+
+def test_a_very_large_automatic_index_is_compressed(
+    data: Dataset,
+    space: CommonSpace,
+    exact: Index,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its best candidates are ranked again by the exact vectors, so that scores are exact."""
+    monkeypatch.setattr(vector_index, "AUTO", {"exact": 10, "hnsw": 100})
+    index = Index.create(tmp_path / "index", space, data, kind="auto")
+    assert segment_bytes(index) < 0.7 * 4 * DIMENSION
+    queries = [Query(id=f"item {number}", k=10) for number in range(0, COUNT, 60)]
+    assert recall(index, exact, queries) > 0.95
+    monkeypatch.setattr(vector_index, "AUTO", {"exact": COUNT})
+    small = Index.create(tmp_path / "small", space, data, kind="auto")
+    assert segment_bytes(small) > 4 * DIMENSION

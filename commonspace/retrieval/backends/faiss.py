@@ -8,16 +8,17 @@ With compression, vectors are stored as float16 or as one byte per number (scala
 as product quantization codes (Jégou, Douze and Schmid, 2011), whatever fits into the given bytes.
 """
 
+import math
 from pathlib import Path
 from shutil import copyfile, rmtree
 from tempfile import NamedTemporaryFile, mkdtemp
-from typing import IO, Any, Literal
+from typing import Any, Literal
 from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.row_blocks import scratch_folder, watched
+from commonspace.data.row_blocks import scratch_folder
 from commonspace.engines import Engine, InProcess
 from commonspace.errors import StoreError
 from commonspace.retrieval.backends import VectorBatches
@@ -28,6 +29,7 @@ from commonspace.retrieval.backends.faiss_parts import (
     pad_rows,
     part_count,
 )
+from commonspace.retrieval.backends.spool import spool
 
 __all__ = ["FaissBackend", "Kind", "knn"]
 
@@ -114,7 +116,7 @@ class FaissBackend:
                 index.add(batch)
             return cls(index, kind, _EF_SEARCH if kind == "hnsw" else 0)
         with NamedTemporaryFile(dir=scratch_folder()) as file:
-            values = _spool(batches, dimension, file)
+            values = spool(batches, dimension, file)
             return cls._train_and_add(values, kind, code, padding, engine)
 
     @classmethod
@@ -295,7 +297,7 @@ def list_count(count: int) -> int:
         >>> list_count(1000), list_count(1_000_000)
         (25, 4000)
     """
-    return max(1, min(round(4 * count**0.5), count // 39))
+    return max(1, min(round(4 * math.sqrt(count)), count // 39))
 
 
 def _code(dimension: int, compress: int | None) -> tuple[str, int]:
@@ -312,17 +314,6 @@ def _code(dimension: int, compress: int | None) -> tuple[str, int]:
     if compress >= dimension:
         return "SQ8", 0
     return f"PQ{compress}np", -dimension % compress
-
-
-def _spool(batches: VectorBatches, dimension: int, file: IO[bytes]) -> NDArray[np.float32]:
-    """Return the vectors as one array, mapped from a file, so that only the code is in memory."""
-    for batch in batches:
-        file.write(np.ascontiguousarray(batch, dtype=np.float32).data)
-    file.flush()
-    count = file.tell() // (4 * dimension)
-    if not count:
-        return np.empty((0, dimension), dtype=np.float32)
-    return watched(np.memmap(Path(file.name), np.float32, mode="r", shape=(count, dimension)))
 
 
 def _quiet(index: Any) -> None:  # noqa: ANN401 - untyped

@@ -9,15 +9,21 @@ import os
 import re
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.data.row_blocks import scratch_folder
+from commonspace.engines import Engine
 from commonspace.errors import SettingError, StoreError
 from commonspace.extras import optional
 from commonspace.retrieval.backends import VectorBatches
+from commonspace.retrieval.backends.milvus_load import insert_parts
+from commonspace.retrieval.backends.spool import spool
 
 __all__ = ["PREFIX", "MilvusBackend", "check_reachable", "drop_collections", "resolve_uri"]
 
@@ -63,7 +69,14 @@ class MilvusBackend:
         return self.count
 
     @classmethod
-    def build(cls, batches: VectorBatches, dimension: int, uri: str, name: str) -> "MilvusBackend":
+    def build(
+        cls,
+        batches: VectorBatches,
+        dimension: int,
+        uri: str,
+        name: str,
+        engine: Engine | None = None,
+    ) -> "MilvusBackend":
         """Create a collection of vectors.
 
         Args:
@@ -71,6 +84,9 @@ class MilvusBackend:
             dimension: d.
             uri: address of the server, or path of a file of Milvus Lite.
             name: name of the new collection.
+            engine: inserts parts into a server side by side; it must see the temporary files of
+                this machine. None, and a file of Milvus Lite, which one process has open: this
+                process inserts all.
 
         Raises:
             StoreError: If Milvus cannot be reached, or returns an error.
@@ -84,18 +100,15 @@ class MilvusBackend:
             index = client.prepare_index_params()
             index.add_index(_VECTOR, index_type="FLAT", metric_type="IP")
             client.create_collection(name, schema=schema, index_params=index)
-            count = 0
-            for batch in batches:
-                for start in range(0, len(batch), LISTED):
-                    rows = batch[start : start + LISTED]
-                    client.insert(
-                        name,
-                        [
-                            {_POSITION: count + place, _VECTOR: row}
-                            for place, row in enumerate(rows)
-                        ],
-                    )
-                    count += len(rows)
+            if engine is not None and "://" in uri:
+                insert = _Insert(uri, name, again=True)
+                with NamedTemporaryFile(dir=scratch_folder()) as file:
+                    count = insert_parts(spool(batches, dimension, file), insert, engine)
+            else:
+                insert, count = _Insert(uri, name), 0
+                for batch in batches:
+                    insert(count, batch)
+                    count += len(batch)
             client.flush(name)
         return cls(uri, name, count)
 
@@ -185,6 +198,28 @@ class MilvusBackend:
                 consistency_level="Strong",
             )
         return [[(float(hit["distance"]), _position(hit)) for hit in row] for row in found]
+
+
+@dataclass(frozen=True)
+class _Insert:
+    """Inserts vectors into a collection, also in another process."""
+
+    uri: str
+    name: str
+    again: bool = False
+    """Whether a position may be there already, of a worker that was lost: it is replaced."""
+
+    def __call__(self, start: int, rows: NDArray[np.float32]) -> None:
+        """Insert (m, d) vectors at the positions from ``start`` on."""
+        with _translate_errors(self.uri):
+            client = _client(self.uri)
+            put = client.upsert if self.again else client.insert
+            for first in range(0, len(rows), LISTED):
+                some = [
+                    {_POSITION: start + first + place, _VECTOR: np.asarray(row)}
+                    for place, row in enumerate(rows[first : first + LISTED])
+                ]
+                put(self.name, some)
 
 
 def _position(hit: Any) -> int:  # noqa: ANN401 - untyped
