@@ -111,7 +111,8 @@ class Index(IndexReader):
             dataset: its samples become items with the same ids; None for an empty index.
             kind: "exact" compares a query with every vector; "hnsw" and "ivf" are faster and
                 approximate (``verify`` measures the recall); "auto" chooses by the number of
-                vectors, and compresses more than 20 million to 64 bytes each; "milvus:URI" searches in a Milvus server, or in a file of Milvus Lite.
+                vectors, and compresses more than 20 million to 64 bytes each; "milvus:URI" searches
+                in a Milvus server, or in a file of Milvus Lite.
             compress: maximum number of bytes of a searched vector, such as 64: float16, one byte
                 for each number, or product quantization. The best candidates are ranked again by
                 the exact vectors of the store. None: float32.
