@@ -31,7 +31,7 @@ from commonspace.retrieval.backends.faiss_parts import (
 )
 from commonspace.retrieval.backends.spool import spool
 
-__all__ = ["FaissBackend", "Kind", "knn"]
+__all__ = ["FaissBackend", "Kind", "knn", "list_count"]
 
 Kind = Literal["exact", "hnsw", "ivf"]
 

@@ -18,7 +18,7 @@ from commonspace.data.row_blocks import release_rows
 from commonspace.engines import Engine
 from commonspace.extras import optional
 
-__all__ = ["add_rows", "build_parts", "faiss_module", "pad_rows"]
+__all__ = ["add_rows", "build_parts", "faiss_module", "join_parts", "pad_rows", "part_count"]
 
 ADDED = 65_536
 """Vectors that are added at a time; FAISS takes as many at a time itself."""
