@@ -94,7 +94,8 @@ class Client:
                 they are at most 10.
             text_weight: of a query of text and something else, the weight of the text, 0 to 1
                 (default: that of the space, chosen on validation).
-            without: words to avoid: items that hold all of them are left out.
+            without: words to avoid: items that hold all of them are left out; with commas between
+                them, items that hold all words of one of the parts.
             less_like: id, or ids, of items to be unlike. They are no results; half of the score
                 that their mean gives an item is subtracted from its score.
             less_like_vector: (d,), a vector to be unlike, as ``embed`` returns it for a photo.
@@ -237,16 +238,26 @@ class Client:
         vector: list[float] = self._json("POST", "/embed", body, image)["vector"]
         return vector
 
-    def facets(self, where: str | None = None) -> dict[str, dict[Any, int]]:
+    def facets(
+        self,
+        where: str | None = None,
+        *,
+        without: str | None = None,
+        group_by: str | None = None,
+    ) -> dict[str, dict[Any, int]]:
         """Return field -> value -> number of items that a filter accepts, most frequent first.
 
         Args:
             where: a filter on the fields; None for all.
+            without: words to avoid.
+            group_by: field whose equal values count as one item.
 
         Raises:
             ServiceError: If the filter is invalid, or the service cannot be reached.
         """
-        fields = self._json("POST", "/facets", {"where": where})["fields"]
+        fields = self._json(
+            "POST", "/facets", {"where": where, "without": without, "group_by": group_by}
+        )["fields"]
         return {
             name: {one["value"]: one["count"] for one in values} for name, values in fields.items()
         }

@@ -15,10 +15,9 @@ from commonspace.data.dataset import Dataset
 from commonspace.embedding_model import EmbeddingModel, Embeddings
 from commonspace.encoders import input_from_config
 from commonspace.errors import SettingError, SpaceError
-from commonspace.evaluation.protocol import evaluate
-from commonspace.evaluation.report import EvaluationReport
 from commonspace.hub import HubMixin, download_space
 from commonspace.machine import choose_device
+from commonspace.networks.backbones.deferred import is_deferring
 from commonspace.networks.backbones.torch_module import modules_of, use_modules
 from commonspace.networks.network import build_network, describe_network
 from commonspace.space_files import (
@@ -32,6 +31,7 @@ from commonspace.space_files import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from commonspace.evaluation.report import EvaluationReport
     from commonspace.retrieval.memory import DatasetResults
 
 __all__ = ["CommonSpace", "Embeddings", "load"]
@@ -65,7 +65,7 @@ class CommonSpace(EmbeddingModel, HubMixin):
         k: int | Sequence[int] | None = None,
         oracle: bool = False,
         pairs: bool | None = None,
-    ) -> EvaluationReport:
+    ) -> "EvaluationReport":
         """Measure cross-modal retrieval: the mAP of every modality against every other.
 
         Without labels: Recall@K, median rank and mean reciprocal rank of the pairs.
@@ -88,6 +88,8 @@ class CommonSpace(EmbeddingModel, HubMixin):
                 invalid.
             DataError: If a column is of another kind or size than in training.
         """
+        from commonspace.evaluation.protocol import evaluate
+
         return evaluate(self, data, split=split, k=k, oracle=oracle, pairs=pairs)
 
     def search(
@@ -243,6 +245,7 @@ def load(
     device: str | torch.device = "cpu",
     networks: Mapping[str, type[nn.Module]] | None = None,
     encoders: Mapping[str, type[nn.Module]] | None = None,
+    check_weights: bool = True,
 ) -> CommonSpace:
     """Load a model that ``CommonSpace.save`` or a training run wrote.
 
@@ -253,6 +256,8 @@ def load(
             file names it.
         encoders: Modality -> class of the torch module that is its encoder, if it was trained with
             an encoder FILE.py:Class.
+        check_weights: Compare the weights with their hash; False for a caller who compares the
+            ``fingerprint`` of the model, which has every bit of them.
 
     Raises:
         SpaceError: If there is no model, if it is damaged or of another version, or if its network
@@ -260,12 +265,12 @@ def load(
         SettingError: If this machine has no such device.
     """
     folder, place = Path(path), choose_device(device)
-    config, weights = read_space_files(folder)
+    config, weights = read_space_files(folder, check_weights=check_weights)
     try:
         modules = modules_of((encoders or {}).values(), config["network"])
         with torch.random.fork_rng(devices=[]), use_modules(modules):  # fresh weights are replaced
             network = build_network(config["network"], networks)
-        network.load_state_dict(weights)
+        network.load_state_dict(weights, assign=is_deferring())
         stored = config.get("calibration")
         calibration = stored and Calibration(**{key: tuple(row) for key, row in stored.items()})
     except SpaceError as exc:

@@ -67,7 +67,7 @@ def write_space_files(
         except SafetensorError as exc:  # hides the OSError of a full disk
             raise OSError(str(exc)) from exc
     content = {"format": _FORMAT, **config, "weights_sha256": _sha256(folder / WEIGHTS)}
-    content["config_sha256"] = _config_sha256(content)
+    content["config_sha256"] = _config_sha256(json.loads(json.dumps(content)))
     with replace_file(folder / CONFIG) as draft:
         draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
@@ -112,8 +112,15 @@ def compute_fingerprint(config: Mapping[str, Any], weights: Mapping[str, Tensor]
     return digest.hexdigest()
 
 
-def read_space_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_space_files(
+    folder: Path, *, check_weights: bool = True
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read both files.
+
+    Args:
+        folder: of the space.
+        check_weights: whether the weights are compared with their hash; False for a caller who
+            compares the fingerprint, which has every bit of them.
 
     Returns:
         The config, and name -> tensor on the CPU.
@@ -122,7 +129,7 @@ def read_space_files(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         SpaceError: If there is no space, or if it is damaged or of another version.
     """
     config = _read_config(folder)
-    return config, _read_weights(folder, str(config["weights_sha256"]))
+    return config, _read_weights(folder, str(config["weights_sha256"]) if check_weights else None)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -177,10 +184,10 @@ def _describe_folder(folder: Path) -> str:
     return f"no {CONFIG}" if folder.is_dir() else "a file"
 
 
-def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
+def _read_weights(folder: Path, expected_hash: str | None) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     try:
-        actual = _sha256(path)
+        actual = None if expected_hash is None else _sha256(path)
         weights = load_file(path) if actual == expected_hash else None
     except (OSError, SafetensorError) as exc:
         raise SpaceError(
@@ -192,21 +199,20 @@ def _read_weights(folder: Path, expected_hash: str) -> dict[str, Tensor]:
     if weights is None:
         raise SpaceError(
             f"{path} is damaged or belongs to another space",
-            expected=f"SHA-256 {expected_hash[:12]}…, as recorded in {CONFIG}",
-            found=f"{actual[:12]}…",
+            expected=f"SHA-256 {str(expected_hash)[:12]}…, as recorded in {CONFIG}",
+            found=f"{str(actual)[:12]}…",
             advice="restore both files from one copy, or train again",
         )
     return weights
 
 
 def _config_sha256(config: Mapping[str, Any]) -> str:
-    """Return the hash of a config, whatever the white space of its file.
+    """Return the hash of a config as JSON is read, whatever the white space of its file.
 
     The order of keys counts, since networks number their modalities in that order.
     """
     content = {key: value for key, value in config.items() if key != "config_sha256"}
-    as_read = json.loads(json.dumps(content))
-    return sha256(json.dumps(as_read).encode()).hexdigest()
+    return sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -47,7 +47,7 @@ export interface Query {
   keywords?: boolean;
   /** Weight of the text in a query of text and something else (default: that of the space). */
   text_weight?: number;
-  /** Words to avoid: items that hold all of them are left out. */
+  /** Words to avoid: items that hold all of them are left out; with commas, of one of the parts. */
   without?: string;
   /** Ids of items to be unlike. */
   less_like?: string[];
@@ -82,6 +82,8 @@ export interface NewItem {
 export interface About {
   name: string;
   items: number;
+  /** Items, those of one group counted once. */
+  groups: number;
   modalities: string[];
   reads: ("text" | "image")[];
   classes: string[];
@@ -115,9 +117,9 @@ export class Client {
   constructor(address: string, options?: { key?: string; fetch?: typeof fetch });
   search(query: Query, options?: Options): Promise<SearchResponse>;
   embed(query: { text?: string; image?: Blob }, options?: Options): Promise<{ vector: number[]; fingerprint: string }>;
-  item(id: string, options?: Options): Promise<Item & { neighbors: Result[] }>;
+  item(id: string, options?: Options): Promise<Item & { neighbors: Result[]; variants: string[] }>;
   items(options?: { where?: string; page?: number } & Options): AsyncGenerator<Item, void, void>;
-  facets(where?: string | null, options?: Options): Promise<Record<string, { value: unknown; count: number }[]>>;
+  facets(where?: string | null, options?: { without?: string; group_by?: string } & Options): Promise<Record<string, { value: unknown; count: number }[]>>;
   about(options?: Options): Promise<About>;
   put(item: NewItem & { image?: Blob }, options?: Options): Promise<{ id: string; change: string; items: number }>;
   putMany(

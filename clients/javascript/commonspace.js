@@ -49,8 +49,8 @@ export class Client {
   }
 
   /** Return the number of items that a filter accepts, by field and value. */
-  async facets(where = null, { signal } = {}) {
-    return (await this.#send("facets", json({ where }), signal)).fields;
+  async facets(where = null, { without = null, group_by = null, signal } = {}) {
+    return (await this.#send("facets", json({ where, without, group_by }), signal)).fields;
   }
 
   /** Return the contents of the index and the abilities of the service. */

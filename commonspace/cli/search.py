@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from commonspace.cli.encoders import EncoderOption, encoders_named
 from commonspace.cli.index import IndexArgument
 from commonspace.cli.options import DeviceOption, JsonOption
+from commonspace.cli.short_process import without_collection
 from commonspace.errors import FileFormatError, SettingError
 
 __all__ = ["search"]
@@ -119,7 +121,8 @@ def search(
         str | None,
         typer.Option(
             metavar="WORDS",
-            help="Words to avoid: items that hold all of them are left out.",
+            help="Words to avoid: items that hold all of them are left out; with commas between"
+            ' them, items that hold one. Also written with a hyphen: "watch -leather".',
             show_default=False,
         ),
     ] = None,
@@ -197,8 +200,12 @@ def search(
       commonspace search shop "a watch" --open
       commonspace search shop --queries queries.txt --json
     """
-    from commonspace.retrieval.items import Query
+    from commonspace.retrieval.items import Query, split_words
 
+    if words is not None:
+        words, avoided = split_words(words)
+        without = ", ".join(part for part in (without, avoided) if part) or None
+        words = words or None
     parts = {"text": words, "image": image, "vector": vector, "id": id}
     inputs = _inputs({name: part for name, part in parts.items() if part is not None}, queries)
     made = [
@@ -227,10 +234,14 @@ def search(
         from commonspace.retrieval.precheck import check_filter
 
         check_filter(index, where)
-    from commonspace.cli.results import format_results, write_page
-    from commonspace.retrieval.index import Index
+    with ExitStack() as stack:
+        stack.enter_context(without_collection())
+        from commonspace.cli.results import format_results, write_page
+        from commonspace.networks.backbones.deferred import deferring
+        from commonspace.retrieval.index import Index
 
-    with Index.open(index, encoders=encoders, device=device) as opened:
+        stack.enter_context(deferring())
+        opened = stack.enter_context(Index.open(index, encoders=encoders, device=device))
         if less_like_image is not None:
             unlike = opened.embed(image=less_like_image)
             made = [replace(query, less_like_vector=unlike) for query in made]

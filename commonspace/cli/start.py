@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from shutil import rmtree
@@ -174,7 +175,10 @@ def start(
     from commonspace.serve import ServiceSettings
 
     settings_of_page = ServiceSettings(name=_name(data))
-    run_service(out / INDEX, settings_of_page, HOST, _free_port(port), device=device)
+    has_tsne = find_spec("openTSNE") is not None or find_spec("sklearn") is not None
+    run_service(
+        out / INDEX, settings_of_page, HOST, _free_port(port), device=device, make_map=has_tsne
+    )
 
 
 @dataclass

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.retrieval.filter import compile_filter
+from commonspace.retrieval.grouping import check_field
+from commonspace.retrieval.keywords import items_with_words
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorState
 
@@ -19,10 +21,12 @@ __all__ = [
     "Summary",
     "all_vectors",
     "count_facets",
+    "count_groups",
     "count_items",
     "describe_contents",
     "item_labels",
     "read_summary",
+    "variants_of",
 ]
 
 MAX_VALUES = 50
@@ -117,26 +121,80 @@ def read_summary(store: Store, state: VectorState) -> Summary:
     return Summary(tuple(state.modalities), tuple(sorted(classes)), fields_, generation)
 
 
-def count_facets(store: Store, where: str | None) -> dict[str, Counter[Any]]:
+def count_facets(
+    store: Store, where: str | None, group_by: str | None = None, without: str | None = None
+) -> dict[str, Counter[Any]]:
     """Return field -> value -> number of items that a filter accepts; "label" has the classes.
 
+    Args:
+        store: of the index.
+        where: a filter; None for all items.
+        group_by: field whose equal values count as one item.
+        without: words whose items are left out.
+
     Raises:
-        SettingError: If the filter is invalid.
+        SettingError: If the filter is invalid, or no item has the field.
     """
     with store.reading():
         names = list(store.fields)
-        sql, parameters = "SELECT labels, fields FROM items", list[Any]()
+        if group_by is not None:
+            check_field(group_by, "group_by", store.fields)
+        sql, parameters = "SELECT item, labels, fields FROM items", list[Any]()
+        avoided = set() if without is None else set(items_with_words(store, without))
         if where is not None:
             accepted = compile_filter(where, store.fields)
             sql, parameters = f"{sql} WHERE {accepted.sql}", list(accepted.parameters)
+        place = None if group_by is None else store.fields[group_by]
         counts: dict[str, Counter[Any]] = {"label": Counter()}
-        for labels, fields in store.scan(sql, parameters):
-            counts["label"].update(json.loads(labels))
-            for name, value in zip(names, json.loads(fields), strict=False):
-                if value is not None:
-                    values = set(value) if isinstance(value, list) else [value]
-                    counts.setdefault(name, Counter()).update(values)
+        seen: set[tuple[Any, ...]] = set()
+        for item, labels, stored in store.scan(sql, parameters):
+            if item in avoided:
+                continue
+            fields = json.loads(stored)
+            group = None if place is None or place >= len(fields) else fields[place]
+            pairs = [("label", json.loads(labels)), *zip(names, fields, strict=False)]
+            for name, value in pairs:
+                if value is None:
+                    continue
+                values = set(value) if isinstance(value, list) else {value}
+                if group is not None:
+                    new = {one for one in values if (group, name, one) not in seen}
+                    seen.update((group, name, one) for one in new)
+                    values = new
+                counts.setdefault(name, Counter()).update(values)
     return counts
+
+
+def count_groups(store: Store, field: str) -> int:
+    """Return the number of items, those with equal values of a field counted once."""
+    with store.reading():
+        place = int(store.fields[field])
+        sql = (
+            f"SELECT count(DISTINCT json_extract(fields, '$[{place}]'))"
+            f" + sum(json_extract(fields, '$[{place}]') IS NULL) FROM items"
+        )
+        return int(store.scan(sql)[0][0] or 0)
+
+
+def variants_of(store: Store, id: str, field: str) -> list[str]:
+    """Return the ids of the other items with the value of a field that an item has, by age.
+
+    Args:
+        store: of the index.
+        id: of the item.
+        field: name of the field; an unknown one, or an item without it, has no others.
+    """
+    with store.reading():
+        place = store.fields.get(field)
+        item = store.item_numbers([id]).get(id)
+        if place is None or item is None:
+            return []
+        value = f"json_extract(fields, '$[{int(place)}]')"
+        sql = (
+            f"SELECT id FROM items WHERE item != ? AND {value} ="
+            f" (SELECT {value} FROM items WHERE item = ?) ORDER BY item"
+        )
+        return [row[0] for row in store.scan(sql, (item, item))]
 
 
 def all_vectors(store: Store) -> AllVectors:

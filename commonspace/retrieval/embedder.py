@@ -24,6 +24,7 @@ from commonspace.encoders import (
     input_reads,
     read_kinds,
 )
+from commonspace.encoders.remembered import recall_encoder, remember_encoder
 from commonspace.encoders.texts import Words
 from commonspace.errors import DataError, SettingError
 from commonspace.space import CommonSpace
@@ -112,7 +113,7 @@ class Embedder:
             SettingError: If no modality of the space reads text, its encoder is not named, or no
                 word of a text is in the vocabulary of the space.
         """
-        modality = self._modality_reading("texts")
+        modality = self.modality_reading("texts")
         input_ = self.space.inputs[modality]
         if isinstance(input_, Words):
             _check_words(input_, texts)
@@ -133,7 +134,7 @@ class Embedder:
     def reads(self, kind: str) -> bool:
         """Return whether queries can be "texts", or "images"."""
         try:
-            self._modality_reading(kind)
+            self.modality_reading(kind)
         except SettingError:
             return False
         return True
@@ -152,21 +153,21 @@ class Embedder:
     def _queries(
         self, kind: str, column: Column
     ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-        modality = self._modality_reading(kind)
+        modality = self.modality_reading(kind)
         if self.reads_features(modality):
             column = Features(self.encoder(modality)[1](column).numpy())
         vectors, inside = self.space.embed_queries(modality, column)
         _check_finite(vectors, modality)
         return vectors, inside
 
-    def _modality_reading(self, kind: str) -> str:
+    def modality_reading(self, kind: str) -> str:
         """Return the modality that reads texts or images; "text" or "image" if several do."""
         usual = {"texts": "text", "images": "image"}[kind]
         raw = [name for name, input_ in self.space.inputs.items() if input_reads(input_) == kind]
-        encoded = [name for name in self.encoders if self.encoder(name)[0] == kind]
-        able = [*raw, *encoded]
-        if able:
-            return usual if usual in able else able[0]
+        names = [*raw, *self.encoders]
+        for name in sorted(names, key=lambda one: one != usual):  # builds no encoder in vain
+            if name in raw or self.encoder(name)[0] == kind:
+                return name
         features = [name for name in self.space.modalities if self.reads_features(name)]
         option = f"--encoder {usual if usual in features else 'MODALITY'}=ENCODER"
         raise SettingError(
@@ -194,6 +195,9 @@ class Embedder:
                 if known
                 else "search by vector, or extract the features and train again",
             )
+        recalled = recall_encoder(default_cache(), spec, facts["sha256"])
+        if recalled is not None:
+            return "texts", recalled
         found, unread = [], []
         for kind, column in _SAMPLES.items():
             if not _may_read(spec, kind):
@@ -204,6 +208,7 @@ class Embedder:
                 unread.append(exc)
                 continue
             if encoder.provenance["sha256"] == facts["sha256"]:
+                remember_encoder(default_cache(), encoder)
                 return kind, encoder
             found.append(f"{encoder.provenance['name']}, {encoder.provenance['sha256'][:12]}…")
         if unread and not found:

@@ -14,7 +14,7 @@ from commonspace.retrieval.changes import set_field_types, set_meta
 from commonspace.retrieval.lock import write_lock
 from commonspace.retrieval.store import Store
 from commonspace.space import CommonSpace, load
-from commonspace.space_files import CONFIG
+from commonspace.space_files import CONFIG, read_space_files
 
 __all__ = [
     "LOCK",
@@ -199,7 +199,9 @@ def load_space(folder: Path, number: int, fingerprint: str, device: str) -> Comm
     """
     place = space_folder(folder, number)
     try:
-        space = load(place, device=device)
+        space = load(place, device=device, check_weights=False)  # the fingerprint has them
+        if space.fingerprint != fingerprint:
+            read_space_files(place)  # damaged, or else another space
     except SpaceError as exc:
         raise StoreError(
             f"the space of the index cannot be loaded: {exc.problem}",

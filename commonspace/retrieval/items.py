@@ -3,6 +3,7 @@
 Importing this module loads neither torch nor numpy.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from html import escape
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Item", "Query", "SearchResult", "SearchResults"]
+__all__ = ["Item", "Query", "SearchResult", "SearchResults", "split_words"]
+
+_AVOIDED = re.compile(r"""(^|\s)[-−](?:"([^"]+)"|([^\s"-][^\s"]*))""")
 
 LONGEST_TEXT = 100_000
 """Maximum number of characters of a text query; a longer one is probably a file."""
@@ -130,7 +133,8 @@ class Query:
             are at most 10.
         text_weight: of a query of text and something else, the weight of the text, from 0 to 1
             (default: ``space.default_text_weight``, chosen on validation).
-        without: words to avoid: items that hold all of them are left out.
+        without: words to avoid: items that hold all of them are left out; with commas between them,
+            items that hold all words of one of the parts.
         less_like: id, or ids, of items to be unlike. They are no results; half of the score that
             their mean gives an item is subtracted from its score.
         less_like_vector: (d,), a vector to be unlike, as ``Index.embed`` returns it for a photo.
@@ -268,3 +272,22 @@ def _check_text(text: object) -> None:
             found=found,
             advice="search for a sentence or two",
         )
+
+
+def split_words(typed: str) -> tuple[str, str]:
+    """Divide words that were typed into those to search for, and those to avoid.
+
+    Args:
+        typed: words; those to avoid have a hyphen before them.
+
+    Returns:
+        The words to search for, and the parts to avoid, with commas between them.
+
+    Example:
+        >>> split_words('watch -leather for men -"real gold"')
+        ('watch for men', 'leather, real gold')
+        >>> split_words("Analog Watch - PLO-166")
+        ('Analog Watch - PLO-166', '')
+    """
+    parts = [(phrase or word).strip() for _, phrase, word in _AVOIDED.findall(typed)]
+    return " ".join(_AVOIDED.sub(r"\1", typed).split()), ", ".join(filter(None, parts))

@@ -12,7 +12,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from commonspace.errors import OutputError, SettingError, StoreError
 from commonspace.retrieval.schema import KEYWORDS
@@ -20,6 +20,7 @@ from commonspace.retrieval.store import Store
 
 __all__ = [
     "MAX_MATCHES",
+    "KeywordMatches",
     "delete_keywords",
     "find_keyword_problem",
     "items_with_words",
@@ -39,6 +40,7 @@ BATCH = 5000
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[^\\W_])+")
 _FIRST_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_COMMA = re.compile("[,;，、；]")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 _NUMBERS = "(SELECT value FROM json_each(?))"
@@ -106,37 +108,71 @@ def prepare_keywords(
     )
 
 
-def match_keywords(store: Store, text: str) -> list[int]:
-    """Return the numbers of the items that hold all words of a text, in the order of BM25.
+class KeywordMatches(NamedTuple):
+    """What the words of a query are in an index."""
+
+    items: list[int]
+    """Numbers of the items that the words name, in the order of BM25; at most ``MAX_MATCHES``."""
+    are_known: bool
+    """Whether an item holds the words, one after the other."""
+
+
+def match_keywords(store: Store, text: str) -> KeywordMatches:
+    """Return the items that the words of a query name.
+
+    These are the items that hold all words, if they are at most ``MAX_MATCHES``. Words that occur
+    far from each other in a text name it only if one of them has a digit, or occurs in at most
+    ``MAX_MATCHES`` items: else "blue watch for men" would name a blue watch for women.
 
     Args:
         store: the store, inside ``store.reading()``.
         text: words of a user.
 
-    Returns:
-        At most ``MAX_MATCHES`` numbers; none if more items hold all words.
-
     Raises:
         StoreError: If the keyword index is damaged.
     """
-    terms = dict.fromkeys(_query_terms(text))
+    terms = [*_query_terms(text)]
     if not terms or not _is_current(store.rows):
-        return []
-    query = " ".join(terms)
-    if len(_matching(store, query, f"LIMIT {MAX_MATCHES + 1}")) > MAX_MATCHES:
-        return []
-    return _matching(store, query, "ORDER BY rank, rowid")
+        return KeywordMatches([], are_known=False)
+    words = dict.fromkeys(terms)
+    is_start = any(term.endswith("*") for term in terms[:-1])  # only a last one may be a start
+    all_words, phrase = " ".join(words), (" " if is_start else " + ").join(terms)
+    limit = f"LIMIT {MAX_MATCHES + 1}"
+    found = _matching(store, all_words, limit)
+    if not found:
+        return KeywordMatches([], are_known=False)
+    in_order = _matching(store, phrase, limit)
+    if len(found) > MAX_MATCHES:
+        return KeywordMatches([], are_known=bool(in_order))
+    if not any(
+        _has_digit(one) or len(_matching(store, one, limit)) <= MAX_MATCHES for one in words
+    ):
+        all_words = phrase
+    items = _matching(store, all_words, "ORDER BY rank, rowid")
+    return KeywordMatches(items, are_known=bool(items))
+
+
+def _has_digit(term: str) -> bool:
+    return any(sign.isdigit() for sign in term)
 
 
 def items_with_words(store: Store, text: str) -> list[int]:
-    """Return the numbers of all items that hold all words of a text, ascending.
+    """Return the numbers of all items that hold all words of one of the parts of a text, ascending.
+
+    Args:
+        store: the store.
+        text: parts with commas between them.
 
     Raises:
         SettingError: If the text has no word.
         StoreError: If there is no keyword index, or it is damaged.
     """
-    terms = dict.fromkeys(_query_terms(text))
-    if not terms:
+    parts = [
+        " ".join(dict.fromkeys(terms))
+        for one in _COMMA.split(text)
+        if (terms := [*_query_terms(one)])
+    ]
+    if not parts:
         raise SettingError(
             "`without` has no word",
             expected="words with letters or digits",
@@ -150,7 +186,8 @@ def items_with_words(store: Store, text: str) -> list[int]:
             found="one that an older version has written",
             advice="commonspace verify INDEX builds it",
         )
-    return _matching(store, " ".join(terms), "ORDER BY rowid")
+    found = {item for part in parts for item in _matching(store, part, "ORDER BY rowid")}
+    return sorted(found)
 
 
 def find_keyword_problem(store: Store) -> str:

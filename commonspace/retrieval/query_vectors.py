@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from commonspace.errors import DataError, SettingError
 from commonspace.retrieval.embedder import Embedder, check_vectors
 from commonspace.retrieval.items import Query
+from commonspace.retrieval.likeness import ItemLikeness
 from commonspace.retrieval.store import Store
 from commonspace.space import CommonSpace
 
@@ -21,6 +22,9 @@ __all__ = [
     "ranking_vectors",
     "weight_of_text",
 ]
+
+LEAST_LIKELY = 0.1
+"""Probability of being like the training data that a part of a query has at least in its weight."""
 
 UNLIKE = 0.5
 """Share of the score for what a query is to be unlike that is subtracted from its score."""
@@ -62,7 +66,11 @@ class QueryVectors(NamedTuple):
 
 
 def query_vectors(
-    store: Store, number: int, embedder: Embedder, queries: Sequence[Query]
+    store: Store,
+    number: int,
+    embedder: Embedder,
+    queries: Sequence[Query],
+    likeness: ItemLikeness | None = None,
 ) -> QueryVectors:
     """Return the vectors of queries; all texts are embedded in one pass, and all images.
 
@@ -71,6 +79,8 @@ def query_vectors(
         number: of the current space.
         embedder: the space with its encoders.
         queries: q queries.
+        likeness: compares texts and photos with the items, where the space detects nothing; None:
+            nothing does.
 
     Raises:
         SettingError: If a query has an unknown id, or asks for what the space does not support.
@@ -91,10 +101,13 @@ def query_vectors(
     images = {row: query.image for row, query in enumerate(queries) if query.image is not None}
     embedded = []
     if texts:
-        embedded.append(([*texts], embedder.texts([*texts.values()])))
+        embedded.append(("texts", [*texts], embedder.texts([*texts.values()])))
     if images:
-        embedded.append(([*images], embedder.images([*images.values()])))
-    for numbers, (vectors, probabilities) in embedded:
+        embedded.append(("images", [*images], embedder.images([*images.values()])))
+    for kind, numbers, (vectors, probabilities) in embedded:
+        if likeness and probabilities is None and _may_detect(embedder, kind):
+            modality = embedder.modality_reading(kind)
+            probabilities = likeness.probability(number, modality, vectors)
         for place, row in enumerate(numbers):
             parts[row].append(vectors[place])
             inside[row].append(1.0 if probabilities is None else float(probabilities[place]))
@@ -111,8 +124,8 @@ def query_vectors(
             parts[row].append(mean_vector(own))
             inside[row].append(1.0)
     means = [
-        mean_vector(part, weight_of_text(query, embedder.space))
-        for query, part in zip(queries, parts, strict=True)
+        mean_vector(part, weight_of_text(query, embedder.space, likely))
+        for query, part, likely in zip(queries, parts, inside, strict=True)
     ]
     size = embedder.space.dimension
     unlike = np.zeros((len(queries), size), dtype=np.float32)
@@ -124,11 +137,34 @@ def query_vectors(
     return QueryVectors(stacked, unlike, np.array([*map(max, inside)], dtype=np.float64), excluded)
 
 
-def weight_of_text(query: Query, space: CommonSpace) -> float | None:
-    """Return the weight of the text of a query; None for a query without text."""
+def _may_detect(embedder: Embedder, kind: str) -> bool:
+    """Return whether queries may be compared with the items; a class posterior is too certain."""
+    return not embedder.space.has_instance_block and embedder.reads(kind)
+
+
+def weight_of_text(query: Query, space: CommonSpace, inside: Sequence[float] = ()) -> float | None:
+    """Return the weight of the text of a query; None for a query without text.
+
+    The default of the space, chosen on whole texts, is lower for words that are unlike them, such
+    as "red" beside a photo: both weights are multiplied by the probability of being like the
+    training data, or 0.1 if that is less.
+
+    Args:
+        query: with its own weight or without.
+        space: has the default.
+        inside: probability for each part of the query that it is like the training data, the text
+            first.
+    """
     if query.text is None:
         return None
-    return space.default_text_weight if query.text_weight is None else query.text_weight
+    if query.text_weight is not None:
+        return query.text_weight
+    weight = space.default_text_weight
+    if len(inside) < 2:
+        return weight
+    text, *others = (max(one, LEAST_LIKELY) for one in inside)
+    rest = (1 - weight) * max(others)
+    return weight * text / (weight * text + rest)
 
 
 def ranking_vectors(

@@ -19,9 +19,11 @@ from commonspace.retrieval.browse import (
     Summary,
     all_vectors,
     count_facets,
+    count_groups,
     count_items,
     describe_contents,
     read_summary,
+    variants_of,
 )
 from commonspace.retrieval.database import row_checksum
 from commonspace.retrieval.embedder import Embedder
@@ -196,7 +198,8 @@ class IndexReader:
                 they are at most 10.
             text_weight: of a query of text and something else, the weight of the text, 0 to 1
                 (default: ``space.default_text_weight``, chosen on validation).
-            without: words to avoid: items that hold all of them are left out.
+            without: words to avoid: items that hold all of them are left out; with commas between
+                them, items that hold all words of one of the parts.
             less_like: id, or ids, of items to be unlike. They are no results; half of the score
                 that their mean gives an item is subtracted from its score.
             less_like_vector: (d,), a vector to be unlike, as ``embed`` returns it for a photo.
@@ -344,18 +347,42 @@ class IndexReader:
         """
         return count_items(self._store, where, modality)
 
-    def facets(self, where: str | None = None) -> dict[str, Counter[Any]]:
+    def facets(
+        self,
+        where: str | None = None,
+        *,
+        without: str | None = None,
+        group_by: str | None = None,
+    ) -> dict[str, Counter[Any]]:
         """Return field -> value -> number of items that a filter accepts.
 
         The classes are counted under "label".
 
         Args:
             where: a filter as for ``search``; None for all.
+            without: words to avoid, as for ``search``.
+            group_by: field whose equal values count as one item, as for ``search``.
 
         Raises:
-            SettingError: If the filter is invalid.
+            SettingError: If the filter is invalid, or no item has the field.
         """
-        return count_facets(self._store, where)
+        return count_facets(self._store, where, group_by, without)
+
+    def count_groups(self) -> int:
+        """Return the number of items, those of one group counted once."""
+        field = self.roles.get("group")
+        return len(self) if field is None else count_groups(self._store, field)
+
+    def variants(self, id: str) -> list[str]:
+        """Return the ids of the other items of the group of an item, by age.
+
+        They have the same value of the field whose role is "group".
+
+        Args:
+            id: of the item; an unknown one has none.
+        """
+        field = self.roles.get("group")
+        return [] if field is None else variants_of(self._store, id, field)
 
     def filter_hints(self, where: str) -> list[str]:
         """Return sentences on values of a filter that no item has: what may have been meant.

@@ -23,7 +23,7 @@ _GUESSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "title": (r"title|name|product[_ ]?(name|title)|headline", ("string",)),
     "price": (r"((sale|discounted|retail|unit)[_ ]?)?(price|cost)([_ ]\w{3})?", ("number",)),
     "link": (r"(.*[_ ])?(url|link|href)", ("string",)),
-    "group": (r"((item|product)[_ ]?)?group([_ ]?id)?|variant[_ ]?of", ("string", "number")),
+    "group": (r"(item|product)[_ ]?group([_ ]?id)?|variant[_ ]?of", ("string", "number")),
 }
 """Role -> the names of usual fields, and their types."""
 

@@ -9,7 +9,8 @@ from commonspace.errors import SettingError, StoreError
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.grouping import Groups, best_of_groups, has_few_groups, with_members
 from commonspace.retrieval.items import Item, Query, SearchResult, SearchResults
-from commonspace.retrieval.keywords import match_keywords
+from commonspace.retrieval.keywords import KeywordMatches, match_keywords
+from commonspace.retrieval.likeness import ItemLikeness
 from commonspace.retrieval.moments import Moment, Moments
 from commonspace.retrieval.query_vectors import (
     QueryItem,
@@ -55,6 +56,7 @@ class Searcher:
         self._embedder = embedder
         self._photos = photos
         self._moments = Moments(store, vectors)
+        self._likeness = ItemLikeness(store)
 
     def search(self, queries: Sequence[Query]) -> list[SearchResults]:
         """Return the results of each query; all texts are embedded in one pass, and all images.
@@ -66,7 +68,7 @@ class Searcher:
         """
         while True:
             number, embedder = self._embedder()
-            vectors = query_vectors(self._store, number, embedder, queries)
+            vectors = query_vectors(self._store, number, embedder, queries, self._likeness)
             calibrated = embedder.space.calibrated
             ranked = [to_be_sorted(query, calibrated) for query in queries]
             groups: dict[tuple[object, ...], list[int]] = {}
@@ -129,9 +131,10 @@ class Searcher:
             with self._store.reading():
                 if self._store.space != number:
                     return None
+                words = [self._keywords(one, moment) for one in queries]
                 named = [
-                    [item for item in self._named_items(one, moment) if item not in excluded]
-                    for one, excluded in zip(queries, own.tolist(), strict=True)
+                    [item for item in one.items if item not in excluded]
+                    for one, excluded in zip(words, own.tolist(), strict=True)
                 ]
                 first = self._item_hits(moment, weighted, query.modality, named)
                 hits, groups = put_first(first, ranked), list[dict[int, list[int]]]()
@@ -152,7 +155,7 @@ class Searcher:
                     hits = _keep_items(hits, items)
                 relevance = self._relevance(space, moment.state, vectors, hits)
             break
-        inside = np.where([bool(items) for items in named], 1.0, vectors.inside)
+        inside = np.where([one.are_known for one in words], 1.0, vectors.inside)
         relevance = None if relevance is None else relevance * inside[:, None]
         names = {at: name for name, at in moment.state.modalities.items()}
         return [
@@ -188,13 +191,15 @@ class Searcher:
             return found[0]
         return unique_items(merge(found, len(queries), depth * len(found))).between(0, depth)
 
-    def _named_items(self, query: Query, moment: Moment) -> list[int]:
-        """Return the items that hold all words of a query of text alone, the best first."""
+    def _keywords(self, query: Query, moment: Moment) -> KeywordMatches:
+        """Return the items that the words of a query of text alone name, the best first."""
         others = (query.image, query.vector, query.id)
         if not query.keywords or query.text is None or any(one is not None for one in others):
-            return []
+            return KeywordMatches([], are_known=False)
         found = match_keywords(self._store, query.text)
-        return [one for one in found if moment.allowed is None or one in moment.allowed]
+        if moment.allowed is None:
+            return found
+        return found._replace(items=[one for one in found.items if one in moment.allowed])
 
     def _item_hits(
         self,
@@ -234,10 +239,10 @@ class Searcher:
             return space.relevance(np.where(there, hits.scores, 0))
         queries = space.as_queries(vectors.values, 0.0 if space.has_instance_block else None)
         scores = np.zeros(hits.scores.shape, dtype=np.float32)
-        for modality in np.unique(hits.modalities[there]).tolist():
+        for modality in sorted(set(hits.modalities[there].tolist())):
             at = np.nonzero(there & (hits.modalities == modality))
             entries = hits.entries[at]
-            values = self._store.vectors_of(state.space, modality, np.unique(entries).tolist())
+            values = self._store.vectors_of(state.space, modality, sorted({*entries.tolist()}))
             rows = np.stack([values[entry] for entry in entries.tolist()])
             scores[at] = np.einsum("nd,nd->n", queries[at[0]], rows)
         return space.relevance(scores)

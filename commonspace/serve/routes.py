@@ -239,7 +239,7 @@ def _add_contents(router: APIRouter, components: Components) -> None:
     @router.post("/facets", response_model=FacetsResponse, responses=_errors(400, 422, 503))
     def facets(query: FacetsRequest) -> FacetsResponse:
         """Return the numbers of items that match a filter, by field and value."""
-        return components.service.facets(query.where)
+        return components.service.facets(query)
 
     @router.post("/feedback", response_model=StatusResponse, responses=_errors(400, 404, 422, 503))
     def feedback(judgment: FeedbackRequest) -> StatusResponse:

@@ -97,7 +97,9 @@ class SearchRequest(_Request):
         " Default: default_text_weight of /v1/about.",
     )
     without: Text | None = Field(
-        None, description="Words to avoid: items that hold all of them are left out."
+        None,
+        description="Words to avoid: items that hold all of them are left out; with commas"
+        " between them, items that hold all words of one of the parts.",
     )
     less_like: list[Id] | None = Field(
         None,
@@ -148,6 +150,13 @@ class FacetsRequest(_Request):
 
     where: str | None = Field(
         None, max_length=20_000, description="Filter on the fields, as in a search (default: all)."
+    )
+    without: Text | None = Field(None, description="Words to avoid, as in a search.")
+    group_by: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Field whose equal values count as one item, as in a search.",
     )
 
 
@@ -211,7 +220,9 @@ class ItemResponse(Item):
     confirmed: bool = False
     """Whether a person gave or confirmed its classes."""
     neighbors: tuple[SearchResult, ...]
-    """Most similar items, best first."""
+    """Most similar items, best first; of a group only the best."""
+    variants: tuple[str, ...] = ()
+    """Ids of up to 24 other items of its group, such as further photos."""
 
 
 class ItemsResponse(BaseModel):
@@ -265,6 +276,7 @@ class AboutResponse(BaseModel):
 
     name: str
     items: int
+    groups: int = Field(description="Items, those of one group counted once.")
     modalities: list[str]
     reads: list[str] = Field(description='What queries may contain: "text", "image", or both.')
     classes: list[str]

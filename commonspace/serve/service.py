@@ -26,6 +26,7 @@ from commonspace.serve.schemas import (
     BatchResponse,
     EmbedResponse,
     Facet,
+    FacetsRequest,
     FacetsResponse,
     FeedbackRequest,
     FieldSummary,
@@ -42,6 +43,8 @@ __all__ = ["Service", "class_posterior"]
 
 LANGUAGES = ["en", "zh"]
 NEIGHBORS = 12
+VARIANTS = 24
+"""Other items of a group that are listed."""
 SAMPLES = 24
 """Classes of which an example is named."""
 FACETS = 100
@@ -71,7 +74,7 @@ class Service:
         feedback: FeedbackFile | None = None,
     ) -> None:
         self.manager = manager
-        self.name = name or manager.path.resolve().name
+        self.name = name or _name_of(manager.path.resolve())
         self.writable = writable
         self.labels = Labels(manager, LabelFile(label_file_of(manager.path)))
         self._feedback = feedback
@@ -91,7 +94,7 @@ class Service:
                 raise unknown_item(id)
             vectors = index.vectors(id)
             neighbors = (
-                index.search(id=id, k=NEIGHBORS)
+                index.search(id=id, k=NEIGHBORS, group_by=index.roles.get("group"))
                 if vectors and all(np.any(vector) for vector in vectors.values())
                 else []
             )
@@ -101,6 +104,7 @@ class Service:
                 **{**values, "photo": None, "posterior": posterior},
                 confirmed=self.labels.is_confirmed(id),
                 neighbors=tuple(without_photo(result) for result in neighbors),
+                variants=tuple(index.variants(id)[:VARIANTS]),
             )
 
     def count(self) -> int:
@@ -169,6 +173,7 @@ class Service:
             response = AboutResponse(
                 name=self.name,
                 items=len(index),
+                groups=index.count_groups(),
                 modalities=list(facts.modalities),
                 reads=[name for name in ("text", "image") if index.reads(f"{name}s")],
                 classes=list(facts.classes),
@@ -208,21 +213,22 @@ class Service:
             vector = index.embed(text, image)
             return EmbedResponse(vector=vector.tolist(), fingerprint=index.fingerprint)
 
-    def facets(self, where: str | None) -> FacetsResponse:
+    def facets(self, query: FacetsRequest) -> FacetsResponse:
         """Return the numbers of items that match a filter, by field and value.
 
         Raises:
             SettingError: The filter is invalid.
         """
         with self.manager.lease() as index:
-            key = (id(index), index.generation, where)
+            options = {"without": query.without, "group_by": query.group_by}
+            key = (id(index), index.generation, query.where, *options.values())
             with self._lock:
                 if key in self._facets:
                     return self._facets[key]
             response = FacetsResponse(
                 fields={
                     name: [Facet(value=value, count=count) for value, count in found]
-                    for name, counts in index.facets(where).items()
+                    for name, counts in index.facets(query.where, **options).items()
                     if (found := counts.most_common(VALUES))
                 }
             )
@@ -374,3 +380,8 @@ def _dataset(items: Sequence[NewItem], images: Sequence[NDArray[np.uint8] | None
         splits=np.array(["test"] * len(items)),  # no space was trained on them
         fields={name: [item.fields.get(name) for item in items] for name in columns_of_fields},
     )
+
+
+def _name_of(folder: Path) -> str:
+    """Return the name of an index: that of its folder, or of the one around a folder "index"."""
+    return folder.parent.name or folder.name if folder.name == "index" else folder.name

@@ -1,5 +1,6 @@
 """One result for each value of a field, results in the order of a field, and what to be unlike."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -172,3 +173,46 @@ def test_what_cannot_be_unlike_is_an_error(
 ) -> None:
     with pytest.raises(Exception, match=message):
         index.search(vector=np.ones(6), **options)
+
+
+def test_facets_count_products(index: Index, data: Dataset) -> None:
+    """By a naive count of the products of each value."""
+    for where, accepted in ((None, lambda _: True), ("price < 300", lambda price: price < 300)):
+        products: dict[tuple[str, Any], set[str]] = {}
+        for row in range(COUNT):
+            if not accepted(data.fields["price"][row]):
+                continue
+            named = data.fields["product"][row] or f"alone {row}"
+            for name in ("brand", "price"):
+                value = data.fields[name][row]
+                if value is not None:
+                    products.setdefault((name, value), set()).add(named)
+        facets = index.facets(where, group_by="product")
+        found = {
+            (name, value): count
+            for name in ("brand", "price")
+            for value, count in facets[name].items()
+        }
+        assert found == {key: len(names) for key, names in products.items()}
+    with pytest.raises(SettingError, match="group_by"):
+        index.facets(group_by="shelf")
+
+
+def test_facets_leave_out_words_to_avoid(index: Index, data: Dataset) -> None:
+    kept = [row for row in range(COUNT) if data.fields["brand"][row] != "Acme"]
+    assert 0 < len(kept) < COUNT
+    facets = index.facets(without="acme")
+    assert "Acme" not in facets.get("brand", {})
+    assert facets["price"] == Counter(data.fields["price"][row] for row in kept)
+
+
+def test_variants_are_the_others_of_the_group(index: Index, data: Dataset) -> None:
+    assert index.variants(data.ids[4]) == []  # no field is the group yet
+    assert index.count_groups() == COUNT
+    index.set_roles({"group": "product"})
+    assert index.variants(data.ids[4]) == [data.ids[3], data.ids[5]]
+    assert index.variants(data.ids[9]) == []  # without a product
+    assert index.variants("nothing") == []
+    named = {one for one in data.fields["product"] if one is not None}
+    alone = sum(one is None for one in data.fields["product"])
+    assert index.count_groups() == len(named) + alone

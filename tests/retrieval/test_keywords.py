@@ -59,7 +59,7 @@ def matches(index: Index, text: str) -> set[str]:
     """Return the ids of the items that hold all words of a text."""
     store = index._store
     with store.reading():
-        items = store.items(match_keywords(store, text))
+        items = store.items(match_keywords(store, text).items)
     return {item.id for item in items.values()}
 
 
@@ -116,11 +116,45 @@ def test_words_of_more_than_ten_items_are_no_name(tmp_path: Path, space: CommonS
         assert matches(index, "lamp shade") == {"item 10"}
 
 
+def test_frequent_words_name_an_item_only_one_after_the_other(
+    tmp_path: Path, space: CommonSpace
+) -> None:
+    names = ("blue watch for women", "watch for men blue", "lamp 42 of blue glass")
+    others = ("watch 7 for sale", "blue lamp of the sea", "for men only") * 12
+    with Index.create(tmp_path / "shop", space, catalog(names + others)) as index:
+        assert matches(index, "watch for men") == {"item 1"}
+        assert matches(index, "blue watch") == {"item 0"}
+        assert matches(index, "men blue watch") == set()  # all words, but all of them frequent
+        assert matches(index, "women watch blue") == {"item 0"}  # a rare word
+        assert matches(index, "blue lamp 42") == {"item 2"}  # a number
+        with index._store.reading():
+            known = [
+                match_keywords(index._store, text).are_known
+                for text in ("watch", "men blue watch", "sea boat", "for men")
+            ]
+        assert known == [True, False, False, True]
+
+
+def test_words_to_avoid_are_parts_with_commas_between_them(index: Index) -> None:
+    vector = index.vectors("item 2")["image"]
+    found = {
+        without: {one.id for one in index.search(vector=vector, k=9, without=without)}
+        for without in ("palito 167", "palito 167, kite", "红色， 42; sign", ", palito,")
+    }
+    every = {f"item {number}" for number in range(6)}
+    assert found == {
+        "palito 167": every - {"item 1"},
+        "palito 167, kite": every - {"item 1", "item 3", "item 4"},
+        "红色， 42; sign": every - {"item 3", "item 2", "item 5"},
+        ", palito,": every - {"item 0", "item 1"},
+    }
+
+
 def test_matches_are_in_the_order_of_bm25(tmp_path: Path, space: CommonSpace) -> None:
     """A word counts more in a short text, and more often in texts of equal length."""
     names = ("kite one two three four five", "kite", "kite kite one", "kite one two")
     with Index.create(tmp_path / "shop", space, catalog(names)) as index, index._store.reading():
-        found = match_keywords(index._store, "kite")
+        found = match_keywords(index._store, "kite").items
         order = [index._store.items([one])[one].id for one in found]
     assert order.index("item 1") < order.index("item 3") < order.index("item 0")
     assert order.index("item 2") < order.index("item 3")
@@ -285,7 +319,7 @@ def test_texts_of_the_items_are_searched(tmp_path: Path) -> None:
     with store.transaction() as connection:
         insert_items(connection, 1, [item])
     with store.reading():
-        assert [match_keywords(store, text) for text in ("dog cat free", "bird")] == [[1], []]
+        assert [match_keywords(store, text).items for text in ("dog cat free", "bird")] == [[1], []]
     store.close()
 
 

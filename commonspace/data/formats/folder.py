@@ -3,7 +3,9 @@
 A metadata file (.jsonl, .csv, .tsv or .parquet) lies beside the images, or one in each folder named
 after a split. Its columns: file_name (none: a sample without image), text (one, or a list), label
 (one, a list, or none), split, group, id; any other column becomes a field. Several lines with one
-file_name are one sample with several texts. Image files are located, not opened.
+file_name are one sample with several texts. A line with several images (a list) becomes one sample
+for each of them, with the same texts, in the same split and with the same value of the field
+item_group. Image files are located, not opened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,12 @@ from commonspace.data.formats.metadata import (
     read_records,
     texts_of,
     wrong_type,
+)
+from commonspace.data.formats.several_photos import (
+    column_of_photos,
+    groups_of,
+    join_photos,
+    one_record_for_each,
 )
 from commonspace.data.labels import labels_from_names
 from commonspace.data.reading import WarningLog
@@ -76,15 +84,18 @@ def read_folder(path: Path, warnings: WarningLog, rules: KeyRules | None = None)
     _check_one_each(path, files)
     names = _renamed(rules or KeyRules())
     samples: list[Sample] = []
+    columns: dict[str, str] = {}
     for file in files:
         inside = file.parent != path and path.is_dir()
-        samples += _samples(file, file.parent.name if inside else "", names, warnings)
+        made, taken = _samples(file, file.parent.name if inside else "", names, warnings)
+        samples += made
+        columns |= taken
     merged = _merge(samples, warnings)
     check_images(merged, warnings)
     _check_columns(path, merged, warnings)
     _warn_of_other_names(str(path), merged, warnings)
     warn_of_unnamed(path if path.is_dir() else path.parent, merged, warnings)
-    return _table(str(path), merged, names, warnings)
+    return _table(str(path), merged, columns, warnings)
 
 
 def _check_columns(path: Path, samples: Sequence[Sample], warnings: WarningLog) -> None:
@@ -134,7 +145,8 @@ def _check_one_each(path: Path, files: list[Path]) -> None:
 
 def _samples(
     file: Path, folder: str, names: Mapping[str, str], warnings: WarningLog
-) -> list[Sample]:
+) -> tuple[list[Sample], Mapping[str, str]]:
+    """Return the samples of a file, and column -> the known column that it stands for."""
     records = read_records(file, warnings)
     for key in names:
         if records and not any(key in record for _, record in records):
@@ -144,7 +156,10 @@ def _samples(
                 found=repr(key),
                 advice="map a column of the file",
             )
-    samples = []
+    column = column_of_photos([record for _, record in records])
+    if column is not None and column not in names:
+        names = {**names, column: "file_name"}
+    samples: list[Sample] = []
     for number, record in records:
         where = f"{file}, line {number}"
         renamed = {key: value for key, value in record.items() if key not in names.values()}
@@ -152,12 +167,14 @@ def _samples(
             names.get(key, key): value for key, value in (renamed if names else record).items()
         }
         try:
-            samples.append(_sample(renamed, where, file.parent, folder))
+            samples += join_photos(
+                _sample(one, where, file.parent, folder) for one in one_record_for_each(renamed)
+            )
         except FileFormatError as error:
             warnings.report(error, instead="line left out")
     if not folder and all(sample.split is None for sample in samples):
         _split_by_folder(samples)
-    return samples
+    return samples, names
 
 
 def _sample(record: Record, where: str, parent: Path, folder: str) -> Sample:
@@ -272,7 +289,7 @@ def _table(
         labels=labels,
         class_names=class_names,
         splits=[sample.split or "" for sample in samples] if given else None,
-        groups=fields.get("group"),
+        groups=groups_of(fields),
         fields=fields,
         keys=_keys(columns, bool(labels.any()), given, fields, names),
     )

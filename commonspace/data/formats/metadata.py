@@ -31,6 +31,9 @@ METADATA_NAMES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.pa
 KNOWN_KEYS = ("file_name", "text", "label", "split", "id", "group")
 Record = dict[str, Any]
 _NAMES = frozenset({"file_name", "text", "id"})
+_LISTS = frozenset({"text", "file_name", "file_names", "photos", "images"})
+"""Columns of a table whose cells may be lists of strings."""
+
 _LONGEST_CELL = 1 << 24
 """Characters of a table cell; the module csv refuses more than 131,072 otherwise."""
 _DELIMITERS = (",", ";", "\t", "|")
@@ -257,12 +260,13 @@ def _array_error(path: Path, number: int) -> FileFormatError:
 def _convert_numbers(records: list[tuple[int, Record]]) -> list[tuple[int, Record]]:
     """Turn columns of plain numbers into numbers, lists of texts into lists, and NA into None."""
     for name in records[0][1] if records else ():
-        if name == "text":
+        if name in _LISTS:
             for _, record in records:
                 texts = parse_list(record[name]) if record[name] else None
                 if texts and all(isinstance(text, str) for text in texts):
                     record[name] = texts
-            continue
+            if name in _NAMES or any(isinstance(record[name], list) for _, record in records):
+                continue
         cells = [record[name] for _, record in records if record[name] not in (None, *MISSING)]
         convert: Callable[[str], Any] = str
         if name in _NAMES:

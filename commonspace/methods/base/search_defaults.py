@@ -13,6 +13,12 @@ __all__ = ["INSTANCE_WEIGHTS", "TEXT_WEIGHTS", "choose_instance_weight", "choose
 INSTANCE_WEIGHTS = tuple(step / 20 for step in range(21))
 """Instance weights to choose the default of search from."""
 
+FEWEST = 40
+"""Samples below which the instance weight is not chosen: a few more or less would decide."""
+
+MIDDLE = 0.5
+"""Instance weight without a choice."""
+
 PRECISION_LOSS = 0.01
 """Class precision at 10 that the default of search may lose against instance weight 0."""
 
@@ -34,7 +40,8 @@ def choose_instance_weight(
     Of the weights whose class precision at 10 is at most 0.01 below that of weight 0, the one that
     ranks a query's counterpart in another modality best, by mean reciprocal rank; the smallest of
     several. Precision is that of the ten results of a search: over all modalities, an item by its
-    best one, the item of the query included. Of many samples, 1,000 are compared.
+    best one, the item of the query included. Of many samples, 1,000 are compared; with fewer than
+    40, it is 0.5.
 
     Args:
         space: With an instance block.
@@ -47,6 +54,8 @@ def choose_instance_weight(
     part = _Items.select(validation, embeddings, list(embeddings), SAMPLES)
     if len(part.labels) < 2:
         return None
+    if len(part.labels) < FEWEST:
+        return MIDDLE
     relevant = part.labels @ part.labels.T > 0
     figures = [_rank_figures(space, part, relevant, weight) for weight in INSTANCE_WEIGHTS]
     precision, reciprocal = np.transpose(figures)

@@ -14,6 +14,8 @@ from torch.nn.functional import normalize
 from commonspace.errors import SpaceError
 from commonspace.extras import optional
 from commonspace.networks.backbones.base import PretrainedBackbone, mean_of_views, standardize
+from commonspace.networks.backbones.bert import bert_from_config, is_plain_bert
+from commonspace.networks.backbones.deferred import DeferredModel, is_deferring
 
 __all__ = [
     "IMAGE_POOLINGS",
@@ -31,7 +33,23 @@ NO_TOKEN = -1
 _OTHER_TOWER = {"image": ("text", "logit"), "text": ("vision", "visual", "logit")}
 
 
-class PretrainedImages(PretrainedBackbone):
+class _TransformersBackbone(PretrainedBackbone):
+    """A backbone around one model, which may be built when it is first used."""
+
+    model: nn.Module
+
+    def built(self) -> nn.Module:
+        """Return the model."""
+        if isinstance(self.model, DeferredModel):
+            self.model = self.model.model()
+        return self.model
+
+    def checkpoint_gradients(self) -> None:
+        """Store fewer activations during training, if the architecture supports it."""
+        _checkpoint(self.built(), super().checkpoint_gradients)
+
+
+class PretrainedImages(_TransformersBackbone):
     """An image model of the transformers library.
 
     Args:
@@ -57,7 +75,7 @@ class PretrainedImages(PretrainedBackbone):
     ) -> None:
         super().__init__()
         self.size = size
-        self.model = model_from_config(config, "image")
+        self.model = _model(config, "image")
         self._pool = IMAGE_POOLINGS[pooling]
         self._mean, self._std = mean, std
         self._views = views
@@ -73,18 +91,15 @@ class PretrainedImages(PretrainedBackbone):
         """
         if self._mean is not None and self._std is not None:
             images = standardize(images, self._mean, self._std)
-        return mean_of_views(lambda view: self._pool(self.model, view), images, self._views)
+        model = self.built()
+        return mean_of_views(lambda view: self._pool(model, view), images, self._views)
 
     def top(self) -> Sequence[nn.Module]:
         """Return the last block and the modules after it."""
-        return _last_block(self.model)
-
-    def checkpoint_gradients(self) -> None:
-        """Store fewer activations during training, if the architecture supports it."""
-        _checkpoint(self.model, super().checkpoint_gradients)
+        return _last_block(self.built())
 
 
-class PretrainedTexts(PretrainedBackbone):
+class PretrainedTexts(_TransformersBackbone):
     """A text model of the transformers library.
 
     Args:
@@ -111,7 +126,7 @@ class PretrainedTexts(PretrainedBackbone):
     ) -> None:
         super().__init__()
         self.size = size
-        self.model = model_from_config(config, "text")
+        self.model = _model(config, "text")
         self.dense = nn.Sequential(*(_dense(*layer) for layer in dense))
         self._pool = TEXT_POOLINGS[pooling]
         self._padding, self._unit_length = padding, unit_length
@@ -126,17 +141,23 @@ class PretrainedTexts(PretrainedBackbone):
             (n, size) float32, or the lower precision under autocast.
         """
         mask = tokens != NO_TOKEN
-        vectors = self._pool(self.model, tokens.masked_fill(~mask, self._padding), mask)
+        vectors = self._pool(self.built(), tokens.masked_fill(~mask, self._padding), mask)
         vectors = self.dense(vectors)
         return normalize(vectors) if self._unit_length else vectors
 
     def top(self) -> Sequence[nn.Module]:
         """Return the last block and the modules after it."""
-        return (*_last_block(self.model), self.dense)
+        return (*_last_block(self.built()), self.dense)
 
-    def checkpoint_gradients(self) -> None:
-        """Store fewer activations during training, if the architecture supports it."""
-        _checkpoint(self.model, super().checkpoint_gradients)
+
+def _model(config: Mapping[str, Any], tower: str) -> nn.Module:
+    """Return a model with fresh weights: in plain torch where that is supported."""
+    plain = tower == "text" and is_plain_bert(config)
+
+    def build() -> nn.Module:
+        return bert_from_config(config) if plain else model_from_config(config, tower)
+
+    return DeferredModel(build, complete=plain) if is_deferring() else build()
 
 
 def model_from_config(config: Mapping[str, Any], tower: str) -> nn.Module:

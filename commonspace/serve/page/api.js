@@ -58,11 +58,12 @@ export const photo = (id) => `v1/items/${encodeURIComponent(id)}/image`;
 export const search = (query, signal) => request("search", { ...json(query), signal });
 
 /**
- * Return the number of items that match a condition, for each value of each field.
- * @param {string|null} where
+ * Return the number of items that match, for each value of each field.
+ * @param {{where: string|null, without: string, group_by: string|null}} query words to avoid, and the
+ *   field whose equal values count as one item
  * @param {AbortSignal} signal
  */
-export const facets = (where, signal) => request("facets", { ...json({ where }), signal });
+export const facets = (query, signal) => request("facets", { ...json(query), signal });
 
 /**
  * Return the query vector of a photo.

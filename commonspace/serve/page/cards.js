@@ -15,7 +15,7 @@ import { certainty, number, percent, t } from "./words.js";
  * @property {string[]} texts
  * @property {boolean} has_picture
  * @property {Object<string, *>} fields
- * @property {string[]} similar ids of near-duplicates that are grouped behind it
+ * @property {string[]} similar ids of near-duplicates and other photos that are behind it
  */
 
 /** Return the photo of an item, or a placeholder if it is not available. */
@@ -60,9 +60,9 @@ export function bar(result, best) {
  * Return the card of a result.
  * @param {Result} result
  * @param {number} best the best score of the list
- * @param {{role: import("./fields.js").Roles, open: function(string), like: function(string)}} context
+ * @param {{role: import("./fields.js").Roles, together: boolean, open: function(string), like: function(string)}} context
  */
-export function card(result, best, { role, open, like }) {
+export function card(result, best, { role, together, open, like }) {
   const title = titleOf(result, role);
   const price = priceOf(result, role);
   const values = role.card.filter((name) => name in result.fields).map((name) => valueText(result.fields[name]));
@@ -74,7 +74,7 @@ export function card(result, best, { role, open, like }) {
       "button",
       { type: "button", class: "open", onclick: () => open(result.id) },
       face(result, 256),
-      result.similar?.length > 0 && h("span", { class: "alike" }, t("alike", { n: number(result.similar.length) })),
+      result.similar?.length > 0 && h("span", { class: "alike" }, t(together ? "variants" : "alike", { n: number(result.similar.length) })),
       h("span", { class: "title", title }, shortTitle(title, 160)),
       h("span", { class: "meta" }, meta || "\u00a0"),
       h("span", { class: "foot" }, price && h("span", { class: "price" }, price), bar(result, best)),

@@ -5,6 +5,9 @@ import { number, t } from "./words.js";
 /** Name by which conditions know the classes of an item. */
 export const LABEL = "label";
 
+/** Field of data whose rows of equal values are in one split: no property of an item. */
+export const SPLIT_GROUP = "group";
+
 /** Fields of a card beside title and price. */
 const ON_CARD = 2;
 
@@ -17,6 +20,7 @@ const NEAR_UNIQUE = 0.5;
  * @property {string|null} price
  * @property {string|null} link
  * @property {string|null} group
+ * @property {number} decimals of prices
  * @property {string[]} card further fields of a card
  */
 
@@ -28,9 +32,10 @@ const NEAR_UNIQUE = 0.5;
 export function roles({ fields, items, roles: { title = null, price = null, link = null, group = null } }) {
   const names = Object.keys(fields);
   const card = names.filter(
-    (name) => fields[name].kind === "string" && ![title, link, group].includes(name) && isCategory(fields[name], items),
+    (name) => fields[name].kind === "string" && ![title, link, group, SPLIT_GROUP].includes(name) && isCategory(fields[name], items),
   );
-  return { title, price, link, group, card: card.slice(0, ON_CARD) };
+  const whole = price && [fields[price].min, fields[price].max, ...fields[price].values].every(Number.isInteger);
+  return { title, price, link, group, decimals: whole ? 0 : 2, card: card.slice(0, ON_CARD) };
 }
 
 /**
@@ -40,7 +45,7 @@ export function roles({ fields, items, roles: { title = null, price = null, link
  */
 export function filterFields(about, role) {
   const usable = ([name, field]) =>
-    ![role.title, role.link, role.group].includes(name) && field.kind !== "mixed" &&
+    ![role.title, role.link, role.group, SPLIT_GROUP].includes(name) && field.kind !== "mixed" &&
     (field.kind === "number" ? field.min < field.max : isCategory(field, about.items));
   const classes = about.classes.length > 1 ? { [LABEL]: { kind: "string", values: about.classes, distinct: about.classes.length } } : {};
   return { ...classes, ...Object.fromEntries(Object.entries(about.fields).filter(usable)) };
@@ -63,7 +68,7 @@ export function shortTitle(title, most = 90) {
 export function priceOf(item, role) {
   const value = role.price ? item.fields[role.price] : undefined;
   if (typeof value === "string") return value;
-  return typeof value === "number" ? number(value, 2, Number.isInteger(value) ? 0 : 2) : "";
+  return typeof value === "number" ? number(value, 2, role.decimals) : "";
 }
 
 /** Return the address of an item on another site, or null; only of HTTP. */

@@ -95,7 +95,7 @@ export function listenToSheet() {
 function values(name, field, state, counts, change, redraw) {
   const chosen = state.is.get(name) ?? new Set();
   const words = (searched.get(name) ?? "").toLowerCase();
-  const all = [...new Set([...field.values.map(String), ...chosen])];
+  const all = [...new Set([...field.values.map(String).filter(Boolean), ...chosen])];
   const count = (value) => (counts ? (counts.get(value) ?? 0) : null);
   const matching = all.filter((value) => chosen.has(value) || shown(value).toLowerCase().includes(words));
   if (counts) matching.sort((a, b) => chosen.has(b) - chosen.has(a) || count(b) - count(a));

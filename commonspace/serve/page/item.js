@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { noPicture, picture } from "./cards.js";
 import { at, h, icon, iconButton, ICONS } from "./dom.js";
-import { fieldName, linkOf, priceOf, shortTitle, titleOf, valueText } from "./fields.js";
+import { SPLIT_GROUP, fieldName, linkOf, priceOf, shortTitle, titleOf, valueText } from "./fields.js";
 import { labelEditor } from "./labels.js";
 import { number, percent, singularName, t } from "./words.js";
 
@@ -106,7 +106,7 @@ function body(item, context) {
     h(
       "div",
       { class: item.has_picture ? "item-body" : "item-body no-photo" },
-      item.has_picture && photo(item, title),
+      item.has_picture && h("div", { class: "item-photos" }, photo(item, title), variants(item, context)),
       h(
         "div",
         { class: "item-facts" },
@@ -156,6 +156,15 @@ function photo(item, title) {
   return button;
 }
 
+/** Return the other photos of an item, if it has any. */
+function variants(item, { step }) {
+  if (item.variants.length === 0) return null;
+  const buttons = item.variants.map((id, place) =>
+    h("li", {}, h("button", { type: "button", "aria-label": t("variant", { n: number(place + 2) }), onclick: () => step(id) }, picture(id, 128))),
+  );
+  return h("ul", { class: "variants", "aria-label": t("variantsOf") }, ...buttons);
+}
+
 /** Show the photo alone, or the whole item; what is covered cannot get the focus. */
 function enlarge(wanted) {
   const dialog = at("item");
@@ -163,7 +172,7 @@ function enlarge(wanted) {
   const large = wanted && button !== null;
   dialog.classList.toggle("lightbox", large);
   button?.setAttribute("aria-pressed", String(large));
-  for (const covered of dialog.querySelectorAll(".item-facts, .near, .posterior")) covered.inert = large;
+  for (const covered of dialog.querySelectorAll(".item-facts, .near, .posterior, .variants")) covered.inert = large;
 }
 
 function leaveLightbox() {
@@ -184,7 +193,7 @@ function text(words) {
 }
 
 function facts(item, role) {
-  const elsewhere = [role.title, role.link, role.price, role.group];
+  const elsewhere = [role.title, role.link, role.price, role.group, SPLIT_GROUP];
   const rows = Object.entries(item.fields).filter(([name, value]) => !elsewhere.includes(name) && value !== "");
   const all = [...rows.map(([name, value]) => [fieldName(name), valueText(value)]), ["ID", item.id]];
   return h("dl", { class: "facts" }, ...all.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));

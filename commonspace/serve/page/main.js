@@ -7,11 +7,11 @@ import { filterFields, roles } from "./fields.js";
 import { chips, closeSheet, drawFilters, listenToSheet, openSheet } from "./filters.js";
 import { hideItem, listenToItem, showItem, showPlace } from "./item.js";
 import { showLabelNext } from "./labels.js";
-import { avoidItem, listenToOptions, optionChips, optionParameters, showOptions } from "./options.js";
+import { avoidItem, groupField, listenToOptions, optionChips, optionParameters, showOptions } from "./options.js";
 import { keepPreview, listen, showQuery } from "./query.js";
 import { clearResults, isPoor, moveByArrows, PAGE, showResults, showWaiting, summary } from "./results.js";
 import { offerSuggestions, rememberQuery, showStart } from "./start.js";
-import { clearFilters, condition, decodeVector, encodeVector, filterCount, hasQuery, read, restrict, write } from "./state.js";
+import { clearFilters, condition, decodeVector, encodeVector, filterCount, hasQuery, read, restrict, splitWords, write } from "./state.js";
 import { language, setLanguage, t, translate } from "./words.js";
 
 /** Milliseconds after which waiting is shown. */
@@ -25,7 +25,7 @@ const REMEMBERED = 20;
 
 let about = null;
 let fields = {};
-let role = { title: null, price: null, link: null, group: null, card: [] };
+let role = { title: null, price: null, link: null, group: null, decimals: 2, card: [] };
 let state = read(location.search);
 let shown = null; // the query whose results are shown
 let found = { results: [], total: 0 };
@@ -37,7 +37,12 @@ let mapView = null;
 const answers = new Map(); // query -> {found, seconds}
 
 const actions = {
-  search: (q) => change((next) => Object.assign(next, { q, unlike: q === next.q ? next.unlike : [], item: null, view: "results" })),
+  search: (typed) =>
+    change((next) => {
+      const { q, without } = splitWords(typed);
+      const avoided = [...new Set([next.without, without].filter(Boolean))].join(", ");
+      Object.assign(next, { q, without: avoided, unlike: q === next.q ? next.unlike : [], item: null, view: "results" });
+    }),
   open: (id) => change((next) => (next.item = id)),
   step: (id) => change((next) => (next.item = id), "replace"),
   close: () => (history.state?.opened ? history.back() : change((next) => (next.item = null))),
@@ -177,7 +182,7 @@ async function answer({ pages = 1, scroll }) {
 
 function showFound() {
   const help = isPoor(found) ? helpButtons() : [];
-  showResults(found, { ...actions, role, calibrated: about.calibrated, more, help });
+  showResults(found, { ...actions, role, together: groupField(state, role) !== null, calibrated: about.calibrated, more, help });
   at("status").textContent = summary(found, seconds);
   mapView?.showFound(found.results);
   if (state.item) showPlace(state.item, itemContext());
@@ -206,7 +211,7 @@ function labelsChanged(answer) {
 /** Return buttons for what would help where nothing matches. */
 function helpButtons() {
   const buttons = filterCount(state) > 1 ? chips(state, change) : [];
-  if (state.without) buttons.push(...optionChips({ ...state, modality: null, mix: null, variety: null, group: false }, change));
+  if (state.without) buttons.push(...optionChips({ ...state, modality: null, mix: null, variety: null, group: false, apart: false }, change));
   if (filterCount(state) > 0) buttons.push(h("button", { type: "button", class: "quiet", onclick: () => change(clearFilters) }, t("withoutFilters")));
   if (state.modality) buttons.push(h("button", { type: "button", class: "quiet", onclick: () => change((next) => (next.modality = null)) }, t("everywhere")));
   const other = about.classes.filter((name) => name !== state.q).slice(0, 5);
@@ -241,7 +246,7 @@ function parameters(k, offset) {
     id: state.like,
     vector: state.photo ? decodeVector(state.photo) : null,
     where: condition(state, fields),
-    ...optionParameters(state),
+    ...optionParameters(state, role),
     k,
     offset: offset || null,
   };
@@ -260,7 +265,7 @@ async function countFacets() {
   const { signal } = counting;
   const used = [...new Set([...state.is.keys(), ...state.range.keys()])];
   try {
-    const [all, ...others] = await Promise.all([null, ...used].map((name) => api.facets(condition(state, fields, name), signal)));
+    const [all, ...others] = await Promise.all([null, ...used].map((name) => api.facets({ where: condition(state, fields, name), without: state.without, group_by: groupField(state, role) }, signal)));
     const maps = (facets) => Object.fromEntries(Object.entries(facets.fields).map(([name, values]) => [name, new Map(values.map(({ value, count }) => [String(value), count]))]));
     counts = maps(all);
     others.forEach((facets, place) => (counts[used[place]] = maps(facets)[used[place]]));

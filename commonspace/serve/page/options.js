@@ -52,6 +52,8 @@ export function showOptions(state, about, fields) {
   slide("mix", state.mix ?? about.default_text_weight, percent);
   slide("variety", state.variety ?? 0, varietyName);
   at("group").checked = state.group;
+  at("together-box").hidden = !about.roles.group;
+  at("together").checked = !state.apart;
 }
 
 /** Return a chip for each option that is not the default and stands in the panel; a click removes it. */
@@ -65,12 +67,21 @@ export function optionChips(state, change) {
     isMixed(state) && state.mix !== null && chip(t("mixChip", { percent: percent(state.mix) }), (next) => (next.mix = null)),
     state.variety !== null && chip(t("varietyChip", { amount: varietyName(state.variety) }), (next) => (next.variety = null)),
     state.group && chip(t("groupChip"), (next) => (next.group = false)),
+    state.apart && chip(t("apartChip"), (next) => (next.apart = false)),
   ].filter(Boolean);
 }
 
-/** Return the parameters of the API for the options of a state. */
-export function optionParameters(state) {
+/** Return the field whose equal values are one result; null for none. */
+export const groupField = (state, role) => (state.apart ? null : role.group);
+
+/**
+ * Return the parameters of the API for the options of a state.
+ * @param {import("./state.js").State} state
+ * @param {import("./fields.js").Roles} role
+ */
+export function optionParameters(state, role) {
   return {
+    group_by: groupField(state, role),
     without: state.without || null,
     less_like: state.unlike.length > 0 ? state.unlike : null,
     text_weight: isMixed(state) ? state.mix : null,
@@ -110,6 +121,7 @@ export function listenToOptions(change) {
     if (event.key === "Enter") change((next) => (next.without = event.target.value.trim()));
   });
   at("group").addEventListener("change", (event) => change((next) => (next.group = event.target.checked)));
+  at("together").addEventListener("change", (event) => change((next) => (next.apart = !event.target.checked)));
 }
 
 function listenToSlide(id, name, set, change) {

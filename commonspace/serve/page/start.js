@@ -51,7 +51,7 @@ export function showStart(about, actions) {
       "div",
       { class: "start" },
       h("h1", {}, t(readsText ? (about.reads.includes("image") ? "startTitle" : "startText") : "startPhoto")),
-      h("p", {}, t("start", { items: number(about.items), classes: number(about.classes.length) })),
+      h("p", {}, t("start", { items: number(about.groups), classes: number(about.classes.length) })),
       recent.length > 0 &&
         h(
           "section",
@@ -71,7 +71,7 @@ export function showStart(about, actions) {
 /** Offer recent queries, classes and frequent values while words are typed. */
 export function offerSuggestions(about) {
   const values = Object.values(about.fields).flatMap((field) => (field.kind === "string" && field.distinct <= 50 ? field.values : []));
-  const words = [...new Set([...recentQueries(), ...about.classes, ...values.map(String)])].slice(0, 100);
+  const words = [...new Set([...recentQueries(), ...about.classes, ...values.map(String)])].filter(Boolean).slice(0, 100);
   at("suggestions").replaceChildren(...words.map((value) => h("option", { value })));
 }
 

@@ -12,6 +12,7 @@
  * @property {number|null} mix weight of the words against photo or item, 0 to 1; null: default
  * @property {number|null} variety 0 orders by score, 1 prefers results unlike those before; null: 0
  * @property {boolean} group whether near-duplicates are one result
+ * @property {boolean} apart whether items of one group are results of their own
  * @property {string|null} modality to search in; null: all
  * @property {Map<string, Set<string>>} is field -> accepted values
  * @property {Map<string, {min: number|null, max: number|null}>} range field -> bounds
@@ -39,6 +40,7 @@ export function blank() {
     mix: null,
     variety: null,
     group: false,
+    apart: false,
     modality: null,
     is: new Map(),
     range: new Map(),
@@ -70,6 +72,7 @@ export function read(query) {
     if (value !== null && value >= 0 && value <= 1) state[name] = value;
   }
   state.group = parameters.get("group") === "1";
+  state.apart = parameters.get("apart") === "1";
   if (VIEWS.includes(parameters.get("view"))) state.view = parameters.get("view");
   for (const [key, value] of parameters) {
     const [kind, name] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
@@ -91,6 +94,7 @@ export function read(query) {
 export function restrict(state, about, fields) {
   if (!about.modalities.includes(state.modality)) state.modality = null;
   if (!about.has_instance_block) state.weight = null;
+  if (!about.roles.group) state.apart = false;
   if (state.view === "label" && !about.writable) state.view = "results";
   if (state.photo && !state.photo.startsWith(`${about.fingerprint.slice(0, 8)}.`)) state.photo = null;
   if (state.sort && fields[state.sort.replace(/^-/, "")]?.kind !== "number") state.sort = null;
@@ -111,6 +115,7 @@ export function write(state) {
   for (const id of state.unlike) out.append("unlike", id);
   for (const name of ["weight", "mix", "variety"]) if (state[name] !== null) out.set(name, String(state[name]));
   if (state.group) out.set("group", "1");
+  if (state.apart) out.set("apart", "1");
   for (const name of ["modality", "sort"]) if (state[name]) out.set(name, state[name]);
   for (const [name, values] of state.is) for (const value of values) out.append(`is:${name}`, value);
   for (const [name, { min, max }] of state.range) {
@@ -121,6 +126,21 @@ export function write(state) {
   if (state.item) out.set("item", state.item);
   const query = out.toString();
   return query ? `?${query}` : "";
+}
+
+/**
+ * Divide words that were typed into those to search for and those to avoid, which have a hyphen
+ * before them: "watch -leather" or 'watch -"real leather"'.
+ * @param {string} typed
+ * @returns {{q: string, without: string}} parts to avoid have commas between them
+ */
+export function splitWords(typed) {
+  const parts = [];
+  const q = typed.replace(/(^|\s)[-\u2212](?:"([^"]+)"|([^\s"-][^\s"]*))/gu, (_, before, phrase, word) => {
+    parts.push((phrase ?? word).trim());
+    return before;
+  });
+  return { q: q.replace(/\s+/g, " ").trim(), without: parts.filter(Boolean).join(", ") };
 }
 
 /** Return whether a state has a query. */

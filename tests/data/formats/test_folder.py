@@ -383,3 +383,59 @@ def test_a_key_of_another_name_is_noted(tmp_path: Path) -> None:
     assert load_dataset(f"{folder}?text=caption").columns["text"].present.all()
     lines[0]["text"] = "a cat"
     assert load_dataset(make(folder, lines)).warnings == ()
+
+
+def test_a_line_with_several_photos_is_one_sample_for_each(tmp_path: Path) -> None:
+    lines: list[Line] = [
+        {"id": "m1", "photos": ["a.png", "b.png", "a.png"], "text": "a mug", "label": "mug"},
+        {"id": "m2", "photos": "c.png", "text": "a cup", "label": "mug"},
+        {"photos": ["d.png", "e.png"], "text": ["a hat", "a cap"], "label": "hat", "price": 3},
+        {"id": "m4", "photos": [], "text": "no photo", "label": "hat"},
+    ]
+    folder = make(tmp_path / "shop", lines, images=False)
+    for name in "abcde":
+        paint(folder / f"{name}.png")
+    data = load_dataset(folder, need_splits=False)
+    image, text = data.columns["image"], data.columns["text"]
+    assert isinstance(image, Images)
+    assert isinstance(text, Texts)
+    assert data.ids == ("m1", "m1#2", "m2", "d.png", "e.png", "m4")
+    assert [p if p is None else Path(str(p)).name for p in image.items] == [
+        *("a.png", "b.png", "c.png", "d.png", "e.png"),
+        None,
+    ]
+    two = ("a hat", "a cap")
+    assert text.items == (("a mug",), ("a mug",), ("a cup",), two, two, ("no photo",))
+    assert data.fields["item_group"] == ["m1", "m1", None, "d.png", "d.png", None]
+    assert data.fields["price"] == [None, None, None, 3, 3, None]
+    assert data.provenance["keys"]["image"] == "photos"
+    assert not data.warnings
+
+
+def test_photos_of_one_line_are_in_one_split(tmp_path: Path) -> None:
+    lines: list[Line] = [
+        {"id": str(n), "file_name": [f"{n}-{k}.png" for k in range(3)], "label": "xy"[n % 2]}
+        for n in range(20)
+    ]
+    folder = make(tmp_path / "shop", lines, images=False)
+    for line in lines:
+        for name in line["file_name"]:
+            paint(folder / name)
+    data = load_dataset(folder)
+    assert len(data) == 60
+    splits = data.splits.reshape(20, 3)
+    assert (splits == splits[:, :1]).all()
+    assert set(splits[:, 0]) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("column", ["file_name", "file_names", "photos", "images"])
+def test_lists_of_photos_in_a_table(column: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    for name in "abc":
+        paint(folder / f"{name}.png")
+    rows = [[column, "text"], ['["a.png", "b.png"]', "one"], ["c.png", "two"], ["", "three"]]
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    data = load_dataset(folder, need_splits=False)
+    assert data.ids == ("a.png", "b.png", "c.png", "line-4")
+    assert data.fields["item_group"] == ["a.png", "a.png", None, None]
