@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from commonspace.errors import OutputError
+from commonspace.errors import OutputError, SettingError
 
 __all__ = [
     "check_absent",
@@ -120,11 +120,39 @@ def make_folder(folder: Path) -> Path:
         occupied = any(folder.iterdir())
     except FileExistsError as exc:
         raise _exists_error(folder) from exc
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         raise write_error(folder, exc) from exc
     if occupied:
         raise _exists_error(folder, "a folder with files in it")
     return folder
+
+
+def ensure_folder(folder: Path) -> None:
+    """Create a folder and its parents, unless it is there.
+
+    Raises:
+        OutputError: It cannot be created, as under a file or on a read-only disk.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
+        raise write_error(folder, exc) from exc
+
+
+def as_path(path: object) -> Path:
+    """Return a path that is given as a string or Path.
+
+    Raises:
+        SettingError: If it is neither.
+    """
+    if not isinstance(path, str | Path):
+        raise SettingError(
+            "the path has the wrong type",
+            expected="the path of a folder, as a string or Path",
+            found=repr(path)[:60],
+            advice='write it like "shop"',
+        )
+    return Path(path)
 
 
 def check_absent(target: Path) -> None:
@@ -137,8 +165,15 @@ def check_absent(target: Path) -> None:
         raise _exists_error(target)
 
 
-def write_error(target: Path, exc: OSError) -> OutputError:
+def write_error(target: Path, exc: OSError | ValueError) -> OutputError:
     """Return the error for a path that the operating system did not let us write."""
+    if isinstance(exc, ValueError) or exc.errno == errno.ENAMETOOLONG:
+        return OutputError(
+            f"{str(target)[:60]!r} is no name of a file or folder",
+            expected="a name of at most 255 bytes without NUL",
+            found=getattr(exc, "strerror", None) or str(exc),
+            advice="choose another path; nothing was changed",
+        )
     if exc.errno in (errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS):
         file = next((part for part in target.parents if part.is_file()), None)
         return OutputError(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from commonspace.atomic import make_folder
+from commonspace.atomic import as_path, make_folder
 from commonspace.calibration import Calibration
 from commonspace.data.dataset import Dataset
 from commonspace.embedding_model import EmbeddingModel, Embeddings
@@ -189,7 +189,7 @@ class CommonSpace(EmbeddingModel, HubMixin):
             SettingError: If a user-defined network has no ``to_config`` or ``from_config``.
         """
         describe_network(self.network)  # before the folder is made
-        self.write(make_folder(Path(path)))
+        self.write(make_folder(as_path(path)))
 
     def write(self, folder: Path) -> None:
         """Write the model into a folder that may hold other files, such as those of its training.
@@ -262,9 +262,9 @@ def load(
     Raises:
         SpaceError: If there is no model, if it is damaged or of another version, or if its network
             is user-defined and not in ``networks``, or an encoder and not in ``encoders``.
-        SettingError: If this machine has no such device.
+        SettingError: If this machine has no such device, or ``path`` is no path.
     """
-    folder, place = Path(path), choose_device(device)
+    folder, place = as_path(path), choose_device(device)
     config, weights = read_space_files(folder, check_weights=check_weights)
     try:
         modules = modules_of((encoders or {}).values(), config["network"])

@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import pytest
 
-from commonspace.atomic import make_folder, replace_file, write_folder
-from commonspace.errors import OutputError
+from commonspace.atomic import as_path, ensure_folder, make_folder, replace_file, write_folder
+from commonspace.errors import OutputError, SettingError
 
 
 def names(folder: Path) -> list[str]:
@@ -203,3 +203,19 @@ def test_a_path_under_a_file_is_named_as_such(tmp_path: Path) -> None:
     for caught in (folder, file):
         assert caught.value.found == f"{tmp_path / 'notes.txt'} is a file"
         assert "free" not in caught.value.advice
+    with pytest.raises(OutputError) as made:
+        ensure_folder(target)
+    assert made.value.found == f"{tmp_path / 'notes.txt'} is a file"
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
+def test_a_name_that_no_file_can_have(name: str, tmp_path: Path) -> None:
+    for make in (make_folder, ensure_folder):
+        with pytest.raises(OutputError, match="is no name of a file or folder"):
+            make(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", [5, None, b"shop", ["shop"]])
+def test_what_is_no_path_is_named(path: object) -> None:
+    with pytest.raises(SettingError, match="the path has the wrong type"):
+        as_path(path)

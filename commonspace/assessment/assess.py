@@ -26,7 +26,7 @@ from commonspace.assessment.measure import (
 from commonspace.assessment.verdict import SIGNIFICANT, decide
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Features, Texts
-from commonspace.data.dataset import Dataset
+from commonspace.data.dataset import Dataset, check_dataset
 from commonspace.errors import CommonspaceError, DataError, SettingError
 from commonspace.evaluation import (
     bootstrap_interval,
@@ -120,6 +120,7 @@ def assess(
         >>> assess(data, methods=chosen, callbacks=()).verdict.kind
         'train'
     """
+    check_dataset(data, "assess")
     start = time.monotonic()
     chosen = default_methods(seed) if methods is None else dict(methods)
     if class_vectors is not None:

@@ -94,7 +94,6 @@ def evaluate(
     dataset = data_of(run, data, split_seed, partial=partial)
     if data is None:
         _warn_if_changed(space, dataset)
-    part = dataset.split(split)
     report = measure(
         space,
         dataset,
@@ -105,7 +104,7 @@ def evaluate(
         queries=queries,
         engine=engine_named(engine, processes, address),
     )
-    overlaps = [] if data is None else _overlaps(space, run, part, split)
+    overlaps = [] if data is None else _overlaps(space, run, dataset, split)
     if as_json:
         more: dict[str, object] = {"oracle": asdict(report.oracle)} if report.oracle else {}
         if report.pairs is not None:
@@ -133,13 +132,19 @@ def trained_on(space: "CommonSpace", dataset: "Dataset") -> bool:
     return bool(dataset.take(dataset.splits == "train").fingerprint == fingerprint)
 
 
-def _overlaps(space: "CommonSpace", run: Path, part: "Dataset", split: str) -> "list[Overlap]":
-    """Return which samples of another data set have the content of training samples."""
+def _overlaps(space: "CommonSpace", run: Path, data: "Dataset", split: str) -> "list[Overlap]":
+    """Return which samples of another data set have the content of training samples.
+
+    That set may be the training data at a new place.
+    """
     from commonspace.cli.runs import RunRecord
     from commonspace.data import find_overlap
     from commonspace.datasets import load_dataset
     from commonspace.errors import CommonspaceError
 
+    part = data.split(split)
+    if trained_on(space, data):
+        return find_overlap(data.split("train"), part, split)
     record = RunRecord.read(run)
     reason = "the run does not name its data"
     if record is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from commonspace.atomic import write_error
 from commonspace.errors import OutputError, SettingError
 
 __all__ = ["METHOD_KINDS", "check_method", "method_template", "new_method"]
@@ -118,7 +119,7 @@ def new_method(
         raise OutputError(
             f"{path} cannot be written",
             expected="a file in an existing folder",
-            found=exc.strerror or str(exc),
+            found=write_error(path, exc).found,
             advice="make the folder, or choose another file with --out",
         ) from exc
     spec = f"{path}:{class_name}"

@@ -152,6 +152,13 @@ def data_of(folder: Path, data: str | None, split_seed: int | None, *, partial: 
             advice="name the data with --data",
         )
     known = record or RunRecord(data="")
+    if data is None and known.data not in BUILT_IN and _is_gone(known.data):
+        raise SpaceError(
+            f"the training data of {folder} is not at its place",
+            expected="the data where it was, or moved together with the run",
+            found=f"no {known.data}",
+            advice="name its new place: --data DATA",
+        )
     return open_data(
         known.data if data is None else data,
         known.split_seed if split_seed is None else split_seed,
@@ -176,6 +183,11 @@ def open_data(data: str, split_seed: int, *, partial: bool, need_splits: bool = 
 
     dataset = load_dataset(data, seed=split_seed, partial=partial, need_splits=need_splits)
     return drop_unreadable_images(dataset) if partial else dataset
+
+
+def _is_gone(data: str) -> bool:
+    """Return whether a stored data argument names a path at which there is nothing."""
+    return "://" not in data and not data.startswith("hf:") and not _split_path(data)[1]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commonspace.atomic import replace_file
+from commonspace.atomic import ensure_folder, replace_file
 from commonspace.cli.data import map_keys
 from commonspace.cli.encoders import (
     EncoderOption,
@@ -205,7 +205,7 @@ class _Work:
 
     def take_up(self) -> Path | None:
         """Keep the results of the same inputs; move those of others aside and return to where."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        ensure_folder(self.out)
         described = [self.data.fingerprint, self.method, self.settings]
         key = sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
         state = self._state()
@@ -365,7 +365,7 @@ def _samples(data: "Dataset") -> str:
 
 
 def _move(names: tuple[str, ...], source: Path, target: Path) -> None:
-    target.mkdir(exist_ok=True)
+    ensure_folder(target)
     for name in names:
         if (source / name).exists():
             (source / name).rename(target / name)

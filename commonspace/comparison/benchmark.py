@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from commonspace.atomic import replace_file
+from commonspace.atomic import replace_file, write_error
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.comparison.experiments import Experiment, TuningBudget
 from commonspace.comparison.runs import Record, Splits, Task
@@ -240,12 +240,7 @@ def _lock(folder: Path) -> Iterator[None]:
         (folder / RUNS).mkdir(parents=True, exist_ok=True)
         handle = (folder / LOCK).open("w")
     except OSError as exc:
-        raise OutputError(
-            f"{folder} could not be made",
-            expected="a folder for the comparison",
-            found=exc.strerror or str(exc),
-            advice="choose another folder",
-        ) from exc
+        raise write_error(folder, exc) from exc
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from commonspace.atomic import as_path, ensure_folder
 from commonspace.callbacks import Callback
 from commonspace.comparison.benchmark import Benchmark, Protocol, run_benchmark
 from commonspace.comparison.experiments import TuningBudget, make_experiments
@@ -67,7 +68,7 @@ class ComparisonResult:
             OutputError: a file cannot be written.
             MissingExtraError: tabulate is not installed.
         """
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        ensure_folder(as_path(folder))
         write_tables(Path(folder), self.methods, self.baseline, self.title)
 
     def plot_classes(self) -> "Figure":

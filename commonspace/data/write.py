@@ -122,7 +122,9 @@ def writer_of(target: Path) -> Writer:
         raise OutputError(
             f"no feature file can be written as {target}",
             expected="a name in an existing folder",
-            found=f"no folder {target.parent}",
+            found=f"{target.parent} is a file"
+            if target.parent.exists()
+            else f"no folder {target.parent}",
             advice="make the folder first, or choose another",
         )
     return write

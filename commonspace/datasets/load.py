@@ -1,5 +1,6 @@
 """Loading of every kind of data set: built-in, benchmark, file, folder, URL, or Hugging Face."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -99,13 +100,14 @@ def load_dataset(
             advice="for values in memory: Dataset.from_arrays(image=..., text=..., labels=...),"
             " Dataset.from_pandas(frame) or Dataset.from_huggingface(dataset)",
         )
-    if seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise SettingError(
-            f"the seed of the splits must be >= 0, got {seed!r}",
+            f"the seed of the splits must be a whole number >= 0, got {seed!r}",
             expected="a whole number from 0",
             found=repr(seed),
             advice="leave it out for the default, 0",
         )
+    _check_options(modalities, label, photos=photos, corrections=corrections)
     path, rules, beside = _key_rules(path, modalities, label)
     data = _read(path, rules, photos, beside, seed=seed, partial=partial, need_splits=need_splits)
     if corrections is None and "corrections" in beside:
@@ -113,6 +115,30 @@ def load_dataset(
     if corrections is None:
         return data
     return correct_labels(data, read_corrections(expand_home(corrections)))
+
+
+def _check_options(modalities: object, label: object, **paths: object) -> None:
+    """Check the types of the options of ``load_dataset``.
+
+    Raises:
+        SettingError: one has another type.
+    """
+    wrong = [
+        (name, value, "a str or Path")
+        for name, value in paths.items()
+        if not isinstance(value, str | Path | None)
+    ]
+    if not isinstance(label, str | None):
+        wrong.append(("label", label, "the name of a key"))
+    if not isinstance(modalities, Mapping | None):
+        wrong.append(("modalities", modalities, "a dict, modality -> key"))
+    for name, value, expected in wrong:
+        raise SettingError(
+            f"`{name}` has the wrong type",
+            expected=expected,
+            found=f"{type(value).__name__}: {value!r:.60}",
+            advice="leave it out, or correct it",
+        )
 
 
 def _read(
@@ -208,7 +234,7 @@ def _downloaded(path: str | Path) -> str | Path:
 def _photo_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise DataError(
-            f"the folder of the photos, {folder}, does not exist",
+            f"{os.path.normpath(folder)} is no folder of photos",
             expected="a folder that all image files of the data are in",
             found="a file" if folder.exists() else "no such path",
             advice="correct the path, or leave it out for the folder of the data",
@@ -246,6 +272,12 @@ def _hugging_face(name: str, rules: KeyRules, seed: int) -> Dataset:
     )
 
 
+def _state(folder: Path) -> str:
+    if folder.is_dir():
+        return "exists"
+    return "is a file" if exists(folder) else "does not exist either"
+
+
 def _check_exists(path: str | Path, place: Path) -> None:
     if exists(place):
         if not place.is_file() and not place.is_dir():
@@ -262,7 +294,6 @@ def _check_exists(path: str | Path, place: Path) -> None:
     raise DataError(
         f"there is no data set {str(path)!r}",
         expected=f"a file or folder, or a built-in name: {', '.join(BUILT_IN)}",
-        found=f"no such path; {place.parent} "
-        + ("exists" if place.parent.is_dir() else "does not exist either"),
+        found=f"no such path; {place.parent} {_state(place.parent)}",
         advice=f"did you mean {' or '.join(near)}?" if near else "check the spelling of the path",
     )

@@ -20,7 +20,6 @@ __all__ = [
     "LOCK",
     "MAP",
     "STORE",
-    "as_path",
     "check_space",
     "copy_space",
     "load_space",
@@ -47,22 +46,6 @@ def space_folder(folder: Path, space: int) -> Path:
         'shop/spaces/1'
     """
     return folder / "spaces" / str(space)
-
-
-def as_path(path: object) -> Path:
-    """Return the path of an index or photo folder.
-
-    Raises:
-        SettingError: If it is neither a string nor a Path.
-    """
-    if not isinstance(path, str | Path):
-        raise SettingError(
-            "the path has the wrong type",
-            expected="the path of a folder, as a string or Path",
-            found=repr(path)[:60],
-            advice='write it like "shop"',
-        )
-    return Path(path)
 
 
 def check_space(space: object) -> None:

@@ -14,10 +14,11 @@ once. An index can be shared between threads.
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from commonspace.atomic import as_path
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
 from commonspace.engines import Engine
@@ -25,7 +26,6 @@ from commonspace.errors import DataError
 from commonspace.retrieval.changes import delete_items, set_meta, update_items
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import (
-    as_path,
     check_space,
     new_index,
     open_store,
@@ -268,12 +268,12 @@ class Index(IndexReader):
             DataError: If an id is unknown; nothing is removed.
             StoreError: If another writer is at work.
         """
-        if isinstance(ids, str):
+        if isinstance(ids, str) or not isinstance(ids, Iterable):
             raise DataError(
                 "the ids are not a list",
                 expected="ids of existing items, as strings",
-                found=repr(ids),
-                advice=f"write [{ids!r}]; nothing was removed",
+                found=repr(ids)[:60],
+                advice=f"write [{str(ids)[:40]!r}]; nothing was removed",
             )
         with self._lock.hold():
             numbers = self._numbers(list(dict.fromkeys(ids)))
@@ -293,6 +293,13 @@ class Index(IndexReader):
             DataError: If an id is unknown; nothing is changed.
             StoreError: If another writer is at work.
         """
+        if not isinstance(labels, Mapping):
+            raise DataError(
+                "the labels are not a mapping",
+                expected="id -> classes, such as {'a.jpg': ['kite']}",
+                found=f"{type(labels).__name__}: {labels!r:.60}",
+                advice="write a dict; nothing was changed",
+            )
         with self._lock.hold():
             numbers = self._numbers([*labels])
             stored = self._store.items(numbers.values())

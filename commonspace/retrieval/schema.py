@@ -221,7 +221,15 @@ def describe_error(path: Path, exc: sqlite3.Error) -> OutputError | StoreError:
             found="one after close(), or after the end of its with block",
             advice="open it again: Index.open(path)",
         )
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_PERM")):
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
+        return OutputError(
+            f"{path} is read-only",
+            expected="a folder that you may write to, to change an index",
+            found=f"{exc} ({name})",
+            advice="allow writing, or copy the folder to another place and change the copy;"
+            " nothing was changed",
+        )
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return OutputError(
             f"{path} could not be written",
             expected="a disk with enough space, and permission to write",

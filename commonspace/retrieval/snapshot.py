@@ -8,9 +8,9 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from commonspace.atomic import replace_file, sync, umask, write_error
+from commonspace.atomic import as_path, replace_file, sync, umask, write_error
 from commonspace.errors import CommonspaceError, FileFormatError
-from commonspace.retrieval.folder import LOCK, STORE, as_path
+from commonspace.retrieval.folder import LOCK, STORE
 from commonspace.retrieval.index import Index
 from commonspace.retrieval.lock import WAIT, write_lock
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.atomic import replace_file
+from commonspace.atomic import ensure_folder, replace_file
 from commonspace.callbacks import Callbacks
 from commonspace.data import Column, Dataset, Features, Images
 from commonspace.errors import DataError
@@ -187,7 +187,7 @@ class Writer:
             return source
         assert isinstance(item, Path)
         folder = self.photos.index / COPIES
-        folder.mkdir(exist_ok=True)
+        ensure_folder(folder)
         target = folder / f"{source.digest.hex()}{item.suffix.lower()}"
         if not target.exists() or is_damaged_copy(self.photos.index, target.resolve()):
             with replace_file(target, overwrite=True) as draft:

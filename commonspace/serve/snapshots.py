@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from commonspace.atomic import ensure_folder
 from commonspace.errors import FileFormatError
 from commonspace.retrieval.snapshot import restore_snapshot, write_snapshot
 from commonspace.serve.errors import RequestError
@@ -49,7 +50,7 @@ class Snapshots:
         """
         folder = self._place()
         with self._lock:
-            folder.mkdir(parents=True, exist_ok=True)
+            ensure_folder(folder)
             name = (
                 f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09}.tar"
             )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.allocator import reuse_memory
+from commonspace.atomic import ensure_folder
 from commonspace.callbacks import Callback, Callbacks, EpochRecord, best_epoch
 from commonspace.errors import OutputError, TrainingError
 from commonspace.machine import choose_precision
@@ -314,15 +315,7 @@ def _claim_folder(checkpoint: Path) -> None:
             found="one, which this training would write over",
             advice="resume that training, or choose another folder; nothing was changed",
         )
-    try:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputError(
-            f"{checkpoint.parent} could not be made",
-            expected="a folder for the checkpoint",
-            found=exc.strerror or str(exc),
-            advice="choose another place",
-        ) from exc
+    ensure_folder(checkpoint.parent)
 
 
 def _groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:

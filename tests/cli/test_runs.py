@@ -205,3 +205,50 @@ def test_a_run_is_evaluated_from_another_folder(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert call("evaluate", "../run", "--json").stdout == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "DATA"),
+        ("index", "RUN", "DATA"),
+        ("embed", "RUN", "--data", "DATA"),
+        ("compare", "DATA", "--methods", "cca"),
+        ("report", "RUN"),
+        ("assess", "DATA"),
+        ("start", "DATA"),
+        ("demo",),
+        ("new-method", "mine"),
+        ("audit", "SHOP"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_result_under_a_file_is_refused(
+    words: tuple[str, ...], call: Call, run_folder: Path, points_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    shop, out = tmp_path / "shop", tmp_path / "notes.txt/x.npz"
+    if "SHOP" in words:
+        assert call("index", run_folder, points_file, "--out", shop).exit_code == 0
+    places = {"DATA": points_file, "RUN": run_folder, "SHOP": shop}
+    result = call(*(places.get(word, word) for word in words), "--out", out)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    assert f"{tmp_path / 'notes.txt'} is a file" in " ".join(result.stderr.split())
+    assert "free some" not in result.stderr
+
+
+def test_data_that_was_moved_alone_is_named_anew(
+    call: Call, points_file: Path, tmp_path: Path
+) -> None:
+    data, moved, run = tmp_path / "points.npz", tmp_path / "moved.npz", tmp_path / "run"
+    shutil.copy(points_file, data)
+    assert call("train", data, "--out", run, *SMALL).exit_code == 0
+    expected = json.loads(call("evaluate", run, "--json").stdout)
+    data.rename(moved)
+    refused = call("evaluate", run)
+    assert refused.exit_code == 2
+    assert "name its new place: --data DATA" in refused.stderr
+    measured = call("evaluate", run, "--data", moved, "--json")
+    assert json.loads(measured.stdout) == expected
+    assert measured.stderr == ""

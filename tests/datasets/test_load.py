@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,9 +141,18 @@ def test_wikipedia_reader_wants_its_variables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["scenes", "absent.npz"])
-def test_a_negative_seed_is_refused(path: str) -> None:
-    with pytest.raises(SettingError, match="seed of the splits"):
-        load_dataset(path, seed=-1)
+def test_a_seed_that_is_none_is_refused(path: str) -> None:
+    for seed in (-1, 1.5, "3", None, True):
+        with pytest.raises(SettingError, match="seed of the splits"):
+            load_dataset(path, seed=seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options", [{"photos": 5}, {"corrections": b"x"}, {"modalities": "image"}, {"label": 5}]
+)
+def test_options_of_a_wrong_type_are_named(options: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=f"`{next(iter(options))}` has the wrong type"):
+        load_dataset("scenes", **options)
 
 
 def test_a_path_that_is_not_there_suggests_what_is(tmp_path: Path) -> None:

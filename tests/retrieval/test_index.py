@@ -501,6 +501,11 @@ def test_arguments_of_a_wrong_type(index: Index, space: CommonSpace, tmp_path: P
         index.migrate("runs/photos")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="kind of index is unknown"):
         Index.create(tmp_path / "a", space, kind=3)  # type: ignore[arg-type]
+    for ids in ("article 1", 5, None):
+        with pytest.raises(DataError, match="the ids are not a list"):
+            index.remove(ids)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="the labels are not a mapping"):
+        index.set_labels(["kite"])  # type: ignore[arg-type]
 
 
 READ_ONLY = """
@@ -514,7 +519,7 @@ with Index.open(sys.argv[1]) as index:
     try:
         index.remove(["article 1"])
     except CommonspaceError as exc:
-        print(type(exc).__name__)
+        print(type(exc).__name__, "is read-only" in str(exc), "free" in str(exc))
 """
 
 
@@ -531,4 +536,4 @@ def test_a_read_only_folder_can_be_searched(index: Index, tmp_path: Path) -> Non
     with Index.open(index.path) as writable:
         best = writable.search(vector=np.arange(1, 7), k=1)[0].id
         assert not writable.info()["read_only"]
-    assert done.stdout.splitlines() == [f"{best} True", "()", "OutputError"]
+    assert done.stdout.splitlines() == [f"{best} True", "()", "OutputError True False"]
