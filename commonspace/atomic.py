@@ -11,7 +11,9 @@ from pathlib import Path
 from commonspace.errors import OutputError, SettingError
 
 __all__ = [
+    "as_path",
     "check_absent",
+    "ensure_folder",
     "make_folder",
     "replace_file",
     "sync",
