@@ -238,7 +238,7 @@ def test_a_result_under_a_file_is_refused(
     assert "free some" not in result.stderr
 
 
-def test_data_that_was_moved_alone_is_named_anew(
+def test_the_new_place_of_moved_data_can_be_given(
     call: Call, points_file: Path, tmp_path: Path
 ) -> None:
     data, moved, run = tmp_path / "points.npz", tmp_path / "moved.npz", tmp_path / "run"
