@@ -200,6 +200,7 @@ class _Assessor:
             classes=classes,
             noise=check.noise if check else None,
             suspicious=check.suspicious if check else (),
+            modality_noise=check.modality_noise if check else {},
             pair_noise=check.pair_noise if check else None,
             mismatched=check.mismatched if check else (),
             verdict=verdict,

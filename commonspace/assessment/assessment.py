@@ -1,7 +1,7 @@
 """Result of an assessment: a table, a verdict, and the evidence for it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -111,6 +111,7 @@ class Assessment:
         classes: Figures of each class on validation, those that lack samples first.
         noise: Estimated share of wrong labels in train and validation; None if not estimated.
         suspicious: The most suspicious labels of train and validation.
+        modality_noise: Modality -> estimated share of labels there that do not fit this modality.
         pair_noise: Estimated share of samples there whose modalities do not belong together.
         mismatched: Samples whose modalities are of different classes, the most probable first.
         verdict: What to do.
@@ -126,6 +127,7 @@ class Assessment:
     classes: Sequence[ClassFigures]
     noise: float | None
     suspicious: Sequence[SuspiciousLabel]
+    modality_noise: Mapping[str, float]
     pair_noise: float | None
     mismatched: Sequence[MismatchedPair]
     verdict: Verdict

@@ -1,7 +1,8 @@
 """Suspicious labels: labels that the other samples contradict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,8 @@ class LabelCheck:
         p_given: (n,) float64, the probability of the label of each sample; NaN if not checked.
         by_modality: Modality -> (n, c) float64, class posteriors without the label; NaN where a
             sample lacks the modality or a label.
+        modality_noise: Modality -> estimated share of labels that do not fit this modality; {} with
+            several labels a sample.
         pair_noise: Estimated share of samples whose modalities do not belong together.
         mismatched: Samples whose modalities are of different classes, the most probable first.
     """
@@ -60,8 +63,19 @@ class LabelCheck:
     suspicious: tuple[SuspiciousLabel, ...]
     p_given: NDArray[np.float64]
     by_modality: Mapping[str, NDArray[np.float64]]
+    modality_noise: Mapping[str, float]
     pair_noise: float
     mismatched: tuple[MismatchedPair, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return shares and lists as JSON values, without the figures of each sample."""
+        return {
+            "noise": self.noise,
+            "modality_noise": dict(self.modality_noise),
+            "suspicious": [asdict(one) for one in self.suspicious],
+            "pair_noise": self.pair_noise,
+            "mismatched": [asdict(one) for one in self.mismatched],
+        }
 
 
 def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> LabelCheck | None:
@@ -69,7 +83,9 @@ def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> Labe
 
     A kernel machine for each modality predicts the classes of each sample from all others; the
     predictions of the modalities are joined, and the noise model of posterior matching estimates
-    the share of wrong labels. A label is the more suspicious, the less probable it is.
+    the share of wrong labels. A label is the more suspicious, the less probable it is. The same
+    model for one modality alone gives the share of labels that do not fit it, which is larger than
+    that of the others where pairs do not belong together and labels belong to another modality.
 
     Args:
         data: Labeled samples; columns are features. Leave test samples out: labels corrected
@@ -93,17 +109,21 @@ def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> Labe
     if not multi_label:
         targets /= np.maximum(targets.sum(axis=1, keepdims=True), 1)
     left_out = {name: scores.all() for name, scores in fitted.left_out.items()}
-    by_modality = {
-        name: _posteriors(scores, targets, multi_label) for name, scores in left_out.items()
-    }
+    by_modality: dict[str, NDArray[np.float64]] = {}
+    modality_noise: dict[str, float] = {}
+    for name, scores in left_out.items():
+        if multi_label:
+            by_modality[name] = _several_posteriors(scores, targets)
+        else:
+            by_modality[name], modality_noise[name] = _clean_posteriors(scores, targets)
     rows = np.flatnonzero(known)
     noise = 0.0
     p = np.full(data.labels.shape, np.nan)
     if multi_label:
         p[rows] = np.nanmean([each[rows] for each in by_modality.values()], axis=0)
     else:
-        scores = [np.nan_to_num(each[rows]) for each in left_out.values()]
-        cleaned = clean_labels(scores, targets[rows])
+        known_scores = [np.nan_to_num(each[rows]) for each in left_out.values()]
+        cleaned = clean_labels(known_scores, targets[rows])
         noise, p[rows] = cleaned.noise, cleaned.posteriors
     p_given = np.where(data.labels, p, np.inf).min(axis=1)
     p_given[~known] = np.nan
@@ -112,7 +132,9 @@ def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> Labe
     wrong = [one for one in listed if one.p_given < one.p_likely][:most]
     posteriors = {} if multi_label else by_modality
     pair_noise, mismatched = find_mismatched_pairs(data, posteriors, most=most)
-    return LabelCheck(noise, tuple(wrong), p_given, by_modality, pair_noise, mismatched)
+    return LabelCheck(
+        noise, tuple(wrong), p_given, by_modality, modality_noise, pair_noise, mismatched
+    )
 
 
 def _describe(
@@ -140,17 +162,27 @@ def _describe(
     )
 
 
-def _posteriors(
-    scores: NDArray[np.floating], targets: NDArray[np.float64], multi_label: bool
+def _several_posteriors(
+    scores: NDArray[np.floating], targets: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return calibrated posteriors of leave-one-out scores; NaN where there are no scores."""
+    """Return calibrated probabilities of each class; NaN where there are no scores."""
     found = np.full(scores.shape, np.nan)
     rows = np.flatnonzero(~np.isnan(scores).any(axis=1))
-    fit = fit_temperature(scores[rows], targets[rows], multi_label=multi_label)
-    logits = fit.slope * scores[rows] + fit.offsets
-    if multi_label:
-        found[rows] = 1 / (1 + np.exp(-logits))
-    else:
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found[rows] = weights / weights.sum(axis=1, keepdims=True)
+    fit = fit_temperature(scores[rows], targets[rows], multi_label=True)
+    found[rows] = 1 / (1 + np.exp(-(fit.slope * scores[rows] + fit.offsets)))
     return found
+
+
+def _clean_posteriors(
+    scores: NDArray[np.floating], targets: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Return posteriors of the true class, and the share of labels that do not fit the modality.
+
+    Posteriors that are calibrated to wrong labels would hide mismatches of the modalities: where
+    the texts of 40 % of the samples are exchanged, no text would be sure of its class.
+    """
+    found = np.full(scores.shape, np.nan)
+    rows = np.flatnonzero(~np.isnan(scores).any(axis=1))
+    cleaned = clean_labels([scores[rows]], targets[rows])
+    found[rows] = cleaned.posteriors
+    return found, cleaned.noise

@@ -132,23 +132,12 @@ def assess(
 
 
 def _print(found: "Assessment") -> None:
+    from commonspace.cli.label_check import print_label_check
     from commonspace.cli.tables import print_table
 
     table = found.to_table()
     print_table(table.title, table.head, table.rows)
     for note in table.notes:
         typer.echo(note)
-    if found.suspicious:
-        typer.echo(f"\nsuspicious labels (an estimated {found.noise or 0:.1%} are wrong):")
-        for one in found.suspicious:
-            typer.echo(
-                f"  {one.id}: {', '.join(one.given)} ({one.p_given:.1%}), likely {one.likely}"
-                f" ({one.p_likely:.1%})"
-            )
-    if found.mismatched:
-        share = f"{found.pair_noise or 0:.1%}"
-        typer.echo(f"\npairs of different classes (an estimated {share} do not belong together):")
-        for pair in found.mismatched:
-            classes = ", ".join(f"{name} {best}" for name, best in pair.by_modality.items())
-            typer.echo(f"  {pair.id}: {classes} ({pair.p:.1%})")
+    print_label_check(found)
     typer.echo(f"\n{found.verdict.kind}: {found.verdict.text}")

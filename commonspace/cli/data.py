@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from commonspace.cli.options import (
@@ -17,8 +18,10 @@ from commonspace.cli.options import (
     SplitSeedOption,
 )
 from commonspace.cli.runs import open_data
+from commonspace.errors import DataError
 
 if TYPE_CHECKING:
+    from commonspace.assessment import LabelCheck
     from commonspace.data import Dataset
 
 __all__ = ["data", "describe", "folder_of", "map_keys", "place_of"]
@@ -43,6 +46,14 @@ def data(
             " hash.",
         ),
     ] = False,
+    check_labels: Annotated[
+        bool,
+        typer.Option(
+            "--check-labels",
+            help="Also list labels of train and validation that the other samples contradict, and"
+            " pairs of different classes; needs features.",
+        ),
+    ] = False,
 ) -> None:
     """Show a data set: samples, modalities, keys, classes, splits, problems.
 
@@ -55,16 +66,48 @@ def data(
       commonspace data scenes
       commonspace data photos --near-duplicates
       commonspace data features.npz --modality image=feats --label y
+      commonspace data features.npz --check-labels
 
     Next: commonspace train DATA --out RUN
     """
     source = map_keys(data, modality, label, photos, corrections)
     dataset = open_data(source, split_seed, partial=True)
     facts = describe(dataset, near_duplicates=near_duplicates)
+    found = _check_labels(dataset) if check_labels else None
+    if found is not None:
+        facts["label_check"] = found.to_json()
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
-    else:
-        _print(facts)
+        return
+    _print(facts)
+    if found is not None:
+        from commonspace.cli.label_check import print_label_check
+
+        print_label_check(found)
+
+
+def _check_labels(dataset: "Dataset") -> "LabelCheck":
+    from commonspace.assessment import check_sample_labels
+    from commonspace.data import Features
+
+    raw = [name for name, one in dataset.columns.items() if not isinstance(one, Features)]
+    if raw:
+        raise DataError(
+            f"`--check-labels` needs features, and {raw[0]!r} is raw",
+            expected="columns of features",
+            found=dataset.columns[raw[0]].kind,
+            advice="extract them first with commonspace extract, or use commonspace assess",
+        )
+    kept = dataset.take(np.flatnonzero(dataset.splits != "test"))
+    found = check_sample_labels(kept)
+    if found is None:
+        raise DataError(
+            f"{dataset.name!r} has too few labels to check them",
+            expected="two or more classes, and two labels of each on average",
+            found=f"{int(kept.labels.sum())} labels in train and validation",
+            advice="leave --check-labels out",
+        )
+    return found
 
 
 def map_keys(

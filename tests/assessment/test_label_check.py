@@ -63,6 +63,26 @@ def test_one_modality_can_contradict_the_label_that_the_other_confirms() -> None
     assert best == {"image": "a", "text": "b"}
 
 
+def test_exchanged_texts_are_seen_though_they_hide_the_classes_of_all_texts() -> None:
+    """With 40 % of the texts exchanged, no text is sure of its class unless wrong ones count."""
+    data = clusters()
+    draw = np.random.default_rng(5)
+    moved = np.sort(draw.permutation(len(data))[:96])
+    rows = np.arange(len(data))
+    rows[moved] = draw.permutation(moved)
+    columns = {**data.columns, "text": data.columns["text"].take(rows)}
+    check = check_sample_labels(replace(data, columns=columns), most=100)
+    assert check is not None
+    other = rows % 4 != np.arange(len(data)) % 4
+    assert check.modality_noise["image"] < 0.02
+    assert 0.3 < check.modality_noise["text"] < 0.5
+    assert 0.3 < check.pair_noise < 0.5
+    listed = np.array([one.row for one in check.mismatched])
+    assert other[listed].mean() > 0.95
+    assert len(listed) > 0.9 * other.sum()
+    assert check.to_json()["modality_noise"] == check.modality_noise
+
+
 def test_samples_without_a_label_are_not_judged() -> None:
     data = clusters()
     labels = data.labels.copy()

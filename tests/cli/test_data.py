@@ -203,3 +203,29 @@ def test_many_problems_are_not_all_listed(call: Call, tmp_path: Path) -> None:
     assert "more problems: see --json" in result.output
     assert result.output.count("cannot be read") < 50
     assert len(json.loads(call("data", tmp_path, "--json").output)["problems"]) > 100
+
+
+def test_labels_that_other_samples_contradict_are_listed(call: Call, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    label = np.arange(120) % 3
+    text = 5 * draw.normal(size=(3, 5))[label] + draw.normal(size=(120, 5))
+    content = {
+        "image": 5 * draw.normal(size=(3, 6))[label] + draw.normal(size=(120, 6)),
+        "text": text,
+        "id": [f"item {number}" for number in range(120)],
+        "split": np.repeat(["train", "validation", "test"], 40),
+    }
+    text[10] = text[11]
+    label[[4, 100]] = 2  # that of a test sample is not judged
+    np.savez(tmp_path / "a.npz", label=label, **content)  # type: ignore[arg-type]
+    result = call("data", tmp_path / "a.npz", "--check-labels")
+    assert result.exit_code == 0, result.stderr
+    assert "  item 4: 2 (" in result.stdout
+    assert "  item 10: image 1, text 2" in result.stdout
+    assert "item 100:" not in result.stdout
+    facts = json.loads(call("data", tmp_path / "a.npz", "--check-labels", "--json").stdout)
+    assert [one["id"] for one in facts["label_check"]["suspicious"]] == ["item 4"]
+    assert 0 < facts["label_check"]["pair_noise"] < 0.1
+    raw = call("data", "scenes", "--check-labels")
+    assert raw.exit_code == 2
+    assert "needs features" in raw.stderr
