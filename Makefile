@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope
 
-.PHONY: help demo test test-fast test-machines coverage check format docs serve-docs package bench setup setup-dev browser clean
+.PHONY: help demo test test-fast test-machines test-servers coverage check format docs serve-docs package bench setup setup-dev browser clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/	/' | expand -t 18
@@ -21,6 +21,10 @@ test-fast: setup-dev ## run the quick tests (under a minute)
 
 test-machines: setup-dev ## run the numeric tests as on other processors (hours; MACHINES=--one runs one)
 	$(BIN)/python tests/machines.py $(MACHINES)
+
+test-servers: setup-dev ## install a Milvus server and Ray, and run the tests that need them (ten minutes; Linux)
+	$(BIN)/python $(INSTALL) '.[dev,milvus-server,ray]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/retrieval/backends tests/test_engines.py tests/encoders/test_extract_engines.py
 
 coverage: setup-dev browser ## run all tests and require 95 % of the lines
 	$(PYTEST) --cov --cov-report=term:skip-covered
