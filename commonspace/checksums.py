@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from commonspace.atomic import replace_file
+from commonspace.json_text import parse_json
 
 __all__ = [
     "CHECKSUMS",
@@ -105,7 +106,7 @@ def read_checked_json(path: Path) -> dict[str, Any]:
     body, _, end = text.rpartition(_END)
     if end != f'{sha256(body.encode()).hexdigest()}"}}':
         raise ValueError("its content differs from its checksum")
-    content: dict[str, Any] = json.loads(body + "}")
+    content: dict[str, Any] = parse_json(body + "}")
     return content
 
 

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from commonspace.errors import ServiceError, SettingError
+from commonspace.json_text import parse_json
 from commonspace.retrieval.items import Item, SearchResult, SearchResults
 
 __all__ = ["Client"]
@@ -339,7 +340,7 @@ class Client:
             file = image if isinstance(image, bytes) else _read(Path(image))
             content = self._bytes(method, path, *_form(body, file))
         try:
-            answer: dict[str, Any] = json.loads(content)
+            answer: dict[str, Any] = parse_json(content)
         except ValueError as exc:
             raise _not_json(self._address, content) from exc
         return answer
@@ -412,7 +413,7 @@ def _form(body: Mapping[str, Any], image: bytes) -> tuple[bytes, str]:
 
 def _service_error(status: int, body: bytes) -> ServiceError:
     try:
-        error = json.loads(body)["error"]
+        error = parse_json(body)["error"]
         parts = {name: str(error.get(name, "")) for name in ("expected", "found", "advice")}
         return ServiceError(str(error["problem"]), status=status, **parts)
     except (ValueError, LookupError, TypeError, AttributeError):

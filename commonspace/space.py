@@ -273,6 +273,12 @@ def load(
         network.load_state_dict(weights, assign=is_deferring())
         stored = config.get("calibration")
         calibration = stored and Calibration(**{key: tuple(row) for key, row in stored.items()})
+        inputs = {
+            name: input_from_config(described) for name, described in config["inputs"].items()
+        }
+        return CommonSpace(
+            network.to(place), inputs, config["class_names"], config["provenance"], calibration
+        )
     except SpaceError as exc:
         raise SpaceError(
             f"{folder / CONFIG}: {exc.problem}",
@@ -282,14 +288,10 @@ def load(
         ) from exc
     except SettingError:
         raise
-    except (TypeError, ValueError, RuntimeError) as exc:
+    except (TypeError, ValueError, RuntimeError, AttributeError, LookupError, OverflowError) as exc:
         raise SpaceError(
             f"{folder} holds a model that cannot be built",
             expected=f"weights in {WEIGHTS} that fit the network in {CONFIG}",
-            found=str(exc).splitlines()[-1].strip(),
+            found=f"{type(exc).__name__}: {exc}".splitlines()[-1].strip()[:200],
             advice="load it with the version of commonspace that it names, or train again",
         ) from exc
-    inputs = {name: input_from_config(described) for name, described in config["inputs"].items()}
-    return CommonSpace(
-        network.to(place), inputs, config["class_names"], config["provenance"], calibration
-    )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from commonspace.atomic import replace_file
 from commonspace.errors import OutputError, SettingError, SpaceError
+from commonspace.json_text import parse_json
 
 __all__ = [
     "CONFIG",
@@ -136,7 +137,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         text = path.read_text("utf-8")
-        config = json.loads(text)
+        config = parse_json(text)
         if not isinstance(config, dict):
             raise ValueError("a JSON object was expected")
         missing = [key for key in _KEYS if key not in config]

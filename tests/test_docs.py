@@ -17,6 +17,7 @@ NOT_IN_THE_REFERENCE = {
     "allocator",
     "atomic",
     "checksums",
+    "json_text",
     "cache_folder",
     "cli",
     "embedding_model",

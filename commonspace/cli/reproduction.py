@@ -16,6 +16,7 @@ from commonspace.cli.methods import collect_settings
 from commonspace.cli.runs import CHECKPOINT, CONFIG, open_data
 from commonspace.cli.train import fit_into
 from commonspace.errors import DataError, FileFormatError
+from commonspace.json_text import parse_json
 
 if TYPE_CHECKING:
     from commonspace.comparison import TuningBudget
@@ -104,7 +105,7 @@ def read_options(folder: Path) -> dict[str, Any]:
     """
     path, known = folder / RECORD, {one.name for one in fields(Options)}
     try:
-        options = json.loads(path.read_text("utf-8"))
+        options = parse_json(path.read_text("utf-8"))
         if not isinstance(options, dict) or set(options) != known:
             raise ValueError("other names than those of the options")
     except (OSError, ValueError) as exc:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from commonspace.atomic import make_folder, replace_file
 from commonspace.checksums import CHECKSUMS, is_changed, write_checksums
 from commonspace.errors import OutputError, SpaceError
+from commonspace.json_text import parse_json
 
 if TYPE_CHECKING:
     from commonspace.data import Dataset
@@ -95,7 +96,7 @@ class RunRecord:
         try:
             if is_changed(path):
                 raise ValueError(f"not the content that {CHECKSUMS} lists")
-            record = json.loads(path.read_text("utf-8"))
+            record = parse_json(path.read_text("utf-8"))
             if not isinstance(record, dict):
                 raise ValueError(f"a JSON {type(record).__name__}")
             for name, kind in (("data", str), ("split_seed", int), ("partial", bool)):

@@ -14,6 +14,7 @@ from commonspace.cli.index import IndexArgument
 from commonspace.cli.options import DeviceOption, JsonOption
 from commonspace.cli.short_process import without_collection
 from commonspace.errors import FileFormatError, SettingError
+from commonspace.json_text import parse_json
 
 __all__ = ["search"]
 
@@ -323,7 +324,7 @@ def _read_queries(file: Path) -> list[dict[str, Any]]:
 
 def _parse_line(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        query = json.loads(line)
+        query = parse_json(line)
         if not isinstance(query, dict) or not query or query.keys() - {*_TYPES}:
             raise ValueError(line.strip()[:60])
         if not all(isinstance(value, _TYPES[name]) for name, value in query.items()):

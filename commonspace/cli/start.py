@@ -54,6 +54,7 @@ from commonspace.cli.serve import run_service
 from commonspace.cli.train import describe_selection, fit_into
 from commonspace.errors import CommonspaceError, DataError
 from commonspace.extras import optional
+from commonspace.json_text import parse_json
 from commonspace.registry import method_names
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ class _Work:
 
     def _state(self) -> dict[str, Any]:
         try:
-            state = json.loads((self.out / STATE).read_text("utf-8"))
+            state = parse_json((self.out / STATE).read_text("utf-8"))
         except (OSError, ValueError):
             return {}
         return state if isinstance(state, dict) else {}

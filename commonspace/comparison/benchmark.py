@@ -21,6 +21,7 @@ from commonspace.comparison.schedule import Schedule, make_schedules
 from commonspace.comparison.workers import Answer, Context, Pool, start_pool
 from commonspace.data import Dataset
 from commonspace.errors import DataError, OutputError, SettingError, TrainingError
+from commonspace.json_text import parse_json
 
 __all__ = ["Benchmark", "BenchmarkResult", "Protocol", "read_benchmark", "run_benchmark"]
 
@@ -266,7 +267,7 @@ def _start(benchmark: Benchmark, splits: Splits) -> None:
 def _check_same(benchmark: Benchmark, splits: Splits) -> None:
     """Refuse to mix runs of different data, budgets or protocols in one folder."""
     try:
-        recorded = json.loads((benchmark.folder / RECORD).read_text("utf-8"))
+        recorded = parse_json((benchmark.folder / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         recorded = None
     if not isinstance(recorded, dict):

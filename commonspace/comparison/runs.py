@@ -25,6 +25,7 @@ from commonspace.data import Dataset, Features
 from commonspace.encoders import Vectors
 from commonspace.errors import SpaceError, TrainingError
 from commonspace.evaluation import average_precisions, evaluate, mean_by_class, mean_over_queries
+from commonspace.json_text import parse_json
 from commonspace.methods import Method
 from commonspace.space import CommonSpace
 from commonspace.training import RunConfig, Samples, ValidationScore
@@ -82,7 +83,7 @@ class Splits:
 def read_record(folder: Path, task: Task) -> Record | None:
     """Return the record of a finished task; None if there is none, or it had other settings."""
     try:
-        record: dict[str, Any] = json.loads((folder / f"{task.name}.json").read_text("utf-8"))
+        record: dict[str, Any] = parse_json((folder / f"{task.name}.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
     same = isinstance(record, dict) and record.get("method") == describe(task.method)

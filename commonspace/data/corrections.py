@@ -5,7 +5,6 @@
 is a line of the file, as ``commonspace serve --writable`` writes it; the last line of an id counts.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError, FileFormatError
+from commonspace.json_text import parse_json
 
 __all__ = ["correct_labels", "label_file_of", "read_corrections"]
 
@@ -49,7 +49,7 @@ def read_corrections(path: str | Path) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(lines, 1):
         try:
-            record: Any = json.loads(line)
+            record: Any = parse_json(line)
             id, labels = record["id"], record["labels"]
             if not isinstance(id, str) or not isinstance(labels, list):
                 raise TypeError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from commonspace.atomic import replace_file, write_error
 from commonspace.cache_folder import default_cache
@@ -16,12 +16,17 @@ from commonspace.errors import DataError, FileFormatError
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "ORIENTATION",
     "EncodedImages",
     "decode_image",
+    "orientation_of",
     "rgb_of",
+    "turn_upright",
     "unpacked_folder",
 ]
 
+ORIENTATION = 0x0112
+"""EXIF tag of the orientation."""
 UNPACKED = 2**26
 """Bytes of an archive or table from which its images are unpacked into files."""
 
@@ -29,6 +34,15 @@ _MEMORY = 1_000_000_000
 """Bytes that decoding an image may take."""
 _BYTES_A_PIXEL, _BY_FORMAT, _ANIMATED_WEBP = 8, {"WEBP": 17, "AVIF": 13}, 27
 """Bytes that decoding takes for each pixel, as measured."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _ROWS = 256
 """Rows that are converted at a time."""
 
@@ -81,6 +95,21 @@ def decode_image(item: str | Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise
 
 
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation of an image, 1 to 8; 1 if there is none, or it is damaged."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow raises nearly anything; browsers show such a photo as it is
+        return 1
+    return int(value) if value in range(1, 9) else 1
+
+
+def turn_upright(image: Image.Image) -> Image.Image:
+    """Return an image as its EXIF orientation says."""
+    turn = _TURNS.get(orientation_of(image))
+    return image if turn is None else image.transpose(turn)
+
+
 def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """Return an image that Pillow has opened as it is meant to be seen; see ``decode_image``.
 
@@ -96,7 +125,7 @@ def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
         OSError: it is cut short or damaged, as Pillow says.
     """
     _fit_memory(image, name)
-    ImageOps.exif_transpose(image, in_place=True)
+    image = turn_upright(image)
     if image.mode == "F":
         raise FileFormatError(
             f"{name} has floating-point pixels, which have no agreed range",

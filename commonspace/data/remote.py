@@ -18,6 +18,7 @@ from typing import Any
 from commonspace.atomic import replace_file, write_error
 from commonspace.cache_folder import default_cache
 from commonspace.errors import DataError, MissingExtraError
+from commonspace.json_text import parse_json
 
 __all__ = ["is_url", "local_copy"]
 
@@ -121,7 +122,7 @@ def _update(
     except OSError as exc:
         raise write_error(record, exc) from exc
     try:
-        known: dict[str, Any] = json.loads(record.read_text())
+        known: dict[str, Any] = parse_json(record.read_text())
     except (OSError, ValueError):
         known = {}
     versions = {path: list(entry["version"]) for path, entry in found.items()}

@@ -174,6 +174,13 @@ def tokens_input(source: str, model: nn.Module, longest: int | None = None) -> t
     if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         positions -= 2  # the offset of the padding takes two
     length = min(longest or _LONGEST, tokenizer.model_max_length, positions)
+    if type(length) is not int or length < 1:
+        raise DataError(
+            f"the longest text of {source} is not a number of tokens",
+            expected="a whole number >= 1",
+            found=repr(length)[:40],
+            advice="download its files again",
+        )
     padding = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
     filled = str(model.config.model_type).startswith(_FIXED_LENGTH)  # type: ignore[union-attr]
     input_ = Tokens(json.loads(backend.to_str()), length, padding if filled else None)

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from commonspace.data.columns import Images
-from commonspace.data.images import decode_image
+from commonspace.data.images import decode_image, turn_upright
 from commonspace.errors import DataError, SettingError, SpaceError
 from commonspace.extras import optional
 
@@ -342,7 +342,7 @@ def _pictures(
 def _decode(picture: Picture, row: int) -> NDArray[np.uint8]:
     """Return one image as (h, w, 3) uint8 RGB; ``row`` is its position, for messages."""
     if isinstance(picture, Image.Image):
-        layers = ImageOps.exif_transpose(picture).convert("RGBA")  # as files are decoded
+        layers = turn_upright(picture).convert("RGBA")  # as files are decoded
         white = Image.new("RGBA", layers.size, "white")
         return np.asarray(Image.alpha_composite(white, layers).convert("RGB"))
     if isinstance(picture, str | Path | np.ndarray):

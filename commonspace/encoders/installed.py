@@ -3,13 +3,14 @@
 Nothing is downloaded, and no weights are read.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from commonspace.json_text import parse_json
 
 __all__ = ["SUGGESTED", "InstalledEncoders", "find_encoders"]
 
@@ -93,7 +94,7 @@ def _weights(snapshot: Path) -> int:
 def _is_image_model(snapshot: Path) -> bool:
     """Return whether the processor of a model reads images, rather than sound."""
     try:
-        processor: Any = json.loads((snapshot / "preprocessor_config.json").read_text("utf-8"))
+        processor: Any = parse_json((snapshot / "preprocessor_config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(processor, dict) and ("image_mean" in processor or "size" in processor)

@@ -1,6 +1,5 @@
 """Image encoders from ONNX files, with the pre-processing that lies beside them."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from commonspace.encoders.encoder import Encoder, describe
 from commonspace.encoders.forms import ImageModel, InputForm
 from commonspace.encoders.images import Photos
 from commonspace.errors import DataError, FileFormatError, SettingError
+from commonspace.json_text import parse_json
 from commonspace.networks.backbones.onnx import OnnxBackbone
 from commonspace.networks.backbones.vgg19 import IMAGENET_MEAN, IMAGENET_STD
 
@@ -130,7 +130,7 @@ def read_preprocessing(folder: Path, side: int) -> Preprocessing:
     if not path.is_file():
         return Preprocessing(side, round(side * 8 / 7), IMAGENET_MEAN, IMAGENET_STD)
     try:
-        config = json.loads(path.read_text("utf-8"))
+        config = parse_json(path.read_text("utf-8"))
         size, crop = config.get("size", {}), config.get("crop_size", {})
         size = {"height": size} if isinstance(size, int) else size
         crop = {"height": crop} if isinstance(crop, int) else crop

@@ -5,7 +5,6 @@ are supported, which nearly all published models consist of. The library itself 
 no code that a folder contains is run.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,13 @@ from commonspace.encoders.checkpoints import hub_folder, load_model, model_confi
 from commonspace.encoders.encoder import Encoder, describe
 from commonspace.encoders.huggingface import tokens_input
 from commonspace.errors import DataError, FileFormatError
-from commonspace.networks.backbones.pretrained import TEXT_POOLINGS, PretrainedTexts
+from commonspace.json_text import parse_json
+from commonspace.networks.backbones.pretrained import ACTIVATIONS, TEXT_POOLINGS, PretrainedTexts
 
 __all__ = ["sentence_encoder"]
+
+LARGEST = 2**20
+"""Numbers in a vector; more is a damaged config."""
 
 
 def sentence_encoder(source: str) -> Encoder:
@@ -35,11 +38,10 @@ def sentence_encoder(source: str) -> Encoder:
     """
     local = Path(source).is_dir() or "/" in source
     folder = hub_folder(source if local else f"sentence-transformers/{source}")
-    parts = _json(folder / "modules.json")
-    kinds = [str(part["type"]).rpartition(".")[2] for part in parts]
-    places = [folder / part["path"] for part in parts]
-    dense = [place for kind, place in zip(kinds, places, strict=True) if kind == "Dense"]
-    unit_length = kinds[-1] == "Normalize"
+    parts = _parts(folder / "modules.json")
+    kinds, places = [kind for kind, _ in parts], [place for _, place in parts]
+    dense = [place for kind, place in parts if kind == "Dense"]
+    unit_length = kinds[-1:] == ["Normalize"]
     if kinds != ["Transformer", "Pooling", *["Dense"] * len(dense), *["Normalize"] * unit_length]:
         raise DataError(
             f"the model {source} has parts that are not supported",
@@ -48,13 +50,16 @@ def sentence_encoder(source: str) -> Encoder:
             advice="choose another model, or make the features with sentence-transformers and give"
             " them as a file",
         )
-    settings = _json(places[0] / "sentence_bert_config.json", default={})
+    settings = _settings(places[0] / "sentence_bert_config.json", optional=True)
+    longest = settings.get("max_seq_length")
+    if longest is not None and (type(longest) is not int or longest < 1):
+        raise _damaged(places[0] / "sentence_bert_config.json", f"max_seq_length: {longest!r}"[:80])
     model, _ = load_model(str(places[0]), "text")
-    input_, padding = tokens_input(str(places[0]), model, settings.get("max_seq_length"))
+    input_, padding = tokens_input(str(places[0]), model, longest)
     layers = [_layer(place) for place in dense]
     config: dict[str, Any] = {
         "config": model_config(model),
-        "pooling": _pooling(_json(places[1] / "config.json"), source),
+        "pooling": _pooling(_settings(places[1] / "config.json"), source),
         "size": layers[-1][1] if layers else int(model.config.hidden_size),  # type: ignore[union-attr, arg-type]
         "padding": padding,
         "dense": layers,
@@ -76,18 +81,49 @@ def sentence_encoder(source: str) -> Encoder:
     )
 
 
-def _json(path: Path, default: Any = None) -> Any:  # noqa: ANN401 - any JSON
-    if default is not None and not path.exists():
-        return default
+def _parts(path: Path) -> list[tuple[str, Path]]:
+    """Return the kind of each part of a model, and its folder."""
+    listed = _json(path)
+    if not isinstance(listed, list):
+        raise _damaged(path, f"a JSON {type(listed).__name__} in place of a list")
+    parts = []
+    for part in listed:
+        known: dict[str, Any] = part if isinstance(part, dict) else {}
+        kind, place = known.get("type"), known.get("path")
+        if not isinstance(kind, str) or not isinstance(place, str):
+            raise _damaged(path, f"a part without type and path: {part!r}"[:80])
+        if "\0" in place or Path(place).is_absolute() or ".." in Path(place).parts:
+            raise _damaged(path, f"a part outside of the folder: {place!r}"[:80])
+        parts.append((kind.rpartition(".")[2], path.parent / place))
+    return parts
+
+
+def _settings(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    """Return the object in a JSON file; {} if an optional one is missing."""
+    if optional and not path.exists():
+        return {}
+    content = _json(path)
+    if not isinstance(content, dict):
+        raise _damaged(path, f"a JSON {type(content).__name__} in place of an object")
+    return content
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return json.loads(path.read_text("utf-8"))
+        return parse_json(path.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        raise _damaged(path, "no such file") from exc
     except (OSError, ValueError) as exc:
-        raise FileFormatError(
-            f"{path} cannot be read",
-            expected="a folder as sentence-transformers saves its models",
-            found="no such file" if not path.exists() else str(exc),
-            advice="name the folder that holds modules.json, or hf:FOLDER for a plain transformer",
-        ) from exc
+        raise _damaged(path, str(exc)[:200]) from exc
+
+
+def _damaged(path: Path, found: str) -> FileFormatError:
+    return FileFormatError(
+        f"{path} cannot be read",
+        expected="a folder as sentence-transformers saves its models",
+        found=found,
+        advice="name the folder that holds modules.json, or hf:FOLDER for a plain transformer",
+    )
 
 
 def _pooling(config: dict[str, Any], source: str) -> str:
@@ -107,16 +143,22 @@ def _pooling(config: dict[str, Any], source: str) -> str:
 
 
 def _layer(place: Path) -> tuple[int, int, bool, str]:
-    config = _json(place / "config.json")
-    library, _, activation = str(config["activation_function"]).rpartition(".")
-    if not library.startswith("torch.nn") or config.get("use_residual"):
+    config = _settings(place / "config.json")
+    library, _, activation = str(config.get("activation_function")).rpartition(".")
+    sizes: list[Any] = [config.get("in_features"), config.get("out_features")]
+    if (
+        not library.startswith("torch.nn")
+        or activation not in ACTIVATIONS
+        or config.get("use_residual")
+        or not all(type(size) is int and 0 < size < LARGEST for size in sizes)
+    ):
         raise DataError(
             f"the layer {place} is not supported",
             expected="a linear layer and an activation of torch.nn",
-            found=str(config),
+            found=str(config)[:200],
             advice="choose another model",
         )
-    return config["in_features"], config["out_features"], bool(config.get("bias", True)), activation
+    return sizes[0], sizes[1], bool(config.get("bias", True)), activation
 
 
 def _fill(layers: nn.Sequential, places: list[Path]) -> None:

@@ -7,7 +7,6 @@
 Both are optional.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from commonspace.checksums import CHECKSUMS, changed_files, is_changed
 from commonspace.errors import DataError, FileFormatError, SpaceError
+from commonspace.json_text import parse_json
 from commonspace.plots import Steps
 from commonspace.space_files import read_space_files
 
@@ -74,7 +74,7 @@ def read_learning_curves(run: Path, chosen: Mapping[str, Any]) -> LearningCurves
     steps: Steps = "trial" if "trial" in chosen else "epoch"
     try:
         _check(path)
-        records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        records = [parse_json(line) for line in path.read_text("utf-8").splitlines() if line]
         maps = np.array([float(record["validation_score"]) for record in records])
         names = dict.fromkeys(name for record in records for name in record["losses"])
         losses = {
@@ -105,7 +105,7 @@ def read_sensitivity(run: Path) -> Sensitivity | None:
         return None
     try:
         _check(path)
-        record = json.loads(path.read_text("utf-8"))
+        record = parse_json(path.read_text("utf-8"))
         lambdas, etas, maps = (
             np.array(record[key], dtype=np.float64) for key in ("lambda", "eta", "map")
         )

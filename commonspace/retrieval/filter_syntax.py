@@ -274,9 +274,9 @@ class _Parser:
 
 
 def _number(text: str) -> float | int:
-    """Return an integer if SQLite can store it, else a float."""
+    """Return an integer if SQLite can store it, else a float, which may be infinite."""
     try:
         whole = int(text)
     except ValueError:
         return float(text)
-    return whole if -(2**63) <= whole < 2**63 else float(whole)
+    return whole if -(2**63) <= whole < 2**63 else float(text)

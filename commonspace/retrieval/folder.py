@@ -1,6 +1,5 @@
 """Folder of an index: creation, and the copy of the space."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from commonspace.atomic import sync, umask, write_error
 from commonspace.errors import OutputError, SettingError, SpaceError, StoreError
+from commonspace.json_text import parse_json
 from commonspace.retrieval.backends.milvus import PREFIX, check_reachable, resolve_uri
 from commonspace.retrieval.changes import set_field_types, set_meta
 from commonspace.retrieval.lock import write_lock
@@ -205,7 +205,7 @@ def space_encoders(folder: Path, number: int) -> dict[str, str]:
     Only its config is read; {} if that is damaged.
     """
     try:
-        config = json.loads((space_folder(folder, number) / CONFIG).read_text("utf-8"))
+        config = parse_json((space_folder(folder, number) / CONFIG).read_text("utf-8"))
         encoders = config["provenance"]["encoders"]
         return {name: str(facts["name"]) for name, facts in encoders.items() if facts.get("name")}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

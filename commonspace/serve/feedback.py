@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from commonspace.errors import CommonspaceError, FileFormatError, OutputError
+from commonspace.json_text import parse_json
 from commonspace.retrieval.items import Item
 
 __all__ = ["FeedbackFile", "export_pairs", "read_votes"]
@@ -82,7 +83,7 @@ def read_votes(path: Path) -> dict[tuple[str, str], int]:
         raise _damaged(path, getattr(exc, "strerror", None) or str(exc)) from exc
     for number, line in enumerate(lines, 1):
         try:
-            record: Any = json.loads(line)
+            record: Any = parse_json(line)
             text, id, useful = record["text"], record["id"], record["useful"]
         except (ValueError, LookupError, TypeError) as exc:
             if number == len(lines):

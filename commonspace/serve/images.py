@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from commonspace.data.images import decode_image, rgb_of
+from commonspace.data.images import ORIENTATION, decode_image, orientation_of, rgb_of
 from commonspace.serve.errors import RequestError
 
 __all__ = ["Thumbnails", "encode_png", "read_photo", "strip_metadata"]
 
-ORIENTATION = 0x0112
-_JPEG_KEPT = {0xC0, 0xC1, 0xC2, 0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
-"""Frame, tables, restart interval, JFIF and Adobe segments; APP2 with a color profile as well."""
-_PNG_KEPT = set(
-    b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB iCCP sBIT pHYs bKGD acTL fcTL fdAT cICP".split()
-)
-_WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"}
+_JPEG_KEPT = {*range(0xC0, 0xD0), 0xDB, 0xDD} - {0xC8}
+"""Frame, tables, restart interval. Of JFIF, Adobe and color profiles, ``_jpeg_segment`` decides."""
+_JFIF, _ADOBE, _PROFILE = b"JFIF\0", b"Adobe", b"ICC_PROFILE\0"
+_PNG_KEPT = set(b"IHDR PLTE IDAT IEND tRNS acTL fcTL fdAT".split())
+_PNG_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"pHYs": 9, b"bKGD": 6, b"cICP": 4}
+"""Chunks that are kept, and the largest size of each: a longer one hides something."""
+_WEBP_KEPT = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"}
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 
 
@@ -77,7 +77,7 @@ def read_photo(path: Path) -> tuple[bytes, str]:
     try:
         data = path.read_bytes()
         with Image.open(BytesIO(data)) as image:
-            format, orientation = image.format or "", image.getexif().get(ORIENTATION, 1)
+            format, orientation = image.format or "", orientation_of(image)
         if format in _MEDIA_TYPES:
             return strip_metadata(data, format, orientation), _MEDIA_TYPES[format]
         return encode_png(decode_image(path)), "image/png"
@@ -112,7 +112,7 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _strip_jpeg(data: bytes, exif: bytes) -> bytes:
-    parts = [b"\xff\xd8"]
+    parts, profile = [b"\xff\xd8"], False
     if exif:
         parts.append(b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif)
     place = 2
@@ -130,14 +130,49 @@ def _strip_jpeg(data: bytes, exif: bytes) -> bytes:
             after = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]").search(data, end)
             end = after.start() if after else len(data)
             parts.append(data[place:end])
-        elif (
-            marker in _JPEG_KEPT
-            or data[place + 4 : place + 15] == b"ICC_PROFILE"
-            or 0xC3 <= marker <= 0xCF
-        ):
+        elif marker in _JPEG_KEPT:
             parts.append(data[place:end])
+        elif body := _jpeg_segment(marker, data[place + 4 : end], profile):
+            profile = profile or marker == 0xE2
+            parts.append(bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body)
         place = end
     return b"".join([*parts, b"\xff\xd9"])
+
+
+def _jpeg_segment(marker: int, body: bytes, profile: bool) -> bytes:
+    """Return what is kept of an application segment; b"" if nothing is.
+
+    Args:
+        marker: of the segment.
+        body: its content.
+        profile: whether the first part of a color profile came before it.
+    """
+    if marker == 0xE0 and body.startswith(_JFIF) and len(body) >= 14:
+        return body[:12] + b"\0\0"  # without its thumbnail, which may show more than the photo
+    if marker == 0xEE and body.startswith(_ADOBE):
+        return body[:12]
+    if marker == 0xE2 and body.startswith(_PROFILE) and (profile or _is_profile(body[14:])):
+        return body
+    return b""
+
+
+def _is_profile(data: bytes) -> bool:
+    """Return whether data begins like a color profile of the ICC."""
+    return data[36:40] == b"acsp"
+
+
+def _png_profile(body: bytes) -> bytes:
+    """Return the chunk iCCP with a neutral name; b"" if it has no color profile."""
+    packed = body.partition(b"\0")[2]
+    try:
+        start = zlib.decompressobj().decompress(packed[1:], 128)
+    except zlib.error:
+        return b""
+    return _png_chunk(b"iCCP", b"icc\0" + packed) if _is_profile(start) else b""
+
+
+def _png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _strip_png(data: bytes, exif: bytes) -> bytes:
@@ -145,13 +180,12 @@ def _strip_png(data: bytes, exif: bytes) -> bytes:
     while place + 12 <= len(data):
         end = place + 12 + int.from_bytes(data[place : place + 4], "big")
         kind = data[place + 4 : place + 8]
-        if kind in _PNG_KEPT:
+        if kind in _PNG_KEPT or end - place - 12 <= _PNG_SIZES.get(kind, -1):
             parts.append(data[place:end])
+        elif kind == b"iCCP":
+            parts.append(_png_profile(data[place + 8 : end - 4]))
         if kind == b"IHDR" and exif:
-            chunk = b"eXIf" + exif
-            parts.append(
-                struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
-            )
+            parts.append(_png_chunk(b"eXIf", exif))
         if kind == b"IEND":
             break
         place = end
@@ -159,19 +193,22 @@ def _strip_png(data: bytes, exif: bytes) -> bytes:
 
 
 def _strip_webp(data: bytes, exif: bytes) -> bytes:
-    parts, place = [], 12
+    chunks, place = [], 12
     end = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     while place + 8 <= end:
         size = int.from_bytes(data[place + 4 : place + 8], "little")
         chunk = data[place : place + 8 + size + size % 2]
-        if chunk[:4] == b"VP8X":  # bit 2: XMP, bit 3: EXIF
-            chunk = chunk[:8] + bytes([chunk[8] & ~0x0C | (0x08 if exif else 0)]) + chunk[9:]
-        if chunk[:4] in _WEBP_KEPT:
-            parts.append(chunk)
+        if chunk[:4] in _WEBP_KEPT or (chunk[:4] == b"ICCP" and _is_profile(chunk[8:])):
+            chunks.append(chunk)
         place += len(chunk)
-    if exif and parts[0][:4] == b"VP8X":
-        parts.append(b"EXIF" + struct.pack("<I", len(exif)) + exif + b"\0" * (len(exif) % 2))
-    body = b"WEBP" + b"".join(parts)
+    if chunks and chunks[0][:4] == b"VP8X":  # bit 2: XMP, bit 3: EXIF, bit 5: a color profile
+        profile = any(chunk[:4] == b"ICCP" for chunk in chunks)
+        flags = chunks[0][8] & ~0x2C | (0x08 if exif else 0) | (0x20 if profile else 0)
+        chunks[0] = chunks[0][:8] + bytes([flags]) + chunks[0][9:]
+        if exif:
+            padding = b"\0" * (len(exif) % 2)
+            chunks.append(b"EXIF" + struct.pack("<I", len(exif)) + exif + padding)
+    body = b"WEBP" + b"".join(chunks)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 

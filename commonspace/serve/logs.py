@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from contextvars import ContextVar
 from typing import Literal
@@ -13,6 +14,8 @@ LogFormat = Literal["text", "json"]
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="-")
 """Id of the request that the current task or thread works for."""
 
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that would change the look of a log; line breaks are indented."""
 _FIELDS = ("method", "route", "status", "milliseconds")
 
 
@@ -28,12 +31,16 @@ def configure_logging(format: LogFormat = "text") -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # forms of clients: see 400
 
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = f"{_time(record)} {record.levelname:7} [{REQUEST_ID.get()}] {record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        text = record.getMessage()
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        head = f"{_time(record)} {record.levelname:7} [{REQUEST_ID.get()}]"
+        return f"{head} {_CONTROLS.sub(_escape, text)}".replace("\n", "\n    ")
 
 
 class _JsonFormatter(logging.Formatter):
@@ -48,7 +55,11 @@ class _JsonFormatter(logging.Formatter):
         line |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -1,6 +1,5 @@
 """Request bodies, JSON or multipart/form-data, as validated models and an uploaded image."""
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from commonspace.json_text import parse_json
 from commonspace.serve.errors import RequestError
 
 __all__ = ["describe_body", "parse"]
@@ -164,8 +164,8 @@ def _read_fields(form: FormData, model: type[BaseModel]) -> dict[str, Any]:
 
 def _read_json(name: str, text: str) -> Any:  # noqa: ANN401 - validated by the model
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        return parse_json(text)
+    except ValueError as exc:
         raise _invalid(name, "JSON") from exc
 
 

@@ -40,6 +40,7 @@ MAX_ITEMS = 1000
 
 Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Id = Annotated[str, Field(min_length=1, max_length=1000)]
+FieldName = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
@@ -188,7 +189,7 @@ class NewItem(_Request):
     labels: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
         default_factory=list, max_length=100
     )
-    fields: dict[str, str | bool | int | FiniteFloat | None] = Field(
+    fields: dict[FieldName, str | bool | int | FiniteFloat | None] = Field(
         default_factory=dict, max_length=100
     )
 

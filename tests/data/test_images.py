@@ -100,6 +100,23 @@ def test_orientation_is_applied(tmp_path: Path, orientation: int, upright: objec
     assert (decoded == upright(RGB)).all()
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize(
+    "exif",
+    [b"", b"not EXIF", b"Exif\0\0MM\0*\0\0\0\x08", b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(9)],
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_an_image_with_damaged_exif_data_is_shown_as_it_is(
+    tmp_path: Path, suffix: str, exif: bytes
+) -> None:
+    path = tmp_path / f"photo{suffix}"
+    image = Image.new("RGB", (30, 20), (200, 10, 10))
+    image.save(path)
+    plain = decode_image(path)
+    image.save(path, exif=exif)
+    np.testing.assert_array_equal(decode_image(path), plain)
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff"])
 def test_a_file_cut_short_is_named(tmp_path: Path, suffix: str) -> None:
     noise = GENERATOR.integers(0, 256, (64, 64, 3), dtype=np.uint8)

@@ -1,6 +1,7 @@
 """Models from folders and the hub: no code of a checkpoint runs, an absent hub ends at once."""
 
 import json
+import pickle
 import socket
 import subprocess
 import sys
@@ -8,11 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from commonspace.encoders.checkpoints import load_part
+from commonspace.encoders.checkpoints import load_model, load_part, read_weights
 from commonspace.encoders.huggingface import image_encoder, text_encoder
 from commonspace.encoders.images import Processed
-from commonspace.encoders.sentence_transformers import sentence_encoder
+from commonspace.encoders.sentence_transformers import _layer, sentence_encoder
 from commonspace.errors import DataError, SpaceError
 from commonspace.networks.backbones.pretrained import model_from_config
 
@@ -116,3 +118,73 @@ def test_a_hub_that_does_not_answer_is_an_error_within_seconds(tmp_path: Path) -
             assert "Retry" not in run.stderr
     finally:
         silent.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "[1]",
+        "[[]]",
+        '[{"type": 1, "path": ""}]',
+        '[{"path": ""}]',
+        '[{"type": "Transformer", "path": "../other"}]',
+        '[{"type": "Transformer", "path": "/etc"}]',
+        '[{"type": "Transformer", "path": "\\u0000"}]',
+        '[{"type": "Transformer", "path": "' + "x" * 5000 + '"}]',
+        "[" * 100_000,
+    ],
+)
+def test_a_malformed_list_of_parts_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "modules.json").write_text(content, "utf-8")
+    with pytest.raises(DataError):
+        sentence_encoder(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        [],
+        {},
+        {"activation_function": "os.system"},
+        {"activation_function": "torch.nn.modules.module.Module"},
+        {"activation_function": "torch.nn.init"},
+        {"activation_function": "torch.nn.Transformer"},
+        {"activation_function": "torch.nn.modules.activation.Threshold"},
+        {"in_features": "8"},
+        {"in_features": -1},
+        {"in_features": 1.5},
+        {"out_features": 10**12},
+        {"out_features": None},
+    ],
+)
+def test_a_layer_is_linear_with_an_activation_of_torch(tmp_path: Path, config: object) -> None:
+    good: dict[str, object] = {"in_features": 8, "out_features": 4, "bias": True}
+    good["activation_function"] = "torch.nn.modules.activation.Tanh"
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(good), "utf-8")
+    assert _layer(tmp_path) == (8, 4, True, "Tanh")
+    path.write_text(json.dumps({**good, **config} if isinstance(config, dict) else config), "utf-8")
+    if config == {}:
+        path.write_text("{}", "utf-8")
+    with pytest.raises(DataError):
+        _layer(tmp_path)
+
+
+def test_pickled_weights_run_no_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+            return Path.touch, (tmp_path / "ran",)
+
+    config = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 9}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    for write in (torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))):
+        write({"embeddings.weight": Evil()}, tmp_path / "pytorch_model.bin")
+        with pytest.raises(DataError):
+            load_model(str(tmp_path), "text")
+        with pytest.raises(DataError):
+            read_weights(tmp_path / "pytorch_model.bin")
+    assert not (tmp_path / "ran").exists()

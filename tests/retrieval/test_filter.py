@@ -197,6 +197,15 @@ def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
     assert set(words) <= set(" ()=<>,?")
 
 
+@pytest.mark.parametrize("digits", [19, 20, 309, 4000, 5000])
+def test_numbers_of_any_length_are_compared(digits: int) -> None:
+    """Where an integer is too long for SQLite, and for a float, it is infinite."""
+    every = found("price > -1e300")
+    assert found(f"price < {'9' * digits}") == every
+    assert found(f"price > -{'9' * digits}") == every
+    assert found(f"price = {'9' * digits}") == ""
+
+
 @pytest.mark.parametrize(
     "attempt",
     [

@@ -136,6 +136,16 @@ def test_every_response_and_log_line_has_the_id_of_its_request(
         client.get("/about", headers={"x-request-id": "mine-3"})
         text = capsys.readouterr().err.splitlines()[-1]
         assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z INFO    \[mine-3\] GET /about 200 ", text)
+        forged = "2026-01-01T00:00:00.000Z INFO    [x] GET /about 200"
+        for end in ("\n", "\r", "\r\n", "\x85", "\u2028", "\x0b", "\x1b[2K"):
+            for format in ("text", "json"):
+                configure_logging(format)
+                logging.getLogger("commonspace.serve").error("a photo%s%s", end, forged)
+                written = capsys.readouterr().err
+                assert sum(line.startswith("20") for line in written.splitlines()) == (
+                    format == "text"
+                )
+                assert "\x1b" not in written
     finally:
         logger.handlers, logger.propagate = before[:2]
         logger.setLevel(before[2])

@@ -11,7 +11,6 @@ or the same with a split at either end of each key: image_train, label_val, test
 are modalities is defined in :mod:`commonspace.data.formats.keys`.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from commonspace.data.vocabulary import (
     spell,
 )
 from commonspace.errors import DataError
+from commonspace.json_text import parse_json
 
 __all__ = ["table_from_arrays"]
 
@@ -165,7 +165,7 @@ def _provenance(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, An
     if PROVENANCE not in arrays:
         return {}
     try:
-        stored = json.loads("".join(as_strings(arrays[PROVENANCE].reshape(-1)[:1]).tolist()))
+        stored = parse_json("".join(as_strings(arrays[PROVENANCE].reshape(-1)[:1]).tolist()))
         if isinstance(stored, dict):
             return stored
         found = type(stored).__name__

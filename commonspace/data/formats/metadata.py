@@ -6,7 +6,6 @@ its header; known column names may be written in any case.
 """
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -16,6 +15,7 @@ from typing import Any
 from commonspace.data.reading import WarningLog, reading
 from commonspace.data.vocabulary import MISSING, decode_bytes, parse_list, replace_surrogates
 from commonspace.errors import FileFormatError
+from commonspace.json_text import parse_json
 
 __all__ = [
     "KNOWN_KEYS",
@@ -72,8 +72,8 @@ def _json_records(text: str, path: Path, warnings: WarningLog) -> Iterator[tuple
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as exc:
+            record = parse_json(line)
+        except ValueError as exc:
             error = _line_error(path, number, "one whole JSON object", str(exc))
             if line.strip() == "[" and number == 1:
                 error = _array_error(path, number)

@@ -19,6 +19,7 @@ from commonspace.data.images import EncodedImages
 from commonspace.data.reading import WarningLog, reading
 from commonspace.data.row_blocks import rows_on_disk
 from commonspace.errors import DataError, FileFormatError
+from commonspace.json_text import parse_json
 
 __all__ = ["WITHOUT_ROWS", "has_file_names", "is_table_folder", "read_parquet", "write_parquet"]
 
@@ -240,7 +241,7 @@ def _stored(tables: list[_Part], path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays without rows: classes of all parts, and the provenance of the first."""
     texts = [(table.schema.metadata or {}).get(_METADATA_KEY) for table in tables]
     with reading(path, "a Parquet file"):
-        stored = [json.loads(text) for text in texts if text is not None]
+        stored = [parse_json(text) for text in texts if text is not None]
         first = dict(stored[0]) if stored else {}
         if "class_names" in first:
             names = [name for part in stored for name in part.get("class_names", ())]

@@ -5,7 +5,6 @@ the columns of a metadata file. Images are decoded into memory; those of large a
 into files, see :class:`commonspace.data.images.EncodedImages`.
 """
 
-import json
 import re
 import tarfile
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from commonspace.data.vocabulary import (
     split_name,
 )
 from commonspace.errors import FileFormatError
+from commonspace.json_text import parse_json
 
 __all__ = ["is_shard_folder", "read_webdataset"]
 
@@ -210,8 +210,8 @@ def _record(content: bytes, where: str) -> Record:
         FileFormatError: no object, or a value of a wrong type.
     """
     try:
-        record = json.loads(decode_bytes(content, Path(where)))
-    except (ValueError, RecursionError) as exc:
+        record = parse_json(decode_bytes(content, Path(where)))
+    except ValueError as exc:
         raise _member_error(where, "a JSON object", str(exc)) from exc
     if not isinstance(record, dict):
         raise _member_error(where, "a JSON object", f"a JSON {type(record).__name__}")

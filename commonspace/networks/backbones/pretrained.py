@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from torch.nn.modules import activation as activations
 
 from commonspace.errors import SpaceError
 from commonspace.extras import optional
@@ -18,6 +19,7 @@ from commonspace.networks.backbones.bert import bert_from_config, is_plain_bert
 from commonspace.networks.backbones.deferred import DeferredModel, is_deferring
 
 __all__ = [
+    "ACTIVATIONS",
     "IMAGE_POOLINGS",
     "NO_TOKEN",
     "TEXT_POOLINGS",
@@ -26,6 +28,9 @@ __all__ = [
     "keep_tower",
     "model_from_config",
 ]
+
+ACTIVATIONS = {"Identity", *activations.__all__} - {"MultiheadAttention", "Threshold"}
+"""Names of activations of torch.nn that need no settings."""
 
 NO_TOKEN = -1
 """Fills a row of token numbers after its last token."""
@@ -107,8 +112,8 @@ class PretrainedTexts(_TransformersBackbone):
         pooling: A key of ``TEXT_POOLINGS``.
         size: Length of a feature vector.
         padding: Number of the padding token.
-        dense: Further linear layers as (in, out, bias, activation), the last being the name of a
-            class in torch.nn.
+        dense: Further linear layers as (in, out, bias, activation), the last being one of
+            ``ACTIVATIONS``.
         unit_length: Whether the vectors are scaled to unit length.
 
     Raises:
@@ -282,6 +287,13 @@ vector of its last layer over the tokens without padding."""
 
 
 def _dense(source: int, target: int, bias: bool, activation: str) -> nn.Module:
+    if activation not in ACTIVATIONS:
+        raise SpaceError(
+            "the activation of a layer is unknown",
+            expected="one of torch.nn",
+            found=repr(activation)[:80],
+            advice="load the space with the version of commonspace that wrote it",
+        )
     layers: nn.Module = getattr(nn, activation)()
     return nn.Sequential(nn.Linear(source, target, bias=bias), layers)
 

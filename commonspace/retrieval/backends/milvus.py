@@ -21,6 +21,7 @@ from commonspace.data.row_blocks import scratch_folder
 from commonspace.engines import Engine
 from commonspace.errors import SettingError, StoreError
 from commonspace.extras import optional
+from commonspace.json_text import parse_json
 from commonspace.retrieval.backends import VectorBatches
 from commonspace.retrieval.backends.milvus_load import insert_parts
 from commonspace.retrieval.backends.spool import spool
@@ -124,7 +125,7 @@ class MilvusBackend:
         Raises:
             StoreError: If Milvus cannot be reached, or the collection is missing or incomplete.
         """
-        described = json.loads(path.read_text("utf-8"))
+        described = parse_json(path.read_text("utf-8"))
         uri, name, count = (described[key] for key in ("uri", "collection", "count"))
         found = "no such collection"
         with _translate_errors(uri):
