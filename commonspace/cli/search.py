@@ -206,7 +206,7 @@ def search(
     if words is not None:
         words, avoided = split_words(words)
         without = ", ".join(part for part in (without, avoided) if part) or None
-        words = words or None
+        words = words or (None if avoided else words)
     parts = {"text": words, "image": image, "vector": vector, "id": id}
     inputs = _inputs({name: part for name, part in parts.items() if part is not None}, queries)
     made = [

@@ -290,4 +290,6 @@ def split_words(typed: str) -> tuple[str, str]:
         ('Analog Watch - PLO-166', '')
     """
     parts = [(phrase or word).strip() for _, phrase, word in _AVOIDED.findall(typed)]
+    if not parts:
+        return typed, ""
     return " ".join(_AVOIDED.sub(r"\1", typed).split()), ", ".join(filter(None, parts))
