@@ -86,40 +86,15 @@ class InDistribution(nn.Module):
         signals = self._signals(features, rescaled, posterior)
         self.centers.copy_(signals.mean(dim=0))
         self.deviations.copy_(signals.std(dim=0).clamp(min=1e-3))
-        self._set_bounds(self.score(features, rescaled, posterior))
-
-    def calibrate_by_references(self) -> None:
-        """Set scales and bounds by the stored training samples, each compared with the others.
-
-        For too few samples that were not trained on. The entropy is left out, since the posteriors
-        of training samples are too certain.
-        """
-        signals = torch.stack(
-            [_mean_of_nearest(known, known, skip=1) for known in (self.references, self.rescaled)],
-            dim=1,
-        )
-        self.centers.copy_(torch.cat([signals.mean(dim=0), signals.new_zeros(1)]))
-        deviations = signals.std(dim=0).clamp(min=1e-3)
-        self.deviations.copy_(torch.cat([deviations, signals.new_full((1,), torch.inf)]))
-        self._set_bounds(((signals - self.centers[:2]) / deviations).sum(dim=1) / 3)
-
-    def _set_bounds(self, scores: Tensor) -> None:
-        """Set the scores of probability 0 and 1."""
-        levels = torch.tensor(QUANTILES, device=scores.device)
-        low, high = torch.quantile(scores, levels)
+        levels = torch.tensor(QUANTILES, device=signals.device)
+        low, high = torch.quantile(self.score(features, rescaled, posterior), levels)
         self.bounds.copy_(torch.stack([low, torch.maximum(high, low + 1e-3)]))
 
     def _signals(self, features: Tensor, rescaled: Tensor, posterior: Tensor) -> Tensor:
         nearest = [
-            _mean_of_nearest(normalize(one), known)
+            (normalize(one) @ known.T).topk(min(NEIGHBORS, len(known)), dim=1).values.mean(dim=1)
             for one, known in ((features, self.references), (rescaled, self.rescaled))
         ]
         shares = posterior / posterior.sum(dim=1, keepdim=True).clamp(min=1e-12)
         certainty = (shares * shares.clamp(min=1e-12).log()).sum(dim=1)
         return torch.stack([*nearest, certainty], dim=1)
-
-
-def _mean_of_nearest(queries: Tensor, known: Tensor, skip: int = 0) -> Tensor:
-    """Return the (n,) means of the similarities to the nearest samples, without the first ones."""
-    count = min(NEIGHBORS + skip, len(known))
-    return (queries @ known.T).topk(count, dim=1).values[:, skip:].mean(dim=1)

@@ -114,7 +114,7 @@ class KeywordMatches(NamedTuple):
     items: list[int]
     """Numbers of the items that the words name, in the order of BM25; at most ``MAX_MATCHES``."""
     are_known: bool
-    """Whether an item holds the words, one after the other."""
+    """Whether an item holds all words, wherever they are."""
 
 
 def match_keywords(store: Store, text: str) -> KeywordMatches:
@@ -141,15 +141,13 @@ def match_keywords(store: Store, text: str) -> KeywordMatches:
     found = _matching(store, all_words, limit)
     if not found:
         return KeywordMatches([], are_known=False)
-    in_order = _matching(store, phrase, limit)
     if len(found) > MAX_MATCHES:
-        return KeywordMatches([], are_known=bool(in_order))
+        return KeywordMatches([], are_known=True)
     if not any(
         _has_digit(one) or len(_matching(store, one, limit)) <= MAX_MATCHES for one in words
     ):
         all_words = phrase
-    items = _matching(store, all_words, "ORDER BY rank, rowid")
-    return KeywordMatches(items, are_known=bool(items))
+    return KeywordMatches(_matching(store, all_words, "ORDER BY rank, rowid"), are_known=True)
 
 
 def _has_digit(term: str) -> bool:

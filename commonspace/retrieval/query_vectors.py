@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 LEAST_LIKELY = 0.1
-"""Probability of being like the training data that a part of a query has at least in its weight."""
+"""Least probability of being like the training data by which the weight of a text is multiplied."""
 
 UNLIKE = 0.5
 """Share of the score for what a query is to be unlike that is subtracted from its score."""
@@ -124,7 +124,7 @@ def query_vectors(
             parts[row].append(mean_vector(own))
             inside[row].append(1.0)
     means = [
-        mean_vector(part, weight_of_text(query, embedder.space, likely))
+        mean_vector(part, weight_of_text(query, embedder.space, likely[0]))
         for query, part, likely in zip(queries, parts, inside, strict=True)
     ]
     size = embedder.space.dimension
@@ -142,29 +142,25 @@ def _may_detect(embedder: Embedder, kind: str) -> bool:
     return not embedder.space.has_instance_block and embedder.reads(kind)
 
 
-def weight_of_text(query: Query, space: CommonSpace, inside: Sequence[float] = ()) -> float | None:
+def weight_of_text(query: Query, space: CommonSpace, likely: float = 1.0) -> float | None:
     """Return the weight of the text of a query; None for a query without text.
 
     The default of the space, chosen on whole texts, is lower for words that are unlike them, such
-    as "red" beside a photo: both weights are multiplied by the probability of being like the
-    training data, or 0.1 if that is less.
+    as "red" beside a photo: it is multiplied by their probability of being like the training data,
+    or by 0.1 if that is less, relative to the weight of the rest.
 
     Args:
         query: with its own weight or without.
         space: has the default.
-        inside: probability for each part of the query that it is like the training data, the text
-            first.
+        likely: probability that the text is like the training data.
     """
     if query.text is None:
         return None
     if query.text_weight is not None:
         return query.text_weight
     weight = space.default_text_weight
-    if len(inside) < 2:
-        return weight
-    text, *others = (max(one, LEAST_LIKELY) for one in inside)
-    rest = (1 - weight) * max(others)
-    return weight * text / (weight * text + rest)
+    scaled = weight * max(likely, LEAST_LIKELY)
+    return scaled / (scaled + 1 - weight)
 
 
 def ranking_vectors(

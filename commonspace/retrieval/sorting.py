@@ -14,6 +14,10 @@ SORTED = 200
 LEAST_RELEVANCE = 0.5
 """Relevance from which a result takes part, where the space is calibrated."""
 
+LEAST_SHARE = 0.75
+"""Share of the best relevance from which a result takes part: else a cheap shirt of relevance 0.5
+would come before shoes of 0.9."""
+
 
 def to_be_sorted(query: Query, calibrated: bool) -> Query:
     """Return the query for the results that are then sorted; the query itself without ``sort``."""
@@ -36,7 +40,14 @@ def sort_results(results: SearchResults, query: Query) -> SearchResults:
     """
     if query.sort is None:
         return results
-    ordered = _order(results, query.sort)
+    best = max((one.relevance or 0 for one in results), default=0)
+    least = LEAST_SHARE * best if query.min_relevance is None else 0
+    kept = [
+        one
+        for one in results
+        if one.relevance is None or one.has_keywords or one.relevance >= least
+    ]
+    ordered = _order(kept, query.sort)
     return SearchResults(
         ordered[query.offset : query.offset + query.k],
         len(ordered),

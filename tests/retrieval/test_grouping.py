@@ -216,3 +216,15 @@ def test_variants_are_the_others_of_the_group(index: Index, data: Dataset) -> No
     named = {one for one in data.fields["product"] if one is not None}
     alone = sum(one is None for one in data.fields["product"])
     assert index.count_groups() == len(named) + alone
+
+
+def test_results_far_below_the_best_are_not_sorted(index: Index, data: Dataset) -> None:
+    """Of those with a relevance of one half, these have less than three quarters of the best."""
+    vector = index.vectors(data.ids[3])["image"]
+    plain = index.search(vector=vector, k=COUNT)
+    best = max(one.relevance or 0 for one in plain)
+    least = max(0.5, 0.75 * best)
+    expected = {one.id for one in plain if (one.relevance or 0) >= least}
+    found = index.search(vector=vector, k=COUNT, sort="price")
+    assert {one.id for one in found} == expected
+    assert found.total == len(expected)

@@ -60,3 +60,20 @@ def test_words_of_an_item_match_whatever_their_vector(index: Index) -> None:
     results = index.search("acme", k=20)
     assert not results.nothing_matches
     assert sum(one.has_keywords for one in results) == 10
+
+
+def test_words_unlike_the_training_data_weigh_less_beside_a_photo(index: Index) -> None:
+    """The default weight of the text is multiplied by its probability, at least 0.1."""
+    other = index.vectors("article 7")["image"]
+    weight = index.space.default_text_weight
+    for text, probability in INSIDE.items():
+        scaled = weight * max(probability, 0.1)
+        expected = scaled / (scaled + 1 - weight)
+        plain = index.search(text, vector=other, k=20, text_weight=expected)
+        found = index.search(text, vector=other, k=20)
+        assert [one.id for one in found] == [one.id for one in plain], text
+        assert [one.score for one in found] == pytest.approx([one.score for one in plain])
+    given = index.search("unlike", vector=other, k=20, text_weight=weight)
+    assert [one.score for one in given] == pytest.approx(
+        [one.score for one in index.search("like it", vector=other, k=20)]
+    )

@@ -1,23 +1,27 @@
 """Options of a search on the page: against what the index itself finds."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+import commonspace as cs
 from tests.serve.browser import (
     PHONE,
     WIDE,
     Service,
     Visit,
     photo_of,
+    serving,
     small_targets,
     until,
     violations,
     wait_for,
 )
+from tests.serve.conftest import visits
 
 
 def test_words_can_be_avoided(visit: Visit, service: Service) -> None:
@@ -33,6 +37,60 @@ def test_words_can_be_avoided(visit: Visit, service: Service) -> None:
     page.click("#active .chip:has-text('Without: green')")
     wait_for(page, service.ids(text="a boat"))
     assert page.input_value("#without") == ""
+
+
+def test_words_with_a_hyphen_are_avoided(visit: Visit, service: Service) -> None:
+    page = visit("")
+    page.fill("#words", 'a -green boat -"red sky"')
+    page.press("#words", "Enter")
+    wait_for(page, service.ids(text="a boat", without="green, red sky"))
+    assert page.input_value("#words") == "a boat"
+    assert page.locator("#active .chip").all_inner_texts() == ["Without: green, red sky"]
+    counts = service.index.facets(without="green, red sky")["color"]
+    until(lambda: page.locator("#filters [data-name=color] .count").count() > 0)
+    shown = page.eval_on_selector_all(
+        "#filters [data-name=color] label",
+        "all => all.map(one => [one.querySelector('.value').textContent,"
+        " Number(one.querySelector('.count').textContent)])",
+    )
+    assert {name: count for name, count in shown if count} == dict(counts)
+
+
+def test_the_photos_of_an_item_are_one_result(
+    browser: Any,  # noqa: ANN401 - playwright's
+    scenes_index: tuple[Path, cs.Dataset],
+    tmp_path: Path,
+) -> None:
+    """Makers stand for items: the role of the group is all that it needs."""
+    place = Path(shutil.copytree(scenes_index[0], tmp_path / "shop"))
+    with cs.Index.open(place) as index:
+        index.set_roles({"group": "maker"})
+    with serving(place, scenes_index[1]) as running, visits(browser, running) as visit:
+        found = running.index.search("a boat", k=24, group_by="maker")
+        page = visit("?q=a+boat")
+        wait_for(page, [one.id for one in found])
+        assert page.inner_text("#status").startswith("Best 14 of 14 items")
+        badges = [f"+ {len(one.similar)} more" for one in found]
+        assert page.locator(".alike").all_inner_texts() == badges
+        counts = running.index.facets(group_by="maker")["label"]
+        until(lambda: page.locator("#filters [data-name=label] .count").count() > 0)
+        assert {
+            int(one) for one in page.locator("#filters [data-name=label] .count").all_inner_texts()
+        } == set(counts.values())
+        page.click("#found .card .open >> nth=0")
+        page.wait_for_selector("#item .variants")
+        variants = running.index.variants(found[0].id)
+        assert page.locator("#item .variants button").count() == min(24, len(variants))
+        assert violations(page) == []
+        page.click("#item .variants button >> nth=0")
+        until(lambda: f"item={variants[0]}" in page.url)
+        page.keyboard.press("Escape")
+        page.click("#show-options")
+        page.uncheck("#together")
+        wait_for(page, running.ids(text="a boat"))
+        assert "apart=1" in page.url
+        page.click("#active .chip:has-text('Each photo separately')")
+        wait_for(page, [one.id for one in found])
 
 
 def test_variety_and_near_duplicates(visit: Visit, service: Service) -> None:

@@ -12,22 +12,21 @@ __all__ = ["count_references", "detect_outliers"]
 REFERENCES = 2000
 """Largest number of training samples that are stored to be compared with queries."""
 
-LEAST = 40
-"""Smallest number of samples that set the threshold: of validation, else of training."""
+LEAST_VALIDATION = 40
+"""Smallest number of validation samples that set the threshold."""
 
 
 def count_references(train: Dataset, validation: Dataset) -> dict[str, int]:
-    """Return modality -> number of training samples to store; without those of too few samples.
+    """Return modality -> number of training samples to store; without those of a small validation.
 
     Args:
         train: The training split.
         validation: The validation split.
     """
-    counts = {name: int(column.present.sum()) for name, column in train.columns.items()}
     return {
-        name: min(REFERENCES, count)
-        for name, count in counts.items()
-        if max(count, int(validation.columns[name].present.sum())) >= LEAST
+        name: min(REFERENCES, int(column.present.sum()))
+        for name, column in train.columns.items()
+        if int(validation.columns[name].present.sum()) >= LEAST_VALIDATION
     }
 
 
@@ -38,8 +37,7 @@ def detect_outliers(network: PosteriorNetwork, train: Samples, validation: Sampl
     Args:
         network: With trained weights.
         train: Samples to compare queries with; an even selection of them is stored.
-        validation: Samples that set the threshold; if they are fewer than 40, the training samples
-            do, each compared with the others.
+        validation: Samples that set the threshold.
     """
     for name, count in network.config.references.items():
         detector = network.detector(name)
@@ -47,9 +45,6 @@ def detect_outliers(network: PosteriorNetwork, train: Samples, validation: Sampl
         features = network.features(name, train.even(name, count))
         detector.set_references(features, network.scale(name)(features))
         features = _features(network, name, validation)
-        if len(features) < LEAST:
-            detector.calibrate_by_references()
-            continue
         rescaled = network.scale(name)(features)
         detector.calibrate(features, rescaled, network.posterior(name, rescaled))
 

@@ -47,6 +47,7 @@ export function showResults(found, context) {
 
 /** Return whether nothing matches well: no result, a query unlike all items, or a low relevance. */
 export function isPoor({ results, nothing_matches: unlike }) {
+  if (results[0]?.has_keywords) return false; // its words are those of the query
   const top = Math.max(0, ...results.map((each) => each.relevance ?? 1));
   return results.length === 0 || Boolean(unlike) || top < MATCH;
 }
