@@ -7,20 +7,22 @@ import time
 from contextvars import ContextVar
 from typing import Literal
 
-__all__ = ["REQUEST_ID", "LogFormat", "configure_logging"]
+__all__ = ["LIBRARIES", "REQUEST_ID", "LogFormat", "configure_logging"]
 
 LogFormat = Literal["text", "json"]
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="-")
 """Id of the request that the current task or thread works for."""
 
+LIBRARIES = ("uvicorn", "asyncio", "fastapi", "python_multipart", "PIL")
+"""Libraries whose warnings are part of the log."""
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """Characters that would change the look of a log; line breaks are indented."""
 _FIELDS = ("method", "route", "status", "milliseconds")
 
 
 def configure_logging(format: LogFormat = "text") -> None:
-    """Write the log of the package to standard error, from level INFO.
+    """Write the log to standard error: of the package from level INFO, of the server from WARNING.
 
     Args:
         format: "text", or "json" for one JSON object a line.
@@ -31,7 +33,12 @@ def configure_logging(format: LogFormat = "text") -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO)
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # forms of clients: see 400
+    for name in LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers, library.propagate = [handler], False
+        library.setLevel(logging.WARNING)
+    # A malformed form is answered with 400, and its route is in the log already.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 class _TextFormatter(logging.Formatter):

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from shutil import copytree
@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from commonspace.errors import SettingError
 from commonspace.serve import ServiceSettings, build_app
 from commonspace.serve.access import add_key, read_keys
-from commonspace.serve.logs import configure_logging
+from commonspace.serve.logs import LIBRARIES, configure_logging
 from commonspace.serve.middleware import RateLimit
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
@@ -116,6 +116,19 @@ def test_other_sites_may_call_only_if_allowed(index: Path, serve: Serve) -> None
         assert "access-control-allow-origin" not in response.headers
 
 
+@contextmanager
+def own_logs() -> Iterator[None]:
+    """Restore what ``configure_logging`` changes."""
+    loggers = [logging.getLogger(name) for name in ("commonspace", *LIBRARIES)]
+    before = [(one.handlers, one.propagate, one.level) for one in loggers]
+    try:
+        yield
+    finally:
+        for one, (handlers, propagate, level) in zip(loggers, before, strict=True):
+            one.handlers, one.propagate = handlers, propagate
+            one.setLevel(level)
+
+
 def test_every_response_and_log_line_has_the_id_of_its_request(
     client: TestClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,9 +136,7 @@ def test_every_response_and_log_line_has_the_id_of_its_request(
     assert own.headers["x-request-id"] == "mine-1"
     made = client.get("/about", headers={"x-request-id": "two words"}).headers["x-request-id"]
     assert made not in ("two words", client.get("/about").headers["x-request-id"])
-    logger = logging.getLogger("commonspace")
-    before = logger.handlers, logger.propagate, logger.level
-    try:
+    with own_logs():
         configure_logging("json")
         client.get("/about", headers={"x-request-id": "mine-2"})
         line = json.loads(capsys.readouterr().err.splitlines()[-1])
@@ -146,9 +157,6 @@ def test_every_response_and_log_line_has_the_id_of_its_request(
                     format == "text"
                 )
                 assert "\x1b" not in written
-    finally:
-        logger.handlers, logger.propagate = before[:2]
-        logger.setLevel(before[2])
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,27 @@ def test_a_signal_ends_the_process_after_the_requests_in_progress(index: Path) -
     assert "Traceback" not in errors
 
 
+def test_a_json_log_has_no_other_lines(index: Path) -> None:
+    """Malformed requests make the server and its libraries say something, too."""
+    form = HEAD.replace(b"application/json", b"multipart/form-data; boundary=x").replace(
+        b"40", b"9"
+    )
+    upgrade = (
+        b"GET /health HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    )
+    with running(index, "--log-format", "json") as (address, process):
+        for request in (b"\x16\x03\x01\r\n\r\n", form + b"text=a\r\n\r", upgrade):
+            with connected(address) as connection:
+                connection.sendall(request)
+                assert connection.recv(100).startswith(b"HTTP/1.1 ")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=40)
+    *lines, last = errors.splitlines()
+    assert last == "stopped"
+    messages = [json.loads(line)["message"] for line in lines]
+    assert any("Invalid HTTP request" in message for message in messages)
+
+
 def test_a_signal_ends_the_process_while_photos_are_decoded(index: Path) -> None:
     """Workers that are stuck do not keep the process; none of them survives it."""
     with running(index) as (address, process):
