@@ -128,13 +128,13 @@ def map_keys(
         corrections: a file of labels given on the page; written relative to the data, too.
 
     Raises:
-        SettingError: an entry is not NAME=KEY.
+        SettingError: an entry is not NAME=KEY, or two have one name.
     """
     from urllib.parse import urlencode
 
     from commonspace.errors import SettingError
 
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for entry in modality or ():
         name, equals, key = entry.partition("=")
         if not (name.strip() and equals and key):
@@ -143,6 +143,13 @@ def map_keys(
                 expected="the name of a modality and the key that holds it",
                 found=repr(entry),
                 advice="write --modality image=feats",
+            )
+        if name.strip() in dict(pairs):
+            raise SettingError(
+                f"two keys are given for the modality {name.strip()!r}",
+                expected="one key for each modality",
+                found=f"{dict(pairs)[name.strip()]!r} and {key!r}",
+                advice="drop one of them, or give it another name",
             )
         pairs.append((name.strip(), key))
     pairs += [("label", label)] if label else []

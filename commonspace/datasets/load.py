@@ -153,6 +153,13 @@ def _read(
 ) -> Dataset:
     """Read a data set as its source gives it."""
     if isinstance(path, str) and path in BUILT_IN:
+        if rules != KeyRules():
+            raise SettingError(
+                f"the keys of {path} cannot be mapped",
+                expected="--modality and --label with feature files and metadata files",
+                found="built-in data",
+                advice="leave the options out",
+            )
         return BUILT_IN[path](seed)
     path = _downloaded(path)
     if isinstance(path, str) and path.startswith(HUGGING_FACE):
@@ -279,7 +286,7 @@ def _state(folder: Path) -> str:
 
 
 def _check_exists(path: str | Path, place: Path) -> None:
-    if exists(place):
+    if exists(place) and str(path).strip():
         if not place.is_file() and not place.is_dir():
             raise DataError(
                 f"{path} is neither a file nor a folder",

@@ -229,3 +229,9 @@ def test_labels_that_other_samples_contradict_are_listed(call: Call, tmp_path: P
     raw = call("data", "scenes", "--check-labels")
     assert raw.exit_code == 2
     assert "needs features" in raw.stderr
+
+
+def test_two_keys_for_one_modality_are_refused(call: Call, points_file: Path) -> None:
+    refused = call("data", points_file, "--modality", "image=image", "--modality", "image=text")
+    assert refused.exit_code == 2
+    assert "two keys are given for the modality 'image'" in refused.stderr

@@ -23,8 +23,13 @@ _SPLIT = re.compile(r"(train|val|valid|dev|test)([\d_-]|$)", re.IGNORECASE)  # t
 
 def is_class_folder(folder: Path) -> bool:
     """Return whether at least two folders inside, or inside the folders of splits, hold images."""
-    classes = [sub.name for _, sub in _classes(folder) if any(_images_in(sub))]
-    return len(classes) > 1 and not all(_SPLIT.match(name) for name in classes)
+    try:
+        classes = [sub for _, sub in _classes(folder) if _has_image(sub)]
+    except OSError:  # a folder that may not be read, or that is gone meanwhile
+        return False
+    if any(any(sub.glob("[Mm]etadata.*")) for sub in classes):
+        return False
+    return len(classes) > 1 and not all(_SPLIT.match(sub.name) for sub in classes)
 
 
 def read_class_folder(folder: Path, warnings: WarningLog) -> Table:
@@ -42,7 +47,7 @@ def read_class_folder(folder: Path, warnings: WarningLog) -> Table:
     labels: list[str] = []
     splits: list[str] = []
     for split, sub in _classes(folder):
-        files = list(_images_in(sub))
+        files = sorted(_images_in(sub))
         if not files:
             warnings.add(f"{sub} holds no image: it is no class")
         images += files
@@ -77,7 +82,7 @@ def _classes(folder: Path) -> list[tuple[str, Path]]:
     named = {split_name(sub.name) for sub in splits}
     if splits and any(map(_folders_in, splits)):
         others = [sub for sub in inside if sub not in splits]
-        if ("train" in named and len(named) > 1) or not any(any(_images_in(o)) for o in others):
+        if ("train" in named and len(named) > 1) or not any(map(_has_image, others)):
             return [(sub.name, leaf) for sub in splits for leaf in _folders_in(sub)]
     return [("", sub) for sub in inside]
 
@@ -85,7 +90,7 @@ def _classes(folder: Path) -> list[tuple[str, Path]]:
 def _warn_of_others(folder: Path, images: list[Path], warnings: WarningLog) -> None:
     """Count the image files of a folder that are in no class folder."""
     used = set(images)
-    others = [path for path in _images_in(folder) if path not in used]
+    others = sorted(path for path in _images_in(folder) if path not in used)
     if others:
         verb = "are" if len(others) > 1 else "is"
         warnings.add(
@@ -100,10 +105,14 @@ def _folders_in(folder: Path) -> list[Path]:
     )
 
 
+def _has_image(folder: Path) -> bool:
+    return next(_images_in(folder), None) is not None
+
+
 def _images_in(folder: Path) -> Iterator[Path]:
     return (
         path
-        for path in sorted(folder.rglob("*"))
+        for path in folder.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES
         and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
         and path.is_file()

@@ -16,7 +16,7 @@ from commonspace.data.assemble import Table
 from commonspace.data.columns import Column, Images, Texts
 from commonspace.data.formats.hints import add_hints, likely_names
 from commonspace.data.formats.image_files import Sample, check_images, count_of, warn_of_unnamed
-from commonspace.data.formats.keys import KeyRules
+from commonspace.data.formats.keys import KeyRules, check_distinct
 from commonspace.data.formats.metadata import (
     METADATA_NAMES,
     Record,
@@ -118,6 +118,7 @@ def _check_columns(path: Path, samples: Sequence[Sample], warnings: WarningLog) 
 def _renamed(rules: KeyRules) -> dict[str, str]:
     """Return column of the file -> the known column that it stands for."""
     names = {}
+    check_distinct(dict(rules.modalities) | ({"label": rules.label} if rules.label else {}))
     for modality, key in rules.modalities.items():
         if modality not in ("image", "text"):
             raise SettingError(

@@ -28,7 +28,15 @@ from commonspace.data.formats.names import (
 from commonspace.data.reading import WarningLog
 from commonspace.errors import SettingError
 
-__all__ = ["NUMBERS", "KeyRules", "holds_images", "is_one_hot", "kind_of", "modalities_in"]
+__all__ = [
+    "NUMBERS",
+    "KeyRules",
+    "check_distinct",
+    "holds_images",
+    "is_one_hot",
+    "kind_of",
+    "modalities_in",
+]
 
 NUMBERS = "biuf"  # the kinds of dtype that can be features
 
@@ -60,6 +68,7 @@ class KeyRules:
                     advice="give --label KEY for labels" if name == "label" else "choose another",
                 )
         wanted = dict(self.modalities) | ({"label": self.label} if self.label else {})
+        check_distinct(wanted)
         names: dict[str, tuple[str, str]] = {}
         for name, key in wanted.items():
             matches = [k for k in keys if k == key or split_key(k)[0] == key]
@@ -75,6 +84,28 @@ class KeyRules:
             for match in matches:
                 names[match] = (name, split_key(match)[1] if match != key else "")
         return names
+
+
+def check_distinct(wanted: Mapping[str, str]) -> None:
+    """Check that no key is mapped twice.
+
+    Args:
+        wanted: modality or "label" -> key.
+
+    Raises:
+        SettingError: two stand for one key.
+    """
+    by_key: dict[str, list[str]] = {}
+    for name, key in wanted.items():
+        by_key.setdefault(key, []).append(name)
+    twice = next((key for key, names in by_key.items() if len(names) > 1), None)
+    if twice is not None:
+        raise SettingError(
+            f"the key {twice!r} is given twice",
+            expected="another key for each modality and for the label",
+            found=" and ".join(map(repr, by_key[twice])),
+            advice="map each key once: a label must not be among the features",
+        )
 
 
 def kind_of(base: str, values: NDArray[Any], modalities: frozenset[str] = MODALITIES) -> str:

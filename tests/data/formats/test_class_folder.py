@@ -99,3 +99,12 @@ def test_a_text_in_another_encoding_is_named(tmp_path: Path) -> None:
     data = load_dataset(tmp_path, partial=True)
     assert data.columns["text"].present.sum() == 19
     assert "this sample has no text" in data.warnings[0]
+
+
+def test_folders_with_metadata_are_no_classes(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for row in range(4):
+            paint(tmp_path / f"{name}/{row}.png")
+        (tmp_path / name / "metadata.csv").write_text("file_name,text\n0.png,a text\n")
+    with pytest.raises(DataError, match=r"did you mean .*cat or .*dog\?"):
+        load_dataset(tmp_path)

@@ -346,3 +346,18 @@ def test_a_mapped_modality_has_no_reserved_name(name: str, tmp_path: Path) -> No
     np.savez(tmp_path / "a.npz", image=RNG.normal(size=(30, 8)))
     with pytest.raises(SettingError, match="cannot be the name of a modality"):
         load_dataset(tmp_path / "a.npz", modalities={name: "image"})
+
+
+def test_one_key_is_mapped_once(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", feats=RNG.normal(size=(30, 8)), kind=np.arange(30) % 3)
+    with pytest.raises(SettingError, match="the key 'feats' is given twice"):
+        load_dataset(tmp_path / "a.npz", modalities={"image": "feats", "text": "feats"})
+    with pytest.raises(SettingError, match="'image' and 'label'"):
+        load_dataset(tmp_path / "a.npz", modalities={"image": "feats"}, label="feats")
+    (tmp_path / "metadata.jsonl").write_text('{"text": "a"}\n')
+    with pytest.raises(SettingError, match="the key 'text' is given twice"):
+        load_dataset(tmp_path, modalities={"text": "text"}, label="text")
+    with pytest.raises(SettingError, match="the keys of scenes cannot be mapped"):
+        load_dataset("scenes", label="color")
+    with pytest.raises(DataError, match="there is no data set ''"):
+        load_dataset("")
