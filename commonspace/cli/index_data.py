@@ -38,9 +38,13 @@ def load_items(
         corrections: File of the labels, or None.
         partial: Whether samples may lack modalities.
     """
+    from commonspace.retrieval.samples import drop_unstorable
+
     data = map_keys(data, photos=photos)
     dataset = open_data(data, split_seed, partial=partial, need_splits=False)
     dataset = with_given_labels(dataset, corrections)
+    if partial:
+        dataset = drop_unstorable(dataset)
     for warning in dataset.warnings:
         typer.echo(f"note: {warning}", err=True)
     return dataset

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.vocabulary import SPLITS, is_missing
+from commonspace.data.vocabulary import SPLITS, is_missing, spell
 from commonspace.errors import SettingError
 
 __all__ = ["carve_validation", "draw_splits", "group_numbers"]
@@ -108,10 +108,10 @@ def carve_validation(
 
 
 def group_numbers(groups: Sequence[Any] | NDArray[Any] | None, count: int) -> NDArray[np.intp]:
-    """Number the groups 0, 1, … in order of appearance; None stands alone.
+    """Number the groups 0, 1, … in order of appearance; a missing value stands alone.
 
     Args:
-        groups: n hashable values, or None for n groups of one sample.
+        groups: n values, of which 7, 7.0 and "7" are one; or None for n groups of one sample.
         count: n.
 
     Returns:
@@ -125,8 +125,14 @@ def group_numbers(groups: Sequence[Any] | NDArray[Any] | None, count: int) -> ND
         return np.arange(count)
     numbers: dict[Any, int] = {}
     values = groups.tolist() if isinstance(groups, np.ndarray) else groups
-    keys = (("alone", row) if is_missing(value) else value for row, value in enumerate(values))
+    keys = (row if is_missing(value) else _spell_group(value) for row, value in enumerate(values))
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
+
+
+def _spell_group(value: object) -> str:
+    """Return a group as a string; lists and objects of JSON as Python shows them."""
+    plain = isinstance(value, str | bytes | int | float | np.generic)
+    return spell(value).strip() if plain else repr(value)
 
 
 def _deal(

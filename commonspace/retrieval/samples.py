@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "check_ids",
     "check_texts",
     "common_modalities",
+    "drop_unstorable",
     "infer_field_types",
     "json_fields",
 ]
@@ -132,6 +134,37 @@ def json_fields(data: Dataset) -> dict[str, list[Any]]:
     }
 
 
+def drop_unstorable(data: Dataset) -> Dataset:
+    """Return a data set without the values of fields that an index cannot store.
+
+    Each is None, and a sentence of its ``warnings``; a field with the name of a built-in one is
+    left out.
+
+    Example:
+        >>> data = Dataset.from_arrays(text=["a", "b"], fields={"place": [{"x": 1}, "here"]})
+        >>> drop_unstorable(data).fields["place"]
+        [None, 'here']
+    """
+    fields: dict[str, Sequence[Any]] = {}
+    notes = list(data.warnings)
+    for name, values in data.fields.items():
+        if name in BUILT_IN_FIELDS or not _is_utf8(name):
+            notes.append(f"the field {name!a} is left out: an index has no field of this name")
+            continue
+        kept, wrong = [], []
+        for row, value in enumerate(values):
+            try:
+                kept.append(_json_value(value, data, name, row))
+            except DataError as error:
+                kept.append(None)
+                wrong.append(error)
+        if wrong:
+            more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            notes.append(f"{wrong[0].problem} ({wrong[0].found}{more}): left out")
+        fields[name] = kept
+    return replace(data, fields=fields, warnings=tuple(notes))
+
+
 def infer_field_types(
     data: Dataset,
     fields: Mapping[str, Sequence[Any]],
@@ -216,7 +249,8 @@ def _json_value(value: Any, data: Dataset, name: str, row: int) -> Any:  # noqa:
         f"the field {name!r} of {data.name!r} has a value that an index cannot store",
         expected="numbers, strings in UTF-8, booleans, nothing, or lists of them",
         found=f"{value!a:.60} in sample {data.ids[row]!a}",
-        advice="change or remove the field; nothing was written",
+        advice="change or remove the field, or leave these values out with --skip-invalid;"
+        " nothing was written",
     )
 
 

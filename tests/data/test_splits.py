@@ -150,6 +150,11 @@ def test_groups_are_numbered_in_order_and_nothing_stands_alone() -> None:
     assert numbers.tolist() == [0, 1, 2, 0, 3, 4]
 
 
+def test_one_group_may_be_spelled_in_several_ways() -> None:
+    groups = [7, 7.0, "7", " 7 ", np.int64(7), "8", {"a": [1]}, {"a": [1]}, [7], [7], True]
+    assert group_numbers(groups, 11).tolist() == [0, 0, 0, 0, 0, 1, 2, 2, 3, 3, 4]
+
+
 @pytest.mark.parametrize("fractions", [(0.5, 0.1, 0.2), (1.2, -0.1, -0.1), (0.0, 0.5, 0.5)])
 def test_invalid_fractions_are_refused(fractions: tuple[float, float, float]) -> None:
     with pytest.raises(SettingError, match="add up to 1"):

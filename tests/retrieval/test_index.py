@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from commonspace import CommonSpace, Dataset, Features
 from commonspace.errors import DataError, OutputError, SettingError, StoreError
 from commonspace.retrieval import Change, Index, Query, vector_index
+from commonspace.retrieval.samples import drop_unstorable
 
 Make = Callable[..., Dataset]
 Naive = Callable[..., list[tuple[str, str, float]]]
@@ -325,6 +326,12 @@ def test_values_that_no_index_keeps(index: Index, make: Make, value: object) -> 
     with pytest.raises(DataError, match="cannot store"):
         index.add(replace(make([50]), fields={"extra": [value]}))
     assert len(index) == 40
+    data = replace(make([50]), fields={"extra": [value], "price": [3], "label": ["x"]})
+    kept = drop_unstorable(data)
+    assert dict(kept.fields) == {"extra": [None], "price": [3]}
+    assert "cannot store" in kept.warnings[0]
+    assert "'label' is left out" in kept.warnings[1]
+    assert index.add(kept).added == 1
 
 
 def test_a_field_with_a_name_that_is_taken(index: Index, make: Make) -> None:
