@@ -178,7 +178,8 @@ class _Parser:
     def _name(self) -> str:
         token = self.tokens[self.place]
         if token.kind not in ("word", "quoted"):
-            self._wrong("the name of a field, not, or (")
+            quoted = f"a name with spaces is in backquotes: `{token.text[1:-1][:40]}` = 5"
+            self._wrong("the name of a field, not, or (", quoted if token.kind == "string" else "")
         self.place += 1
         return token.text[1:-1].replace("``", "`") if token.kind == "quoted" else token.text
 
@@ -250,7 +251,7 @@ class _Parser:
         self.place += took
         return took
 
-    def _wrong(self, expected: str) -> NoReturn:
+    def _wrong(self, expected: str, advice: str = "") -> NoReturn:
         token = self.tokens[self.place]
         raise SettingError(
             "a condition is invalid",
@@ -258,7 +259,7 @@ class _Parser:
             found=f"{shorten(token.text)} at character {token.at + 1} of: {shorten(self.text)}"
             if self.text.strip()
             else "nothing",
-            advice='write it like: label = "Watches" and price < 50',
+            advice=advice or 'write it like: label = "Watches" and price < 50',
         )
 
     def _broken(self, at: int) -> NoReturn:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from commonspace.errors import SettingError
 from commonspace.retrieval.filter import compile_filter
+from commonspace.retrieval.filter_syntax import parse
 
 FIELDS = {"price": 0, "brand": 1, "sale": 2, "tags": 3, "a name": 4, "x.y-z": 5}
 
@@ -270,3 +271,8 @@ def test_the_largest_allowed_condition_runs() -> None:
     assert found("(" * 90 + "price = 20" + ")" * 90) == "a"
     assert found(f"price in ({', '.join(map(str, range(15_000)))})") == "ae"
     assert found("price = 99999999999999999999999") == ""
+
+
+def test_a_quoted_name_gets_advice_on_backquotes() -> None:
+    with pytest.raises(SettingError, match=r"in backquotes: `Product Name` = 5"):
+        parse('"Product Name" = "a"')
