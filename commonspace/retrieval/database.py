@@ -49,6 +49,7 @@ class Database:
         """A damaged row that was found at opening: queries over all rows are refused."""
         self._pages = PageSums(path)
         self._log_limit = _LOG_BYTES
+        self._file = _identity(path)
         self._connection = connection
         self._lock = RLock()
 
@@ -192,8 +193,9 @@ class Database:
             self._pages.write_all(self.generation)
 
     def _log_size(self) -> int:
+        """Return the bytes of the log; 0 if the folder has been replaced, as by a snapshot."""
         try:
-            return log_path(self.path).stat().st_size
+            return log_path(self.path).stat().st_size if _identity(self.path) == self._file else 0
         except OSError:
             return 0
 
@@ -276,6 +278,14 @@ class Database:
             found=found,
             advice="restore the folder from a backup, or repair it: commonspace update INDEX DATA",
         )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def row_checksum(*values: object) -> int:

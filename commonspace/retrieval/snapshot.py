@@ -1,6 +1,5 @@
 """Snapshots: an index as one file, written and restored while it is searched."""
 
-import json
 import shutil
 import sqlite3
 import tarfile
@@ -13,6 +12,7 @@ from commonspace.errors import CommonspaceError, FileFormatError
 from commonspace.retrieval.folder import LOCK, STORE
 from commonspace.retrieval.index import Index
 from commonspace.retrieval.lock import WAIT, write_lock
+from commonspace.retrieval.page_sums import PAGES, PageSums
 
 __all__ = ["restore_snapshot", "write_snapshot"]
 
@@ -45,6 +45,7 @@ def write_snapshot(path: str | Path, file: str | Path) -> None:
             _copy_store(folder / STORE, copy)
             with tarfile.open(draft, "w") as archive:
                 archive.add(copy, STORE)
+                archive.add(copy.with_name(PAGES), PAGES)
                 for part in PARTS:
                     if (folder / part).exists():
                         archive.add(folder / part, part)
@@ -102,7 +103,11 @@ def _copy_store(store: Path, target: Path) -> None:
         closing(sqlite3.connect(target)) as copy,
     ):
         source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file
+        copy.execute(
+            "PRAGMA journal_mode = WAL"
+        )  # as it will be opened; one file once it is closed
+        generation = copy.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0]
+    PageSums(target).write_all(int(generation))
 
 
 def _extract(source: Path, draft: Path) -> int:
@@ -112,8 +117,11 @@ def _extract(source: Path, draft: Path) -> int:
             archive.extractall(draft, filter="data")  # no links out, no devices, no absolute paths
         with Index.open(draft) as index:
             assert index.space is not None  # loads it
+            pages = index._store.changed_pages()
+            if pages:
+                raise ValueError(f"{len(pages)} pages of {STORE} differ from their checksums")
             return len(index)
-    except (OSError, tarfile.TarError, json.JSONDecodeError, CommonspaceError) as exc:
+    except (OSError, tarfile.TarError, ValueError, CommonspaceError) as exc:
         raise FileFormatError(
             f"{source} is not a snapshot of an index",
             expected="a file that a snapshot wrote, unchanged",

@@ -41,6 +41,52 @@ def test_a_restored_index_is_the_one_of_the_snapshot(
     assert {one.name for one in tmp_path.iterdir()} == {"shop", "shop.tar", "other"}
 
 
+def test_a_flipped_bit_of_the_store_in_a_snapshot_is_refused(
+    tmp_path: Path, space: CommonSpace, make: Make
+) -> None:
+    """Also in the free space of its pages."""
+    file = tmp_path / "shop.tar"
+    Index.create(tmp_path / "shop", space, make(range(8))).close()
+    write_snapshot(tmp_path / "shop", file)
+    whole = file.read_bytes()
+    with tarfile.open(file) as archive:
+        member = archive.getmember("store.sqlite")
+    draw = np.random.default_rng(0)
+    for number, place in enumerate(draw.integers(0, member.size, 25).tolist()):
+        content = bytearray(whole)
+        content[member.offset_data + place] ^= 1 << number % 8
+        file.write_bytes(content)
+        with pytest.raises(FileFormatError, match="is not a snapshot"):
+            restore_snapshot(file, tmp_path / "copy")
+    file.write_bytes(whole)
+    assert restore_snapshot(file, tmp_path / "copy") == 8
+    assert (tmp_path / "copy" / "store.pages").exists()
+    with Index.open(tmp_path / "copy") as index:
+        assert index.notes == ()
+        assert index.verify().repaired == ()
+
+
+def test_an_index_that_was_replaced_leaves_the_checksums_of_the_new_one(
+    tmp_path: Path, space: CommonSpace, make: Make
+) -> None:
+    file = tmp_path / "shop.tar"
+    Index.create(tmp_path / "shop", space, make(range(8))).close()
+    write_snapshot(tmp_path / "shop", file)
+    with Index.open(tmp_path / "shop") as former:
+        for number in range(5):
+            former.remove([f"article {number}"])
+        restore_snapshot(file, tmp_path / "shop")
+        with Index.open(tmp_path / "shop") as restored:
+            restored.remove(["article 7"])
+            former.close()
+            for number in range(6):
+                restored.remove([f"article {number}"])
+                assert restored.verify().repaired == ()
+    with Index.open(tmp_path / "shop") as index:
+        assert index.notes == ()
+        assert index.verify().repaired == ()
+
+
 def test_a_link_to_the_index_stays(tmp_path: Path, space: CommonSpace, make: Make) -> None:
     Index.create(tmp_path / "place", space, make(range(5))).close()
     (tmp_path / "shop").symlink_to("place")

@@ -47,7 +47,7 @@ inside = pytest.mark.skipif(INSIDE not in os.environ, reason="runs in a network 
 
 
 @pytest.mark.skipif(INSIDE in os.environ, reason="is the namespace")
-@pytest.mark.timeout(550)
+@pytest.mark.timeout(1200)
 def test_the_server_in_its_own_network_namespace() -> None:
     if find_spec("milvus") is None or find_spec("pymilvus") is None:
         pytest.skip("the package milvus is not installed")
