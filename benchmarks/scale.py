@@ -112,7 +112,7 @@ def index(
     with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:
         built.write(Path(file.name))
         bytes_each = Path(file.name).stat().st_size / gallery
-    times, shared = [], 0
+    times, shared, used_before = [], 0, time.process_time()
     for at in range(queries):
         began = time.perf_counter()
         _, found = built.search(asked[at : at + 1], MIN_RERANKED)
@@ -120,6 +120,7 @@ def index(
         top = places[np.argsort(-(rows[places] @ asked[at]))[:10]]
         times.append(time.perf_counter() - began)
         shared += len({*top.tolist()} & {*best[at].tolist()})
+    query_cpu = time.process_time() - used_before
     return {
         "way": f"{kind} {lists or ''} {compress}, "
         + (f"{processes} processes" if processes else "threads"),
@@ -130,6 +131,7 @@ def index(
         "bytes": bytes_each,
         "recall@10": shared / (10 * queries),
         "p50_ms": 1e3 * float(np.median(times)),
+        "cpu_ms": 1e3 * query_cpu / queries,
     }
 
 

@@ -18,7 +18,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.row_blocks import scratch_folder
+from commonspace.data.row_blocks import release_rows, scratch_folder
 from commonspace.engines import Engine, InProcess
 from commonspace.errors import StoreError
 from commonspace.retrieval.backends import VectorBatches
@@ -145,6 +145,7 @@ class FaissBackend:
         draw = np.random.default_rng(0).permutation(len(values))[:_TRAINING]
         sample = values if kind == "ivf" and not code else values[np.sort(draw)]
         index.train(pad_rows(sample, padding))
+        release_rows()
         effort = {"exact": 0, "hnsw": _EF_SEARCH, "ivf": max(1, lists // 16)}[kind]
         if engine is None and kind != "hnsw" and part_count(index, len(values)) > 1:
             engine = InProcess()  # one part after the other, so that memory holds only one

@@ -6,7 +6,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.row_blocks import watched
+from commonspace.data.row_blocks import release_rows, watched
 from commonspace.retrieval.backends import VectorBatches
 
 __all__ = ["spool"]
@@ -25,6 +25,7 @@ def spool(batches: VectorBatches, dimension: int, file: IO[bytes]) -> NDArray[np
     """
     for batch in batches:
         file.write(np.ascontiguousarray(batch, dtype=np.float32).data)
+        release_rows()
     file.flush()
     count = file.tell() // (4 * dimension)
     if not count:
