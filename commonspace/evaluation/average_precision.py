@@ -142,8 +142,8 @@ def block_average_precision(
     total = np.bincount(row, weights=hits / (rank + 1), minlength=len(block.queries))
     count = found if denominator == "found" else block.available
     values = np.asarray(total / np.maximum(count, 1))  # nothing to count: 0 / 1
-    if block.tied.size:
-        values[block.tied] = _expected_average_precision(block, block.tied, depth, denominator)
+    if block.mixed.size:  # the order of tied items matters only where they differ in relevance
+        values[block.mixed] = _expected_average_precision(block, block.mixed, depth, denominator)
     return values
 
 

@@ -53,6 +53,10 @@ class RelevanceBlock(Protocol):
     def tied(self) -> NDArray[np.intp]:
         """The rows of the block in which tied items may differ in relevance."""
 
+    @property
+    def mixed(self) -> NDArray[np.intp]:
+        """The rows of the block in which tied items do differ in relevance."""
+
     def groups(self, rows: NDArray[np.intp]) -> TieGroups:
         """Return the groups of equal scores in some rows, numbered from 0 in this order."""
 
@@ -106,14 +110,24 @@ class RankedBlock:
     @cached_property
     def tied(self) -> NDArray[np.intp]:
         """The rows of the block in which two ranked items have equal scores."""
+        return np.unique(self._ties[0])
+
+    @cached_property
+    def mixed(self) -> NDArray[np.intp]:
+        """The rows of the block in which a relevant item and one that is not have equal scores."""
+        rows, places = self._ties
+        marks = [self._grades(self.sorted_keys[rows, place]) > 0 for place in (places, places + 1)]
+        return np.unique(rows[marks[0] != marks[1]])
+
+    @cached_property
+    def _ties(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and ranks of the items whose score is that of the next."""
         keys = self.sorted_keys
-        if keys.shape[1] < 2:
-            return np.empty(0, dtype=np.intp)
         step = 1 << (self.index_bits + self.grade_bits)
-        gaps = (keys[:, 1:] - keys[:, :-1]).min(axis=1)
-        rows = np.flatnonzero(gaps < step)  # equal scores, or scores one step apart
-        scores = self._scores(keys[rows])
-        return np.asarray(rows[(scores[:, 1:] == scores[:, :-1]).any(axis=1)])
+        close = np.flatnonzero(keys[:, 1:] - keys[:, :-1] < step)  # equal, or one step apart
+        rows, places = np.divmod(close, max(1, keys.shape[1] - 1))
+        same = self._scores(keys[rows, places]) == self._scores(keys[rows, places + 1])
+        return rows[same], places[same]
 
     def groups(self, rows: NDArray[np.intp]) -> TieGroups:
         """Return the groups of equal scores in some rows, numbered from 0 in this order."""

@@ -71,6 +71,11 @@ class ScreenedBlock:
         """No row has a tie between items that differ in relevance."""
         return np.empty(0, dtype=np.intp)
 
+    @property
+    def mixed(self) -> NDArray[np.intp]:
+        """No row has a tie between items that differ in relevance."""
+        return self.tied
+
     def groups(self, rows: NDArray[np.intp]) -> TieGroups:
         """Return no groups: there are no rows with ties."""
         assert not rows.size

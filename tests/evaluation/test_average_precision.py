@@ -1,5 +1,6 @@
 """Average precision against plain loops, all orders of tied items, and scikit-learn."""
 
+import sys
 import tracemalloc
 from typing import Any
 
@@ -350,3 +351,26 @@ def test_a_bad_k_is_named(k: object) -> None:
 def test_a_bad_denominator_is_named() -> None:
     with pytest.raises(SettingError, match="`denominator` must be"):
         mean_average_precision(*GOOD, denominator="all")  # type: ignore[arg-type]
+
+
+def test_ties_of_equal_relevance_need_no_expectation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only rows in which tied items differ in relevance are averaged over their orders."""
+    gallery = np.array([[4.0], [4.0], [2.0], [2.0], [1.0]])
+    labels = np.array([[0, 0, 1, 1, 1], [0, 1, 1, 1, 0], [1, 1, 0, 0, 1]])
+    averaged: list[int] = []
+    module = sys.modules["commonspace.evaluation.average_precision"]
+    whole = module._expected_average_precision
+
+    def counted(block: Any, rows: Any, *rest: Any) -> Any:  # noqa: ANN401
+        averaged.extend(block.queries[rows].tolist())
+        return whole(block, rows, *rest)
+
+    monkeypatch.setattr(module, "_expected_average_precision", counted)
+    for row, marks in enumerate(labels):
+        found = average_precision([[1.0]], gallery, [1], marks)
+        wanted = expected_average_precision(
+            gallery[:, 0].tolist(), (marks == 1).tolist(), None, "found"
+        )
+        assert found[0] == pytest.approx(wanted)
+        assert bool(averaged) == (row == 1)
+        averaged.clear()
