@@ -21,7 +21,7 @@ LIGHT = 0.2
 """Largest change of brightness and of contrast, as a part of them."""
 
 
-def augment(images: Tensor) -> Tensor:
+def augment(images: Tensor, among: int | None = None, start: int = 0) -> Tensor:
     """Return each image mirrored in half of the cases, moved, scaled, rotated and relit at random.
 
     What comes into view from outside repeats the border, so that a photo padded with white stays
@@ -29,6 +29,9 @@ def augment(images: Tensor) -> Tensor:
 
     Args:
         images: (n, 3, h, w) uint8 in 0..255, or float32 in [0, 1] or standardized.
+        among: Number of images of the whole batch, if these are a part of it: numbers are drawn for
+            all, so that every process of a training draws the same; None: n.
+        start: Number of images before this part.
 
     Returns:
         The same shape and dtype; channels last in memory, which convolutions on CPUs prefer.
@@ -39,8 +42,13 @@ def augment(images: Tensor) -> Tensor:
         (torch.Size([2, 3, 8, 8]), torch.uint8)
     """
     n, device = len(images), images.device
+    among = n if among is None else among
+    part = slice(start, start + n)
+    between = torch.rand(6, among, device=device)[:, part] * 2 - 1
+    light = 1 + LIGHT * (torch.rand(2, among, 1, 1, 1, device=device)[:, part] * 2 - 1)
+    if not n:
+        return images
     values = images.float().contiguous(memory_format=torch.channels_last)
-    between = torch.rand(6, n, device=device) * 2 - 1
     mirror = torch.where(between[0] < 0, -1.0, 1.0)
     size = 1 + ZOOM * between[1]
     angle = math.radians(ROTATION) * between[2]
@@ -51,7 +59,6 @@ def augment(images: Tensor) -> Tensor:
     shift = 2 * SHIFT * between[3:5].T[:, :, None]  # a side is 2 long in the coordinates of a grid
     grid = affine_grid(torch.cat([scaled, shift], dim=2), list(values.shape), align_corners=False)
     moved = grid_sample(values, grid, padding_mode="border", align_corners=False)
-    light = 1 + LIGHT * (torch.rand(2, n, 1, 1, 1, device=device) * 2 - 1)
     mean = moved.mean(dim=(1, 2, 3), keepdim=True)
     relit = (moved - mean) * light[0] + mean * light[1]
     if images.dtype == torch.uint8:

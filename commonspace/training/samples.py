@@ -9,10 +9,10 @@ rows of the samples that have it.
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import permutations
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -125,7 +125,9 @@ class Samples:
         memory: Bytes that the images of one modality may fill.
         callback: Receives the progress of decoding images into a file.
         changes: Modality name -> random change of its network input in batches, such as
-            ``augment``; embeddings are of the unchanged input.
+            ``augment``, which also takes the size of the whole batch and the start of a share of
+            it; embeddings are of the unchanged input.
+        processes: Those of this training: each decodes a share of the images, which they exchange.
 
     Raises:
         DataError: If a column is of another type or size than its input expects, or an image
@@ -140,16 +142,23 @@ class Samples:
         device: torch.device,
         memory: int = MEMORY,
         callback: Callback | None = None,
-        changes: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        changes: Mapping[str, Callable[..., Tensor]] | None = None,
+        processes: "Processes | None" = None,
     ) -> None:
         self._changes = changes or {}
-        self._late: dict[str, tuple[Callable[[Any], Tensor], Sequence[Any]]] = {
-            name: _decoded_once(make, column, callback)
+        large = [
+            name
             for name, make in inputs.items()
             if isinstance(column := data.columns[name], Images) and _bytes(make, column) > memory
-        }
+        ]
+        # The first process writes the file of decoded images, and the others find it.
+        with processes.first_alone() if processes and large else nullcontext():
+            self._late: dict[str, tuple[Callable[[Any], Tensor], Sequence[Any]]] = {
+                name: _decoded_once(inputs[name], cast(Images, data.columns[name]), callback)
+                for name in large
+            }
         self.inputs = {
-            name: make(data.columns[name]).to(device)
+            name: _network_input(make, data.columns[name], processes).to(device)
             for name, make in inputs.items()
             if name not in self._late
         }
@@ -201,13 +210,26 @@ class Samples:
                 chosen = own[name][number]
                 if len(chosen):
                     values = next(late[name]) if name in late else self.inputs[name][chosen]
-                    change = self._changes.get(name)
-                    inputs[name] = change(values) if change else values
                 elif processes and present[name].any():
-                    inputs[name] = self._no_input(name)
+                    values = self._no_input(name)
+                else:
+                    continue
+                inputs[name] = self._changed(name, values, present[name], processes)
             if number % RELEASED == 0:
                 release_rows()
             yield Batch(inputs, present, self.labels[rows], rows, self._all_complete)
+
+    def _changed(
+        self, modality: str, values: Tensor, present: Tensor, processes: "Processes | None"
+    ) -> Tensor:
+        """Return the network input of a batch, or of the own share of it, after random changes."""
+        change = self._changes.get(modality)
+        if change is None:
+            return values
+        if processes is None:
+            return change(values)
+        whole = int(present.sum())
+        return change(values, whole, processes.share(whole).start)
 
     def _shares(
         self, modality: str, chunks: Sequence[Tensor], processes: "Processes | None"
@@ -375,6 +397,18 @@ def _decoded_once(
     workers = min(available_cores(), 4)
     path = decode_photos(make, column.items, default_cache(), workers, callback)
     return (make, column.items) if path is None else (DecodedPhotos(path), range(len(column)))
+
+
+def _network_input(make: Input, column: Column, processes: "Processes | None") -> Tensor:
+    """Return the network input of a column; several processes decode a share of images each."""
+    if processes is None or not isinstance(column, Images):
+        return make(column)
+    share = processes.share(len(column))
+    counts = processes.counts(int(column.present[share].sum()))
+    if not all(counts):  # a share without an image has no known shape
+        return make(column)
+    own = make(column.take(np.arange(share.start, share.stop)))
+    return processes.gather(own.to(processes.device)).cpu()
 
 
 def _bytes(make: Input, column: Column) -> int:

@@ -17,7 +17,7 @@ from commonspace.errors import SettingError, TrainingError
 from commonspace.methods import CCA, DSCMR
 from commonspace.training import CHECKPOINT, Batch, RunConfig
 from commonspace.training.shared_batch import SharedBatch
-from tests.distributed import gradients
+from tests.distributed import gradients, tuned
 from tests.distributed.gradients import TINY, Arrays, features
 
 FOLDER = Path(__file__).parent
@@ -75,6 +75,29 @@ def test_gradients_and_spaces_are_those_of_one_process(
         )
     for key, value in trained.items():
         np.testing.assert_allclose(found[f"space/{key}"], value, atol=2e-3, err_msg=key)
+
+
+@pytest.mark.slow
+def test_encoders_that_two_processes_train_are_those_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos are augmented as by one process, and each process decodes a share of them."""
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "own"))
+    wanted = tuned.spaces(tmp_path / "photos", None)
+    monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "shared"))
+    ended = run_processes(2, "tuned.py", tmp_path / "photos" / "found.npz")
+    assert [code for code, _ in ended] == [0, 0], ended
+    found = []
+    for rank in range(2):
+        with np.load(tmp_path / "photos" / f"found.{rank}.npz") as stored:
+            found.append(dict(stored))
+    for key, value in wanted.items():
+        if key.endswith("/decoded"):
+            counts = [int(one[key]) for one in found]
+            assert max(counts) < int(value), (key, counts, value)
+        else:
+            for one in found:
+                np.testing.assert_allclose(one[key], value, atol=2e-3, err_msg=key)
 
 
 @pytest.mark.slow

@@ -60,3 +60,17 @@ def test_the_seed_repeats_the_changes_for_bytes_and_floats() -> None:
     floats = augment(IMAGES.float() / 255)
     assert floats.dtype == torch.float32
     assert (floats.clamp(0, 1) * 255 - found[0].float()).abs().max() < 1
+
+
+def test_a_share_of_a_batch_is_changed_as_in_the_whole_batch() -> None:
+    """Every process draws the numbers of all images, also one without an image."""
+    torch.manual_seed(4)
+    whole, after = augment(IMAGES), torch.rand(1)
+    n = len(IMAGES)
+    for start, stop in ((0, 1), (1, n), (n, n)):
+        torch.manual_seed(4)
+        part = augment(IMAGES[start:stop], n, start)
+        assert torch.equal(torch.rand(1), after)
+        difference = (part.int() - whole[start:stop].int()).abs()
+        assert len(part) == stop - start
+        assert not difference.numel() or int(difference.max()) <= 1  # rounding

@@ -253,7 +253,7 @@ def backbone_rate(config: EncoderConfig, backbones: Iterable[nn.Module]) -> floa
 
 def photo_changes(
     train: Dataset, encoders: Mapping[str, Encoder]
-) -> dict[str, Callable[[Tensor], Tensor]]:
+) -> dict[str, Callable[..., Tensor]]:
     """Return the random changes of network input in training: photos are augmented.
 
     Args:

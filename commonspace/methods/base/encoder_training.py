@@ -116,10 +116,9 @@ def train_encoders(
     network.shares[numbers] = 1.0  # kernel machines do not follow the encoder
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     train_backbones(network, starts, config)
-    callbacks = Callbacks(run.callbacks)
     changes = photo_changes(raw[0], starts)
-    samples = _samples(features[0], raw[0], starts, device, callbacks, changes)
-    validation = _samples(features[1], raw[1], starts, device, callbacks, {})
+    samples = _samples(features[0], raw[0], starts, device, run, changes)
+    validation = _samples(features[1], raw[1], starts, device, run, {})
     score = ValidationScore(validation)
 
     def validate(network: nn.Module) -> float:
@@ -166,8 +165,8 @@ def _samples(
     raw: Dataset,
     starts: Mapping[str, Encoder],
     device: torch.device,
-    callbacks: Callbacks,
-    changes: Mapping[str, Callable[[Tensor], Tensor]],
+    run: RunConfig,
+    changes: Mapping[str, Callable[..., Tensor]],
 ) -> Samples:
     """Return raw items where an encoder is trained, and features elsewhere."""
     inputs: dict[str, Input] = {}
@@ -176,7 +175,10 @@ def _samples(
         inputs[name] = starts[name].input if name in starts else Vectors(column.size)
     columns = {name: (raw if name in starts else features).columns[name] for name in inputs}
     mixed = replace(features, columns=columns)
-    return Samples(mixed, inputs, device, callback=callbacks, changes=changes)
+    callbacks = Callbacks(run.callbacks)
+    return Samples(
+        mixed, inputs, device, callback=callbacks, changes=changes, processes=run.processes
+    )
 
 
 def _settings(

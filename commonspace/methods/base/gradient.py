@@ -259,8 +259,15 @@ class GradientMethod(Settings):
             encoders,
             tuned,
             device,
-            Samples(train, inputs, device, callback=callbacks, changes=changes),
-            Samples(validation, inputs, device, callback=callbacks),
+            Samples(
+                train,
+                inputs,
+                device,
+                callback=callbacks,
+                changes=changes,
+                processes=run.processes,
+            ),
+            Samples(validation, inputs, device, callback=callbacks, processes=run.processes),
             fingerprint,
         )
 
