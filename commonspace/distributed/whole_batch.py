@@ -55,8 +55,11 @@ def _whole_dropout(layer: nn.Dropout, processes: Processes) -> Callable[[Tensor]
             return alone(values)
         counts = processes.counts(len(values))
         start = sum(counts[: processes.rank])
-        mask = dropout(values.new_ones((sum(counts), *values.shape[1:])), layer.p)
-        return values * mask[start : start + len(values)]
+        whole = values.new_ones((sum(counts), *values.shape[1:]))
+        if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
+            # Numbers are drawn in the order in which the outputs lie in memory.
+            whole = whole.contiguous(memory_format=torch.channels_last)
+        return values * dropout(whole, layer.p)[start : start + len(values)]
 
     return forward
 

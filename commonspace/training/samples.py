@@ -41,9 +41,9 @@ T = TypeVar("T")
 MEMORY = 2**30
 """Bytes of memory that the images of one modality may fill."""
 
-RELEASED = 16
+RELEASED = 2
 """Batches after which the rows of features on disk leave the memory of the process. With each row
-that is used, Linux maps 64 KiB around it."""
+that is used, Linux maps up to 2 MiB around it."""
 
 PART_NUMBERS = 2**23
 """Largest number of input values that a network gets at a time outside training."""

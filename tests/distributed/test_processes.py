@@ -98,6 +98,7 @@ def test_encoders_that_two_processes_train_are_those_of_one(
         else:
             for one in found:
                 np.testing.assert_allclose(one[key], value, atol=2e-3, err_msg=key)
+    assert len(wanted["infonce/losses"]) == 3
 
 
 @pytest.mark.slow

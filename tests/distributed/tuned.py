@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from commonspace.callbacks import Callback
 from commonspace.data import Dataset, Images, Texts
 from commonspace.distributed import Processes, join_processes
 from commonspace.encoders import images as photo_input
 from commonspace.methods import DSCMR, EncoderConfig, GradientMethod, InfoNCE, PosteriorMatching
 from commonspace.space import CommonSpace
-from commonspace.training import RunConfig
+from commonspace.training import EpochRecord, RunConfig
 from tests.distributed.gradients import Arrays
 
 NETWORK = """
@@ -74,7 +75,8 @@ def methods(folder: Path) -> dict[str, GradientMethod]:
         specs={"image": f"{folder / 'net.py'}:Net", "text": "tfidf"},
         input_form="pad",
         fine_tune="all",
-        tuning_epochs=2,
+        tuning_epochs=3,
+        backbone_learning_rate=1e-2,
     )
     tiny: dict[str, Any] = {
         "hidden_dim": 8,
@@ -91,8 +93,18 @@ def methods(folder: Path) -> dict[str, GradientMethod]:
     }
 
 
+class Losses(Callback):
+    """Keeps the loss of each epoch, of augmented photos."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
+        self.values.append(record.losses["loss"])
+
+
 def spaces(folder: Path, processes: Processes | None) -> Arrays:
-    """Return embeddings of the validation photos, and the number of photos that were decoded."""
+    """Return embeddings of validation, losses, and the number of photos that were decoded."""
     data = photos(folder)
     results: Arrays = {}
     decoded, decode = [0], vars(photo_input)["decode_image"]
@@ -105,7 +117,10 @@ def spaces(folder: Path, processes: Processes | None) -> Arrays:
     try:
         for name, method in methods(folder).items():
             decoded[0] = 0
-            space: CommonSpace = method.fit(data, run=RunConfig(processes=processes))
+            losses = Losses()
+            run = RunConfig((losses,), processes=processes)
+            space: CommonSpace = method.fit(data, run=run)
+            results[f"{name}/losses"] = np.array(losses.values)
             results[f"{name}/decoded"] = np.array(decoded[0])
             validation = data.split("validation")
             for modality, column in validation.columns.items():
