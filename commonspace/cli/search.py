@@ -252,7 +252,8 @@ def search(
         if where is not None and not all(results.total for results in answers):
             for hint in opened.filter_hints(where):
                 typer.echo(f"note: {hint}", err=True)
-        titles = [" + ".join(map(str, _describe(one).values())) for one in inputs]
+        avoided = f" (without {without})" if without else ""
+        titles = [" + ".join(map(str, _describe(one).values())) + avoided for one in inputs]
         roles = opened.roles
         if open_page:
             page = write_page([*zip(titles, answers, strict=True)], roles, opened.picture)

@@ -374,6 +374,11 @@ def test_options_of_a_search_are_those_of_the_package(call: Call, shop: Path, ph
     options = ("--group-by", "price", "--sort", "-price", "--min-relevance", 0)
     assert found(call, *words, *options) == ids[2:3]
     assert found(call, *words, "--image", picture, "--text-weight", 0.9) == ids[3:]
+    with cs.Index.open(shop) as index:
+        avoided = index.search("a rose", without="red, dog in")
+    typed = (shop, 'a -red rose -"dog in"')
+    assert found(call, *typed) == [[one.id for one in avoided]]
+    assert "a rose (without red, dog in)" in call("search", *typed).stdout.splitlines()[0]
     refused = call("search", *words, "--sort", "prise")
     assert refused.exit_code == 2
     assert "`sort` names a field that no item has" in refused.stderr
