@@ -98,7 +98,8 @@ def _read_frames(data: bytes, head: NDArray[np.uint32], page_size: int, order: s
     frames = np.frombuffer(data, np.uint8, count * width, _HEADER).reshape(count, width)
     heads = np.ascontiguousarray(frames[:, :_FRAME]).view(">u4")
     before = np.concatenate([head[None, 6:], heads[:-1, 4:]]).astype(np.uint32)
-    good = (heads[:, 2:4] == head[4:6]).all(axis=1)
+    own = (heads[:, 2:4] == head[4:6]).all(axis=1)  # else left over from before the last reset
+    good = own.copy()
     step = max(1, _BLOCK // width)
     for first in range(0, count, step):
         rows = np.flatnonzero(good[first : first + step]) + first
@@ -114,6 +115,8 @@ def _read_frames(data: bytes, head: NDArray[np.uint32], page_size: int, order: s
     damage: Literal["", "end", "middle"] = ""
     if len(lost):
         damage = "middle" if later[-1] > lost[0] else "end"
+    elif valid < count and own[valid] and not own[valid + 1 :].any():
+        damage = "end"
     return LogContent(pages, len(commits), int(heads[last - 1, 1]) if last else 0, damage)
 
 

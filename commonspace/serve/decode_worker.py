@@ -112,7 +112,8 @@ def decode(data: bytes, side: int, max_pixels: int) -> NDArray[np.uint8]:
 def main() -> None:
     """Answer requests until standard input ends."""
     source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing that a library prints may reach the replies
+    for stream in (1, 2):  # what libraries print about a file reaches neither replies nor the log
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the service, which ends this
     _limit_memory(int(sys.argv[1]))
     while head := source.read(REQUEST.size):

@@ -14,7 +14,7 @@ LogFormat = Literal["text", "json"]
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="-")
 """Id of the request that the current task or thread works for."""
 
-LIBRARIES = ("uvicorn", "asyncio", "fastapi", "python_multipart", "PIL")
+LIBRARIES = ("uvicorn", "asyncio", "fastapi", "python_multipart", "PIL", "py.warnings")
 """Libraries whose warnings are part of the log."""
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """Characters that would change the look of a log; line breaks are indented."""
@@ -33,6 +33,7 @@ def configure_logging(format: LogFormat = "text") -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
     for name in LIBRARIES:
         library = logging.getLogger(name)
         library.handlers, library.propagate = [handler], False

@@ -175,12 +175,14 @@ def test_damage_in_the_log_of_a_killed_process_is_refused(
         (copy / log.name).write_bytes(changed)
         with pytest.raises(StoreError, match="damaged"):
             Index.open(copy)
-    changed = bytearray(data)
-    changed[last + 100] ^= 16  # of the last change, which was perhaps never acknowledged
-    (killed / log.name).write_bytes(changed)
-    with Index.open(killed) as index:
-        assert "is incomplete" in index.notes[0]
-        assert len(index) == 68
+    for place in (last + 100, len(data) - 100):  # of the last change, perhaps never acknowledged
+        copy = Path(shutil.copytree(killed, tmp_path / f"copy {place}"))
+        changed = bytearray(data)
+        changed[place] ^= 16
+        (copy / log.name).write_bytes(changed)
+        with Index.open(copy) as index:
+            assert "is incomplete" in index.notes[0]
+            assert len(index) == 68
     (killed / log.name).write_bytes(data)
     with Index.open(killed) as index:
         assert index.notes == ()

@@ -124,6 +124,7 @@ def own_logs() -> Iterator[None]:
     try:
         yield
     finally:
+        logging.captureWarnings(False)
         for one, (handlers, propagate, level) in zip(loggers, before, strict=True):
             one.handlers, one.propagate = handlers, propagate
             one.setLevel(level)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -191,6 +192,14 @@ def test_a_json_log_has_no_other_lines(index: Path) -> None:
             with connected(address) as connection:
                 connection.sendall(request)
                 assert connection.recv(100).startswith(b"HTTP/1.1 ")
+        tags = [(tag, 4, 1, 100) for tag in (256, 257)] + [
+            (tag, 3, 2**31 - 1, 8) for tag in (258, 273)
+        ]
+        photo = (
+            b"II*\0\x08\0\0\0\4\0" + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+        )
+        with pytest.raises(ServiceError, match="not an image"):  # Pillow warns of its tags
+            Client(address).search(image=photo)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=40)
     *lines, last = errors.splitlines()
