@@ -11,6 +11,7 @@ or the same with a split at either end of each key: image_train, label_val, test
 are modalities is defined in :mod:`commonspace.data.formats.keys`.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ from commonspace.errors import DataError
 from commonspace.json_text import parse_json
 
 __all__ = ["table_from_arrays"]
+
+_WHOLE = re.compile(r"-?\d+(\.0+)?")
 
 
 def table_from_arrays(
@@ -352,6 +355,16 @@ def _labels(
     key = next((key for key in arrays if canonical_key(key)[0] == "class_names"), None)
     names = None if key is None else as_strings(arrays[key].reshape(-1)).tolist()
     given = [part.arrays["label"] for part in parts if "label" in part.arrays]
+    spelled = [value for v in given if is_strings(v) for value in as_strings(v).reshape(-1)]
+    if (
+        len({is_strings(values) for values in given}) > 1
+        and all(values.ndim == 1 for values in given)
+        and all(is_missing(value) or _WHOLE.fullmatch(value.strip()) for value in spelled)
+    ):
+        for part in parts:  # 1.0 in one split is "1" in the other
+            if "label" in part.arrays:
+                part.arrays["label"] = as_strings(part.arrays["label"])
+        given = [part.arrays["label"] for part in parts if "label" in part.arrays]
     if not given:
         total = sum(part.count for part in parts)
         return np.zeros((total, len(names or ())), dtype=bool), tuple(names or ())

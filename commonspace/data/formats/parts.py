@@ -75,7 +75,7 @@ def parts_of(
         if key not in renamed and base in {name for name, _ in renamed.values()}:
             base = key  # the caller maps another key to this name
         part = sorted_keys.setdefault(split, {})
-        if base in part and not np.array_equal(part[base], values):
+        if base in part and not _same(base, part[base], values):
             raise DataError(
                 f"two keys of {source} mean the same and differ",
                 expected=f"one array for {base!r}",
@@ -174,6 +174,8 @@ def _agree(
     for base, values in arrays.items():
         kind = kinds[base]
         rows = values if kind in ("features", "texts", "images") else _flatten(values, count)
+        if kind in ("texts", "images") and values.shape == (1, count):  # a row of cells
+            rows = values.reshape(-1)
         if kind == "present" and not _is_mask(rows):
             warnings.report(
                 DataError(
@@ -201,6 +203,17 @@ def _agree(
                 instead=f"{base + suffix!r} left out",
             )
     return Part(split, count, accepted)
+
+
+def _same(base: str, first: NDArray[Any], second: NDArray[Any]) -> bool:
+    """Return whether two arrays of one name are equal; labels and ids also as 1.0 and "1"."""
+    if np.array_equal(first, second):
+        return True
+    if base not in ("label", "id", "split", "group") or first.size != second.size:
+        return False
+    if any(values.size != max(values.shape, default=0) for values in (first, second)):
+        return False
+    return bool((as_strings(first.reshape(-1)) == as_strings(second.reshape(-1))).all())
 
 
 def _is_mask(values: NDArray[Any]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from scipy.io import savemat
 
-from commonspace.data import Features, Images
+from commonspace.data import Features, Images, Texts
 from commonspace.data.formats.names import canonical_key
 from commonspace.data.formats.npz import write_npz
 from commonspace.datasets import load_dataset
@@ -361,3 +361,41 @@ def test_one_key_is_mapped_once(tmp_path: Path) -> None:
         load_dataset("scenes", label="color")
     with pytest.raises(DataError, match="there is no data set ''"):
         load_dataset("")
+
+
+@pytest.mark.parametrize("names", [None, ["cat", "dog", "owl"]])
+def test_labels_of_two_splits_may_be_numbers_and_strings(
+    names: list[str] | None, tmp_path: Path
+) -> None:
+    arrays: dict[str, Any] = {} if names is None else {"class_names": np.array(names)}
+    for split, count in (("train", 30), ("test", 12)):
+        arrays |= {f"image_{split}": RNG.normal(size=(count, 8))}
+    arrays["label_train"] = np.arange(30) % 3 + 0.0
+    arrays["label_test"] = (np.arange(12) % 3).astype(str)
+    np.savez(tmp_path / "a.npz", **arrays)
+    data = load_dataset(tmp_path / "a.npz")
+    assert data.class_names == (("0", "1", "2") if names is None else tuple(names))
+    expected = [*np.arange(30) % 3, *np.arange(12) % 3]
+    assert data.labels.argmax(axis=1).tolist() == expected
+
+
+def test_labels_of_two_modalities_may_be_numbers_and_strings(tmp_path: Path) -> None:
+    for split, count in (("train", 30), ("test", 12)):
+        labels = np.arange(count) % 3 + 1
+        for name, values in {
+            "img": RNG.normal(size=(count, 8)),
+            "txt": RNG.normal(size=(count, 5)),
+            "img_lab": labels,
+            "txt_lab": np.array([f"{label}" for label in labels], dtype=object),
+        }.items():
+            savemat(tmp_path / f"{split}_{name}.mat", {f"{split}_{name}": values})
+    assert load_dataset(tmp_path).class_names == ("1", "2", "3")
+
+
+def test_a_row_of_cells_is_a_list_of_texts(tmp_path: Path) -> None:
+    texts = np.array([f"number {row}" for row in range(30)], dtype=object)
+    content = {"image": RNG.normal(size=(30, 8)), "text": texts, "label": np.arange(30) % 3}
+    savemat(tmp_path / "a.mat", content)
+    column = load_dataset(tmp_path / "a.mat").columns["text"]
+    assert isinstance(column, Texts)
+    assert column.items[7] == ("number 7",)
