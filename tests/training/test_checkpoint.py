@@ -254,6 +254,6 @@ def test_the_folder_of_the_checkpoint_is_made_before_the_first_step(
     assert (tmp_path / "new" / "deep" / CHECKPOINT).exists()
     (tmp_path / "file").write_text("taken")
     watcher = witness()
-    with pytest.raises(OutputError, match="could not be made"):
+    with pytest.raises(OutputError, match="file is a file"):
         fit(DSCMR(**TINY), feature_dataset, watcher, checkpoint=tmp_path / "file" / "run")
     assert watcher.steps == 0
