@@ -17,7 +17,8 @@ from commonspace.assessment.label_check import (
 from commonspace.assessment.learning_curve import LearningCurve, fit_learning_curve
 from commonspace.assessment.next_labels import LabelProposal, propose_labels
 from commonspace.assessment.page import write_assessment
-from commonspace.assessment.pair_check import MismatchedPair, mismatch_probabilities
+from commonspace.assessment.pair_check import MismatchedPair
+from commonspace.methods.base.mismatched_pairs import mismatch_probabilities
 
 __all__ = [
     "BM25",

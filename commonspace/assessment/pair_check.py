@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from commonspace.data.dataset import Dataset
+from commonspace.methods.base.mismatched_pairs import LISTED, mismatch_probabilities
 
-__all__ = ["MismatchedPair", "find_mismatched_pairs", "mismatch_probabilities"]
-
-STEPS = 200
-LISTED = 0.5
-"""Probability of a mismatch from which a pair is listed."""
+__all__ = ["MismatchedPair", "find_mismatched_pairs"]
 
 
 @dataclass(frozen=True)
@@ -33,41 +30,6 @@ class MismatchedPair:
     split: str
     by_modality: Mapping[str, str]
     p: float
-
-
-def mismatch_probabilities(
-    first: ArrayLike, second: ArrayLike
-) -> tuple[float, NDArray[np.float64]]:
-    """Return the share of pairs that do not belong together, and the probability of each.
-
-        P(x, y | a pair) / P(x, y | no pair) = sum_c p(c | x) p(c | y) / p(c)
-
-    which holds if x and y are independent given the class. A pair is a mismatch with probability s;
-    s maximizes the likelihood, by expectation maximization. Mismatches are taken as random: s
-    counts those within a class too, which no single probability can show.
-
-    Args:
-        first: (n, c) class posteriors of one modality.
-        second: (n, c) of the other, in the same order.
-
-    Returns:
-        s in [0, 1], and (n,) float64.
-
-    Example:
-        >>> sure, other = [0.99, 0.01], [0.01, 0.99]
-        >>> _, p = mismatch_probabilities([sure, other, sure], [sure, other, other])
-        >>> p.argmax()
-        np.int64(2)
-    """
-    p, q = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    prior = np.maximum((p.mean(axis=0) + q.mean(axis=0)) / 2, 1e-12)
-    ratio = (p * q / prior).sum(axis=1)
-    share = 0.1
-    mismatch = np.zeros(len(ratio))
-    for _ in range(STEPS):
-        mismatch = share / (share + (1 - share) * ratio)
-        share = float(mismatch.mean())
-    return share, mismatch
 
 
 def find_mismatched_pairs(

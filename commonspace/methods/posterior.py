@@ -22,6 +22,11 @@ from commonspace.methods.base.encoder_training import FeatureFit
 from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
 from commonspace.methods.base.method import select_splits
+from commonspace.methods.base.mismatched_pairs import (
+    count_mismatched,
+    taught_by_matched,
+    without_mismatched,
+)
 from commonspace.methods.base.outliers import count_references, detect_outliers
 from commonspace.methods.base.posterior_loss import (
     calibrate_kernel,
@@ -40,7 +45,7 @@ from commonspace.progress import ProgressBar
 from commonspace.settings import setting
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
-from commonspace.training.samples import Batch
+from commonspace.training.samples import Batch, Samples
 from commonspace.training.settings import TrainingSettings
 
 __all__ = [
@@ -69,10 +74,12 @@ class PosteriorMatching(GradientMethod):
     leave-one-out likelihood, and a network trained with cross-entropy. The weight of the mixture
     is chosen by likelihood on validation. If the modalities of samples that are left out disagree
     with a share of the labels, class probabilities replace the labels, so wrong labels do little
-    harm. If some samples have no label, their classes are estimated from their neighbors, in the
-    features or in a space of InfoNCE (``spread_labels``), and from what the modalities agree on,
-    and used where that raises the mAP of the kernel machines on validation. With several labels a
-    sample, each class has its own probability, and the inner product is the first-order term of
+    harm. Where the labels fit one modality but not another, pairs whose modalities are of different
+    classes are taken apart (``taught_by_matched``). If some samples have no label, their classes
+    are estimated from their neighbors, in the features or in a space of InfoNCE
+    (``spread_labels``), and from what the modalities agree on, and used where that raises the mAP
+    of the kernel machines on validation. With several labels a sample, each class has its own
+    probability, and the inner product is the first-order term of
     P(share a class) = 1 - prod_c (1 - p_c q_c).
 
     The instance block distinguishes items of one class. It is trained by contrast over pairs, in
@@ -100,6 +107,11 @@ class PosteriorMatching(GradientMethod):
     embedding_dim: int = 64
     mixture: float = setting(
         0.03, help="Weight of the instance block if no instance_weight is given.", above=0, below=1
+    )
+    drop_mismatched: bool = setting(
+        True,
+        help="Leave out modalities that seem to be of another class than their sample, if"
+        " validation is not worse.",
     )
     pseudo_labels: bool = setting(
         True, help="Let samples without a label teach the classes too, if validation improves."
@@ -151,15 +163,24 @@ class PosteriorMatching(GradientMethod):
         """Prepare the data, and fit the kernel machines on the training split."""
         _check_features(train, set(self.encoders.specs))
         data = super().prepare(train, validation, run)
-        start = time.monotonic()
+        given, start = data.train, time.monotonic()
         multi_label = bool((data.train.labels.sum(axis=1) > 1).any())
         known, callbacks = self._kernel_split(data.train), Callbacks(run.callbacks)
         kernels = fit_kernel_posteriors(
             known, multi_label=multi_label, seed=self.seed, callbacks=callbacks
         )
+        held_out = self._kernel_split(data.validation)
+        apart = None
+        if self.drop_mismatched and not multi_label and _has_pairs(known):
+            apart = taught_by_matched(kernels, known, held_out, seed=self.seed, callbacks=callbacks)
+        if apart is not None:
+            kernels, matched = apart
+            known = without_mismatched(known, matched)
+            train = without_mismatched(data.train, matched)
+            samples = Samples(train, data.inputs, data.device)
+            data = replace(data, train=train, samples=samples)
         taught = None
         if self.pseudo_labels and not multi_label:
-            held_out = self._kernel_split(data.validation)
             vectors = partial(
                 pair_vectors,
                 known,
@@ -186,6 +207,7 @@ class PosteriorMatching(GradientMethod):
             items=same_items(data.samples),
             seconds=time.monotonic() - start,
             pseudo_labeled=taught is not None,
+            mismatched={} if apart is None else count_mismatched(given, apart[1]),
         )
 
     def build_network(self, data: TrainingData) -> nn.Module:
@@ -252,6 +274,7 @@ class PosteriorMatching(GradientMethod):
         space.provenance["posteriors"] = {
             **_describe(data.kernels, network),
             "pseudo_labels": data.pseudo_labeled,
+            "mismatched": dict(data.mismatched),
         }
         return space
 
@@ -301,6 +324,8 @@ class _PosteriorData(TrainingData):
     """(N,) int64, equal for samples that are the same item, see ``same_items``."""
     seconds: float
     """Time that fitting the kernel machines took."""
+    mismatched: Mapping[str, int]
+    """Modality -> number of samples that it does not belong to, left out; {}: none are."""
     pseudo_labeled: bool
     """Whether pseudo-labels of unlabeled samples are among the targets."""
 

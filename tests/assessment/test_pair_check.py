@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from commonspace.assessment.pair_check import find_mismatched_pairs, mismatch_probabilities
+from commonspace.assessment.pair_check import find_mismatched_pairs
 from commonspace.data import Dataset, Features
+from commonspace.methods.base.mismatched_pairs import mismatch_probabilities
 
 
 def posteriors(classes: np.ndarray, sharpness: float, seed: int) -> np.ndarray:

@@ -467,3 +467,21 @@ def test_pseudo_labels_that_do_not_help_on_validation_are_not_used(
     for name, part in space.embed_dataset(few).items():
         expected = without.embed_dataset(few)[name].vectors
         np.testing.assert_allclose(part.vectors, expected, atol=1e-6)
+
+
+def test_exchanged_texts_teach_neither_classes_nor_pairs(data: Dataset) -> None:
+    draw = np.random.default_rng(3)
+    rows = np.arange(len(data))
+    for split in ("train", "validation"):
+        own = np.flatnonzero(data.splits == split)
+        moved = own[: len(own) // 2]
+        rows[moved] = draw.permutation(moved)
+    *_, last = data.columns
+    wrong = replace(data, columns={**data.columns, last: data.columns[last].take(rows)})
+    robust, plain = (fitted(wrong, drop_mismatched=value) for value in (True, False))
+    counts = robust.provenance["posteriors"]["mismatched"]
+    assert counts[last] > 0.2 * (data.splits == "train").sum()
+    assert plain.provenance["posteriors"]["mismatched"] == {}
+    test = data.split("test")
+    assert robust.evaluate(test).map > plain.evaluate(test).map - 0.005
+    assert fitted(data).provenance["posteriors"]["mismatched"] == {}
