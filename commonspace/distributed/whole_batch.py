@@ -7,13 +7,15 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from commonspace.distributed.processes import Processes
 from commonspace.networks.backbones.noise import RowNoise
 
 __all__ = ["whole_batch_layers"]
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+"""Layers that multiply by a random mask."""
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def whole_batch_layers(network: nn.Module, processes: Processes) -> Iterator[Non
     """
     changed: list[nn.Module] = []
     for module in network.modules():
-        if module.training and isinstance(module, nn.Dropout) and module.p > 0:
+        if module.training and isinstance(module, DROPOUTS) and module.p > 0:
             vars(module)["forward"] = _whole_dropout(module, processes)
         elif module.training and isinstance(module, RowNoise):
             vars(module)["forward"] = _whole_noise(module, processes)
@@ -47,8 +49,8 @@ def whole_batch_layers(network: nn.Module, processes: Processes) -> Iterator[Non
             del vars(module)["forward"]
 
 
-def _whole_dropout(layer: nn.Dropout, processes: Processes) -> Callable[[Tensor], Tensor]:
-    alone = layer.forward
+def _whole_dropout(layer: nn.Module, processes: Processes) -> Callable[[Tensor], Tensor]:
+    alone: Callable[[Tensor], Tensor] = layer.forward
 
     def forward(values: Tensor) -> Tensor:
         if not processes.sharing:
@@ -59,7 +61,7 @@ def _whole_dropout(layer: nn.Dropout, processes: Processes) -> Callable[[Tensor]
         if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
             # Numbers are drawn in the order in which the outputs lie in memory.
             whole = whole.contiguous(memory_format=torch.channels_last)
-        return values * dropout(whole, layer.p)[start : start + len(values)]
+        return values * alone(whole)[start : start + len(values)]
 
     return forward
 

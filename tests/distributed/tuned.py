@@ -31,7 +31,8 @@ class Net(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(3)
             self.layers = nn.Sequential(
-                nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(6, 8, 3, 2), nn.ReLU()
+                nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(6, 8, 3, 2), nn.ReLU(),
+                nn.Dropout2d(0.1),
             )
     def forward(self, photos):
         return self.layers(photos)
