@@ -99,7 +99,7 @@ def test_a_text_beside_an_image_that_is_a_link_is_not_read(place: Path) -> None:
 
 
 def test_an_allowed_folder_must_exist(place: Path) -> None:
-    with pytest.raises(DataError, match="does not exist"):
+    with pytest.raises(DataError, match="is no folder of photos"):
         load_dataset(folder_with("0.png", place), photos=place / "nowhere")
 
 
