@@ -41,6 +41,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def cache_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the cache of the user out of the fixtures of a whole run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMMONSPACE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache_of_the_file(
+    cache_of_the_run: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Give the tests of a file an empty cache folder: what other files stored changes nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMMONSPACE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def bfloat16_ability() -> Iterator[None]:
     """Let torch report bfloat16 multiplication or not, as COMMONSPACE_TEST_BFLOAT16 wants it."""
     wanted = os.environ.get("COMMONSPACE_TEST_BFLOAT16")

@@ -2,7 +2,8 @@
 
 The description of an encoder that was loaded once lies in the cache as JSON. With it, and the
 weights in the folder of the model, the encoder is built in plain torch. It is used only if its hash
-over input, network and weights is that of the encoder which is wanted.
+over input, network and weights is that of the encoder which is wanted, and if it was loaded as the
+same kind: with or without a cache, "hf:FOLDER" is not "st:FOLDER".
 """
 
 import json
@@ -59,7 +60,8 @@ def recall_encoder(cache: Path, spec: str, sha256: str) -> Encoder | None:
         sha256: hash of the encoder.
 
     Returns:
-        None if the description, the model or one of this hash is not on this machine.
+        None if the description, the model or one of this hash is not on this machine, or the
+        encoder was of the other kind.
     """
     kind, _, source = spec.partition(":")
     file = _file(cache, sha256)
@@ -67,6 +69,8 @@ def recall_encoder(cache: Path, spec: str, sha256: str) -> Encoder | None:
         return None
     try:
         content = json.loads(file.read_text("utf-8"))
+        if content["provenance"]["spec"] != kind:
+            return None
         config = content["backbone"]
         prefix, inner = _inner(config)
         if not _is_plain(inner):

@@ -69,6 +69,8 @@ def test_features_and_hash_are_the_same(
     recalled = recall_encoder(tmp_path, spec, sha256)
     assert recalled is not None
     assert recalled.provenance == encoder.provenance
+    other = {"st": "hf", "hf": "st"}[kind]
+    assert recall_encoder(tmp_path, f"{other}:{model_folder}", sha256) is None
     torch.testing.assert_close(recalled(TEXTS), encoder(TEXTS), rtol=1e-4, atol=1e-5)
 
 

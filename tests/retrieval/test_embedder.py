@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -247,6 +248,9 @@ def test_another_encoder_is_refused(
     feature_space: CommonSpace, encoded: Dataset, minilm: str, tmp_path: Path
 ) -> None:
     other = minilm.replace("st:", "hf:")  # the same weights, pooled in another way
+    with Index.create(tmp_path / "first", feature_space, encoded, encoders={"text": minilm}) as one:
+        one.search(text="hat number 0")  # the description of the encoder is now in the cache
+    rmtree(tmp_path / "first")
     with pytest.raises(DataError, match="is not the one that made the features"):
         Index.create(tmp_path / "index", feature_space, encoded, encoders={"text": other})
     assert list(tmp_path.iterdir()) == []
