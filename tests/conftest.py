@@ -218,6 +218,22 @@ class Witness(Callback):
         self.endings += self.training
 
 
+class Lines(Callback):
+    """A callback that keeps the messages."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def on_message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def lines() -> Lines:
+    """Return such a callback."""
+    return Lines()
+
+
 @pytest.fixture
 def witness() -> Callable[..., Witness]:
     """Make such callbacks."""

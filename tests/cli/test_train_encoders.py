@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -11,21 +10,11 @@ from PIL import Image
 from typer.testing import Result
 
 import commonspace as cs
+from tests.photo_encoders import write_network
 
 Call = Callable[..., Result]
 
-NETWORK = """
-    import torch
-    from torch import nn
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            with torch.random.fork_rng():
-                torch.manual_seed(3)
-                self.layers = nn.Sequential(nn.Conv2d(3, 8, 5, 2), nn.BatchNorm2d(8), nn.ReLU())
-        def forward(self, photos):
-            return self.layers(photos)
-"""
+LAYERS = "nn.Conv2d(3, 8, 5, 2), nn.BatchNorm2d(8), nn.ReLU()"
 
 
 @pytest.fixture
@@ -33,9 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder of photos in two brightnesses with texts; net.py lies beside it."""
     monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    (tmp_path / "net.py").write_text(dedent(NETWORK), "utf-8")
-    about = {"size": {"height": 16, "width": 16}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(about), "utf-8")
+    write_network(tmp_path, LAYERS, 16)
     photos = tmp_path / "photos"
     photos.mkdir()
     draw = np.random.default_rng(0)

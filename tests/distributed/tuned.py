@@ -3,77 +3,53 @@
 As a script it is one of several processes: python tuned.py OUT, with the variables of torchrun.
 """
 
-import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from PIL import Image
 
 from commonspace.callbacks import Callback
-from commonspace.data import Dataset, Images, Texts
+from commonspace.data import Dataset, Images
 from commonspace.distributed import Processes, join_processes
 from commonspace.encoders import images as photo_input
 from commonspace.methods import DSCMR, EncoderConfig, GradientMethod, InfoNCE, PosteriorMatching
 from commonspace.space import CommonSpace
 from commonspace.training import EpochRecord, RunConfig
 from tests.distributed.gradients import Arrays
+from tests.photo_encoders import write_network, write_photos
 
-NETWORK = """
-import torch
-from torch import nn
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            self.layers = nn.Sequential(
-                nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(6, 8, 3, 2), nn.ReLU(),
-                nn.Dropout2d(0.1),
-            )
-    def forward(self, photos):
-        return self.layers(photos)
-"""
-SHAPE = {"size": {"height": 16, "width": 16}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+LAYERS = (
+    "nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(6, 8, 3, 2), nn.ReLU(),"
+    " nn.Dropout2d(0.1)"
+)
 N = 39
 """Samples; 26 of them are trained on, in batches that two processes do not divide evenly."""
 
 
 def photos(folder: Path) -> Dataset:
-    """Write photos of two colors, of which one is missing, and an encoder for them."""
+    """Write photos of two colors, of which one is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "net.py").write_text(NETWORK, "utf-8")
-    (folder / "preprocessor_config.json").write_text(json.dumps(SHAPE), "utf-8")
-    draw = np.random.default_rng(0)
-    paths: list[Any] = []
-    for row in range(N):
-        pixels = draw.integers(0, 200, (16, 16, 3))
-        pixels[:, :, row % 2] += 50
-        paths.append(folder / f"{row}.png")
-        if not paths[-1].exists():
-            Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
-    paths[3] = None
-    words = np.array(["red", "green"])[np.arange(N) % 2]
-    return Dataset(
-        name="photos",
-        ids=tuple(map(str, range(N))),
-        columns={
-            "image": Images(paths),
-            "text": Texts([(f"a {word} photo, {row % 5}",) for row, word in enumerate(words)]),
-        },
-        labels=np.eye(2, dtype=bool)[np.arange(N) % 2],
-        class_names=("red", "green"),
-        splits=np.repeat(["train", "validation"], [26, 13]),
+    classes = np.arange(N) % 2
+    pixels = np.random.default_rng(0).integers(0, 200, (N, 16, 16, 3))
+    pixels[np.arange(N), :, :, classes] += 50
+    texts = [(f"a {('red', 'green')[k]} photo, {row % 5}",) for row, k in enumerate(classes)]
+    splits = np.repeat(["train", "validation"], [26, 13])
+    data = write_photos(
+        folder, list(pixels.astype(np.uint8)), texts, classes, ("red", "green"), splits
     )
+    items: list[Any] = list(cast(Images, data.columns["image"]).items)
+    items[3] = None
+    return replace(data, columns={**data.columns, "image": Images(items)})
 
 
 def methods(folder: Path) -> dict[str, GradientMethod]:
     """Return methods that train the encoder of the photos."""
     encoders = EncoderConfig(
-        specs={"image": f"{folder / 'net.py'}:Net", "text": "tfidf"},
+        specs={"image": write_network(folder, LAYERS, 16), "text": "tfidf"},
         input_form="pad",
         fine_tune="all",
         tuning_epochs=3,

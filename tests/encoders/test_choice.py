@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from commonspace.callbacks import Callback, Callbacks
+from commonspace.callbacks import Callbacks
 from commonspace.data import Dataset, Images, Texts
 from commonspace.encoders import Encoder, Photos, Source, encoder_from_spec, read_kinds
 from commonspace.encoders.choice import choose_encoders, installed_encoders
 from commonspace.encoders.encoder import describe
 from commonspace.encoders.specs import resolve_spec
 from commonspace.errors import SettingError
+from tests.conftest import Lines
 
 
 @pytest.fixture(autouse=True)
@@ -67,19 +68,11 @@ def photos(right: float) -> Dataset:
     )
 
 
-class Lines(Callback):
-    """Keeps the messages."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def on_message(self, text: str) -> None:
-        self.lines.append(text)
-
-
 @pytest.mark.parametrize(("right", "expected"), [(0.0, ["left"]), (1.0, ["left", "right"])])
-def test_a_second_encoder_is_added_only_if_it_helps(right: float, expected: list[str]) -> None:
-    data, lines = photos(right), Lines()
+def test_a_second_encoder_is_added_only_if_it_helps(
+    right: float, expected: list[str], lines: Lines
+) -> None:
+    data = photos(right)
     chosen = choose_encoders(
         ["right", "left"],
         build,

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from commonspace.callbacks import Callback
 from commonspace.data import Dataset, Images
 from commonspace.encoders import Encoder, InputForm, Photos
 from commonspace.encoders.encoder import describe
 from commonspace.encoders.forms import ImageModel, choose_form
 from commonspace.errors import SettingError
+from tests.conftest import Lines
 
 
 class Means(nn.Module):
@@ -71,21 +71,12 @@ def strips(n: int, *, labeled: bool = True) -> Dataset:
     )
 
 
-class Lines(Callback):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def on_message(self, text: str) -> None:
-        self.lines.append(text)
-
-
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMMONSPACE_CACHE", str(tmp_path / "cache"))
 
 
-def test_the_whole_photo_is_chosen_where_its_ends_matter() -> None:
-    lines = Lines()
+def test_the_whole_photo_is_chosen_where_its_ends_matter(lines: Lines) -> None:
     chosen = choose_form(model(), strips(60), strips(40), "image", lines)
     assert InputForm.parse(chosen.provenance["input_form"]).form in ("pad", "stretch")
     (line,) = lines.lines
@@ -103,8 +94,7 @@ def test_forms_that_the_network_does_not_support_are_left_out() -> None:
     assert "side=" not in chosen.provenance["input_reason"]
 
 
-def test_without_labels_the_whole_photo_is_padded() -> None:
-    lines = Lines()
+def test_without_labels_the_whole_photo_is_padded(lines: Lines) -> None:
     chosen = choose_form(model(), strips(60, labeled=False), strips(40), "image", lines)
     assert chosen.provenance["input_form"] == "pad"
     assert "too few labeled samples" in lines.lines[0]

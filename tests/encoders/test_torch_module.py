@@ -8,15 +8,15 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import commonspace as cs
-from commonspace.data import Dataset, Images, Texts
+from commonspace.data import Dataset
 from commonspace.encoders import InputForm, Source, encoder_from_spec, extract
 from commonspace.encoders.torch_module import load_class, short_name, torch_model
 from commonspace.errors import DataError, SettingError, SpaceError
 from commonspace.methods import EncoderConfig, LinearProbe, PosteriorMatching
 from commonspace.networks.backbones.torch_module import TorchModuleBackbone
+from tests.photo_encoders import write_photos
 
 PHOTOS = list(np.random.default_rng(0).integers(0, 256, (3, 30, 20, 3), dtype=np.uint8))
 NETWORK = """
@@ -119,22 +119,13 @@ def test_what_cannot_be_loaded_is_refused(file: Path, tmp_path: Path) -> None:
 
 def data_of(folder: Path) -> Dataset:
     """Return photos of two brightnesses with a text for each, ten of each split."""
-    draw = np.random.default_rng(1)
     classes = np.arange(60) % 2
-    paths = []
-    for row, k in enumerate(classes):
-        pixels = draw.integers(0, 120, (16, 16, 3), dtype=np.uint8) + np.uint8(100 * k)
-        paths.append(folder / f"{row}.png")
-        Image.fromarray(pixels).save(paths[-1])
-    words = [(f"{('dark', 'light')[k]} picture number {row}",) for row, k in enumerate(classes)]
-    return Dataset(
-        name="two",
-        ids=tuple(map(str, range(60))),
-        columns={"image": Images(paths), "text": Texts(words)},
-        labels=np.eye(2, dtype=bool)[classes],
-        class_names=("dark", "light"),
-        splits=np.repeat(["train", "validation", "test"], 20),
-    )
+    noise = np.random.default_rng(1).integers(0, 120, (60, 16, 16, 3), dtype=np.uint8)
+    pixels = noise + (100 * classes).astype(np.uint8)[:, None, None, None]
+    names = ("dark", "light")
+    texts = [(f"{names[k]} picture number {row}",) for row, k in enumerate(classes)]
+    splits = np.repeat(["train", "validation", "test"], 20)
+    return write_photos(folder, list(pixels), texts, classes, names, splits)
 
 
 def test_a_space_takes_the_class_from_the_caller_again(file: Path, tmp_path: Path) -> None:

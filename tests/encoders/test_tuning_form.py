@@ -1,6 +1,5 @@
 """Input form of an encoder that is trained: small photos are not enlarged much."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +9,7 @@ import torch
 from commonspace.data import Dataset, Images
 from commonspace.encoders import Photos, Source, encoder_from_spec
 from commonspace.encoders.tuning_form import encoder_for_training
-
-NETWORK = """
-import torch
-class Net(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layers = torch.nn.Conv2d(3, 4, 3)
-        torch.nn.init.constant_(self.layers.weight, 0.1)
-    def forward(self, photos):
-        return self.layers(photos)
-"""
+from tests.photo_encoders import write_network
 
 
 @pytest.mark.parametrize(
@@ -33,9 +22,7 @@ class Net(torch.nn.Module):
     ],
 )
 def test_the_side_follows_the_photos(longer: int, wanted: str, side: int, tmp_path: Path) -> None:
-    (tmp_path / "net.py").write_text(NETWORK, "utf-8")
-    about = {"size": {"height": 160, "width": 160}, "image_mean": [0] * 3, "image_std": [1] * 3}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(about), "utf-8")
+    spec = write_network(tmp_path, "nn.Conv2d(3, 4, 3)", 160)
     photos = [np.full((longer, longer // 2, 3), 99, dtype=np.uint8) for _ in range(4)]
     data = Dataset(
         name="photos",
@@ -45,7 +32,6 @@ def test_the_side_follows_the_photos(longer: int, wanted: str, side: int, tmp_pa
         class_names=("x", "y"),
         splits=np.array(["train"] * 4),
     )
-    spec = f"{tmp_path / 'net.py'}:Net"
     frozen = encoder_from_spec(
         spec, Source(data, data, "image", input_form="stretch,side=200,pooling=mean+max")
     )

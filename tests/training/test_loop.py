@@ -244,25 +244,6 @@ def test_a_budget_of_time_ends_the_training_with_falling_rates(
     assert np.isfinite([record.losses["loss"] for record in history]).all()
 
 
-def test_a_sample_without_a_modality_is_left_out_of_it_alone() -> None:
-    present = np.array([True, False, True, False])
-    image = torch.arange(8.0).reshape(4, 2)
-    text = torch.arange(4.0).reshape(4, 1)
-    columns = {
-        "image": SimpleNamespace(present=present, values=image),
-        "text": SimpleNamespace(present=np.ones(4, dtype=bool), values=text),
-    }
-    data: Any = SimpleNamespace(columns=columns, labels=np.eye(4, dtype=bool))
-    inputs: Any = dict.fromkeys(columns, lambda column: column.values)
-    held = Samples(data, inputs, CPU)
-    batch = held.batch(torch.tensor([3, 2, 0]))
-    assert batch.inputs["image"].tolist() == [[4.0, 5.0], [0.0, 1.0]]
-    assert batch.present["image"].tolist() == [False, True, True]
-    assert batch.inputs["text"].tolist() == [[3.0], [2.0], [0.0]]
-    assert batch.labels.argmax(dim=1).tolist() == [3, 2, 0]
-    assert set(held.batch(torch.tensor([1, 3])).inputs) == {"text"}
-
-
 def test_the_best_epoch_is_the_first_of_the_highest() -> None:
     scores = (0.2, 0.7, 0.5, 0.7)
     history = tuple(EpochRecord(i, {}, score, 0.0) for i, score in enumerate(scores, 1))

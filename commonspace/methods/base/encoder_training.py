@@ -15,11 +15,11 @@ from commonspace.encoders import Encoder, Input, Vectors
 from commonspace.encoders.encoder import describe
 from commonspace.methods.base.encoder_config import (
     EncoderConfig,
-    backbone_rate,
     join_encoders,
     photo_changes,
     train_backbones,
 )
+from commonspace.methods.base.fine_tuning import tuning_settings
 from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.method import describe_split
 from commonspace.methods.base.posterior_loss import (
@@ -28,7 +28,7 @@ from commonspace.methods.base.posterior_loss import (
     weigh_posteriors,
 )
 from commonspace.methods.base.training_data import TrainingData
-from commonspace.methods.base.weight_path import LAST_EPOCHS, choose_position
+from commonspace.methods.base.weight_path import choose_position
 from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.space import CommonSpace
@@ -188,19 +188,17 @@ def _settings(
     starts: Mapping[str, Encoder],
     minutes: float | None,
 ) -> TrainingSettings:
-    return TrainingSettings(
+    settings = TrainingSettings(
         epochs=config.tuning_epochs,
         batch_size=BATCH,
         learning_rate=HEAD_RATE,
         seed=method.seed,
         device=method.device,
         precision=method.precision,
-        backbone_learning_rate=backbone_rate(config, map(network.backbone, starts)),
-        schedule="one cycle",
-        average=min(LAST_EPOCHS, config.tuning_epochs),
         accumulate=method.accumulate,
         minutes=minutes,
     )
+    return tuning_settings(settings, config, map(network.backbone, starts))
 
 
 @torch.no_grad()

@@ -1,7 +1,6 @@
 """Base class of the methods that train a network by gradient descent."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
@@ -10,21 +9,22 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from commonspace.cache_folder import default_cache
 from commonspace.callbacks import Callbacks, EpochRecord
 from commonspace.data.dataset import Dataset
-from commonspace.encoders import Encoder, Extraction, extract
+from commonspace.encoders import Encoder
 from commonspace.machine import choose_device, choose_precision, versions
 from commonspace.methods.base.encoder_config import (
     EncoderConfig,
-    backbone_rate,
     encode_splits,
     encoder_modules,
     has_weights_to_train,
     join_encoders,
-    multi_branch,
     photo_changes,
-    train_backbones,
+)
+from commonspace.methods.base.fine_tuning import (
+    fit_frozen_or_tuned,
+    tune_encoders,
+    tuning_settings,
 )
 from commonspace.methods.base.hyperparameters import SearchSpace
 from commonspace.methods.base.method import (
@@ -39,7 +39,6 @@ from commonspace.methods.base.training_data import (
     check_columns,
     check_pairs,
 )
-from commonspace.methods.base.weight_path import LAST_EPOCHS, choose_position
 from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.progress import ProgressBar
@@ -50,9 +49,6 @@ from commonspace.training.samples import Batch, Samples, ValidationScore
 from commonspace.training.settings import NetworkSettings, TrainingSettings
 
 __all__ = ["GradientMethod", "TrainingData", "zero_loss"]
-
-START_SHARE = 0.3
-"""Share of a time budget for the training on frozen features before encoders are trained."""
 
 
 class GradientMethod(Settings):
@@ -123,11 +119,12 @@ class GradientMethod(Settings):
         run = run or RunConfig(callbacks=(ProgressBar(),))
         train, validation = select_splits(train, validation)
         if self.encoders.fine_tune == "auto":
-            return self.fit_frozen_or_tuned(train, validation, run)
+            return fit_frozen_or_tuned(self, train, validation, run)
         data = self.prepare(train, validation, run)
         with encoder_modules(data.encoders) if data.encoders else nullcontext():
-            fit = self.tune_encoders if data.tuned else self.fit_network
-            network, history = fit(data, run)
+            network, history = (
+                tune_encoders(self, data, run) if data.tuned else self.fit_network(data, run)
+            )
             return self.calibrate(network, data, history)
 
     def fit_network(
@@ -145,79 +142,6 @@ class GradientMethod(Settings):
         with _initial_weights(self.seed):
             network = self.build_network(data)
         return network, self.train(network, data, run)
-
-    def tune_encoders(
-        self, data: TrainingData, run: RunConfig
-    ) -> tuple[nn.Module, tuple[EpochRecord, ...]]:
-        """Fit on features of the frozen encoders, then train encoders and network together.
-
-        Random layers would send the encoders gradients that destroy what they know (Kumar et al.:
-        Fine-Tuning Can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR
-        2022). At the end validation chooses a point between the weights before and after.
-
-        Args:
-            data: What ``prepare`` returned.
-            run: Callbacks and checkpoint.
-
-        Returns:
-            The network, and the record of each epoch with trained encoders.
-        """
-        start = time.monotonic()
-        tuned = {name: data.encoders[name] for name in data.tuned}
-        settings = Extraction(cache=default_cache(), device=str(data.device))
-        callbacks = Callbacks(run.callbacks)
-        with run.processes.first_alone() if run.processes else nullcontext():
-            features = extract(data.train, tuned, settings, callbacks)
-            held_out = extract(data.validation, tuned, settings, callbacks)
-        budget = None if self.minutes is None else START_SHARE * self.minutes
-        callbacks.on_message("training on the features of the frozen encoders first")
-        first = replace(self, encoders=EncoderConfig(), minutes=budget).fit(
-            features, held_out, RunConfig(processes=run.processes)
-        )
-        network = multi_branch(join_encoders(first, tuned).network)
-        network.to(data.device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        train_backbones(network, tuned, self.encoders)
-        history = self.train(network, data, run, (time.monotonic() - start) / 60)
-        validate = self._validation(data)
-        _, loss = choose_position(network, before, before, lambda: -validate(network))
-        # As a space is loaded: another layout in memory would round its embeddings otherwise.
-        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        return network, (*history[:-1], replace(history[-1], validation_score=-loss))
-
-    def fit_frozen_or_tuned(
-        self, train: Dataset, validation: Dataset, run: RunConfig
-    ) -> CommonSpace:
-        """Fit with frozen and with fine-tuned encoders, and return the better on validation.
-
-        Args:
-            train: The training split.
-            validation: The validation split.
-            run: Its callbacks receive a line that states the choice; the checkpoint is that of the
-                fine-tuned encoders.
-        """
-        ways = {
-            name: replace(self, encoders=replace(self.encoders, fine_tune=name))
-            for name in ("none", "all")
-        }
-        spaces = {
-            "none": ways["none"].fit(train, validation, RunConfig()),  # one history of epochs
-            "all": ways["all"].fit(train, validation, run),
-        }
-        scores = {
-            name: space.provenance["chosen"]["validation_score"] for name, space in spaces.items()
-        }
-        best = max(spaces, key=scores.__getitem__)
-        metric = spaces[best].provenance["chosen"]["metric"]
-        reason = (
-            f"validation {metric} {scores['none']:.3f} with frozen, {scores['all']:.3f} with"
-            " fine-tuned encoders"
-        )
-        verdict = "fine-tuned" if best == "all" else "frozen"
-        Callbacks(run.callbacks).on_message(f"encoders are {verdict}: {reason}")
-        spaces[best].provenance["fine_tune"] = {"chosen": best, "reason": reason}
-        return spaces[best]
 
     def prepare(self, train: Dataset, validation: Dataset, run: RunConfig) -> TrainingData:
         """Encode raw columns, check the splits, and choose input and backbone of each branch.
@@ -339,7 +263,7 @@ class GradientMethod(Settings):
             network,
             lambda network, batch: self.batch_loss(network, batch, data),
             data.samples,
-            self._validation(data),
+            self.scorer(data),
             settings,
             run,
             json.dumps(self._provenance(data)),
@@ -348,8 +272,12 @@ class GradientMethod(Settings):
         merge_lora(network)
         return history
 
-    def _validation(self, data: TrainingData) -> Callable[[nn.Module], float]:
-        """Return the function that scores a network on validation."""
+    def scorer(self, data: TrainingData) -> Callable[[nn.Module], float]:
+        """Return the function that scores a network on validation, after ``after_epoch``.
+
+        Args:
+            data: The data of this fit.
+        """
         score = ValidationScore(data.validation_samples)
 
         def validate(network: nn.Module) -> float:
@@ -383,15 +311,7 @@ class GradientMethod(Settings):
         if not data.tuned:
             return settings
         backbones = [data.encoders[name].backbone for name in data.tuned]
-        epochs = self.encoders.tuning_epochs
-        return replace(
-            settings,
-            epochs=epochs,
-            patience=None,
-            backbone_learning_rate=backbone_rate(self.encoders, backbones),
-            schedule="one cycle",
-            average=min(LAST_EPOCHS, epochs),
-        )
+        return tuning_settings(settings, self.encoders, backbones)
 
     def calibrate(
         self, network: nn.Module, data: TrainingData, history: tuple[EpochRecord, ...]

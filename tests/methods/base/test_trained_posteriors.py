@@ -1,50 +1,28 @@
 """Encoders trained with posterior matching: when it pays, what is calibrated, resume, files."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import commonspace as cs
 from commonspace.callbacks import Callback
-from commonspace.data import Dataset, Images, Texts
+from commonspace.data import Dataset
 from commonspace.encoders.torch_module import load_class
 from commonspace.errors import SettingError
-from commonspace.methods import SDML, EncoderConfig, PosteriorMatching
+from commonspace.methods import EncoderConfig, PosteriorMatching
 from commonspace.training import loop
+from tests.conftest import Lines
+from tests.photo_encoders import write_network, write_photos
 
-NETWORK = """
-    import torch
-    from torch import nn
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            with torch.random.fork_rng():
-                torch.manual_seed(3)
-                self.layers = nn.Sequential(
-                    nn.Conv2d(3, 12, 5, 2), nn.BatchNorm2d(12), nn.ReLU(),
-                    nn.Conv2d(12, 24, 3, 2), nn.BatchNorm2d(24), nn.ReLU(),
-                )
-        def forward(self, photos):
-            return self.layers(photos)
-"""
-
-
-class Lines(Callback):
-    """Keeps the messages."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def on_message(self, text: str) -> None:
-        self.lines.append(text)
+LAYERS = (
+    "nn.Conv2d(3, 12, 5, 2), nn.BatchNorm2d(12), nn.ReLU(),"
+    " nn.Conv2d(12, 24, 3, 2), nn.BatchNorm2d(24), nn.ReLU()"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +33,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def module(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return FILE.py:Class of a small network of random weights."""
-    path = tmp_path_factory.mktemp("nets") / "small.py"
-    path.write_text(dedent(NETWORK), "utf-8")
-    about = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    path.with_name("preprocessor_config.json").write_text(json.dumps(about), "utf-8")
-    return f"{path}:Net"
+    return write_network(tmp_path_factory.mktemp("nets"), LAYERS, 32)
 
 
 def shapes(folder: Path, *, bright: bool = False, n: int = 240) -> Dataset:
@@ -69,8 +43,8 @@ def shapes(folder: Path, *, bright: bool = False, n: int = 240) -> Dataset:
     """
     draw = np.random.default_rng(6)
     classes = np.arange(n) % 3
-    paths = []
-    for row, k in enumerate(classes):
+    photos = []
+    for k in classes:
         pixels = draw.integers(0, 120, (32, 32, 3))
         x, y = draw.integers(8, 20, 2)
         height, width = ((2, 14), (14, 2), (5, 5))[k]
@@ -78,20 +52,11 @@ def shapes(folder: Path, *, bright: bool = False, n: int = 240) -> Dataset:
         pixels[top : top + height, left : left + width] = 200
         if bright:
             pixels[:, :, k] += 40
-        paths.append(folder / f"{row}.png")
-        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
-    words = np.array(["lying", "standing", "square"])[classes]
-    return Dataset(
-        name="shapes",
-        ids=tuple(map(str, range(n))),
-        columns={
-            "image": Images(paths),
-            "text": Texts([(f"a {word} block, {row % 9}",) for row, word in enumerate(words)]),
-        },
-        labels=np.eye(3, dtype=bool)[classes],
-        class_names=("lying", "standing", "square"),
-        splits=np.repeat(["train", "validation", "test"], n // 3),
-    )
+        photos.append(pixels.astype(np.uint8))
+    names = ("lying", "standing", "square")
+    texts = [(f"a {names[k]} block, {row % 9}",) for row, k in enumerate(classes)]
+    splits = np.repeat(["train", "validation", "test"], n // 3)
+    return write_photos(folder, photos, texts, classes, names, splits)
 
 
 def method(module: str, **options: Any) -> PosteriorMatching:  # noqa: ANN401
@@ -111,8 +76,10 @@ def fitted(data: Dataset, way: PosteriorMatching, *callbacks: Callback) -> cs.Co
     return way.fit(data.split("train"), data.split("validation"), cs.RunConfig(callbacks))
 
 
-def test_auto_trains_the_encoder_that_limits_the_ranking(module: str, tmp_path: Path) -> None:
-    data, lines = shapes(tmp_path), Lines()
+def test_auto_trains_the_encoder_that_limits_the_ranking(
+    module: str, tmp_path: Path, lines: Lines
+) -> None:
+    data = shapes(tmp_path)
     frozen = fitted(data, method(module, encoders={"fine_tune": "none"}))
     space = fitted(data, method(module), lines)
     test = data.split("test")
@@ -154,9 +121,9 @@ def test_scores_on_memorized_samples_stay_probabilities(module: str, tmp_path: P
 
 
 def test_auto_keeps_the_encoder_frozen_where_training_does_not_pay(
-    module: str, tmp_path: Path
+    module: str, tmp_path: Path, lines: Lines
 ) -> None:
-    data, lines = shapes(tmp_path, bright=True), Lines()
+    data = shapes(tmp_path, bright=True)
     options: dict[str, Any] = {"backbone_learning_rate": 1e-30, "tuning_epochs": 1}
     space = fitted(data, method(module, encoders=options), lines)
     frozen = fitted(data, method(module, encoders={"fine_tune": "none"}))
@@ -184,8 +151,8 @@ def test_a_resumed_training_of_an_encoder_ends_at_the_same_weights(
         assert torch.equal(tensor, whole.network.state_dict()[name])
 
 
-def test_a_budget_of_minutes_ends_with_a_space(module: str, tmp_path: Path) -> None:
-    data, lines = shapes(tmp_path, n=90), Lines()
+def test_a_budget_of_minutes_ends_with_a_space(module: str, tmp_path: Path, lines: Lines) -> None:
+    data = shapes(tmp_path, n=90)
     way = method(module, encoders={"tuning_epochs": 10_000}, epochs=2, minutes=0.05)
     space = fitted(data, way, lines)
     assert any("minutes were over" in line for line in lines.lines)
@@ -201,17 +168,3 @@ def test_there_must_be_something_to_train(module: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="no encoder to train") as caught:
         fitted(half, method(module, encoders={"specs": {"text": "tfidf"}}))
     assert caught.value.found == "tfidf"
-
-
-def test_auto_of_other_methods_takes_the_better_on_validation(tmp_path: Path) -> None:
-    data, lines = shapes(tmp_path, n=90), Lines()
-    scores = {}
-    for part in ("none", "all", "auto"):
-        encoders = EncoderConfig({"text": "textcnn"}, fine_tune=part)
-        way = SDML(
-            encoders=encoders, epochs=4, batch_size=16, hidden_dim=16, embedding_dim=8, device="cpu"
-        )
-        space = way.fit(data.split("train"), data.split("validation"), cs.RunConfig((lines,)))
-        scores[part] = space.provenance["chosen"]["validation_score"]
-    assert scores["auto"] == max(scores["none"], scores["all"])
-    assert sum(line.startswith("encoders are ") for line in lines.lines) == 1
