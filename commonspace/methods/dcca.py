@@ -19,8 +19,8 @@ from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.networks.linear import AffineMap
 from commonspace.settings import setting
+from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig
-from commonspace.training.samples import Batch
 from commonspace.training.settings import TrainingSettings
 
 __all__ = ["DCCA", "canonical_maps"]

@@ -15,7 +15,7 @@ from commonspace.methods.base.training_data import TrainingData
 from commonspace.methods.dcca import DCCA
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 
 __all__ = ["DCCAE"]
 

@@ -17,7 +17,7 @@ from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig
 from commonspace.networks.hashing import HashingNetwork
 from commonspace.settings import setting
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 
 __all__ = ["DCMH", "pairwise_likelihood_loss"]
 

@@ -30,7 +30,7 @@ from commonspace.networks.dscmr import (
     closed_form_classifier,
 )
 from commonspace.settings import declared, setting
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 from commonspace.training.settings import TrainingSettings
 
 __all__ = ["DSCMR", "INPUT_DEFAULTS", "PRESETS", "dscmr_loss"]

@@ -19,7 +19,7 @@ from commonspace.methods.base.views import shrink
 from commonspace.networks.ensemble import EnsembleConfig, EnsembleNetwork
 from commonspace.networks.linear import AffineMap
 from commonspace.settings import setting
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 
 __all__ = ["EnsembleProbe", "ridge_probe"]
 

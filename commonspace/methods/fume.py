@@ -16,7 +16,7 @@ from commonspace.methods.base.orthonormal_head import orthonormal_head
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 
 __all__ = ["FUME", "category_credibility"]
 

@@ -17,8 +17,8 @@ from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, One
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
+from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig
-from commonspace.training.samples import Batch
 
 __all__ = ["InfoNCE", "Objective", "pair_vectors"]
 

@@ -44,8 +44,9 @@ from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.progress import ProgressBar
 from commonspace.settings import setting
 from commonspace.space import CommonSpace
+from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig
-from commonspace.training.samples import Batch, Samples
+from commonspace.training.samples import Samples
 from commonspace.training.settings import TrainingSettings
 
 __all__ = [

@@ -14,7 +14,7 @@ from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, One
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 
 __all__ = ["PrototypeLearning", "prototype_loss"]
 

@@ -10,7 +10,7 @@ from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.settings import setting
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 
 __all__ = ["SupervisedContrastive"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from commonspace.callbacks import EpochRecord, best_epoch
+    from commonspace.training.batch import Batch
     from commonspace.training.checkpoint import CHECKPOINT
     from commonspace.training.loop import (
         BatchLoss,
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
         epoch_seed,
         train,
     )
-    from commonspace.training.samples import Batch, Samples, ValidationScore
+    from commonspace.training.samples import Samples
     from commonspace.training.settings import TrainingSettings
+    from commonspace.training.validation import ValidationScore
 
 __all__ = [
     "CHECKPOINT",
@@ -36,13 +38,13 @@ __all__ = [
 
 _MODULES = {
     "CHECKPOINT": "commonspace.training.checkpoint",
-    "Batch": "commonspace.training.samples",
+    "Batch": "commonspace.training.batch",
     "BatchLoss": "commonspace.training.loop",
     "EpochRecord": "commonspace.callbacks",
     "RunConfig": "commonspace.training.loop",
     "Samples": "commonspace.training.samples",
     "TrainingSettings": "commonspace.training.settings",
-    "ValidationScore": "commonspace.training.samples",
+    "ValidationScore": "commonspace.training.validation",
     "best_epoch": "commonspace.callbacks",
     "chosen_epoch": "commonspace.training.loop",
     "epoch_seed": "commonspace.training.loop",

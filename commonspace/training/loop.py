@@ -22,13 +22,14 @@ from commonspace.callbacks import Callback, Callbacks, EpochRecord, best_epoch
 from commonspace.errors import OutputError, TrainingError
 from commonspace.machine import choose_precision
 from commonspace.networks.backbones.base import PretrainedBackbone
+from commonspace.training.batch import Batch
 from commonspace.training.checkpoint import (
     CHECKPOINT,
     Checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
-from commonspace.training.samples import Batch, Samples
+from commonspace.training.samples import Samples
 from commonspace.training.settings import TrainingSettings
 
 if TYPE_CHECKING:

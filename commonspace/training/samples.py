@@ -1,18 +1,14 @@
-"""Samples of one split as tensors: batches for training, embeddings and a score for validation.
+"""Samples of one split as tensors: batches for training, and embeddings of all of them.
 
 Raw items are converted to network input once, before the first epoch, and stay on the device of
 the network. Images that would fill the memory are decoded once into a memory-mapped file, or batch
-by batch in worker processes if the disk is too small for it. A batch holds, for each modality, the
-rows of the samples that have it.
+by batch in worker processes if the disk is too small for it.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
-from itertools import permutations
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -28,15 +24,13 @@ from commonspace.encoders.decoded import DecodedPhotos, decode_photos
 from commonspace.encoders.inputs import Input
 from commonspace.encoders.loading import prepared
 from commonspace.errors import TrainingError
-from commonspace.evaluation.average_precision import average_precision
 from commonspace.machine import available_cores
+from commonspace.training.batch import Batch
 
 if TYPE_CHECKING:
     from commonspace.distributed import Processes
 
-__all__ = ["Batch", "Samples", "ValidationScore"]
-
-T = TypeVar("T")
+__all__ = ["Samples"]
 
 MEMORY = 2**30
 """Bytes of memory that the images of one modality may fill."""
@@ -47,72 +41,6 @@ that is used, Linux maps up to 2 MiB around it."""
 
 PART_NUMBERS = 2**23
 """Largest number of input values that a network gets at a time outside training."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some samples of a split: for each modality, those that have it."""
-
-    inputs: Mapping[str, Tensor]
-    """Modality name -> (n_m, ...) network input, in the order of the samples."""
-    present: Mapping[str, Tensor]
-    """Modality name -> (n,) bool: the samples of the batch that have it."""
-    labels: Tensor
-    """(n, c) float32: 1 where a sample has a class; a row of zeros is unlabeled."""
-    rows: Tensor | None = None
-    """(n,) int64: rows of the samples in the split, if they come from one."""
-    complete: bool = False
-    """Whether every sample is known to have every modality and a label; then no rows are selected,
-    which copies them and, on a GPU, waits for it."""
-
-    def outputs(
-        self, compute: Callable[[Mapping[str, Tensor]], Mapping[str, T]]
-    ) -> Mapping[str, T]:
-        """Return what a network computes for the samples of the batch.
-
-        In a training by several processes each computes the outputs of its own samples and
-        receives those of all others, so that a loss of the outputs sees the whole batch.
-
-        Args:
-            compute: Takes ``inputs``; returns modality -> a tensor, or a tuple of tensors, with a
-                row for each input. It computes each row alone, apart from batch normalization.
-
-        Returns:
-            Modality -> the same for all samples of the batch that have it.
-        """
-        return compute(self.inputs)
-
-    def labeled(self, values: Tensor, modality: str) -> tuple[Tensor, Tensor]:
-        """Return the samples of one modality that have a label.
-
-        Args:
-            values: (n_m, d), a row for each sample of the batch that has the modality.
-            modality: Its name.
-
-        Returns:
-            (k, d) values and (k, c) float32 labels.
-        """
-        if self.complete:
-            return values, self.labels
-        labels = self.labels[self.present[modality]]
-        known = labels.any(dim=1)
-        return values[known], labels[known]
-
-    def pairs(self, values: Mapping[str, Tensor], one: str, other: str) -> tuple[Tensor, Tensor]:
-        """Return two modalities of the samples that have both.
-
-        Args:
-            values: Modality name -> (n_m, d), a row for each sample that has it.
-            one: A modality.
-            other: Another modality.
-
-        Returns:
-            (k, d) and (k, d); row i of both belongs to the same sample.
-        """
-        if self.complete:
-            return values[one], values[other]
-        first, second = self.present[one], self.present[other]
-        return values[one][second[first]], values[other][first[second]]
 
 
 class Samples:
@@ -334,60 +262,6 @@ class Samples:
                     advice="lower the learning rate, or scale the features to about unit size",
                 )
         return embeddings
-
-
-class ValidationScore:
-    """Figure of a network on one split, the mean over all directions, that chooses the epoch.
-
-    It is the mean average precision by class; without labels, the mean of R@1, R@5 and R@10 of the
-    pairs, in which items of equal content are one item.
-
-    Args:
-        samples: The validation split.
-        batch_size: Maximum number of samples in a batch.
-
-    Attributes:
-        metric: "mAP" or "mean recall".
-    """
-
-    def __init__(self, samples: Samples, batch_size: int = 512) -> None:
-        self._samples, self._batch_size = samples, batch_size
-        self.metric = "mAP" if bool((samples.labels > 0).any()) else "mean recall"
-        self._rows: dict[str, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
-        if self.metric != "mAP":
-            from commonspace.data.content import content_keys
-
-            for name, mask in samples.present.items():
-                rows = np.flatnonzero(mask.cpu().numpy())
-                self._rows[name] = rows, content_keys(samples.columns[name].take(rows))
-        self._labels = {
-            name: (samples.labels[mask] > 0).cpu().numpy() for name, mask in samples.present.items()
-        }
-
-    def __call__(self, network: nn.Module) -> float:
-        """Return the figure, in [0, 1], of a network in evaluation mode.
-
-        Raises:
-            TrainingError: If an embedding is not finite.
-        """
-        embeddings = self._samples.embed(network, self._batch_size)
-        if self.metric != "mAP":
-            return self._mean_recall(embeddings)
-        means = []
-        for query, gallery in permutations(embeddings, 2):
-            values = average_precision(
-                embeddings[query], embeddings[gallery], self._labels[query], self._labels[gallery]
-            )
-            judged = values[~np.isnan(values)]
-            means.append(math.fsum(judged) / len(judged))
-        return math.fsum(means) / len(means)
-
-    def _mean_recall(self, embeddings: Mapping[str, NDArray[np.float32]]) -> float:
-        from commonspace.evaluation.pairs import PairItems, mean_recall
-
-        return mean_recall(
-            {name: PairItems(embeddings[name], *rows) for name, rows in self._rows.items()}
-        )
 
 
 def _decoded_once(

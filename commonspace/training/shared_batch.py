@@ -7,7 +7,7 @@ from torch import Tensor
 
 from commonspace.distributed import Processes
 from commonspace.errors import TrainingError
-from commonspace.training.samples import Batch
+from commonspace.training.batch import Batch
 
 __all__ = ["SharedBatch", "shared_batches"]
 

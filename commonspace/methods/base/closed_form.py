@@ -24,7 +24,8 @@ from commonspace.progress import ProgressBar
 from commonspace.settings import Settings
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
-from commonspace.training.samples import Samples, ValidationScore
+from commonspace.training.samples import Samples
+from commonspace.training.validation import ValidationScore
 
 __all__ = ["SHRINKAGE", "ClosedFormMethod", "dimensions_to_try", "values_to_try"]
 

@@ -32,9 +32,11 @@ from commonspace.methods.base.weight_path import choose_position
 from commonspace.networks.backbones.lora import merge_lora
 from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.space import CommonSpace
+from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig, train
-from commonspace.training.samples import Batch, Samples, ValidationScore
+from commonspace.training.samples import Samples
 from commonspace.training.settings import TrainingSettings
+from commonspace.training.validation import ValidationScore
 
 __all__ = ["FeatureFit", "Splits", "TrainedEncoders", "train_encoders"]
 

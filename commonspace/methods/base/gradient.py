@@ -44,9 +44,11 @@ from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.progress import ProgressBar
 from commonspace.settings import Precision, Settings, declared, setting
 from commonspace.space import CommonSpace
+from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig, chosen_epoch, epoch_seed, train
-from commonspace.training.samples import Batch, Samples, ValidationScore
+from commonspace.training.samples import Samples
 from commonspace.training.settings import NetworkSettings, TrainingSettings
+from commonspace.training.validation import ValidationScore
 
 __all__ = ["GradientMethod", "TrainingData", "zero_loss"]
 

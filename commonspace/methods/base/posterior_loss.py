@@ -14,7 +14,8 @@ from commonspace.data.row_blocks import release_rows
 from commonspace.losses import multi_positive_cross_entropy
 from commonspace.methods.base.gradient import zero_loss
 from commonspace.networks.posterior import PosteriorNetwork
-from commonspace.training.samples import Batch, Samples
+from commonspace.training.batch import Batch
+from commonspace.training.samples import Samples
 
 __all__ = [
     "best_temperature",
