@@ -21,7 +21,7 @@ from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.encoder_training import FeatureFit
 from commonspace.methods.base.gradient import GradientMethod
 from commonspace.methods.base.kernel_posteriors import KernelPosteriors, fit_kernel_posteriors
-from commonspace.methods.base.method import select_splits
+from commonspace.methods.base.method import calibrate_scores, select_splits
 from commonspace.methods.base.mismatched_pairs import (
     count_mismatched,
     taught_by_matched,
@@ -30,12 +30,13 @@ from commonspace.methods.base.mismatched_pairs import (
 from commonspace.methods.base.outliers import count_references, detect_outliers
 from commonspace.methods.base.posterior_loss import (
     calibrate_kernel,
+    kernel_posteriors,
     posterior_loss,
     same_items,
     weigh_posteriors,
 )
 from commonspace.methods.base.pseudo_labels import taught_by_unlabeled
-from commonspace.methods.base.search_defaults import choose_instance_weight, choose_text_weight
+from commonspace.methods.base.search_defaults import choose_instance_weight, set_text_weight
 from commonspace.methods.base.trained_posteriors import fit_with_trained_encoders
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.methods.infonce import pair_vectors
@@ -254,7 +255,10 @@ class PosteriorMatching(GradientMethod):
     def after_epoch(self, network: nn.Module, data: TrainingData) -> None:
         """Set temperatures and mixture weights by likelihood on validation."""
         assert isinstance(network, PosteriorNetwork)
-        weigh_posteriors(network, data.validation_samples)
+        assert isinstance(data, _PosteriorData)
+        if not data.known:
+            data.known.update(kernel_posteriors(network, data.validation_samples))
+        weigh_posteriors(network, data.validation_samples, data.known)
 
     def calibrate(
         self, network: nn.Module, data: TrainingData, history: tuple[EpochRecord, ...]
@@ -264,13 +268,6 @@ class PosteriorMatching(GradientMethod):
         assert isinstance(data, _PosteriorData)
         detect_outliers(network, data.samples, data.validation_samples)
         space = super().calibrate(network, data, history)
-        if network.has_instance_block:
-            embeddings = data.validation_samples.embed(network)
-            chosen = space.provenance["chosen"]
-            chosen["instance_weight"] = choose_instance_weight(space, embeddings, data.validation)
-            chosen["text_weight"] = choose_text_weight(space, data.validation, embeddings)
-        if not data.multi_label:
-            space.calibration = Calibration((0.0, 1.0), (0.0, 1.0))
         space.provenance["chosen"]["seconds"] += data.seconds
         space.provenance["posteriors"] = {
             **_describe(data.kernels, network),
@@ -278,6 +275,20 @@ class PosteriorMatching(GradientMethod):
             "mismatched": dict(data.mismatched),
         }
         return space
+
+    def choose_defaults(
+        self, space: CommonSpace, embeddings: Mapping[str, NDArray[np.float32]], data: TrainingData
+    ) -> None:
+        """Choose instance weight and text weight; only for several labels fit a calibration."""
+        assert isinstance(data, _PosteriorData)
+        if data.multi_label:
+            calibrate_scores(space, embeddings, data.validation)
+        else:
+            space.calibration = Calibration((0.0, 1.0), (0.0, 1.0))
+        if space.has_instance_block:
+            weight = choose_instance_weight(space, embeddings, data.validation)
+            space.provenance["chosen"]["instance_weight"] = weight
+        set_text_weight(space, embeddings, data.validation)
 
 
 class _OnTrainedFeatures(PosteriorMatching):
@@ -329,6 +340,8 @@ class _PosteriorData(TrainingData):
     """Modality -> number of samples that it does not belong to, left out; {}: none are."""
     pseudo_labeled: bool
     """Whether pseudo-labels of unlabeled samples are among the targets."""
+    known: dict[str, Tensor] = field(default_factory=dict)
+    """Kernel posteriors of the validation split, once they are known: training keeps them."""
 
 
 def _check_features(train: Dataset, encoded: set[str]) -> None:

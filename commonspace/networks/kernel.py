@@ -107,6 +107,8 @@ class FeatureScaling(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (n, size)."""
+        if self.power.device.type == "cpu" and self.power == 1:  # elsewhere the question would wait
+            return (features - self.shift) * self.weight
         return (features.sign() * features.abs().pow(self.power) - self.shift) * self.weight
 
 

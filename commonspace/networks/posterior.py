@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from commonspace.networks.dropout import Dropout
 from commonspace.networks.in_distribution import InDistribution
 from commonspace.networks.kernel import FeatureScaling, KernelMachine
 from commonspace.networks.network import MultiBranchNetwork
@@ -248,10 +249,10 @@ class PosteriorNetwork(MultiBranchNetwork):
 def _perceptron(size: int, hidden_dim: int, outputs: int, dropout: float) -> nn.Sequential:
     """Return a perceptron with one hidden layer, with dropout against overfitting."""
     return nn.Sequential(
-        nn.Dropout(0.2 * dropout + 0.05),
+        Dropout(0.2 * dropout + 0.05),
         nn.Linear(size, hidden_dim),
         nn.ReLU(),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         nn.Linear(hidden_dim, outputs),
     )
 

@@ -20,6 +20,7 @@ from commonspace.methods.base.method import (
     describe_split,
     select_splits,
 )
+from commonspace.methods.base.search_defaults import set_text_weight
 from commonspace.progress import ProgressBar
 from commonspace.settings import Settings
 from commonspace.space import CommonSpace
@@ -173,7 +174,9 @@ class ClosedFormMethod(Settings):
             },
         }
         space = CommonSpace(network, inputs, train.class_names, provenance)
-        calibrate_scores(space, samples.embed(network), validation)
+        embeddings = samples.embed(network)
+        calibrate_scores(space, embeddings, validation)
+        set_text_weight(space, embeddings, validation)
         return space
 
     def _check_columns(self, train: Dataset) -> None:

@@ -6,7 +6,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from commonspace.callbacks import Callbacks, EpochRecord
@@ -33,6 +35,7 @@ from commonspace.methods.base.method import (
     describe_split,
     select_splits,
 )
+from commonspace.methods.base.search_defaults import set_text_weight
 from commonspace.methods.base.training_data import (
     TrainingData,
     branch_start,
@@ -341,11 +344,24 @@ class GradientMethod(Settings):
             "precision": str(choose_precision(settings.precision, data.device)).split(".")[-1],
         }
         space = CommonSpace(network, data.inputs, data.train.class_names, provenance)
-        calibrate_scores(space, data.validation_samples.embed(network), data.validation)
+        self.choose_defaults(space, data.validation_samples.embed(network), data)
         if data.fingerprint != data.train.fingerprint:
             space.provenance["data"]["given_fingerprint"] = data.fingerprint
         kept = {name: one for name, one in data.encoders.items() if name not in data.tuned}
         return join_encoders(space, kept) if kept else space
+
+    def choose_defaults(
+        self, space: CommonSpace, embeddings: Mapping[str, NDArray[np.float32]], data: TrainingData
+    ) -> None:
+        """Set the calibration and the defaults of search of a new space, in place.
+
+        Args:
+            space: The space of the trained network.
+            embeddings: Modality -> (n_m, d), of the validation samples that have it.
+            data: The data of this fit.
+        """
+        calibrate_scores(space, embeddings, data.validation)
+        set_text_weight(space, embeddings, data.validation)
 
     def _provenance(self, data: TrainingData) -> dict[str, Any]:
         return {

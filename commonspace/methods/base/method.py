@@ -11,7 +11,6 @@ from commonspace.calibration import fit_calibration
 from commonspace.data.checks import find_outliers
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
-from commonspace.methods.base.search_defaults import choose_text_weight
 from commonspace.space import CommonSpace
 from commonspace.training.loop import RunConfig
 
@@ -139,8 +138,6 @@ def calibrate_scores(
     pairs are relevant or none is, such as with one class, and without labels: the probability that
     two items are a pair would depend on the size of the gallery.
 
-    The weight of the text in a query of text and photo is chosen here, too.
-
     Args:
         space: Newly fitted; it is changed in place.
         embeddings: Modality -> (n_m, d), of the validation samples that have it.
@@ -167,9 +164,6 @@ def calibrate_scores(
     x, y = np.concatenate(scores), np.concatenate(relevant)
     if y.any() and not y.all():
         space.calibration = fit_calibration(x, y)
-    weight = choose_text_weight(space, validation, embeddings)
-    if weight is not None:
-        space.provenance.setdefault("chosen", {})["text_weight"] = weight
 
 
 def _without_outliers(part: Dataset) -> Dataset:

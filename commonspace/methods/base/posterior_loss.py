@@ -21,6 +21,7 @@ __all__ = [
     "best_temperature",
     "calibrate_kernel",
     "class_losses",
+    "kernel_posteriors",
     "posterior_loss",
     "same_items",
     "weigh_posteriors",
@@ -28,6 +29,9 @@ __all__ = [
 
 HASHED = 512
 """Samples that are hashed at a time."""
+
+PART = 512
+"""Samples that a network reads at a time."""
 
 STEPS = 200
 """Steps of expectation maximization for the one weight of a modality."""
@@ -69,7 +73,7 @@ def posterior_loss(
         outputs = {name: (network.logits(name, x).float(),) for name, x in rescaled.items()}
         if network.has_instance_block:
             for name, x in rescaled.items():
-                partly = torch.lerp(x.detach(), x, instance_gradient)
+                partly = torch.lerp(x.detach(), x, instance_gradient) if x.requires_grad else x
                 outputs[name] += (network.instance_vectors(name, partly),)
         return outputs
 
@@ -148,7 +152,28 @@ def _row_keys(inputs: Tensor) -> NDArray[np.uint64]:
 
 
 @torch.inference_mode()
-def weigh_posteriors(network: PosteriorNetwork, validation: Samples) -> None:
+def kernel_posteriors(network: PosteriorNetwork, samples: Samples) -> dict[str, Tensor]:
+    """Return modality -> (n, c) posteriors of the kernel machine, of the samples that have it.
+
+    Args:
+        network: Of posterior matching.
+        samples: A split.
+    """
+    return {
+        name: torch.cat(
+            [
+                network.expert_posteriors(name, network.rescale(name, part))[0]
+                for part in samples.parts(name, PART)
+            ]
+        )
+        for name in network.modalities
+    }
+
+
+@torch.inference_mode()
+def weigh_posteriors(
+    network: PosteriorNetwork, validation: Samples, kernel: Mapping[str, Tensor] | None = None
+) -> None:
     """Set temperature and mixture weight of each modality by likelihood on validation, in place.
 
     First the temperature t that makes the labels most likely under the class network alone, then
@@ -158,23 +183,25 @@ def weigh_posteriors(network: PosteriorNetwork, validation: Samples) -> None:
     Args:
         network: Of posterior matching.
         validation: Samples that nothing was fitted on.
+        kernel: Their ``kernel_posteriors``, which training changes only with encoders; None: they
+            are computed.
     """
+    kernel = kernel or kernel_posteriors(network, validation)
     multi_label = network.config.multi_label
     for number, name in enumerate(network.modalities):
         present = validation.present[name]
         known = validation.labels[present].any(dim=1)
         labels = validation.labels[present][known]
         parts = [
-            (network.logits(name, x).float(), network.expert_posteriors(name, x)[0])
-            for part in validation.parts(name, 512)
-            for x in [network.rescale(name, part)]
+            network.logits(name, network.rescale(name, part)).float()
+            for part in validation.parts(name, PART)
         ]
-        logits, kernel = (torch.cat(part)[known] for part in zip(*parts, strict=True))
+        logits = torch.cat(parts)[known]
         best, _ = best_temperature(logits, labels, multi_label)
         network.temperatures[number] = best
         scaled = logits / best
         p = scaled.sigmoid() if multi_label else scaled.softmax(dim=1)
-        network.shares[number] = _mixture_weight(kernel, p, labels, multi_label)
+        network.shares[number] = _mixture_weight(kernel[name][known], p, labels, multi_label)
 
 
 def best_temperature(logits: Tensor, labels: Tensor, multi_label: bool) -> tuple[float, float]:
@@ -204,7 +231,7 @@ def calibrate_kernel(network: PosteriorNetwork, modality: str, validation: Sampl
     labels = validation.labels[validation.present[modality]]
     outputs = [
         kernel(network.rescale(modality, part.to(device))).to(labels.device)
-        for part in validation.parts(modality, 512)
+        for part in validation.parts(modality, PART)
     ]
     known = labels.any(dim=1)
     temperature, _ = best_temperature(
@@ -233,7 +260,7 @@ def class_losses(network: PosteriorNetwork, samples: Samples) -> dict[str, Tenso
     for name in network.modalities:
         labels = samples.labels[samples.present[name]]
         p = torch.cat(
-            [network.posterior(name, network.rescale(name, x)) for x in samples.parts(name, 512)]
+            [network.posterior(name, network.rescale(name, x)) for x in samples.parts(name, PART)]
         ).clamp(1e-7, 1 - 1e-7)
         known = labels.any(dim=1)
         p, labels = p[known], labels[known]

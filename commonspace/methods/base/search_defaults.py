@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from commonspace.data.dataset import Dataset
 from commonspace.embedding_model import EmbeddingModel
 
-__all__ = ["INSTANCE_WEIGHTS", "TEXT_WEIGHTS", "choose_instance_weight", "choose_text_weight"]
+__all__ = [
+    "INSTANCE_WEIGHTS",
+    "TEXT_WEIGHTS",
+    "choose_instance_weight",
+    "choose_text_weight",
+    "set_text_weight",
+]
 
 INSTANCE_WEIGHTS = tuple(step / 20 for step in range(21))
 """Instance weights to choose the default of search from."""
@@ -102,6 +108,19 @@ def choose_text_weight(
     return min(best, key=lambda weight: abs(weight - 0.5))
 
 
+def set_text_weight(space: EmbeddingModel, embeddings: Embedded, validation: Dataset) -> None:
+    """Write the weight of ``choose_text_weight``, if there is one, into the provenance of a space.
+
+    Args:
+        space: Of the embeddings; it is changed in place.
+        embeddings: Modality -> (n_m, d), of the samples that have it.
+        validation: The samples.
+    """
+    weight = choose_text_weight(space, validation, embeddings)
+    if weight is not None:
+        space.provenance.setdefault("chosen", {})["text_weight"] = weight
+
+
 class _Items:
     """Labeled samples of several modalities.
 
@@ -162,9 +181,18 @@ def _rank_figures(
 
 
 def _mean_average_precision(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> float:
-    """Return the mean average precision of the (q, n) rankings that have a relevant item."""
-    order = np.argsort(-scores, axis=1, kind="stable")
-    hits = np.take_along_axis(relevant, order, axis=1)
+    """Return the mean average precision of the (q, n) rankings that have a relevant item.
+
+    Equal scores stay in the order of the items. One sort of whole numbers, which is several times
+    faster than one of places, gives the relevance by rank: the order of the bits of a float is that
+    of its value once those of negative numbers are inverted; place and relevance stand below.
+    """
+    bits = (0 - scores).view(np.int32)
+    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32
+    keys |= np.arange(scores.shape[1]) << 1
+    keys |= relevant
+    keys.sort(axis=1)
+    hits = (keys & 1).astype(bool)
     precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
     counts = hits.sum(axis=1)
     values = (precision * hits).sum(axis=1)[counts > 0] / counts[counts > 0]
