@@ -1,4 +1,4 @@
-"""Contents of an index: number of items, values to filter by, all vectors."""
+"""Contents of an index: number of items, values to filter by, pictures, all vectors."""
 
 import json
 from collections import Counter
@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from commonspace.retrieval.database import row_checksum
 from commonspace.retrieval.filter import compile_filter
 from commonspace.retrieval.grouping import check_field
 from commonspace.retrieval.keywords import items_with_words
+from commonspace.retrieval.sources import PhotoFolders, is_damaged_copy, to_pixels
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorState
 
@@ -25,6 +27,7 @@ __all__ = [
     "count_items",
     "describe_contents",
     "item_labels",
+    "read_picture",
     "read_summary",
     "variants_of",
 ]
@@ -219,6 +222,34 @@ def all_vectors(store: Store) -> AllVectors:
         np.concatenate([none, *(part.values for part in parts)]),
         generation,
     )
+
+
+def read_picture(store: Store, photos: PhotoFolders, id: str) -> NDArray[np.uint8] | Path | None:
+    """Return the picture of an item: (h, w, 3) pixels, or its file; None if it has none.
+
+    Args:
+        store: of the index.
+        photos: its photo folders.
+        id: of the item.
+
+    Raises:
+        StoreError: If the file is outside the photo folder, as a symbolic link may be, or if it is
+            a damaged copy.
+    """
+    sql = (
+        "SELECT s.* FROM items JOIN entries USING (item) JOIN sources AS s USING (entry)"
+        " WHERE id = ? AND format IN ('photo', 'pixels') ORDER BY modality LIMIT 1"
+    )
+    for entry, format, raw, features, checksum in store.rows(sql, (id,)):
+        if checksum != row_checksum(entry, format, raw, features):
+            raise store.damaged(f"the photo of {id!r}", "another checksum")
+        if format == "pixels":
+            return to_pixels(raw)
+        file = photos.check_inside(raw)
+        if is_damaged_copy(photos.index, file):
+            raise store.damaged(str(file), "another content than its name says")
+        return file
+    return None
 
 
 def item_labels(store: Store) -> dict[int, frozenset[str]]:

@@ -14,7 +14,7 @@ once. An index can be shared between threads.
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -22,8 +22,8 @@ from commonspace.atomic import as_path
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data import Dataset
 from commonspace.engines import Engine
-from commonspace.errors import DataError
-from commonspace.retrieval.changes import delete_items, set_meta, update_items
+from commonspace.retrieval.changes import set_meta
+from commonspace.retrieval.edits import remove_items, replace_labels
 from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.folder import (
     check_space,
@@ -38,7 +38,6 @@ from commonspace.retrieval.migrate import migrate
 from commonspace.retrieval.reader import IndexReader
 from commonspace.retrieval.roles import check_roles, write_roles
 from commonspace.retrieval.samples import check_data, check_field_types
-from commonspace.retrieval.sources import NewItem
 from commonspace.retrieval.store_check import check_at_opening
 from commonspace.retrieval.verify import Verification, verify
 from commonspace.retrieval.writing import Change, Writer, remove_unused_copies
@@ -151,7 +150,7 @@ class Index(IndexReader):
         }
         with new_index(folder, space, meta, types) as store:
             index = cls(folder, store)
-            index._embedders = {store.space: embedder}
+            index._space.use(embedder)
             index._vectors.engine = engine
         try:
             if dataset is not None:
@@ -199,7 +198,7 @@ class Index(IndexReader):
             if space is not None:
                 if space.fingerprint != index.fingerprint:
                     raise other_space("the given space", index.fingerprint, space.fingerprint)
-                index._embedders = {store.space: Embedder(space, index.encoders)}
+                index._space.use(Embedder(space, index.encoders))
             index._vectors.notes += [*store.notes, *check_at_opening(store)]
             index._vectors.state()
             index._vectors.notes += prepare_keywords(store, lambda: index._lock.hold(wait=0))
@@ -268,20 +267,11 @@ class Index(IndexReader):
             DataError: If an id is unknown; nothing is removed.
             StoreError: If another writer is at work.
         """
-        if isinstance(ids, str) or not isinstance(ids, Iterable):
-            raise DataError(
-                "the ids are not a list",
-                expected="ids of existing items, as strings",
-                found=repr(ids)[:60],
-                advice=f"write [{str(ids)[:40]!r}]; nothing was removed",
-            )
         with self._lock.hold():
-            numbers = self._numbers(list(dict.fromkeys(ids)))
-            with self._store.transaction() as connection:
-                delete_items(connection, numbers.values())
+            change = remove_items(self._store, ids)
             remove_unused_copies(self._store, self._photos())
             self._vectors.compact()
-        return Change(removed=len(numbers))
+        return change
 
     def set_labels(self, labels: Mapping[str, Sequence[str]]) -> Change:
         """Replace the classes of items; everything else of them stays.
@@ -293,25 +283,8 @@ class Index(IndexReader):
             DataError: If an id is unknown; nothing is changed.
             StoreError: If another writer is at work.
         """
-        if not isinstance(labels, Mapping):
-            raise DataError(
-                "the labels are not a mapping",
-                expected="id -> classes, such as {'a.jpg': ['kite']}",
-                found=f"{type(labels).__name__}: {labels!r:.60}",
-                advice="write a dict; nothing was changed",
-            )
         with self._lock.hold():
-            numbers = self._numbers([*labels])
-            stored = self._store.items(numbers.values())
-            changed = {
-                number: NewItem(item.id, item.split, tuple(labels[item.id]), item.fields)
-                for number, item in stored.items()
-                if item.labels != tuple(labels[item.id])
-            }
-            if changed:
-                with self._store.transaction() as connection:
-                    update_items(connection, changed)
-        return Change(described=len(changed), unchanged=len(numbers) - len(changed))
+            return replace_labels(self._store, labels)
 
     def move_photos(self, folder: str | Path) -> None:
         """Store the new path of the photo folder, after the photos have been moved.
@@ -373,14 +346,14 @@ class Index(IndexReader):
             specs = None if encoders is None else dict(encoders)
             new, count = migrate(
                 self._vectors,
-                self._embedder()[1],
+                self._space.embedder()[1],
                 space,
                 specs,
                 self._photos(),
                 Callbacks(callbacks),
             )
             if new is not None:
-                self._embedders = {self._store.space: new}
+                self._space.use(new)
         return count
 
     def verify(self) -> Verification:
@@ -394,23 +367,6 @@ class Index(IndexReader):
         with self._lock.hold():
             return verify(self._vectors, self._photos())
 
-    def _numbers(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return id -> number of existing items.
-
-        Raises:
-            DataError: If an id is unknown.
-        """
-        numbers = self._store.item_numbers(ids)
-        unknown = [id for id in ids if id not in numbers]
-        if unknown:
-            raise DataError(
-                f"the index has no item {unknown[0]!r}",
-                expected="ids of existing items, as strings",
-                found=", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else ""),
-                advice="check the spelling; nothing was changed",
-            )
-        return numbers
-
     def _put(
         self,
         dataset: Dataset,
@@ -422,7 +378,7 @@ class Index(IndexReader):
     ) -> Change:
         check_data(dataset)
         with self._lock.hold():
-            embedder = self._embedder()[1]
+            embedder = self._space.embedder()[1]
             folder = None if photos is None else as_path(photos)
             writer = Writer(
                 self._store, embedder, dataset, self._photos(), folder, copy=copy_photos

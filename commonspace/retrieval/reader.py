@@ -1,7 +1,6 @@
 """Reading of an index: search, items, contents."""
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from commonspace.encoders import names_code
-from commonspace.errors import StoreError
 from commonspace.retrieval.audit import AuditSettings, Finding, audit
 from commonspace.retrieval.browse import (
     AllVectors,
@@ -22,23 +19,19 @@ from commonspace.retrieval.browse import (
     count_groups,
     count_items,
     describe_contents,
+    read_picture,
     read_summary,
     variants_of,
 )
-from commonspace.retrieval.database import row_checksum
-from commonspace.retrieval.embedder import Embedder
 from commonspace.retrieval.filter_hints import filter_hints
-from commonspace.retrieval.folder import (
-    LOCK,
-    load_space,
-    space_encoders,
-)
+from commonspace.retrieval.folder import LOCK, space_encoders
+from commonspace.retrieval.index_space import IndexSpace
 from commonspace.retrieval.items import Item, Query, SearchResults
 from commonspace.retrieval.lock import WAIT, WriterLock
 from commonspace.retrieval.roles import read_roles
 from commonspace.retrieval.scroll import ItemPage, list_items
 from commonspace.retrieval.search import Searcher
-from commonspace.retrieval.sources import PhotoFolders, is_damaged_copy, to_pixels
+from commonspace.retrieval.sources import PhotoFolders
 from commonspace.retrieval.store import Store
 from commonspace.retrieval.vector_index import VectorIndex
 from commonspace.space import CommonSpace
@@ -70,11 +63,10 @@ class IndexReader:
         self._store = store
         self._lock = WriterLock(path / LOCK, read_only=store.read_only, wait=wait)
         self._vectors = VectorIndex(store, path, lambda: self._lock.hold(wait=0))
-        self._searcher = Searcher(store, self._vectors, self._embedder, self._photos)
-        self._encoders = dict(encoders or {})
-        self._device = device
-        self._embedders: dict[int, Embedder] = {}
-        self._loading = threading.Lock()
+        self._space = IndexSpace(
+            path, store, lambda: self._vectors.state().space, encoders or {}, device
+        )
+        self._searcher = Searcher(store, self._vectors, self._space.embedder, self._photos)
 
     def close(self) -> None:
         """Close the store; closing twice has no effect."""
@@ -114,14 +106,12 @@ class IndexReader:
         Raises:
             StoreError: If the copy in the folder is missing or damaged.
         """
-        return self._embedder()[1].space
+        return self._space.embedder()[1].space
 
     @property
     def encoders(self) -> dict[str, str]:
         """Modality -> name of the encoder of its features."""
-        stored: dict[str, str] = json.loads(self._store.meta("encoders") or "{}")
-        harmless = {name: spec for name, spec in stored.items() if not names_code(spec)}
-        return harmless | self._encoders  # a class in a Python file must be named by the caller
+        return self._space.encoders
 
     @property
     def roles(self) -> dict[str, str]:
@@ -136,7 +126,7 @@ class IndexReader:
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the space."""
-        return self._store.describe_space(self._store.space)[0]
+        return self._space.fingerprint
 
     def reads(self, kind: str) -> bool:
         """Return whether queries can be "texts", or "images", beside vectors and items.
@@ -148,7 +138,7 @@ class IndexReader:
             StoreError: If the copy of the space in the folder is missing or damaged.
             DataError: If an encoder is not the one that extracted the features of the space.
         """
-        return self._embedder()[1].reads(kind)
+        return self._space.embedder()[1].reads(kind)
 
     def search(
         self,
@@ -320,20 +310,7 @@ class IndexReader:
             StoreError: If the file is outside the photo folder, as a symbolic link may be, or if it
                 is a damaged copy.
         """
-        sql = (
-            "SELECT s.* FROM items JOIN entries USING (item) JOIN sources AS s USING (entry)"
-            " WHERE id = ? AND format IN ('photo', 'pixels') ORDER BY modality LIMIT 1"
-        )
-        for entry, format, raw, features, checksum in self._store.rows(sql, (id,)):
-            if checksum != row_checksum(entry, format, raw, features):
-                raise self._store.damaged(f"the photo of {id!r}", "another checksum")
-            if format == "pixels":
-                return to_pixels(raw)
-            file = self._photos().check_inside(raw)
-            if is_damaged_copy(self.path, file):
-                raise self._store.damaged(str(file), "another content than its name says")
-            return file
-        return None
+        return read_picture(self._store, self._photos(), id)
 
     def count(self, where: str | None = None, modality: str | None = None) -> int:
         """Return the number of items.
@@ -425,22 +402,3 @@ class IndexReader:
     def _photos(self) -> PhotoFolders:
         folders = json.loads(self._store.meta("photo_folders") or "[]")
         return PhotoFolders(self.path, tuple(folders))
-
-    def _embedder(self) -> tuple[int, Embedder]:
-        """Return the number of the current space, and the space with its encoders.
-
-        Raises:
-            StoreError: If the copy in the folder is missing, damaged, or another space.
-        """
-        with self._loading:
-            while True:
-                number = self._vectors.state().space
-                if number in self._embedders:
-                    return number, self._embedders[number]
-                try:
-                    space = load_space(self.path, number, self.fingerprint, self._device)
-                except StoreError:
-                    if self._store.space == number:
-                        raise
-                    continue  # another process has just moved the index to another space
-                self._embedders = {number: Embedder(space, self.encoders)}

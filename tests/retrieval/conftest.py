@@ -1,7 +1,9 @@
 """Fixtures of the index tests: a shop of features, a space for it, a naive search."""
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,22 @@ def space(make: Make) -> CommonSpace:
     data = make(range(1000, 1040))
     whole = replace(data, splits=np.array(["train", "validation"] * 20))
     return RawFeatures().fit(whole.split("train"), whole.split("validation"))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, space: CommonSpace, make: Make) -> Path:
+    """Return the folder of an index of 40 articles, to be copied."""
+    folder = tmp_path_factory.mktemp("template") / "shop"
+    Index.create(folder, space, make(range(40))).close()
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path: Path, template: Path, space: CommonSpace) -> Iterator[Index]:
+    """Return an open index of 40 articles."""
+    shutil.copytree(template, tmp_path / "shop")
+    with Index.open(tmp_path / "shop", space=space) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

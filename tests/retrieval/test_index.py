@@ -1,9 +1,8 @@
 """An index returns what a naive search returns, whatever was added, changed and removed before."""
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,6 @@ Make = Callable[..., Dataset]
 Naive = Callable[..., list[tuple[str, str, float]]]
 
 QUERIES = np.random.default_rng(5).normal(size=(7, 6)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, space: CommonSpace, make: Make) -> Path:
-    """Return the folder of an index of 40 articles, to be copied."""
-    folder = tmp_path_factory.mktemp("template") / "shop"
-    Index.create(folder, space, make(range(40))).close()
-    return folder
-
-
-@pytest.fixture
-def index(tmp_path: Path, template: Path, space: CommonSpace) -> Iterator[Index]:
-    """Return an index of 40 articles: a folder may be copied as it is."""
-    shutil.copytree(template, tmp_path / "shop")
-    with Index.open(tmp_path / "shop", space=space) as opened:
-        yield opened
 
 
 def test_results_are_those_of_a_naive_search(
@@ -277,17 +260,6 @@ def test_ids_that_are_taken_are_refused_before_anything_is_written(
     assert len(index) == 40
 
 
-def test_ids_that_are_not_there_cannot_be_removed(index: Index) -> None:
-    with pytest.raises(DataError, match="no item 'article 77'"):
-        index.remove(["article 1", "article 77"])
-    with pytest.raises(DataError, match="no item 7"):
-        index.remove([7])  # type: ignore[list-item]
-    with pytest.raises(DataError, match="not a list"):
-        index.remove("article 1")
-    assert len(index) == 40
-    assert index.remove(["article 1", "article 1"]) == Change(removed=1)
-
-
 def test_samples_without_a_modality_of_the_space_are_left_out(index: Index, make: Make) -> None:
     data = make([50, 51])
     lacking = replace(
@@ -508,11 +480,6 @@ def test_arguments_of_a_wrong_type(index: Index, space: CommonSpace, tmp_path: P
         index.migrate("runs/photos")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="kind of index is unknown"):
         Index.create(tmp_path / "a", space, kind=3)  # type: ignore[arg-type]
-    for ids in ("article 1", 5, None):
-        with pytest.raises(DataError, match="the ids are not a list"):
-            index.remove(ids)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="the labels are not a mapping"):
-        index.set_labels(["kite"])  # type: ignore[arg-type]
 
 
 READ_ONLY = """

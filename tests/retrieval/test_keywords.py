@@ -163,7 +163,7 @@ def test_matches_are_in_the_order_of_bm25(tmp_path: Path, space: CommonSpace) ->
 @pytest.fixture
 def reading(index: Index, monkeypatch: pytest.MonkeyPatch) -> Index:
     """Return an index whose space turns every text into the vector of item 2."""
-    embedder = index._embedder()[1]
+    embedder = index._space.embedder()[1]
     vector = index.vectors("item 2")["image"]
     monkeypatch.setattr(
         embedder, "texts", lambda texts: (np.stack([vector] * len(texts)).astype(np.float32), None)

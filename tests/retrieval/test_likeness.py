@@ -79,7 +79,7 @@ def test_a_search_reports_texts_unlike_all_items(
         vectors["unlike"] = -np.mean(
             [index.vectors(f"article {row}")["image"] for row in range(60)], axis=0
         )
-        embedder = index._embedder()[1]
+        embedder = index._space.embedder()[1]
         monkeypatch.setattr(
             embedder, "texts", lambda words: (np.stack([vectors[one] for one in words]), None)
         )

@@ -29,7 +29,7 @@ def index(
                 [{**INSIDE, **OTHERS}[word] for word in words]
             )
 
-        monkeypatch.setattr(opened._embedder()[1], "texts", texts)
+        monkeypatch.setattr(opened._space.embedder()[1], "texts", texts)
         yield opened
 
 

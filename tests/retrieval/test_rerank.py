@@ -99,7 +99,7 @@ def test_the_weight_of_the_text_moves_the_query(
     """At 1 the ranking is that of the text, at 0 that of the rest, at 0.5 that of the mean."""
     words, other = (index.vectors(f"article {number}")["image"] for number in (1, 2))
     monkeypatch.setattr(
-        index._embedder()[1], "texts", lambda texts: (np.stack([words] * len(texts)), None)
+        index._space.embedder()[1], "texts", lambda texts: (np.stack([words] * len(texts)), None)
     )
     for weight in (0.0, 0.3, 0.5, 1.0):
         unit = [one / np.linalg.norm(one) for one in (words, other)]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import commonspace as cs
 from commonspace.cli.main import build
 from commonspace.data import correct_labels, label_file_of, read_corrections
-from commonspace.errors import DataError, OutputError
+from commonspace.errors import OutputError
 from commonspace.serve.labels import LabelFile, next_labels
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
@@ -98,27 +98,6 @@ def test_items_without_a_class_are_proposed_first(
     found = writable.get("/v1/labels/next").json()
     assert [item["id"] for item in found["items"]] == [train[2]]
     assert (found["unlabeled"], found["by_people"]) == (2, 2)
-
-
-def test_set_labels_changes_all_or_nothing(folder: Path, shop: cs.Dataset) -> None:
-    with cs.Index.open(folder) as opened:
-        before = opened.item("a/b")
-        assert before is not None
-        with pytest.raises(DataError, match="no item 'absent'"):
-            opened.set_labels({"a/b": ["x"], "absent": ["x"]})
-        assert opened.item("a/b") == before
-        generation = opened.generation
-        change = opened.set_labels({"a/b": before.labels})
-        assert (change.described, change.unchanged, opened.generation) == (0, 1, generation)
-        assert opened.set_labels({"a/b": ["x", "y"]}).described == 1
-        after = opened.item("a/b")
-        assert after is not None
-        assert (after.labels, after.fields, after.split) == (
-            ("x", "y"),
-            before.fields,
-            before.split,
-        )
-        assert opened.verify().problems == ()
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
