@@ -13,14 +13,13 @@ are modalities is defined in :mod:`commonspace.data.formats.keys`.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.assemble import Table
-from commonspace.data.columns import Column, Features, Images, Texts
+from commonspace.data.columns import Column
 from commonspace.data.formats.hints import add_hints
 from commonspace.data.formats.keys import NUMBERS, KeyRules, holds_images, kind_of
 from commonspace.data.formats.names import (
@@ -30,14 +29,12 @@ from commonspace.data.formats.names import (
     canonical_key,
     split_key,
 )
-from commonspace.data.formats.parts import Part, parts_of
+from commonspace.data.formats.part_columns import features_of, images_of, texts_of
+from commonspace.data.formats.parts import Part, first_array, parts_of
 from commonspace.data.labels import decode_labels, no_labels
 from commonspace.data.reading import WarningLog
-from commonspace.data.row_blocks import row_blocks, rows_on_disk
 from commonspace.data.vocabulary import (
     as_strings,
-    expand_home,
-    find_file,
     is_missing,
     is_strings,
     spell,
@@ -74,7 +71,7 @@ def table_from_arrays(
     """
     parts, modalities, taken = parts_of(arrays, source, warnings, rules)
     bases = [base for base in taken if any(base in part.arrays for part in parts)]
-    kinds = {base: kind_of(base, _first(parts, base), modalities) for base in bases}
+    kinds = {base: kind_of(base, first_array(parts, base), modalities) for base in bases}
     columns: dict[str, Column] = {}
     for base in [base for base in bases if kinds[base] in ("features", "texts", "images", "label")]:
         for part in parts:
@@ -82,22 +79,22 @@ def table_from_arrays(
                 others = ", ".join(other.split for other in parts if base in other.arrays)
                 _report_lacking(base, part, others, source, warnings, key_name)
         if kinds[base] == "features":
-            columns[base] = _features(base, parts, source, warnings)
+            columns[base] = features_of(base, parts, source, warnings)
         elif kinds[base] == "texts":
-            columns[base] = _texts(base, parts)
+            columns[base] = texts_of(base, parts)
         elif kinds[base] == "images":
-            columns[base] = _images(base, parts, source, warnings)
+            columns[base] = images_of(base, parts, source, warnings)
     if not columns:
         _raise_no_modality(arrays, source)
     for base in bases:
         if kinds[base] == "field" and base in modalities:
-            values = _first(parts, base)
+            values = first_array(parts, base)
             warnings.add(
                 f"{source}: {base!r}, {values.dtype} of shape {values.shape}, is kept as a field:"
                 " a modality is (samples, size) numbers, texts or images"
             )
     fields = {base: _field(base, parts) for base in bases if kinds[base] in ("field", "group")}
-    for base in [base for base in fields if holds_images(_first(parts, base))]:
+    for base in [base for base in fields if holds_images(first_array(parts, base))]:
         del fields[base]
         warnings.add(
             f"{source}: {base!r} holds images and is not used: rename it 'image' if meant so, or"
@@ -182,10 +179,6 @@ def _provenance(arrays: Mapping[str, NDArray[Any]], source: str) -> dict[str, An
     )
 
 
-def _first(parts: list[Part], base: str) -> NDArray[Any]:
-    return next(part.arrays[base] for part in parts if base in part.arrays)
-
-
 def _report_lacking(
     base: str,
     part: Part,
@@ -205,148 +198,6 @@ def _report_lacking(
         instead=f"the {part.count} rows of {part.split} "
         + ("have no label" if label else f"have no {base}"),
     )
-
-
-def _features(base: str, parts: list[Part], source: str, warnings: WarningLog) -> Features:
-    size, total = _first(parts, base).shape[1], sum(part.count for part in parts)
-    if not total:
-        return Features(np.zeros((0, max(size, 1)), dtype=np.float32))
-    if not size:
-        raise DataError(
-            f"the features {base!r} of {source} are empty",
-            expected="(rows, size) numbers",
-            found=f"shape {_first(parts, base).shape}",
-            advice="write the features again, or leave the key out",
-        )
-    whole = _unchanged(base, parts)
-    if whole is not None:
-        return Features(whole)
-    values = rows_on_disk(total, size)
-    present = np.zeros(total, dtype=bool)
-    start = 0
-    for part in parts:
-        stop = start + part.count
-        if base in part.arrays:
-            raw = part.arrays[base]
-            if raw.ndim != 2 or raw.dtype.kind not in NUMBERS or raw.shape[1] != size:
-                raise DataError(
-                    f"the features {base!r} of {source} have another form in {part.split}",
-                    expected=f"(rows, {size}) numbers, as in {parts[0].split}",
-                    found=f"{raw.dtype} of shape {raw.shape}",
-                    advice="give the features of all splits one size",
-                )
-            mask = part.arrays.get(f"{base}_present")
-            present[start:stop] = True if mask is None else mask.astype(bool)
-            finite = ~present[start:stop]
-            for rows in row_blocks(values[start:stop]):
-                with np.errstate(over="ignore", invalid="ignore"):
-                    values[start:stop][rows] = raw[rows]
-                finite[rows] |= np.isfinite(values[start:stop][rows]).all(axis=1)
-            if not finite.all():
-                _report_not_finite(base, part, raw, finite, source, warnings)
-                present[start:stop] &= finite
-        start = stop
-    if not present.all():
-        values[~present] = 0
-    return Features(values, present)
-
-
-def _unchanged(base: str, parts: list[Part]) -> NDArray[np.float32] | None:
-    """Return features that need no copy: all rows are there, as finite float32 in one array."""
-    if len(parts) != 1 or f"{base}_present" in parts[0].arrays:
-        return None
-    raw = parts[0].arrays.get(base)
-    if raw is None or raw.dtype != np.float32 or raw.ndim != 2 or not raw.flags.c_contiguous:
-        return None
-    return raw if all(np.isfinite(raw[rows]).all() for rows in row_blocks(raw)) else None
-
-
-def _report_not_finite(
-    base: str,
-    part: Part,
-    raw: NDArray[Any],
-    finite: NDArray[np.bool_],
-    source: str,
-    warnings: WarningLog,
-) -> None:
-    row = int(np.flatnonzero(~finite)[0])
-    with np.errstate(over="ignore", invalid="ignore"):
-        column = int(np.flatnonzero(~np.isfinite(raw[row].astype(np.float32)))[0])
-    key = f"{base}_{part.split}" if part.split else base
-    bad = int((~finite).sum())
-    warnings.report(
-        DataError(
-            f"{source}: the features {key!r} hold values that are not finite",
-            expected="finite float32 numbers",
-            found=f"{raw[row, column]} in row {row}, column {column};"
-            f" rows affected: {bad} of {len(raw)}",
-            advice=f"repair or drop these rows, or mark them as missing in '{base}_present'",
-        ),
-        instead=f"{bad} row{'' if bad == 1 else 's'} left out of {key!r}",
-    )
-
-
-def _texts(base: str, parts: list[Part]) -> Texts:
-    items: list[tuple[str, ...]] = []
-    for part in parts:
-        raw = part.arrays.get(base)
-        mask = part.arrays.get(f"{base}_present")
-        if raw is None:
-            items += [()] * part.count
-            continue
-        table = raw.reshape(len(raw), -1) if len(raw) else raw.reshape(0, 1)
-        rows = raw.tolist() if _holds_tuples(raw) else as_strings(table).tolist()
-        found = [tuple(text for text in row or () if text and text.strip()) for row in rows]
-        shown = [True] * part.count if mask is None else mask.astype(bool).tolist()
-        items += [texts if show else () for texts, show in zip(found, shown, strict=True)]
-    return Texts(items)
-
-
-def _images(base: str, parts: list[Part], source: str, warnings: WarningLog) -> Images:
-    """Return images: paths beside the file, or pixels that the reader has decoded."""
-    items: list[Path | NDArray[np.uint8] | None] = []
-    missing: list[str] = []
-    folder = expand_home(source).parent
-    for part in parts:
-        raw = part.arrays.get(base)
-        mask = part.arrays.get(f"{base}_present")
-        if raw is not None and raw.ndim == 2 and raw.shape[1] > 1:
-            warnings.report(
-                DataError(
-                    f"{source}: {base!r} holds several strings in each row",
-                    expected="(n,) names of image files, or (n, d) numbers",
-                    found=f"{raw.dtype} of shape {raw.shape}, such as {str(raw[0, 0])[:40]!r}",
-                    advice="store numbers as numbers: values.astype(float)",
-                ),
-                instead="these samples have no image",
-            )
-            raw = None
-        for row in range(part.count):
-            value = None if raw is None or (mask is not None and not mask[row]) else raw[row]
-            if isinstance(value, np.ndarray):
-                items.append(value if value.ndim == 3 else None)
-                continue
-            name = "" if is_missing(value) else as_strings(np.array([value], object))[0]
-            path = find_file(folder, name) if name else None
-            if name and path is None:
-                missing.append(name)
-            items.append(path)
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        warnings.report(
-            DataError(
-                f"{source}: {len(missing)} image files are missing",
-                expected=f"files below {folder}",
-                found=f"no {', '.join(missing[:3])}{more}",
-                advice="put the files there, or correct the names",
-            ),
-            instead="these samples have no image",
-        )
-    return Images(items)
-
-
-def _holds_tuples(values: NDArray[Any]) -> bool:
-    return values.dtype.kind == "O" and any(isinstance(value, tuple) for value in values.flat)
 
 
 def _labels(

@@ -1,7 +1,7 @@
 """Arrays of a feature file sorted by split, with one number of rows in each."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from commonspace.data.reading import WarningLog
 from commonspace.data.vocabulary import as_strings
 from commonspace.errors import DataError
 
-__all__ = ["Part", "parts_of"]
+__all__ = ["Part", "first_array", "parts_of"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,16 @@ def parts_of(
         _agree(split, part, source, warnings, modalities) for split, part in sorted_keys.items()
     ]
     return parts, modalities, taken
+
+
+def first_array(parts: Sequence[Part], base: str) -> NDArray[Any]:
+    """Return the array of a name in the first part that has it.
+
+    Args:
+        parts: of which at least one has it.
+        base: the name.
+    """
+    return next(part.arrays[base] for part in parts if base in part.arrays)
 
 
 def _without_splits(

@@ -64,12 +64,6 @@ def test_plain_keys() -> None:
     assert notes == []
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float64", "uint8", "int64", "bool", ">f4"])
-def test_any_real_dtype_becomes_float32(dtype: str) -> None:
-    raw = (IMAGE % 2).astype(dtype)
-    assert values(read(image=raw)[0], "image") == (IMAGE % 2).tolist()
-
-
 def test_a_file_of_splits_is_the_same_as_one_with_a_split_key() -> None:
     whole, _ = read(
         image=IMAGE, text=TEXT, label=LABEL, split=np.array(["train", "train", "test", "test"])
@@ -119,15 +113,6 @@ def test_the_first_key_of_distinct_ids_names_the_samples() -> None:
     assert table.fields["image_id"] == ["a", "a", "b", "c"]
 
 
-def test_a_row_may_lack_a_modality_by_its_mask() -> None:
-    image = IMAGE.copy()
-    image[1] = np.nan
-    table, _ = read(image=image, text=TEXT, image_present=np.array([1, 0, 1, 1]))
-    assert table.columns["image"].present.tolist() == [True, False, True, True]
-    assert values(table, "image")[1] == [0, 0, 0]
-    assert table.columns["text"].present.all()
-
-
 def test_texts_are_strings_under_the_name_text() -> None:
     table, _ = read(image=IMAGE, text=np.array(["a cat", "", "a dog", "one more"]))
     column = table.columns["text"]
@@ -138,19 +123,6 @@ def test_texts_are_strings_under_the_name_text() -> None:
 def test_facts_about_the_file_are_noted_not_refused() -> None:
     _, notes = read(image=IMAGE, mean=np.zeros(3), date=np.array("2020"))
     assert [note.split("'")[1] for note in notes] == ["mean", "date"]
-
-
-@pytest.mark.parametrize(("bad", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (1e300, "1e\\+300")])
-def test_values_that_are_not_finite_name_file_key_row_and_column(bad: float, shown: str) -> None:
-    image = IMAGE.copy()
-    image[2, 1] = bad
-    with pytest.raises(DataError, match=r"x[.]npz.*'image'") as caught:
-        read(image=image, text=TEXT)
-    assert caught.match(f"{shown} in row 2, column 1; rows affected: 1 of 4")
-    table, sentences = read_partly(image=image, text=TEXT)
-    assert table.columns["image"].present.tolist() == [True, True, False, True]
-    assert len(sentences) == 1
-    assert "1 row left out of 'image'" in sentences[0]
 
 
 def test_rows_that_do_not_match_name_the_odd_one_out() -> None:
