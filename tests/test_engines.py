@@ -13,8 +13,7 @@ import pytest
 from commonspace.cli.engines import engine_named
 from commonspace.engines import Engine, InProcess, LocalProcesses, RayCluster
 from commonspace.errors import DataError, SettingError
-from commonspace.evaluation import average_precision, evaluate_retrieval
-from commonspace.evaluation.pairs import PairItems, evaluate_pairs
+from commonspace.evaluation import PairItems, average_precision, evaluate_pairs, evaluate_retrieval
 
 # Workers import their work by name: functions of the standard library and of the package.
 divide = partial(divmod, 7)

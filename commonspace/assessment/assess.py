@@ -15,7 +15,13 @@ from commonspace.assessment.assessment import (
 )
 from commonspace.assessment.classes import class_confusions, class_figures
 from commonspace.assessment.label_check import LabelCheck, check_sample_labels
-from commonspace.assessment.learning_curve import LearningCurve, fit_learning_curve, subsets
+from commonspace.assessment.learning_curve import (
+    FEWEST_VALIDATION,
+    SHARES,
+    LearningCurve,
+    fit_learning_curve,
+    subsets,
+)
 from commonspace.assessment.measure import (
     Measured,
     mean_of,
@@ -55,10 +61,6 @@ CHANCE, KEYWORDS, RAW, ZERO_SHOT, POSTERIOR = (
     "zero-shot",
     "posterior matching",
 )
-SHARES = (0.125, 0.25, 0.5)
-"""Shares of the labels at which the learning curve is measured, beside all of them."""
-FEWEST_VALIDATION = 20
-"""Labeled validation samples below which no learning curve is measured."""
 
 
 def default_methods(seed: int = 0) -> dict[str, Method]:

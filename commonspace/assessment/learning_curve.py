@@ -1,4 +1,4 @@
-"""Learning curve: mAP by number of labels, and its extrapolation to twice as many."""
+"""Learning curve: a figure by number of training samples, and its value at twice as many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,20 @@ from numpy.typing import ArrayLike, NDArray
 from commonspace.data.dataset import Dataset
 from commonspace.errors import DataError
 
-__all__ = ["LearningCurve", "fit_learning_curve", "subsets"]
+__all__ = [
+    "FEWEST_VALIDATION",
+    "SHARES",
+    "LearningCurve",
+    "fit_learning_curve",
+    "pair_subsets",
+    "subsets",
+]
+
+SHARES = (0.125, 0.25, 0.5)
+"""Shares of the samples at which a curve is measured, beside all of them."""
+FEWEST_VALIDATION = 20
+"""Validation samples below which no curve is measured."""
+
 
 EXPONENTS = np.linspace(0.1, 1.5, 29)
 USUAL, TRUST = 0.5, 1e-5
@@ -20,10 +33,11 @@ FEWEST = 2
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The figure of a method at several numbers of labels.
+    """The figure of a method at several numbers of training samples.
 
     Args:
-        labels: Numbers of labeled training samples, ascending.
+        samples: Numbers of training samples that teach the method, ascending: labeled ones, or
+            pairs.
         figures: The figure at each, on validation.
         predicted: The figure at twice the last number.
         low: Lower end of its 95 % interval.
@@ -33,7 +47,7 @@ class LearningCurve:
         exponent: c.
     """
 
-    labels: tuple[int, ...]
+    samples: tuple[int, ...]
     figures: tuple[float, ...]
     predicted: float
     low: float
@@ -44,27 +58,27 @@ class LearningCurve:
 
     @property
     def gain(self) -> float:
-        """What twice the labels are predicted to add."""
+        """What twice the samples are predicted to add."""
         return self.predicted - self.figures[-1]
 
-    def at(self, labels: ArrayLike) -> NDArray[np.float64]:
-        """Return the fitted figure at numbers of labels."""
-        n = np.asarray(labels, dtype=np.float64) / self.labels[-1]
+    def at(self, samples: ArrayLike) -> NDArray[np.float64]:
+        """Return the fitted figure at numbers of samples."""
+        n = np.asarray(samples, dtype=np.float64) / self.samples[-1]
         fitted: NDArray[np.float64] = self.intercept - self.factor * n**-self.exponent
         return np.minimum(fitted, 1.0)
 
 
 def fit_learning_curve(
-    labels: Sequence[int], values: ArrayLike, *, resamples: int = 500, seed: int = 0
+    samples: Sequence[int], values: ArrayLike, *, resamples: int = 500, seed: int = 0
 ) -> LearningCurve:
-    """Fit a - b (n / N)^-c, with N the largest number of labels, by least squares.
+    """Fit a - b (n / N)^-c, with N the largest number of samples, by least squares.
 
     Errors of many learners fall with a power of the number of samples (Hestness et al.: Deep
     Learning Scaling is Predictable, Empirically, 2017). The interval is a bootstrap over the
     queries; it does not cover the choice of the smaller subsets.
 
     Args:
-        labels: k ascending numbers of labels, at least 2.
+        samples: k ascending numbers of samples, at least 2.
         values: (k, n) value of each of n queries at each of them; NaN where one is no query.
         resamples: Number of bootstrap resamples.
         seed: Of the resamples.
@@ -79,13 +93,13 @@ def fit_learning_curve(
         (0.85, 0.85)
     """
     table = np.asarray(values, dtype=np.float64)
-    counts = np.asarray(labels, dtype=np.float64)
+    counts = np.asarray(samples, dtype=np.float64)
     if table.ndim != 2 or len(table) != len(counts) or len(counts) < 2:
         raise DataError(
             "the learning curve has the wrong form",
-            expected="at least two numbers of labels, and a row of values for each",
+            expected="at least two numbers of samples, and a row of values for each",
             found=f"{len(counts)} numbers, values of shape {table.shape}",
-            advice="measure the same queries at each number of labels",
+            advice="measure the same queries at each number of samples",
         )
     table = table[:, ~np.isnan(table).any(axis=0)]
     draw = np.random.default_rng(seed)
@@ -99,7 +113,7 @@ def fit_learning_curve(
     predicted = np.minimum(means[:, -1] + np.maximum(rise, 0), 1)
     low, high = np.quantile(predicted[1:], [0.025, 0.975])
     return LearningCurve(
-        tuple(int(one) for one in labels),
+        tuple(int(one) for one in samples),
         tuple(means[0].tolist()),
         float(predicted[0]),
         float(low),
@@ -131,6 +145,25 @@ def subsets(train: Dataset, shares: Sequence[float], seed: int = 0) -> list[Data
             np.sort(np.concatenate([one[: max(FEWEST, round(share * len(one)))] for one in orders]))
         )
         for share in shares
+    ]
+
+
+def pair_subsets(train: Dataset, shares: Sequence[float], seed: int = 0) -> list[Dataset]:
+    """Return nested random subsets of the samples that have two modalities.
+
+    Args:
+        train: The training split.
+        shares: Ascending, in (0, 1).
+        seed: Random seed of the order in which samples are taken.
+
+    Returns:
+        A subset for each share, of at least two samples.
+    """
+    present = np.stack([column.present for column in train.columns.values()])
+    rows = np.flatnonzero(present.sum(axis=0) > 1)
+    order = np.random.default_rng(seed).permutation(rows)
+    return [
+        train.take(np.sort(order[: max(FEWEST, round(share * len(order)))])) for share in shares
     ]
 
 

@@ -118,10 +118,10 @@ def _figures(assessment: Assessment, data: Dataset, items: Dataset | None) -> It
     )
     curve = assessment.curve
     if curve is not None:
-        last = 2 * curve.labels[-1]
-        x = np.geomspace(curve.labels[0], last, 60)
+        last = 2 * curve.samples[-1]
+        x = np.geomspace(curve.samples[0], last, 60)
         figure = draw_label_curve(
-            curve.labels,
+            curve.samples,
             curve.figures,
             (x, curve.at(x)),
             (last, curve.predicted, curve.low, curve.high),
@@ -130,7 +130,7 @@ def _figures(assessment: Assessment, data: Dataset, items: Dataset | None) -> It
             "labels",
             "mAP by number of labels",
             "Posterior matching on a part of the labels and on all, measured on validation, and the"
-            f" fitted curve {curve.intercept:.3f} - {curve.factor:.3f} (n / {curve.labels[-1]:,})^"
+            f" fitted curve {curve.intercept:.3f} - {curve.factor:.3f} (n / {curve.samples[-1]:,})^"
             f"-{curve.exponent:.2f}. The interval is a bootstrap over the validation samples.",
             figure_to_svg(figure, "labels"),
         )

@@ -56,7 +56,7 @@ def decide(
     ]
     if curve is not None:
         sentences.append(
-            f"Twice the labels ({2 * curve.labels[-1]:,}) are predicted to change the mAP by"
+            f"Twice the labels ({2 * curve.samples[-1]:,}) are predicted to change the mAP by"
             f" {curve.gain:+.3f}, to {curve.predicted:.3f} ({curve.low:.3f}-{curve.high:.3f}) on"
             " validation."
         )

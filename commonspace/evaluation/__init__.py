@@ -16,7 +16,7 @@ from commonspace.evaluation.intervals import Interval, bootstrap_interval, cross
 from commonspace.evaluation.means import mean_by_class, mean_over_queries
 from commonspace.evaluation.modality_gap import modality_gap
 from commonspace.evaluation.oracle import LinearDiscriminant, OracleAnalysis, analyze_oracle
-from commonspace.evaluation.pairs import PairItems, PairReport, evaluate_pairs, mean_recall
+from commonspace.evaluation.pairs import PairReport, evaluate_pairs, mean_recall
 from commonspace.evaluation.protocol import average_precisions, embed_for_evaluation, evaluate
 from commonspace.evaluation.ranked_block import RankedBlock
 from commonspace.evaluation.ranked_metrics import (
@@ -25,6 +25,7 @@ from commonspace.evaluation.ranked_metrics import (
     pair_retrieval,
     r_precision,
 )
+from commonspace.evaluation.ranked_pairs import PairItems, RankedPairs, rank_pairs
 from commonspace.evaluation.ranking import Ranking
 from commonspace.evaluation.relevance import chance_level
 from commonspace.evaluation.report import EvaluationReport, Figures, evaluate_retrieval
@@ -49,6 +50,7 @@ __all__ = [
     "PrecisionRecall",
     "PrecisionScope",
     "RankedBlock",
+    "RankedPairs",
     "Ranking",
     "analyze_oracle",
     "average_precision",
@@ -74,4 +76,5 @@ __all__ = [
     "precision_recall_curve",
     "precision_scope_curve",
     "r_precision",
+    "rank_pairs",
 ]

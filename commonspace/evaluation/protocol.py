@@ -28,7 +28,8 @@ from commonspace.evaluation.oracle import (
     analyze_oracle,
     model_posteriors,
 )
-from commonspace.evaluation.pairs import PairItems, PairReport, evaluate_pairs
+from commonspace.evaluation.pairs import PairReport, evaluate_pairs
+from commonspace.evaluation.ranked_pairs import PairItems
 from commonspace.evaluation.report import EvaluationReport, evaluate_retrieval
 
 __all__ = [

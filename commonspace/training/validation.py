@@ -61,7 +61,7 @@ class ValidationScore:
         return math.fsum(means) / len(means)
 
     def _mean_recall(self, embeddings: Mapping[str, NDArray[np.float32]]) -> float:
-        from commonspace.evaluation.pairs import PairItems, mean_recall
+        from commonspace.evaluation import PairItems, mean_recall
 
         return mean_recall(
             {name: PairItems(embeddings[name], *rows) for name, rows in self._rows.items()}

@@ -65,7 +65,7 @@ def test_nothing_is_chosen_on_test(assessed: Assessment, feature_dataset: Datase
 
 def test_the_learning_curve_ends_at_all_labels(assessed: Assessment) -> None:
     assert assessed.curve is not None
-    assert assessed.curve.labels == (8, 20, 40)
+    assert assessed.curve.samples == (8, 20, 40)
     chosen = next(one for one in assessed.methods if one.name == "posterior matching")
     assert assessed.curve.figures[-1] == pytest.approx(chosen.validation)
 

@@ -47,7 +47,7 @@ def test_the_interval_follows_the_spread_of_the_queries() -> None:
 
 
 def test_one_point_is_no_curve() -> None:
-    with pytest.raises(DataError, match="at least two numbers of labels"):
+    with pytest.raises(DataError, match="at least two numbers of samples"):
         fit_learning_curve([10], np.ones((1, 3)))
 
 

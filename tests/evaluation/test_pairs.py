@@ -4,13 +4,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from commonspace.data import Dataset, Features, Texts
 from commonspace.data.columns import Column
 from commonspace.errors import DataError
 from commonspace.evaluation import PairItems, evaluate_pairs, mean_recall
-from commonspace.evaluation.pairs import _medians
 
 
 def draw_items(seed: int, *, ties: bool = False) -> dict[str, PairItems]:
@@ -137,14 +135,6 @@ def test_intervals_draw_the_captions_of_a_photo_together() -> None:
     assert many["R@1"] == pytest.approx(one["R@1"])
     for figure, bounds in one["intervals"].items():
         assert many["intervals"][figure] == pytest.approx(bounds), figure
-
-
-def test_weighted_medians() -> None:
-    rng = np.random.default_rng(0)
-    ranks = np.sort(rng.integers(1, 9, 12)).astype(float)
-    weights: NDArray[np.int64] = rng.integers(0, 3, (50, 12))
-    expected = [np.median(np.repeat(ranks, row)) for row in weights]
-    assert _medians(ranks, weights).tolist() == expected
 
 
 def test_without_a_pair_there_is_an_error() -> None:
