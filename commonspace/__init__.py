@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from commonspace.assessment import Assessment as Assessment
+    from commonspace.assessment import PairAssessment as PairAssessment
     from commonspace.assessment import assess as assess
+    from commonspace.assessment import assess_pairs as assess_pairs
     from commonspace.async_client import AsyncClient as AsyncClient
     from commonspace.callbacks import Callback as Callback
     from commonspace.callbacks import EpochRecord as EpochRecord
@@ -108,7 +110,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
-    "assessment": ("Assessment", "assess"),
+    "assessment": ("Assessment", "PairAssessment", "assess", "assess_pairs"),
     "async_client": ("AsyncClient",),
     "callbacks": ("Callback", "EpochRecord"),
     "client": ("Client",),

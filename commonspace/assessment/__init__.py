@@ -1,6 +1,7 @@
-"""Assessment of a data set: baselines, learning curve, suspicious labels, and a verdict."""
+"""Assessment of labels or pairs: baselines, learning curve, suspicious labels, a verdict."""
 
 from commonspace.assessment.assess import assess, default_methods
+from commonspace.assessment.assess_pairs import assess_pairs, default_pair_methods
 from commonspace.assessment.assessment import (
     AssessedMethod,
     Assessment,
@@ -17,12 +18,14 @@ from commonspace.assessment.label_check import (
 from commonspace.assessment.learning_curve import LearningCurve, fit_learning_curve
 from commonspace.assessment.next_labels import LabelProposal, propose_labels
 from commonspace.assessment.page import write_assessment
+from commonspace.assessment.pair_assessment import AssessedPairMethod, PairAssessment
 from commonspace.assessment.pair_check import MismatchedPair
 from commonspace.methods.base.mismatched_pairs import mismatch_probabilities
 
 __all__ = [
     "BM25",
     "AssessedMethod",
+    "AssessedPairMethod",
     "Assessment",
     "ClassFigures",
     "Confused",
@@ -30,11 +33,14 @@ __all__ = [
     "LabelProposal",
     "LearningCurve",
     "MismatchedPair",
+    "PairAssessment",
     "SuspiciousLabel",
     "Verdict",
     "assess",
+    "assess_pairs",
     "check_sample_labels",
     "default_methods",
+    "default_pair_methods",
     "fit_learning_curve",
     "mismatch_probabilities",
     "propose_labels",

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.assessment.assessment import (
+    CHANCE,
+    KEYWORDS,
+    RAW,
     AssessedMethod,
     Assessment,
     ClassFigures,
@@ -24,11 +27,13 @@ from commonspace.assessment.learning_curve import (
 )
 from commonspace.assessment.measure import (
     Measured,
+    difference_p,
     mean_of,
     measure_chance,
     measure_keywords,
     measure_space,
 )
+from commonspace.assessment.raw_items import matched_texts, raw_split, tuning_note
 from commonspace.assessment.verdict import SIGNIFICANT, decide
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Features, Texts
@@ -37,7 +42,6 @@ from commonspace.errors import CommonspaceError, DataError, SettingError
 from commonspace.evaluation import (
     bootstrap_interval,
     holm,
-    paired_randomization,
 )
 from commonspace.methods import (
     DSCMR,
@@ -54,13 +58,7 @@ from commonspace.training.loop import RunConfig
 
 __all__ = ["assess", "default_methods"]
 
-CHANCE, KEYWORDS, RAW, ZERO_SHOT, POSTERIOR = (
-    "chance",
-    "keyword search (BM25)",
-    "encoders as they are",
-    "zero-shot",
-    "posterior matching",
-)
+ZERO_SHOT, POSTERIOR = "zero-shot", "posterior matching"
 
 
 def default_methods(seed: int = 0) -> dict[str, Method]:
@@ -85,6 +83,7 @@ def assess(
     *,
     items: Dataset | None = None,
     methods: Mapping[str, Method] | None = None,
+    raw_methods: Mapping[str, Method] | None = None,
     class_vectors: NDArray[np.float32] | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] | None = None,
@@ -99,6 +98,8 @@ def assess(
         items: The same samples with their texts, for keyword search; default: ``data``.
         methods: Name -> method; default: ``default_methods``. "posterior matching" gives the
             learning curve, if it is among them.
+        raw_methods: Name -> method that is fitted on ``items``, such as posterior matching whose
+            encoders are trained. The samples must be those of ``data``, in the same order.
         class_vectors: (c, size) float32, features of texts that name the classes, of the encoder
             of the texts (``class_name_vectors``); adds zero-shot classes, if all features have
             this size.
@@ -128,11 +129,12 @@ def assess(
     if class_vectors is not None:
         plain = {name: one for name, one in chosen.items() if name == RAW}
         chosen = {**plain, ZERO_SHOT: _ZeroShot(class_vectors), **chosen}
+    raw = raw_methods or {}
     parts = _check(data)
-    steps = len(chosen) + 3 + len(SHARES)
+    steps = len(chosen) + len(raw) + 3 + len(SHARES)
     bars = (ProgressBar(),) if callbacks is None else callbacks
     with Callbacks(bars).task("assessing", steps) as task:
-        return _Assessor(data, parts, items or data, chosen, seed, task).run(start)
+        return _Assessor(data, parts, items or data, seed, task).run(chosen, raw, start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +160,8 @@ class _Fitted:
     uses_labels: bool
     note: str = ""
     space: CommonSpace | None = None
+    held_out: Dataset | None = None
+    """The validation split as the space reads it."""
 
 
 class _Assessor:
@@ -168,34 +172,37 @@ class _Assessor:
         data: Dataset,
         parts: Mapping[str, Dataset],
         items: Dataset,
-        methods: Mapping[str, Method],
         seed: int,
         task: Callbacks,
     ) -> None:
         self._data, self._parts, self._items = data, parts, items
-        self._methods, self._seed, self._task = methods, seed, task
+        self._seed, self._task = seed, task
         self._fitted: dict[str, _Fitted] = {}
         self._skipped: dict[str, str] = {}
 
-    def run(self, start: float) -> Assessment:
+    def run(
+        self, methods: Mapping[str, Method], raw_methods: Mapping[str, Method], start: float
+    ) -> Assessment:
         """Fit, measure and decide."""
         self._add_baselines()
-        for name, method in self._methods.items():
-            self._task.on_status(name)
-            self._fit(name, method)
-            self._task.on_advance()
+        for name, method in methods.items():
+            self._fit(name, method, self._parts)
+        for name, method in raw_methods.items():
+            parts = {part: raw_split(one, self._items, part) for part, one in self._parts.items()}
+            self._fit(name, method, parts)
         best = self._best()
-        curve, confused, classes = self._study(best)
+        curve = self._learning_curve(methods.get(POSTERIOR))
+        confused, classes = self._study(best)
         check = self._check_labels()
-        methods, p = self._table(best)
-        complete = [one for one in methods if one.name != KEYWORDS]
+        lines, p = self._table(best)
+        complete = [one for one in lines if one.name != KEYWORDS]
         verdict = decide(complete, p, curve, classes)
         return Assessment(
             name=self._data.name,
             samples={
                 name: int(part.labels.any(axis=1).sum()) for name, part in self._parts.items()
             },
-            methods=methods,
+            methods=lines,
             skipped=self._skipped,
             curve=curve,
             confused=confused,
@@ -217,7 +224,9 @@ class _Assessor:
         texts = [name for name, one in self._items.columns.items() if isinstance(one, Texts)]
         if texts:
             began = time.monotonic()
-            parts = {part: self._texts(one, texts[0]) for part, one in self._parts.items()}
+            parts = {
+                part: matched_texts(one, self._items, texts[0]) for part, one in self._parts.items()
+            }
             found = {
                 part: measure_keywords(self._parts[part], parts[part], texts[0])
                 for part in ("validation", "test")
@@ -233,26 +242,28 @@ class _Assessor:
             self._skipped[KEYWORDS] = "there are no texts beside the features"
         self._task.on_advance()
 
-    def _texts(self, part: Dataset, name: str) -> Texts:
-        """Return the texts of the samples of a split, by their ids."""
-        rows = {key: row for row, key in enumerate(self._items.ids)}
-        column = self._items.columns[name]
-        assert isinstance(column, Texts)
-        found = [rows.get(key) for key in part.ids]
-        return Texts(tuple(() if row is None else column.items[row] for row in found))
-
-    def _fit(self, name: str, method: Method) -> None:
+    def _fit(self, name: str, method: Method, parts: Mapping[str, Dataset]) -> None:
+        """Fit and measure a method on the splits, of features or of raw items."""
+        self._task.on_status(name)
         began = time.monotonic()
         try:
-            space = method.fit(self._parts["train"], self._parts["validation"], RunConfig())
+            space = method.fit(parts["train"], parts["validation"], RunConfig())
         except (DataError, SettingError) as error:
-            self._skipped[name] = error.problem
-            return
-        seconds = time.monotonic() - began
-        supervised = getattr(method, "supervised", True)
-        value = measure_space(space, self._parts["validation"], pairs=False).values
-        test = measure_space(space, self._parts["test"])
-        self._fitted[name] = _Fitted(test, value, seconds, uses_labels=supervised, space=space)
+            self._skipped[name] = (
+                f"{error.problem} ({error.found})" if error.found else error.problem
+            )
+        else:
+            seconds = time.monotonic() - began
+            self._fitted[name] = _Fitted(
+                measure_space(space, parts["test"]),
+                measure_space(space, parts["validation"], pairs=False).values,
+                seconds,
+                uses_labels=getattr(method, "supervised", True),
+                note=tuning_note(space),
+                space=space,
+                held_out=parts["validation"],
+            )
+        self._task.on_advance()
 
     def _best(self) -> str:
         """Return the name of the method with labels that the others are tested against.
@@ -271,29 +282,32 @@ class _Assessor:
         best = max(supervised, key=lambda name: self._fitted[name].validation.mean())
         if best != POSTERIOR and POSTERIOR in supervised:
             first, second = (self._fitted[name].validation for name in (best, POSTERIOR))
-            if _test(first, second, np.random.default_rng(self._seed)) >= SIGNIFICANT:
+            if difference_p(first, second, np.random.default_rng(self._seed)) >= SIGNIFICANT:
                 return POSTERIOR
         return best
 
-    def _study(self, best: str) -> tuple[LearningCurve | None, list[Confused], list[ClassFigures]]:
-        """Measure the learning curve, confusions and classes on validation."""
+    def _study(self, best: str) -> tuple[list[Confused], list[ClassFigures]]:
+        """Measure confusions and classes on validation."""
+        fitted = self._fitted[best]
+        assert fitted.space is not None
+        assert fitted.held_out is not None
+        confused = class_confusions(fitted.space, fitted.held_out)
         train, validation = self._parts["train"], self._parts["validation"]
-        space = self._fitted[best].space
-        assert space is not None
-        confused = class_confusions(space, validation)
-        classes = class_figures(self._fitted[best].validation, train, validation)
-        curve = None
-        method = self._methods.get(POSTERIOR)
+        return confused, class_figures(fitted.validation, train, validation)
+
+    def _learning_curve(self, method: Method | None) -> LearningCurve | None:
+        """Measure posterior matching on parts of the labels, on validation."""
+        train, validation = self._parts["train"], self._parts["validation"]
         whole = self._fitted.get(POSTERIOR)
         enough = int(validation.labels.any(axis=1).sum()) >= FEWEST_VALIDATION
-        if method is None or whole is None or whole.space is None or not enough:
+        if method is None or whole is None or not enough:
             self._task.on_advance(len(SHARES) + 1)
-            return None, confused, classes
+            return None
         known = train.take(np.flatnonzero(train.labels.any(axis=1)))
         sizes: list[int] = []
         rows: list[NDArray[np.float64]] = []
         for share, part in zip(SHARES, subsets(known, SHARES, self._seed), strict=True):
-            self._task.on_status(f"posterior matching on {share:.0%} of the labels")
+            self._task.on_status(f"posterior matching on {share:.1%} of the labels")
             if not sizes or len(part) > sizes[-1]:
                 space = method.fit(part, validation, RunConfig())
                 sizes.append(len(part))
@@ -302,10 +316,10 @@ class _Assessor:
         if len(known) > sizes[-1]:
             sizes.append(len(known))
             rows.append(whole.validation)
-        if len(sizes) > 1:
-            curve = fit_learning_curve(sizes, np.stack(rows), seed=self._seed)
         self._task.on_advance()
-        return curve, confused, classes
+        return (
+            fit_learning_curve(sizes, np.stack(rows), seed=self._seed) if len(sizes) > 1 else None
+        )
 
     def _check_labels(self) -> LabelCheck | None:
         self._task.on_status("looking for wrong labels")
@@ -334,9 +348,9 @@ class _Assessor:
                 modality = next(iter(one.test.directions)).partition("->")[0]
                 if any(key.startswith(f"{modality}->") for key in base.directions):
                     values = next(iter(one.test.directions.values()))
-                    p[name] = _test(values, mean_of(base, modality), draw)
+                    p[name] = difference_p(values, mean_of(base, modality), draw)
             else:
-                p[name] = _test(one.test.values, base.values, draw)
+                p[name] = difference_p(one.test.values, base.values, draw)
         adjusted = dict(zip(p, holm(list(p.values())).tolist(), strict=True))
         lines = [
             AssessedMethod(
@@ -380,15 +394,7 @@ def _check(data: Dataset) -> dict[str, Dataset]:
                 f"the {name} split of {data.name!r} has no labels",
                 expected="labeled samples in train, validation and test",
                 found=f"{len(part)} samples without a label",
-                advice="label some samples of each split; without labels, compare infonce and raw"
-                " by evaluate --pairs",
+                advice="label some samples of each split; or remove all labels, or call"
+                " assess_pairs, to assess the pairs",
             )
     return parts
-
-
-def _test(
-    first: NDArray[np.float64], second: NDArray[np.float64], draw: np.random.Generator
-) -> float:
-    """Return p of the difference over the samples that both have."""
-    both = np.isfinite(first) & np.isfinite(second)
-    return paired_randomization(first[both], second[both], draw, resamples=10_000)

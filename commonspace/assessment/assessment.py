@@ -12,6 +12,9 @@ from commonspace.evaluation import Interval
 from commonspace.tables import Table
 
 __all__ = [
+    "CHANCE",
+    "KEYWORDS",
+    "RAW",
     "AssessedMethod",
     "Assessment",
     "ClassFigures",
@@ -21,7 +24,14 @@ __all__ = [
     "format_p",
 ]
 
-VerdictKind = Literal["train", "label more", "use the encoder as it is"]
+CHANCE = "chance"
+"""Name of a random order in the table."""
+KEYWORDS = "keyword search (BM25)"
+"""Name of the search by common words."""
+RAW = "encoders as they are"
+"""Name of the cosine of the features."""
+
+VerdictKind = Literal["train", "label more", "more pairs", "use the encoder as it is"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ class Verdict:
     """What to do, and why.
 
     Args:
-        kind: "train", "label more" or "use the encoder as it is".
+        kind: "train", "label more" (without labels "more pairs"), or "use the encoder as it is".
         text: One paragraph.
     """
 
@@ -152,9 +162,13 @@ class Assessment:
         notes += [f"{name}: left out, {why}" for name, why in self.skipped.items()]
         return Table(
             f"{self.name}: test split, {self.samples['test']} labeled samples",
-            ["method", "mAP", "95 %", "p", "P@10", "R@10", "seconds", "bytes"],
+            ["method", "mAP", "95 %", "p", "P@10", "R@10", "s", "bytes"],
             rows,
-            ["* chosen on validation; p is that of the difference from it, corrected", *notes],
+            [
+                "* chosen on validation; p is that of the difference from it, corrected; s: seconds"
+                " of the fit; bytes: of an item",
+                *notes,
+            ],
         )
 
     def to_json(self) -> dict[str, Any]:

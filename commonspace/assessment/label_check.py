@@ -16,6 +16,8 @@ __all__ = ["LabelCheck", "SuspiciousLabel", "check_sample_labels"]
 
 FEWEST_PER_CLASS = 2
 """Labels per class, on average, below which a sample often is the only one of its class."""
+FEWEST_FOR_ONE = 8
+"""The same below which one modality alone says too little about which labels do not fit it."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ class LabelCheck:
         by_modality: Modality -> (n, c) float64, class posteriors without the label; NaN where a
             sample lacks the modality or a label.
         modality_noise: Modality -> estimated share of labels that do not fit this modality; {} with
-            several labels a sample.
-        pair_noise: Estimated share of samples whose modalities do not belong together.
+            several labels a sample, or fewer than 8 labels a class.
+        pair_noise: Estimated share of samples whose modalities do not belong together; None
+            likewise.
         mismatched: Samples whose modalities are of different classes, the most probable first.
     """
 
@@ -64,7 +67,7 @@ class LabelCheck:
     p_given: NDArray[np.float64]
     by_modality: Mapping[str, NDArray[np.float64]]
     modality_noise: Mapping[str, float]
-    pair_noise: float
+    pair_noise: float | None
     mismatched: tuple[MismatchedPair, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -130,8 +133,12 @@ def check_sample_labels(data: Dataset, *, most: int = 20, seed: int = 0) -> Labe
     order = rows[np.argsort(p_given[rows], kind="stable")]
     listed = [_describe(data, row, p, by_modality) for row in order[: 2 * most].tolist()]
     wrong = [one for one in listed if one.p_given < one.p_likely][:most]
-    posteriors = {} if multi_label else by_modality
-    pair_noise, mismatched = find_mismatched_pairs(data, posteriors, most=most)
+    pair_noise: float | None = None
+    mismatched: tuple[MismatchedPair, ...] = ()
+    if multi_label or known.sum() < FEWEST_FOR_ONE * classes:
+        modality_noise = {}
+    else:
+        pair_noise, mismatched = find_mismatched_pairs(data, by_modality, most=most)
     return LabelCheck(
         noise, tuple(wrong), p_given, by_modality, modality_noise, pair_noise, mismatched
     )

@@ -10,12 +10,24 @@ from numpy.typing import NDArray
 from commonspace.assessment.bm25 import BM25
 from commonspace.data.columns import Texts
 from commonspace.data.dataset import Dataset
-from commonspace.evaluation import average_precision, chance_level, precision_scope_curve
+from commonspace.evaluation import (
+    average_precision,
+    chance_level,
+    paired_randomization,
+    precision_scope_curve,
+)
 from commonspace.evaluation.intervals import sample_contributions
 from commonspace.evaluation.protocol import embed_for_evaluation, measure_pairs
 from commonspace.space import CommonSpace
 
-__all__ = ["Measured", "mean_of", "measure_chance", "measure_keywords", "measure_space"]
+__all__ = [
+    "Measured",
+    "difference_p",
+    "mean_of",
+    "measure_chance",
+    "measure_keywords",
+    "measure_space",
+]
 
 K = 10
 
@@ -132,3 +144,17 @@ def mean_of(measured: Measured, prefix: str) -> NDArray[np.float64]:
         values for name, values in measured.directions.items() if name.startswith(f"{prefix}->")
     ]
     return np.asarray(np.mean(chosen, axis=0))
+
+
+def difference_p(
+    first: NDArray[np.float64], second: NDArray[np.float64], draw: np.random.Generator
+) -> float:
+    """Return p of the difference of two means, over the samples that have both values.
+
+    Args:
+        first: (n,) value of each sample; NaN where it has none.
+        second: (n,) the same of another method.
+        draw: Random generator.
+    """
+    both = np.isfinite(first) & np.isfinite(second)
+    return paired_randomization(first[both], second[both], draw, resamples=10_000)

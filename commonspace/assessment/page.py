@@ -1,12 +1,14 @@
 """Page of an assessment: its table, verdict and figures as one HTML file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from commonspace.assessment.assessment import Assessment
+from commonspace.assessment.assessment import AssessedMethod, Assessment
+from commonspace.assessment.learning_curve import LearningCurve
+from commonspace.assessment.pair_assessment import AssessedPairMethod, PairAssessment
 from commonspace.atomic import write_folder
 from commonspace.data.dataset import Dataset
 from commonspace.plots import (
@@ -29,15 +31,19 @@ __all__ = ["PAGE", "RESULTS", "write_assessment"]
 
 PAGE = "assessment.html"
 RESULTS = "assessment.json"
+CHOICES = Fact("Choices", "made on validation; the test split was used once, for the table")
 
 
 def write_assessment(
-    assessment: Assessment, data: Dataset, folder: Path, items: Dataset | None = None
+    assessment: Assessment | PairAssessment,
+    data: Dataset,
+    folder: Path,
+    items: Dataset | None = None,
 ) -> None:
     """Write ``assessment.html`` and ``assessment.json`` into a new folder.
 
     Args:
-        assessment: What ``assess`` returned.
+        assessment: What ``assess`` or ``assess_pairs`` returned.
         data: The data set that was assessed.
         folder: A new path.
         items: The same samples with photos and texts, by id.
@@ -47,19 +53,51 @@ def write_assessment(
         MissingExtraError: A package of the extra plots is not installed.
     """
     require_plots()
-    page = Page(
-        title=f"Is training worth it? {assessment.name}",
-        subtitle=f"{', '.join(f'{n:,} {name}' for name, n in assessment.samples.items())} labeled"
-        f" samples; verdict: {assessment.verdict.kind}",
-        tables=list(_tables(assessment)),
-        notes=[assessment.verdict.text, *assessment.to_table().notes],
-        facts=[Fact("Choices", "made on validation; the test split was used once, for the table")],
-        figures=list(_figures(assessment, data, items)),
-    )
+    if isinstance(assessment, PairAssessment):
+        page = _pair_page(assessment)
+    else:
+        page = _label_page(assessment, data, items)
     with write_folder(folder) as draft:
         (draft / PAGE).write_bytes(render(page).encode("utf-8", errors="replace"))
         text = json.dumps(assessment.to_json(), indent=2, ensure_ascii=False)
         (draft / RESULTS).write_bytes(text.encode("utf-8", errors="replace"))
+
+
+def _label_page(assessment: Assessment, data: Dataset, items: Dataset | None) -> Page:
+    return Page(
+        title=f"Is training worth it? {assessment.name}",
+        subtitle=f"{_counts(assessment.samples)} labeled samples; verdict:"
+        f" {assessment.verdict.kind}",
+        tables=list(_tables(assessment)),
+        notes=[assessment.verdict.text, *assessment.to_table().notes],
+        facts=[CHOICES],
+        figures=list(_figures(assessment, data, items)),
+    )
+
+
+def _pair_page(assessment: PairAssessment) -> Page:
+    table, directions = assessment.to_mean_table(), assessment.to_direction_table()
+    figures = [_bars(assessment.methods, "R@10")]
+    if assessment.curve is not None:
+        figures.append(
+            _curve(assessment.curve, "R@10", "pairs", "InfoNCE on a part of the pairs and on all")
+        )
+    return Page(
+        title=f"Is training worth it? {assessment.name}",
+        subtitle=f"{_counts(assessment.samples)} pairs without labels; verdict:"
+        f" {assessment.verdict.kind}",
+        tables=[
+            Table("Methods on the test split", table.head, table.rows, ". ".join(table.notes)),
+            Table(directions.title, directions.head, directions.rows),
+        ],
+        notes=[assessment.verdict.text, *assessment.notes()],
+        facts=[CHOICES],
+        figures=figures,
+    )
+
+
+def _counts(samples: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {name}" for name, n in samples.items())
 
 
 def _tables(assessment: Assessment) -> Iterator[Table]:
@@ -105,35 +143,10 @@ def _tables(assessment: Assessment) -> Iterator[Table]:
 
 
 def _figures(assessment: Assessment, data: Dataset, items: Dataset | None) -> Iterator[PageFigure]:
-    bars = [
-        MethodBar(one.name, one.map.mean, one.map.low, one.map.high, one.chosen)
-        for one in assessment.methods
-    ]
-    yield PageFigure(
-        "methods",
-        "mAP of each method",
-        "Test mAP, the mean over the directions, with 95 % bootstrap intervals over the samples."
-        " The second color marks the method that validation favors.",
-        figure_to_svg(draw_method_bars(bars, "mAP"), "methods"),
-    )
-    curve = assessment.curve
-    if curve is not None:
-        last = 2 * curve.samples[-1]
-        x = np.geomspace(curve.samples[0], last, 60)
-        figure = draw_label_curve(
-            curve.samples,
-            curve.figures,
-            (x, curve.at(x)),
-            (last, curve.predicted, curve.low, curve.high),
-        )
-        yield PageFigure(
-            "labels",
-            "mAP by number of labels",
-            "Posterior matching on a part of the labels and on all, measured on validation, and the"
-            f" fitted curve {curve.intercept:.3f} - {curve.factor:.3f} (n / {curve.samples[-1]:,})^"
-            f"-{curve.exponent:.2f}. The interval is a bootstrap over the validation samples.",
-            figure_to_svg(figure, "labels"),
-        )
+    yield _bars(assessment.methods, "mAP")
+    if assessment.curve is not None:
+        ways = "Posterior matching on a part of the labels and on all"
+        yield _curve(assessment.curve, "mAP", "labels", ways)
     if assessment.suspicious:
         shown = Items(data, items)
         rows = [
@@ -156,3 +169,38 @@ def _figures(assessment: Assessment, data: Dataset, items: Dataset | None) -> It
             + (f" An estimated {noise:.1%} of all labels are wrong." if noise is not None else ""),
             figure_to_svg(draw_card_rows(rows), "suspicious"),
         )
+
+
+def _bars(methods: Sequence[AssessedMethod | AssessedPairMethod], metric: str) -> PageFigure:
+    bars = []
+    for one in methods:
+        figure = one.map if isinstance(one, AssessedMethod) else one.recall
+        bars.append(MethodBar(one.name, figure.mean, figure.low, figure.high, one.chosen))
+    return PageFigure(
+        "methods",
+        f"{metric} of each method",
+        f"Test {metric}, the mean over the directions, with 95 % bootstrap intervals over the"
+        " samples. The second color marks the method that validation favors.",
+        figure_to_svg(draw_method_bars(bars, metric), "methods"),
+    )
+
+
+def _curve(curve: LearningCurve, metric: str, unit: str, ways: str) -> PageFigure:
+    last = 2 * curve.samples[-1]
+    x = np.geomspace(curve.samples[0], last, 60)
+    figure = draw_label_curve(
+        curve.samples,
+        curve.figures,
+        (x, curve.at(x)),
+        (last, curve.predicted, curve.low, curve.high),
+        metric,
+        {"labels": "labeled training samples", "pairs": "training pairs"}[unit],
+    )
+    return PageFigure(
+        unit,
+        f"{metric} by number of {unit}",
+        f"{ways}, measured on validation, and the fitted curve {curve.intercept:.3f} -"
+        f" {curve.factor:.3f} (n / {curve.samples[-1]:,})^-{curve.exponent:.2f}. The interval is a"
+        " bootstrap over the validation samples.",
+        figure_to_svg(figure, unit),
+    )

@@ -33,13 +33,16 @@ def print_report(title: str, report: EvaluationReport) -> None:
         Console(stderr=True, soft_wrap=True, highlight=False).print(Text(f"warning: {warning}"))
 
 
-def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, wrap_names: bool = False
+) -> None:
     """Print a table on standard output: the first column to the left, the others to the right.
 
     Args:
         title: the line above it.
         head: the name of each column.
         rows: the cells, as many in each row as there are columns.
+        wrap_names: in a narrow terminal, break the lines of the first column, not of the others.
     """
     table = Table(
         title=Text(title, style="bold"),
@@ -50,7 +53,10 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) 
     )
     for number, name in enumerate(head):
         table.add_column(
-            name, justify="right" if number else "left", no_wrap=not number, overflow="fold"
+            name,
+            justify="right" if number else "left",
+            no_wrap=bool(number) == wrap_names,
+            overflow="fold",
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))

@@ -1,4 +1,4 @@
-"""mAP by number of labels, with a fitted curve and its value at twice as many."""
+"""Learning curve: a figure by number of samples, and its predicted value at twice as many."""
 
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,17 @@ def draw_label_curve(
     line: tuple[ArrayLike, ArrayLike],
     predicted: tuple[float, float, float, float],
     metric: str = "mAP",
+    unit: str = "labeled training samples",
 ) -> "Figure":
     """Return the measured points, the fitted curve, and the prediction with its interval.
 
     Args:
-        labels: (k,) numbers of labels.
+        labels: (k,) numbers of labels, or of other samples.
         figures: (k,) the figure at each.
         line: numbers of labels and fitted figures, (p,) each.
         predicted: number of labels, figure, and the ends of its interval.
         metric: name of the figure.
+        unit: what is counted.
 
     Raises:
         DataError: points and figures do not match.
@@ -52,11 +54,11 @@ def draw_label_curve(
         axes.plot(x, y, ls="", marker="o", ms=5, color=measured, label="measured")
         axes.errorbar(
             [n], [value], [[max(value - low, 0)], [max(high - value, 0)]], marker="D", ms=6, ls="",
-            color=future, capsize=3, label=f"predicted: {value:.3f} ({low:.3f}-{high:.3f})",
+            color=future, capsize=3, label=f"predicted: {value:.3f}\n({low:.3f}-{high:.3f})",
         )  # fmt: skip
         axes.set_xscale("log")
         plain_log_ticks(axes.xaxis)
-        axes.set_xlabel("labeled training samples, log scale")
+        axes.set_xlabel(f"{unit}, log scale")
         axes.set_ylabel(metric)
         axes.margins(y=0.15)
         open_axes(axes)

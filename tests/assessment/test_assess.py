@@ -77,6 +77,21 @@ def test_one_method_is_chosen_and_the_others_are_tested_against_it(assessed: Ass
     assert assessed.verdict.kind in ("train", "label more")
 
 
+def test_a_method_of_raw_items_is_one_more_line(feature_dataset: Dataset) -> None:
+    name = "posterior matching with trained encoders"
+    found = cs.assess(
+        feature_dataset,
+        items=feature_dataset,
+        methods={"posterior matching": SMALL},
+        raw_methods={name: SMALL},
+        callbacks=(),
+    )
+    lines = {one.name: one for one in found.methods}
+    assert lines[name].map.mean == lines["posterior matching"].map.mean
+    assert (lines["posterior matching"].chosen, lines[name].p) == (True, 1)
+    assert lines[name].uses_labels
+
+
 def test_encoders_that_share_a_space_are_used_as_they_are() -> None:
     """Where equal features already rank perfectly, training is not worth it."""
     draw = np.random.default_rng(0)

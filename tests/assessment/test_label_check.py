@@ -76,6 +76,7 @@ def test_exchanged_texts_are_seen_though_they_hide_the_classes_of_all_texts() ->
     other = rows % 4 != np.arange(len(data)) % 4
     assert check.modality_noise["image"] < 0.02
     assert 0.3 < check.modality_noise["text"] < 0.5
+    assert check.pair_noise is not None
     assert 0.3 < check.pair_noise < 0.5
     listed = np.array([one.row for one in check.mismatched])
     assert other[listed].mean() > 0.95
@@ -111,3 +112,12 @@ def test_too_few_labels_are_not_judged() -> None:
     assert check_sample_labels(replace(data, labels=labels)) is None
     one = replace(data, labels=np.ones((len(data), 1), dtype=bool), class_names=("a",))
     assert check_sample_labels(one) is None
+
+
+def test_few_labels_a_class_say_nothing_about_one_modality() -> None:
+    draw = np.random.default_rng(0)
+    data = clusters(60, 4).take(np.sort(draw.permutation(60)[:28]))
+    check = check_sample_labels(data)
+    assert check is not None
+    assert check.modality_noise == {}
+    assert (check.pair_noise, check.mismatched) == (None, ())

@@ -4,7 +4,8 @@ import pytest
 
 from commonspace.assessment.assessment import AssessedMethod, ClassFigures
 from commonspace.assessment.learning_curve import LearningCurve
-from commonspace.assessment.verdict import decide
+from commonspace.assessment.pair_assessment import AssessedPairMethod
+from commonspace.assessment.verdict import decide, decide_pairs
 from commonspace.evaluation import Interval
 
 
@@ -50,3 +51,41 @@ def test_without_a_curve_labels_are_not_predicted() -> None:
     verdict = decide(methods, 0.001, None, CLASSES)
     assert verdict.kind == "train"
     assert "Twice" not in verdict.text
+
+
+def pair_line(
+    name: str, value: float, *, trained: bool, complete: bool = True
+) -> AssessedPairMethod:
+    interval = Interval(value, value - 0.02, value + 0.02)
+    return AssessedPairMethod(
+        name, trained, interval, None, {}, 1.0, 4, value, complete, chosen=trained
+    )
+
+
+@pytest.mark.parametrize(
+    ("trained", "p", "gain", "kind", "words"),
+    [
+        (0.80, 0.001, 0.01, "train", "Train InfoNCE; more pairs would add little"),
+        (0.80, 0.001, 0.05, "more pairs", "Train InfoNCE now, and collect more pairs"),
+        (0.61, 0.001, 0.0, "use the encoder as it is", "use raw"),  # too small
+        (0.80, 0.20, 0.01, "use the encoder as it is", "use raw"),  # not significant
+        (0.59, 0.20, 0.05, "more pairs", "Use raw now, and collect more pairs"),
+        (0.40, 0.001, 0.05, "use the encoder as it is", "use raw"),  # not even then
+    ],
+)
+def test_pairs_are_decided_by_the_same_rule(
+    trained: float, p: float, gain: float, kind: str, words: str
+) -> None:
+    methods = [
+        pair_line("InfoNCE", trained, trained=True),
+        pair_line("raw", 0.60, trained=False),
+        pair_line("keywords", 0.99, trained=False, complete=False),
+    ]
+    verdict = decide_pairs(methods, p, curve(gain))
+    assert verdict.kind == kind
+    assert words in verdict.text
+
+
+def test_where_chance_is_best_nothing_is_recommended() -> None:
+    methods = [pair_line("InfoNCE", 0.3, trained=True), pair_line("chance", 0.3, trained=False)]
+    assert "check the pairs" in decide_pairs(methods, 0.9, None).text

@@ -323,7 +323,7 @@ def test_the_label_curve_shows_points_line_and_prediction() -> None:
     assert [[10, 0.5], [20, 0.6], [40, 0.65]] in drawn
     assert [[10, 0.5], [20, 0.6]] in drawn
     assert [[40, 0.66]] in drawn
-    assert "predicted: 0.660 (0.600-0.700)" in texts(figure)
+    assert "predicted: 0.660\n(0.600-0.700)" in texts(figure)
     with pytest.raises(DataError, match="do not match"):
         draw_label_curve([1, 2], [0.5], ([], []), (4, 0.5, 0.5, 0.5))
 
