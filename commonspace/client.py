@@ -9,20 +9,14 @@
 Importing this module loads neither torch nor an index.
 """
 
-import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import quote, urlencode
 
-from commonspace.errors import ServiceError, SettingError
-from commonspace.json_text import parse_json
 from commonspace.retrieval.items import Item, SearchResult, SearchResults
+from commonspace.service_connection import ServiceConnection
 
 __all__ = ["Client"]
 
@@ -41,16 +35,7 @@ class Client:
     """
 
     def __init__(self, address: str, *, key: str | None = None, timeout: float = 30.0) -> None:
-        if urlsplit(address).scheme not in ("http", "https"):
-            raise SettingError(
-                "the address of the service is invalid",
-                expected="http://HOST:PORT, as commonspace serve prints it",
-                found=repr(address)[:80],
-                advice="start it with http:// or https://",
-            )
-        self._address = address.rstrip("/").removesuffix("/v1")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._timeout = timeout
+        self._service = ServiceConnection(address, key, timeout)
 
     def search(
         self,
@@ -135,7 +120,7 @@ class Client:
             "sort": sort,
         }
         body = {name: value for name, value in parameters.items() if value is not None}
-        answer = self._json("POST", "/search", body, image)
+        answer = self._service.json("POST", "/search", body, image)
         results = (SearchResult(**_values(SearchResult, result)) for result in answer["results"])
         return SearchResults(
             results, int(answer["total"]), nothing_matches=bool(answer["nothing_matches"])
@@ -150,7 +135,7 @@ class Client:
         Raises:
             ServiceError: If the id is unknown (status 404), or the service cannot be reached.
         """
-        return Item(**_values(Item, self._json("GET", _item(id))))
+        return Item(**_values(Item, self._service.json("GET", _item(id))))
 
     def items(self, where: str | None = None, *, page: int = 100) -> Iterator[Item]:
         """Return every item that a filter accepts, in the order in which they were written.
@@ -183,7 +168,7 @@ class Client:
         """
         query = {"limit": str(limit), "where": where, "cursor": cursor}
         given = {name: value for name, value in query.items() if value is not None}
-        answer = self._json("GET", f"/items?{urlencode(given)}")
+        answer = self._service.json("GET", f"/items?{urlencode(given)}")
         return [Item(**_values(Item, item)) for item in answer["items"]], answer["cursor"]
 
     def judge(self, id: str, useful: bool, *, text: str | None = None) -> None:
@@ -198,7 +183,7 @@ class Client:
             ServiceError: If the service does not (status 403), the id is unknown (404), or the
                 service cannot be reached.
         """
-        self._json("POST", "/feedback", {"id": id, "useful": useful, "text": text})
+        self._service.json("POST", "/feedback", {"id": id, "useful": useful, "text": text})
 
     def image(self, id: str) -> bytes:
         """Return the picture of an item, as an image file.
@@ -209,7 +194,7 @@ class Client:
         Raises:
             ServiceError: If it has none (status 404), or the service cannot be reached.
         """
-        return self._bytes("GET", f"{_item(id)}/image")
+        return self._service.content("GET", f"{_item(id)}/image")
 
     def thumbnail(self, id: str, size: int = 256) -> bytes:
         """Return the picture of an item as a JPEG that fits into a square.
@@ -221,7 +206,7 @@ class Client:
         Raises:
             ServiceError: If it has none (status 404), or the service cannot be reached.
         """
-        return self._bytes("GET", f"{_item(id)}/thumbnail?size={size}")
+        return self._service.content("GET", f"{_item(id)}/thumbnail?size={size}")
 
     def embed(
         self, text: str | None = None, image: str | Path | bytes | None = None
@@ -236,7 +221,7 @@ class Client:
             ServiceError: If the space does not read it, or the service cannot be reached.
         """
         body = {} if text is None else {"text": text}
-        vector: list[float] = self._json("POST", "/embed", body, image)["vector"]
+        vector: list[float] = self._service.json("POST", "/embed", body, image)["vector"]
         return vector
 
     def facets(
@@ -256,7 +241,7 @@ class Client:
         Raises:
             ServiceError: If the filter is invalid, or the service cannot be reached.
         """
-        fields = self._json(
+        fields = self._service.json(
             "POST", "/facets", {"where": where, "without": without, "group_by": group_by}
         )["fields"]
         return {
@@ -269,7 +254,7 @@ class Client:
         Raises:
             ServiceError: If the service cannot be reached.
         """
-        return self._json("GET", "/about")
+        return self._service.json("GET", "/about")
 
     def put(
         self,
@@ -296,7 +281,7 @@ class Client:
             ServiceError: If the service is not writable (status 403), or cannot be reached.
         """
         body = {"id": id, "text": list(text), "labels": list(labels), "fields": dict(fields or {})}
-        return str(self._json("POST", "/items", body, image)["change"])
+        return str(self._service.json("POST", "/items", body, image)["change"])
 
     def put_many(self, items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         """Add or replace up to 1,000 items without images, if the service is writable.
@@ -312,7 +297,7 @@ class Client:
             ServiceError: If an item is invalid (nothing is written), the service is not writable
                 (status 403), or cannot be reached.
         """
-        return self._json("POST", "/items/batch", {"items": [*map(dict, items)]})
+        return self._service.json("POST", "/items/batch", {"items": [*map(dict, items)]})
 
     def remove(self, id: str) -> None:
         """Remove an item, if the service is writable.
@@ -323,47 +308,7 @@ class Client:
         Raises:
             ServiceError: If the id is unknown (status 404), or the service is not writable (403).
         """
-        self._json("DELETE", _item(id))
-
-    def _json(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        image: str | Path | bytes | None = None,
-    ) -> dict[str, Any]:
-        if body is None:
-            content = self._bytes(method, path)
-        elif image is None:
-            content = self._bytes(method, path, json.dumps(body).encode(), "application/json")
-        else:
-            file = image if isinstance(image, bytes) else _read(Path(image))
-            content = self._bytes(method, path, *_form(body, file))
-        try:
-            answer: dict[str, Any] = parse_json(content)
-        except ValueError as exc:
-            raise _not_json(self._address, content) from exc
-        return answer
-
-    def _bytes(
-        self, method: str, path: str, body: bytes | None = None, kind: str | None = None
-    ) -> bytes:
-        headers = {**self._headers, **({"Content-Type": kind} if kind else {})}
-        request = Request(f"{self._address}/v1{path}", body, headers, method=method)
-        try:
-            with urlopen(request, timeout=self._timeout) as answer:
-                content: bytes = answer.read()
-                return content
-        except HTTPError as exc:
-            with exc:
-                raise _service_error(exc.code, exc.read()) from exc
-        except (URLError, HTTPException, OSError) as exc:
-            raise ServiceError(
-                f"the service at {self._address} cannot be reached",
-                expected="a service, as commonspace serve starts it",
-                found=str(getattr(exc, "reason", exc)) or type(exc).__name__,
-                advice="check the address, and that the service runs",
-            ) from exc
+        self._service.json("DELETE", _item(id))
 
 
 def _numbers(vector: Sequence[float] | None) -> list[float] | None:
@@ -379,51 +324,3 @@ def _values(kind: type[Item], answer: Mapping[str, Any]) -> dict[str, Any]:
     known = [one.name for one in fields(kind) if one.name in answer]
     lists = ("labels", "texts", "modalities", "similar")
     return {name: tuple(answer[name]) if name in lists else answer[name] for name in known}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise SettingError(
-            f"{path} cannot be read",
-            expected="an image file",
-            found=exc.strerror or str(exc),
-            advice="check the path",
-        ) from exc
-
-
-def _form(body: Mapping[str, Any], image: bytes) -> tuple[bytes, str]:
-    """Return the body of a multipart/form-data request, and its content type."""
-    boundary = uuid.uuid4().hex
-    parts: list[bytes] = []
-    for name, value in body.items():
-        numbers = isinstance(value, list) and value and isinstance(value[0], float)
-        for one in value if isinstance(value, list) and not numbers else [value]:
-            text = json.dumps(one) if isinstance(one, dict | list) else str(one)
-            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
-            parts.append(f"{head}{text}\r\n".encode())
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="image"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
-    )
-    parts += [head.encode(), image, f"\r\n--{boundary}--\r\n".encode()]
-    return b"".join(parts), f"multipart/form-data; boundary={boundary}"
-
-
-def _service_error(status: int, body: bytes) -> ServiceError:
-    try:
-        error = parse_json(body)["error"]
-        parts = {name: str(error.get(name, "")) for name in ("expected", "found", "advice")}
-        return ServiceError(str(error["problem"]), status=status, **parts)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return ServiceError(f"the service returned status {status}", status=status)
-
-
-def _not_json(address: str, content: bytes) -> ServiceError:
-    return ServiceError(
-        f"{address} is not a search service",
-        expected="JSON",
-        found=ascii(content[:40]),
-        advice="check the address",
-    )
