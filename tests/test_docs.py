@@ -24,6 +24,7 @@ NOT_IN_THE_REFERENCE = {
     "extras",
     "hub",
     "serve",
+    "service_connection",
     "space_files",
     "tables",
 }
