@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from commonspace.data import Dataset, Features, read_corrections
 from commonspace.errors import OutputError
@@ -20,6 +20,7 @@ from commonspace.retrieval import Index
 from commonspace.retrieval.items import Item
 from commonspace.serve.errors import unknown_item
 from commonspace.serve.index_manager import IndexManager
+from commonspace.serve.schemas import RequestModel
 
 if TYPE_CHECKING:
     from commonspace.assessment.next_labels import LabelProposal
@@ -40,10 +41,8 @@ LARGEST = 50_000
 LISTED = 20
 
 
-class LabelRequest(BaseModel):
+class LabelRequest(RequestModel):
     """The classes of an item, as a person gives or confirms them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: Annotated[str, Field(min_length=1, max_length=1000)]
     labels: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(

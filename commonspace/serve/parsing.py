@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from fastapi import Request
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -150,16 +150,38 @@ def _read_fields(form: FormData, model: type[BaseModel]) -> dict[str, Any]:
             continue
         if any(isinstance(value, UploadFile) for value in values):
             raise _invalid(name, "a text, not a file")
-        annotation = str(model.model_fields[name].annotation) if name in model.model_fields else ""
-        if annotation.startswith("list") and "float" not in annotation:
+        annotation = model.model_fields[name].annotation if name in model.model_fields else None
+        if str(annotation).startswith("list") and "float" not in str(annotation):
             fields[name] = values
         elif len(values) > 1:
             raise _invalid(name, "one value")
-        elif annotation.startswith(("dict", "list")):  # an object, or a vector
+        elif str(annotation).startswith(("dict", "list")):  # an object, or a vector
             fields[name] = _read_json(name, str(values[0]))
         else:
-            fields[name] = values[0]
+            fields[name] = _read_text(annotation, str(values[0]))
     return fields
+
+
+def _read_text(annotation: object, text: str) -> object:
+    """Return the value that a text means in a field of numbers, or of true and false.
+
+    A text that means none stays as it is, for the model to refuse.
+    """
+    kind = _scalar(annotation)
+    if kind is None:
+        return text
+    try:
+        return TypeAdapter(kind).validate_python(text)
+    except ValidationError:
+        return text
+
+
+def _scalar(annotation: object) -> type[bool | int | float] | None:
+    """Return bool, int or float where an annotation, such as ``float | None``, has it."""
+    for kind in (bool, int, float):
+        if annotation is kind:
+            return kind
+    return next(filter(None, map(_scalar, get_args(annotation))), None)
 
 
 def _read_json(name: str, text: str) -> Any:  # noqa: ANN401 - validated by the model

@@ -3,10 +3,12 @@
 Items and search results are those of ``commonspace.retrieval.items``.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic_core import PydanticCustomError
 
 from commonspace.retrieval.items import Item, SearchResult
 
@@ -27,6 +29,7 @@ __all__ = [
     "ItemsResponse",
     "MapResponse",
     "NewItem",
+    "RequestModel",
     "Sample",
     "SearchRequest",
     "SearchResponse",
@@ -38,23 +41,39 @@ __all__ = [
 
 MAX_ITEMS = 1000
 
+
+def _whole(value: object) -> object:
+    """Return an integer for a float without a fraction: JSON has one type of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _field_value(value: object) -> object:
+    """Return a value that a field may have; one error says what, not one for each type."""
+    if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)):
+        raise PydanticCustomError(
+            "field_value", "Input should be a string, a finite number, true, false or null"
+        )
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
 Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Id = Annotated[str, Field(min_length=1, max_length=1000)]
 FieldName = Annotated[str, Field(min_length=1, max_length=200)]
+FieldValue = Annotated[str | bool | int | FiniteFloat | None, BeforeValidator(_field_value)]
 Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class RequestModel(BaseModel):
+    """A request, whose values have the JSON types that are declared: no "5" or true for 5."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class SearchRequest(_Request):
+class SearchRequest(RequestModel):
     """A query: text, vector, item or (as multipart/form-data) image; of several, their mean."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"text": "a red kite", "k": 5}]},
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "a red kite", "k": 5}]})
 
     text: Text | None = Field(None, description="Words to search for.")
     vector: list[FiniteFloat] | None = Field(
@@ -64,8 +83,12 @@ class SearchRequest(_Request):
         description="A vector of the space, as /v1/embed returns it.",
     )
     id: Id | None = Field(None, description='Id of an item of the index: "more like this".')
-    k: int = Field(10, ge=1, le=1000, description="Maximum number of results (default: 10).")
-    offset: int = Field(0, ge=0, le=10_000, description="Results to skip, for paging (default: 0).")
+    k: WholeNumber = Field(
+        10, ge=1, le=1000, description="Maximum number of results (default: 10)."
+    )
+    offset: WholeNumber = Field(
+        0, ge=0, le=10_000, description="Results to skip, for paging (default: 0)."
+    )
     modality: str | None = Field(
         None, max_length=200, description="Search only this modality of the items (default: all)."
     )
@@ -125,43 +148,37 @@ class SearchRequest(_Request):
         description="Of results that are at least so similar, the best is listed, with the ids of"
         " the others as similar; 0.95 is for near-duplicates.",
     )
-    group_by: str | None = Field(
+    group_by: FieldName | None = Field(
         None,
-        min_length=1,
-        max_length=200,
         description="Field: of the items with equal values, such as the photos of one product, the"
         " best is listed, with the ids of the others as similar; total counts the groups.",
     )
-    sort: str | None = Field(
+    sort: FieldName | None = Field(
         None,
-        min_length=1,
-        max_length=200,
         description="Sort the 200 best results by a field: price, or -price for descending order.",
     )
 
 
-class EmbedRequest(_Request):
+class EmbedRequest(RequestModel):
     """A text, or (as multipart/form-data) an image, to embed."""
 
     text: Text | None = None
 
 
-class FacetsRequest(_Request):
+class FacetsRequest(RequestModel):
     """Which items to count."""
 
     where: str | None = Field(
         None, max_length=20_000, description="Filter on the fields, as in a search (default: all)."
     )
     without: Text | None = Field(None, description="Words to avoid, as in a search.")
-    group_by: str | None = Field(
+    group_by: FieldName | None = Field(
         None,
-        min_length=1,
-        max_length=200,
         description="Field whose equal values count as one item, as in a search.",
     )
 
 
-class FeedbackRequest(_Request):
+class FeedbackRequest(RequestModel):
     """Whether a result is what a visitor looked for."""
 
     id: Id = Field(description="The result.")
@@ -172,11 +189,10 @@ class FeedbackRequest(_Request):
     query_id: Id | None = Field(None, description='Item of the query: "more like this".')
 
 
-class NewItem(_Request):
+class NewItem(RequestModel):
     """An item to add or replace; an image is sent with it as multipart/form-data."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"id": "kite 7", "text": ["a red kite"], "labels": ["kite"]}]
         },
@@ -189,12 +205,10 @@ class NewItem(_Request):
     labels: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
         default_factory=list, max_length=100
     )
-    fields: dict[FieldName, str | bool | int | FiniteFloat | None] = Field(
-        default_factory=dict, max_length=100
-    )
+    fields: dict[FieldName, FieldValue] = Field(default_factory=dict, max_length=100)
 
 
-class BatchRequest(_Request):
+class BatchRequest(RequestModel):
     """Items to add or replace, without images."""
 
     items: list[NewItem] = Field(min_length=1, max_length=MAX_ITEMS)
