@@ -172,9 +172,10 @@ def table(cells: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     ]
     for row in rows:
         shown = [
-            interval(np.array([figures[weight] for figures in seeds.values()])) if seeds else ""
+            interval(np.array(found)) if found else ""
             for name, weight in columns
             for seeds in [cells[f"{row}|"].get(name, {})]
+            for found in [[figures[weight] for figures in seeds.values() if weight in figures]]
         ]
         lines.append(f"| {row.replace('|', ' | ')} | " + " | ".join(shown) + " |")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 __all__ = [
     "CleanedLabels",
@@ -32,6 +32,12 @@ PART = 8192
 
 STEPS = 50
 """Largest number of steps of Newton's method, and of halvings of a step."""
+
+STARTS = ((5.0, 0.1), (20.0, 0.7))
+"""Slopes and shares of wrong labels at which the fit of the noise model starts.
+
+Few wrong labels and unsure scores, or many and sure ones: both are often maxima of the likelihood.
+"""
 
 PRECISION = 1e-10
 """Newton's method ends where another step would lower the loss by less."""
@@ -270,7 +276,16 @@ def fit_noise_model(
         gradient = [by_slopes, by_logits.sum(axis=0) + 2 * SHRINKAGE * b, [by_noise]]
         return float(-np.log(likely).mean() + SHRINKAGE * (b @ b)), np.concatenate(gradient)
 
-    start = np.concatenate([np.full(m, np.log(5.0)), np.zeros(c), [-2.0]])
     bounds = [SLOPES] * m + [(None, None)] * c + [(-12.0, 12.0)]
-    found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    fits = [
+        minimize(
+            mean_loss,
+            np.concatenate([np.full(m, np.log(slope)), np.zeros(c), [logit(noise)]]),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+        )
+        for slope, noise in STARTS
+    ]
+    found = min(fits, key=lambda fit: fit.fun).x
     return NoiseModel(np.exp(found[:m]), found[m:-1], float(expit(found[-1])))
