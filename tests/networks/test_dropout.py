@@ -38,7 +38,7 @@ def test_the_gradient_passes_where_the_value_does() -> None:
     x = torch.randn(30, 40, dtype=torch.float64, requires_grad=True)
     layer = Dropout(0.3)
     y = layer(x)
-    y.sum().backward()  # type: ignore[no-untyped-call]
+    y.sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(x.grad, torch.where(y == 0, 0.0, 256 / 179).double())
     torch.testing.assert_close(x * x.grad, y)
