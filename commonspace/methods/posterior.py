@@ -39,6 +39,7 @@ from commonspace.methods.base.pseudo_labels import taught_by_unlabeled
 from commonspace.methods.base.search_defaults import choose_instance_weight, set_text_weight
 from commonspace.methods.base.trained_posteriors import fit_with_trained_encoders
 from commonspace.methods.base.training_data import TrainingData
+from commonspace.methods.base.zero_shot import describe_zero_shot, with_zero_shot
 from commonspace.methods.infonce import pair_vectors
 from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
@@ -80,7 +81,9 @@ class PosteriorMatching(GradientMethod):
     classes are taken apart (``taught_by_matched``). If some samples have no label, their classes
     are estimated from their neighbors, in the features or in a space of InfoNCE
     (``spread_labels``), and from what the modalities agree on, and used where that raises the mAP
-    of the kernel machines on validation. With several labels a sample, each class has its own
+    of the kernel machines on validation. Where the encoders of raw items share a space, texts that
+    name the classes give zero-shot posteriors, which are used where that raises the mAP on
+    validation (``ZeroShotPosteriorNetwork``). With several labels a sample, each class has its own
     probability, and the inner product is the first-order term of
     P(share a class) = 1 - prod_c (1 - p_c q_c).
 
@@ -117,6 +120,11 @@ class PosteriorMatching(GradientMethod):
     )
     pseudo_labels: bool = setting(
         True, help="Let samples without a label teach the classes too, if validation improves."
+    )
+    zero_shot: bool = setting(
+        True,
+        help="Use texts that name the classes, if the encoders share a space and validation"
+        " improves.",
     )
 
     def fit(
@@ -266,6 +274,8 @@ class PosteriorMatching(GradientMethod):
         """Return the common space; with one class a sample, scores already are probabilities."""
         assert isinstance(network, PosteriorNetwork)
         assert isinstance(data, _PosteriorData)
+        if self.zero_shot:
+            network = with_zero_shot(network, data)
         detect_outliers(network, data.samples, data.validation_samples)
         space = super().calibrate(network, data, history)
         space.provenance["chosen"]["seconds"] += data.seconds
@@ -273,6 +283,7 @@ class PosteriorMatching(GradientMethod):
             **_describe(data.kernels, network),
             "pseudo_labels": data.pseudo_labeled,
             "mismatched": dict(data.mismatched),
+            **describe_zero_shot(network),
         }
         return space
 

@@ -21,6 +21,7 @@ from commonspace.methods.base.encoder_config import (
     join_encoders,
 )
 from commonspace.methods.base.method import select_splits
+from commonspace.methods.base.zero_shot import TEMPLATE, class_name_vectors
 from commonspace.networks.shared_space import SharedSpaceConfig, SharedSpaceNetwork
 from commonspace.progress import ProgressBar
 from commonspace.settings import setting
@@ -29,7 +30,6 @@ from commonspace.training.loop import RunConfig
 
 __all__ = ["RawFeatures", "class_name_vectors"]
 
-TEMPLATE = "a photo of a {}"
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1)
 
 
@@ -192,18 +192,6 @@ class RawFeatures(ClosedFormMethod):
         if encoder is None:
             raise _without_text_encoder(", ".join(self.encoders.specs.values()))
         return class_name_vectors(encoder, train.class_names, self.template)
-
-
-def class_name_vectors(encoder: Encoder, names: Sequence[str], template: str = TEMPLATE) -> Tensor:
-    """Return (c, size) float32, the features of texts that name the classes.
-
-    Args:
-        encoder: Of texts.
-        names: Of the classes.
-        template: A text with {} for the class.
-    """
-    texts = [template.replace("{}", name) for name in names]
-    return encoder(Texts(tuple((text,) for text in texts)))
 
 
 @dataclass(frozen=True)

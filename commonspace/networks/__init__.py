@@ -21,6 +21,10 @@ from commonspace.networks.neighbors import NeighborsConfig, NeighborsNetwork
 from commonspace.networks.network import MultiBranchNetwork, Network, use_networks
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.networks.shared_space import SharedSpaceConfig, SharedSpaceNetwork
+from commonspace.networks.zero_shot_posterior import (
+    ZeroShotPosteriorConfig,
+    ZeroShotPosteriorNetwork,
+)
 
 __all__ = [
     "VGG19",
@@ -54,6 +58,8 @@ __all__ = [
     "SharedSpaceConfig",
     "SharedSpaceNetwork",
     "TextCNN",
+    "ZeroShotPosteriorConfig",
+    "ZeroShotPosteriorNetwork",
     "backbone_from_config",
     "use_networks",
 ]

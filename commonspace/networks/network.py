@@ -39,6 +39,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "neighbors": "commonspace.networks.neighbors:NeighborsNetwork",
         "shared-space": "commonspace.networks.shared_space:SharedSpaceNetwork",
         "posterior": "commonspace.networks.posterior:PosteriorNetwork",
+        "zero-shot-posterior": "commonspace.networks.zero_shot_posterior:ZeroShotPosteriorNetwork",
     }
 )
 """Kind -> import path; a class is imported when a network of its kind is built."""

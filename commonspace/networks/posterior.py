@@ -177,6 +177,16 @@ class PosteriorNetwork(MultiBranchNetwork):
         kernel, network = self.expert_posteriors(modality, rescaled)
         return torch.lerp(kernel, network, self.shares[self._numbers[modality]])
 
+    def class_posterior(self, modality: str, features: Tensor, rescaled: Tensor) -> Tensor:
+        """Return the (n, c) posteriors in the embeddings; here those of ``posterior``.
+
+        Args:
+            modality: The branch.
+            features: (n, size), of its backbone.
+            rescaled: (n, size), after ``scale``.
+        """
+        return self.posterior(modality, rescaled)
+
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         """Return (n, d) float32 embeddings, whose inner product is the score.
 
@@ -184,8 +194,10 @@ class PosteriorNetwork(MultiBranchNetwork):
             modality: The branch.
             inputs: (n, ...) input of its backbone.
         """
-        rescaled = self.rescale(modality, inputs)
-        return self._embed(modality, rescaled, self.posterior(modality, rescaled))
+        features = self.features(modality, inputs)
+        rescaled = self.scale(modality)(features)
+        p = self.class_posterior(modality, features, rescaled)
+        return self._embed(modality, rescaled, p)
 
     def embed_queries(self, modality: str, inputs: Tensor) -> Tensor:
         """Return (n, d + 1): embeddings, and the probability of being like the training data.
@@ -196,7 +208,7 @@ class PosteriorNetwork(MultiBranchNetwork):
         """
         features = self.features(modality, inputs)
         rescaled = self.scale(modality)(features)
-        p = self.posterior(modality, rescaled)
+        p = self.class_posterior(modality, features, rescaled)
         detector = self.detector(modality)
         assert detector is not None
         inside = detector(features, rescaled, p)

@@ -1,5 +1,7 @@
 """Fixtures of the contrastive methods: a batch with gaps, and two views of the same points."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -40,3 +42,38 @@ def two_views() -> Dataset:
         class_names=tuple(map(str, range(8))),
         splits=np.repeat(["train", "validation", "test"], [n - 200, 100, 100]),
     )
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small CLIP of random weights, as the hub has them."""
+    from transformers import (
+        BertTokenizerFast,
+        CLIPConfig,
+        CLIPImageProcessorPil,
+        CLIPModel,
+    )
+
+    folder = tmp_path_factory.mktemp("clip")
+    words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "photo", "of", "red", "green", "blue", "wall"]
+    (folder / "vocab.txt").write_text("\n".join(words), "utf-8")
+    tower = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+    }
+    text = {
+        **tower, "vocab_size": len(words), "max_position_embeddings": 9, "pad_token_id": 0,
+        "bos_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
+    vision = {**tower, "image_size": 16, "patch_size": 8}
+    torch.manual_seed(3)
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=10)
+    CLIPModel(config).save_pretrained(folder)
+    CLIPImageProcessorPil(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    ).save_pretrained(folder)
+    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=9)
+    tokenizer.save_pretrained(folder)
+    return folder

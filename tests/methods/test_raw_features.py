@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 import commonspace as cs
@@ -36,41 +35,6 @@ def test_raw_features_of_different_sizes_are_refused(feature_dataset: Dataset) -
             feature_dataset.split("train"), feature_dataset.split("validation"), QUIET
         )
     assert caught.value.found == "'image': 6, 'text': 5"
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a small CLIP of random weights, as the hub has them."""
-    from transformers import (
-        BertTokenizerFast,
-        CLIPConfig,
-        CLIPImageProcessorPil,
-        CLIPModel,
-    )
-
-    folder = tmp_path_factory.mktemp("clip")
-    words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "photo", "of", "red", "green", "blue", "wall"]
-    (folder / "vocab.txt").write_text("\n".join(words), "utf-8")
-    tower = {
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_attention_heads": 2,
-        "num_hidden_layers": 1,
-    }
-    text = {
-        **tower, "vocab_size": len(words), "max_position_embeddings": 9, "pad_token_id": 0,
-        "bos_token_id": 1, "eos_token_id": 2,
-    }  # fmt: skip
-    vision = {**tower, "image_size": 16, "patch_size": 8}
-    torch.manual_seed(3)
-    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=10)
-    CLIPModel(config).save_pretrained(folder)
-    CLIPImageProcessorPil(
-        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
-    ).save_pretrained(folder)
-    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=9)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def shared(clip: Path, **options: Any) -> EncoderConfig:  # noqa: ANN401

@@ -46,7 +46,8 @@ def detect_outliers(network: PosteriorNetwork, train: Samples, validation: Sampl
         detector.set_references(features, network.scale(name)(features))
         features = _features(network, name, validation)
         rescaled = network.scale(name)(features)
-        detector.calibrate(features, rescaled, network.posterior(name, rescaled))
+        p = network.class_posterior(name, features, rescaled)
+        detector.calibrate(features, rescaled, p)
 
 
 def _features(network: PosteriorNetwork, modality: str, samples: Samples) -> Tensor:
