@@ -57,7 +57,7 @@ def raw_split(part: Dataset, items: Dataset, split: str) -> Dataset:
 
 
 def tuning_note(space: CommonSpace) -> str:
-    """Return which encoders validation preferred; "" where it had no choice.
+    """Return which encoders validation chose; "" where it had no choice.
 
     Args:
         space: Fitted with trained encoders.
@@ -65,4 +65,4 @@ def tuning_note(space: CommonSpace) -> str:
     found = space.provenance.get("fine_tune", {})
     ways = {"encoders": found} if "chosen" in found else found
     chosen = [f"{name} {WAYS[one['chosen']]}" for name, one in ways.items()]
-    return f"validation prefers {', '.join(chosen)}" if chosen else ""
+    return f"chosen on validation: {', '.join(chosen)}" if chosen else ""

@@ -54,7 +54,7 @@ def draw_method_bars(bars: Sequence[MethodBar], metric: str) -> "Figure":
             edge = max(one.value, one.high) + 0.01
             weight = "bold" if one.strong else "normal"
             axes.text(edge, row, f"{one.value:.3f}", va="center", size=7, weight=weight)
-        axes.set_yticks(range(len(bars)), [shorten(one.name, 32) for one in bars])
+        axes.set_yticks(range(len(bars)), [shorten(one.name, 42) for one in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlim(0, min(1.12, max(max(one.high, one.value) for one in bars) + 0.12))
         axes.set_xlabel(metric)

@@ -48,15 +48,18 @@ def test_other_samples_are_an_error() -> None:
     ("record", "note"),
     [
         ({}, ""),
-        ({"image": {"chosen": "both"}}, "validation prefers image trained and frozen side by side"),
+        (
+            {"image": {"chosen": "both"}},
+            "chosen on validation: image trained and frozen side by side",
+        ),
         (
             {"image": {"chosen": "trained"}, "text": {"chosen": "frozen"}},
-            "validation prefers image trained, text frozen",
+            "chosen on validation: image trained, text frozen",
         ),
-        ({"chosen": "none", "reason": ""}, "validation prefers encoders frozen"),
+        ({"chosen": "none", "reason": ""}, "chosen on validation: encoders frozen"),
     ],
 )
-def test_the_note_names_what_validation_prefers(
+def test_the_note_names_what_validation_chose(
     feature_dataset: Dataset, record: dict[str, object], note: str
 ) -> None:
     space = LinearProbe().fit(replace(feature_dataset), run=cs.RunConfig())
