@@ -19,6 +19,8 @@ MARGIN = 0.02
 """Smallest difference of mAP, or of R@10, that is worth the work of training or labeling."""
 SIGNIFICANT = 0.05
 NAMED = 5
+EASY = 0.5
+"""R@10 of a random order from which the test split says little."""
 
 
 def decide(
@@ -114,6 +116,8 @@ def decide_pairs(
         now = f"Train {trained.name}" if worth else f"Use {plain.name}"
         first = "Collect" if plain.name == CHANCE and not worth else f"{now} now, and collect"
         sentences.append(f"{first} more pairs.")
+    elif plain.name == CHANCE and plain.recall.mean >= EASY:
+        sentences.append("The test split has too few distinct items to decide: add pairs to it.")
     elif plain.name == CHANCE:
         sentences.append("Neither is worth much: check the pairs and the encoders.")
     else:

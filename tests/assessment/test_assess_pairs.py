@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -216,3 +218,22 @@ def test_the_command_assesses_pairs_where_there_are_no_labels(tmp_path: Path) ->
     tuned = CliRunner().invoke(build(), ["assess", str(file), "--fine-tune", "all"])
     assert tuned.exit_code == 2
     assert "needs raw items" in tuned.stderr
+
+
+def test_several_texts_of_a_sample_are_noted(tmp_path: Path) -> None:
+    table = tmp_path / "texts.parquet"
+    draw = np.random.default_rng(0)
+    names = [f"{draw.choice(['red', 'blue'])} {draw.choice(['kite', 'boat'])}" for _ in range(60)]
+    rows = {
+        "id": list(map(str, range(60))),
+        "title": names,
+        "text": [[f"a {name}", f"the {name}"] for name in names],
+    }
+    pq.write_table(pa.table(rows), table)
+    words = ["assess", str(table), "--modality", "text=text", "--modality", "title=title"]
+    words += ["--text", "tfidf", "--encoder", "title=tfidf"]
+    run = CliRunner().invoke(build(), words)
+    assert run.exit_code == 0, run.stderr
+    assert "--multi-caption expand ranks each" in run.stderr
+    assert "TF-IDF of both" in run.stdout
+    assert "too few distinct items" in run.stdout

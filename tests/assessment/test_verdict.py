@@ -89,3 +89,5 @@ def test_pairs_are_decided_by_the_same_rule(
 def test_where_chance_is_best_nothing_is_recommended() -> None:
     methods = [pair_line("InfoNCE", 0.3, trained=True), pair_line("chance", 0.3, trained=False)]
     assert "check the pairs" in decide_pairs(methods, 0.9, None).text
+    few = [pair_line("InfoNCE", 0.9, trained=True), pair_line("chance", 0.9, trained=False)]
+    assert "too few distinct items" in decide_pairs(few, 0.9, None).text
