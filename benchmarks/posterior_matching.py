@@ -65,6 +65,10 @@ def things(folder: Path, data: cs.Dataset) -> NDArray[np.intp]:
     return np.unique(np.array(texts)[test], return_inverse=True)[1]
 
 
+SHORT = 8
+"""Bytes of the shortest code, as many as the 64 bits of the hashing methods."""
+
+
 def recall(queries: NDArray[Any], items: NDArray[Any], same: NDArray[np.bool_], k: int) -> float:
     """Return the fraction of queries with a match among the first k, counting ties against it."""
     nearest = np.argsort(-queries @ items.T, axis=1, kind="stable")[:, :k]
@@ -125,12 +129,14 @@ def codes(
     labels, c, d = data.split("test").labels, len(space.class_names), space.dimension
     found: dict[str, Any] = {}
     half, products = (d + 1) // 2, (c + 1) // 2
+    short = min(SHORT, products)
     coders: dict[str, tuple[Coder, int, int]] = {
         "float16": (_half_precision, 2 * d, d),
         "int8": (_byte_per_number(known), d, d),
         "pq": (_product_quantization(known, min(64, half)), min(64, half), d),
         "int8, kind alone": (_byte_per_number(known[:, :c]), c, c),
         "pq, kind alone": (_product_quantization(known[:, :c], products), products, c),
+        "pq, kind alone, short": (_product_quantization(known[:, :c], short), short, c),
     }
     for name, (coder, size_in_bytes, size) in coders.items():
         kept = {key: coder(one[:, :size]) for key, one in vectors.items()}

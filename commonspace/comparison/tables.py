@@ -190,6 +190,10 @@ def _latex(summaries: Sequence[MethodSummary], baseline: str | None, title: str)
     return latex_table(table, f"{title}. {_note(summaries)}")
 
 
+NARROW = "\\footnotesize\\setlength{\\tabcolsep}{2pt}"
+"""Letters and gaps with which the columns fit the width of an article page."""
+
+
 def latex_table(table: str, caption: str) -> str:
     """Return a ``table`` environment of LaTeX.
 
@@ -198,7 +202,8 @@ def latex_table(table: str, caption: str) -> str:
         caption: plain text.
     """
     return (
-        f"\\begin{{table}}\n\\centering\n\\caption{{{latex_text(caption)}}}\n{table}\n"
+        f"\\begin{{table}}\n\\centering\n\\caption{{{latex_text(caption)}}}\n"
+        f"{NARROW}\n{table}\n"
         "\\end{table}\n"
     )
 
