@@ -17,6 +17,7 @@ from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.data.row_blocks import to_rows
 from commonspace.errors import DataError
+from commonspace.methods.base.contradicted_labels import relabeled_by_neighbors
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.encoder_training import FeatureFit
 from commonspace.methods.base.gradient import GradientMethod
@@ -77,15 +78,16 @@ class PosteriorMatching(GradientMethod):
     leave-one-out likelihood, and a network trained with cross-entropy. The weight of the mixture
     is chosen by likelihood on validation. If the modalities of samples that are left out disagree
     with a share of the labels, class probabilities replace the labels, so wrong labels do little
-    harm. Where the labels fit one modality but not another, pairs whose modalities are of different
-    classes are taken apart (``taught_by_matched``). If some samples have no label, their classes
-    are estimated from their neighbors, in the features or in a space of InfoNCE
-    (``spread_labels``), and from what the modalities agree on, and used where that raises the mAP
-    of the kernel machines on validation. Where the encoders of raw items share a space, texts that
-    name the classes give zero-shot posteriors, which are used where that raises the mAP on
-    validation (``ZeroShotPosteriorNetwork``). With several labels a sample, each class has its own
-    probability, and the inner product is the first-order term of
-    P(share a class) = 1 - prod_c (1 - p_c q_c).
+    harm; if they contradict most of them, the classes of a sample's neighbors replace them
+    (``relabeled_by_neighbors``). Where the labels fit one modality but not another, pairs whose
+    modalities are of different classes are taken apart (``taught_by_matched``). If some samples
+    have no label, their classes are estimated from their neighbors, in the features or in a space
+    of InfoNCE (``spread_labels``), and from what the modalities agree on, and used where that
+    raises the mAP of the kernel machines on validation. Where the encoders of raw items share a
+    space, texts that name the classes give zero-shot posteriors, which are used where that raises
+    the mAP on validation (``ZeroShotPosteriorNetwork``). With several labels a sample, each class
+    has its own probability, and the inner product is the first-order term of P(share a class) = 1 -
+    prod_c (1 - p_c q_c).
 
     The instance block distinguishes items of one class. It is trained by contrast over pairs, in
     layers of its own. ``space.as_queries(vectors, instance_weight)`` weighs the two blocks.
@@ -180,8 +182,12 @@ class PosteriorMatching(GradientMethod):
             known, multi_label=multi_label, seed=self.seed, callbacks=callbacks
         )
         held_out = self._kernel_split(data.validation)
-        apart = None
-        if self.drop_mismatched and not multi_label and _has_pairs(known):
+        relabeled = apart = taught = None
+        if not multi_label:
+            relabeled = relabeled_by_neighbors(kernels, known, seed=self.seed, callbacks=callbacks)
+            kernels = relabeled or kernels
+        trusted = not multi_label and relabeled is None
+        if self.drop_mismatched and trusted and _has_pairs(known):
             apart = taught_by_matched(kernels, known, held_out, seed=self.seed, callbacks=callbacks)
         if apart is not None:
             kernels, matched = apart
@@ -189,8 +195,7 @@ class PosteriorMatching(GradientMethod):
             train = without_mismatched(data.train, matched)
             samples = Samples(train, data.inputs, data.device)
             data = replace(data, train=train, samples=samples)
-        taught = None
-        if self.pseudo_labels and not multi_label:
+        if self.pseudo_labels and trusted:
             vectors = partial(
                 pair_vectors,
                 known,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from operator import itemgetter
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from scipy.special import softmax
 
@@ -17,15 +16,10 @@ from commonspace.methods.base.kernel_posteriors import (
     fit_kernel_posteriors,
     validation_map,
 )
+from commonspace.methods.base.label_graph import neighbor_graph, spread_classes
 
 __all__ = ["agreed_labels", "spread_labels", "taught_by_unlabeled"]
 
-NEIGHBORS = 10
-SPREAD = 0.95
-"""Share of a sample's classes that comes from its neighbors, alpha."""
-STEPS = 60
-ROWS = 1024
-"""Samples that are compared with all others at a time."""
 ROUNDS = 3
 """Largest number of times that machines are fitted to what the machines before agree on."""
 RARE, TINY = 1e-6, 1e-300
@@ -39,15 +33,11 @@ MOST = 20_000
 def spread_labels(data: Dataset, seed: int = 0) -> NDArray[np.float64]:
     """Return class probabilities of all samples, from the labels of a few.
 
-        F <- alpha D^-1/2 W D^-1/2 F + (1 - alpha) Y
+    Labels spread over the graph of nearest samples (``spread_classes``); what arrives is scaled to
+    the shares of the classes among the labels.
 
-    W joins each sample to its 10 nearest by cosine in each modality, on centered features, so that
-    a sample that is like a labeled one in one modality passes its class on to those that are like
-    it in the other. Columns of F are scaled to the shares of the classes among the labels.
-
-    Source: Zhou, Bousquet, Lal, Weston, Schoelkopf: Learning with Local and Global Consistency,
-    NIPS 2003; the scaling of classes, Zhu, Ghahramani, Lafferty: Semi-Supervised Learning Using
-    Gaussian Fields and Harmonic Functions, ICML 2003.
+    Source: the scaling, Zhu, Ghahramani, Lafferty: Semi-Supervised Learning Using Gaussian Fields
+    and Harmonic Functions, ICML 2003.
 
     Args:
         data: Some samples with one class each, the others without; columns are features.
@@ -63,21 +53,9 @@ def spread_labels(data: Dataset, seed: int = 0) -> NDArray[np.float64]:
     if len(rows) > MOST:
         others = np.random.default_rng(seed).permutation(np.flatnonzero(~known))
         rows = np.sort(np.concatenate([np.flatnonzero(known), others])[:MOST])
-    n = len(rows)
-    weights = scipy.sparse.csr_matrix((n, n))
-    for column in data.columns.values():
-        assert isinstance(column, Features)
-        there = np.flatnonzero(column.present[rows])
-        if len(there) > 1:
-            weights = weights + _neighbors(column.values[rows[there]], there, n)
-    degree = np.asarray(weights.sum(axis=1)).ravel()
-    scale = scipy.sparse.diags(np.where(degree > 0, degree, 1) ** -0.5)
-    spread = scale @ weights @ scale
+    columns = [column for column in data.columns.values() if isinstance(column, Features)]
+    F = spread_classes(neighbor_graph(columns, rows), result[rows])
     counts = result.sum(axis=0)
-    start = result[rows] / np.maximum(counts, 1)
-    F = start.copy()
-    for _ in range(STEPS):
-        F = SPREAD * (spread @ F) + (1 - SPREAD) * start
     mass = F.sum(axis=0)
     F *= np.where(mass > 0, counts / np.where(mass > 0, mass, 1), 0)
     total = F.sum(axis=1, keepdims=True)
@@ -163,25 +141,3 @@ def taught_by_unlabeled(
             break
         best = again
     return best[1] if best[0] > start else None
-
-
-def _neighbors(
-    values: NDArray[np.float32], rows: NDArray[np.intp], n: int
-) -> scipy.sparse.csr_matrix:
-    """Return the (n, n) symmetric matrix of the cosines to the nearest samples, 0 elsewhere."""
-    X = values - values.mean(axis=0)
-    X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
-    k = min(NEIGHBORS, len(X) - 1)
-    places, weights = [], []
-    for start in range(0, len(X), ROWS):
-        cosines = X[start : start + ROWS] @ X.T
-        own = np.arange(len(cosines))
-        cosines[own, start + own] = -np.inf
-        nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        places.append(nearest)
-        weights.append(np.maximum(np.take_along_axis(cosines, nearest, axis=1), 0))
-    ends = rows[np.concatenate(places)].ravel()
-    joined = scipy.sparse.csr_matrix(
-        (np.concatenate(weights).ravel().astype(np.float64), (np.repeat(rows, k), ends)), (n, n)
-    )
-    return joined.maximum(joined.T)
