@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from commonspace.callbacks import Callbacks
 from commonspace.data import Dataset, Features
-from commonspace.methods.base import pseudo_labels
+from commonspace.methods.base import label_graph, pseudo_labels
 from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
 from commonspace.methods.base.pseudo_labels import (
     agreed_labels,
@@ -114,7 +114,7 @@ def test_classes_keep_the_shares_of_the_labels() -> None:
 def test_of_too_many_samples_some_stay_unlabeled(monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = few_labels()
     monkeypatch.setattr(pseudo_labels, "MOST", 50)
-    monkeypatch.setattr(pseudo_labels, "ROWS", 16)
+    monkeypatch.setattr(label_graph, "ROWS", 16)
     found = spread_labels(data)
     assert (found.sum(axis=1) > 0).sum() == 50
     assert found[:6].tolist() == data.labels[:6].tolist()
