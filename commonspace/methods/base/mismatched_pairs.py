@@ -119,7 +119,8 @@ def matched_modalities(
         different = mismatch_probabilities(first, second)[1] > LISTED
         marks = labels[rows]
         odds = [
-            models[name].noise / ((1 - models[name].noise) * np.maximum(p[marks], TINY))
+            models[name].noise
+            / ((1 - models[name].noise) * np.maximum(p[marks].astype(np.float64), TINY))
             for name, p in ((one, first), (other, second))
         ]
         worse = odds[0] > odds[1]

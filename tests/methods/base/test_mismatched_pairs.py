@@ -12,9 +12,11 @@ from commonspace.methods.base import mismatched_pairs
 from commonspace.methods.base.kernel_posteriors import fit_kernel_posteriors
 from commonspace.methods.base.mismatched_pairs import (
     count_mismatched,
+    matched_modalities,
     taught_by_matched,
     without_mismatched,
 )
+from commonspace.methods.base.noise_model import NoiseModel
 
 
 def exchanged(share: float, n: int = 300, classes: int = 3) -> tuple[Dataset, NDArray[np.bool_]]:
@@ -74,6 +76,26 @@ def test_wrong_labels_are_no_wrong_pairs() -> None:
     noisy = replace(data, labels=np.where(wrong[:, None], drawn, data.labels))
     found = apart(noisy, exchanged(0.0, n=90)[0])
     assert found is None or sum(count_mismatched(noisy, found[1]).values()) < 10
+
+
+def test_a_posterior_below_the_smallest_float32_is_no_division_by_zero() -> None:
+    """Slopes reach exp(6), and a class of probability exp(-400) is 0 in float32."""
+    labels = np.eye(2, dtype=bool)[[0, 0, 1, 1]]
+    scores = {
+        "image": np.eye(2)[[0, 0, 1, 1]],  # all fit
+        "text": np.eye(2)[[0, 1, 1, 1]],  # the second is of the other class
+    }
+    model = NoiseModel(np.array([400.0]), np.zeros(2), 0.2)
+    with np.errstate(divide="raise", invalid="raise"):
+        found = matched_modalities(
+            {name: one.__getitem__ for name, one in scores.items()},
+            {name: np.ones(4, dtype=bool) for name in scores},
+            labels,
+            dict.fromkeys(scores, model),
+        )
+    assert found is not None
+    assert found["image"].tolist() == [True] * 4
+    assert found["text"].tolist() == [True, False, True, True]
 
 
 def test_too_few_samples_are_not_judged() -> None:
