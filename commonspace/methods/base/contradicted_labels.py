@@ -82,6 +82,8 @@ def relabeled_by_neighbors(
     }
     agreement = _agreement(alone)
     reached = found >= 0
+    if not reached.any():  # features without any difference
+        return None
     if agreement < RATIO * (found == given)[reached].mean() or agreement <= _agreement(by_machine):
         return None
     chosen = np.where(reached, found, given)

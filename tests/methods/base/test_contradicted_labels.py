@@ -99,6 +99,12 @@ def test_labels_that_are_not_contradicted_stay(right: float, distance: float) ->
     assert relabeled(data) is None
 
 
+def test_features_that_are_all_equal_say_nothing() -> None:
+    data, _ = drawn(0.15)
+    ones = {name: Features(np.ones((len(data), 3), dtype="f4")) for name in data.columns}
+    assert relabeled(replace(data, columns=ones)) is None
+
+
 def test_few_many_and_one_modality_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = drawn(0.15)
     kernels = fit_kernel_posteriors(data, multi_label=False, seed=0)
