@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from commonspace.methods.base.mismatched_pairs import (
     taught_by_matched,
     without_mismatched,
 )
+from commonspace.methods.base.network_kernels import describe_kernels, set_kernels
 from commonspace.methods.base.outliers import count_references, detect_outliers
 from commonspace.methods.base.posterior_loss import (
     calibrate_kernel,
@@ -42,7 +43,6 @@ from commonspace.methods.base.trained_posteriors import fit_with_trained_encoder
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.methods.base.zero_shot import describe_zero_shot, with_zero_shot
 from commonspace.methods.infonce import pair_vectors
-from commonspace.networks.kernel import set_buffers
 from commonspace.networks.posterior import PosteriorConfig, PosteriorNetwork
 from commonspace.progress import ProgressBar
 from commonspace.settings import setting
@@ -242,7 +242,7 @@ class PosteriorMatching(GradientMethod):
                 kernel_features=self._kernel_features(),
             )
         )
-        _set_kernels(network, data.kernels, data.train)
+        set_kernels(network, data.kernels, data.train)
         return network
 
     def _kernel_split(self, train: Dataset) -> Dataset:
@@ -285,7 +285,7 @@ class PosteriorMatching(GradientMethod):
         space = super().calibrate(network, data, history)
         space.provenance["chosen"]["seconds"] += data.seconds
         space.provenance["posteriors"] = {
-            **_describe(data.kernels, network),
+            **describe_kernels(data.kernels, network),
             "pseudo_labels": data.pseudo_labeled,
             "mismatched": dict(data.mismatched),
             **describe_zero_shot(network),
@@ -375,54 +375,3 @@ def _has_pairs(train: Dataset) -> bool:
     """Return whether each modality has two samples that have another modality too."""
     present = np.stack([column.present for column in train.columns.values()])
     return bool(((present.sum(axis=0) >= 2) & present).sum(axis=1).min() >= 2)
-
-
-def _set_kernels(network: PosteriorNetwork, kernels: KernelPosteriors, train: Dataset) -> None:
-    for name, machine in kernels.machines.items():
-        column = train.columns[name]
-        assert isinstance(column, Features)
-        count = len(machine.shift)
-        rest = column.values[column.present, count:].astype(np.float64)
-        shift, weight = _scaling(rest, machine.scaling.power)
-        set_buffers(
-            network.scale(name),
-            power=machine.scaling.power,
-            shift=np.concatenate([machine.shift, shift]),
-            weight=np.concatenate([machine.weight, weight]),
-        )
-        set_buffers(
-            network.kernel(name),
-            landmarks=machine.landmarks,
-            width=machine.width,
-            coefficients=machine.coefficients,
-            bias=machine.bias,
-        )
-
-
-def _scaling(
-    features: NDArray[np.float64], power: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return shift and weight that give each feature, after the power, mean 0 and variance 1."""
-    raised = np.sign(features) * np.abs(features) ** power
-    spread = raised.std(axis=0)
-    weight = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
-    return raised.mean(axis=0), weight
-
-
-def _describe(kernels: KernelPosteriors, network: PosteriorNetwork) -> dict[str, Any]:
-    """Return the fitted posteriors for the provenance of the space, as JSON."""
-    machines = {
-        name: {
-            **machine.scaling._asdict(),
-            "width": machine.width,
-            "ridge": machine.ridge,
-            "landmarks": len(machine.landmarks),
-            "left_out_loss": machine.loss,
-            "temperature": float(temperature),
-            "share_of_network": float(share),
-        }
-        for (name, machine), temperature, share in zip(
-            kernels.machines.items(), network.temperatures, network.shares, strict=True
-        )
-    }
-    return {"label_noise": kernels.noise, "modalities": machines}
