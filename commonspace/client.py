@@ -260,18 +260,18 @@ class Client:
         self,
         id: str,
         *,
-        text: Sequence[str] = (),
+        text: str | Sequence[str] = (),
         image: str | Path | bytes | None = None,
-        labels: Sequence[str] = (),
+        labels: str | Sequence[str] = (),
         fields: Mapping[str, Any] | None = None,
     ) -> str:
         """Add or replace an item, if the service is writable.
 
         Args:
             id: of the item.
-            text: its texts.
+            text: its text or texts.
             image: an image file, or its bytes.
-            labels: its classes.
+            labels: its class or classes.
             fields: numbers, strings, true or false by name.
 
         Returns:
@@ -280,7 +280,7 @@ class Client:
         Raises:
             ServiceError: If the service is not writable (status 403), or cannot be reached.
         """
-        body = {"id": id, "text": list(text), "labels": list(labels), "fields": dict(fields or {})}
+        body = _listed({"id": id, "text": text, "labels": labels, "fields": dict(fields or {})})
         return str(self._service.json("POST", "/items", body, image)["change"])
 
     def put_many(self, items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -297,7 +297,7 @@ class Client:
             ServiceError: If an item is invalid (nothing is written), the service is not writable
                 (status 403), or cannot be reached.
         """
-        return self._service.json("POST", "/items/batch", {"items": [*map(dict, items)]})
+        return self._service.json("POST", "/items/batch", {"items": [*map(_listed, items)]})
 
     def remove(self, id: str) -> None:
         """Remove an item, if the service is writable.
@@ -313,6 +313,13 @@ class Client:
 
 def _numbers(vector: Sequence[float] | None) -> list[float] | None:
     return None if vector is None else [float(number) for number in vector]
+
+
+def _listed(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item whose texts and labels are lists: a string is one of them, not its letters."""
+    names = [name for name in ("text", "labels") if name in item]
+    lists = {name: [item[name]] if isinstance(item[name], str) else [*item[name]] for name in names}
+    return {**item, **lists}
 
 
 def _item(id: str) -> str:

@@ -21,10 +21,12 @@ def matched_texts(part: Dataset, items: Dataset, name: str) -> Texts:
     """Return the texts of the samples of a split, by their ids.
 
     Args:
-        part: The split.
+        part: The split; one sample for each text if it was extracted that way.
         items: Samples with texts, in any order.
         name: Their column.
     """
+    if "sample" in part.fields and "sample" not in items.fields:
+        items = one_sample_per_text(items)
     rows = {key: row for row, key in enumerate(items.ids)}
     column = items.columns[name]
     assert isinstance(column, Texts)

@@ -31,6 +31,12 @@ def test_texts_are_found_by_id_in_any_order() -> None:
     assert matched_texts(items, moved, "text").items == (("a", "b"), ("c",), ("d", "e"), ())
 
 
+def test_each_text_is_found_where_every_text_is_a_sample() -> None:
+    items = captions()
+    each = one_sample_per_text(items).take(np.array([3, 0, 1]))
+    assert matched_texts(each, items, "text").items == (("d",), ("a",), ("b",))
+
+
 def test_a_split_has_the_rows_of_its_features() -> None:
     items = captions()
     assert raw_split(items.split("test"), items, "test").ids == ("y", "z")

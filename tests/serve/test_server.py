@@ -127,6 +127,11 @@ def test_every_call_of_the_client(
             client.put("new one", text=["a door"], image=photo, fields={"price": 1}) == "replaced"
         )
         assert client.item("new one").texts == ("a door",)
+        client.put("new one", text="a red door", image=photo)
+        assert client.item("new one").texts == ("a red door",)
+        client.put_many([{"id": "new two", "text": "a blue door"}])
+        assert client.item("new two").texts == ("a blue door",)
+        client.remove("new two")
         client.remove("new one")
         with pytest.raises(ServiceError, match="unknown item") as refused:
             client.item("new one")
