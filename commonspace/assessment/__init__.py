@@ -20,6 +20,7 @@ from commonspace.assessment.next_labels import LabelProposal, propose_labels
 from commonspace.assessment.page import write_assessment
 from commonspace.assessment.pair_assessment import AssessedPairMethod, PairAssessment
 from commonspace.assessment.pair_check import MismatchedPair
+from commonspace.assessment.suspicious_pairs import PairCheck, SuspiciousPair, check_pairs
 from commonspace.methods.base.mismatched_pairs import mismatch_probabilities
 
 __all__ = [
@@ -34,10 +35,13 @@ __all__ = [
     "LearningCurve",
     "MismatchedPair",
     "PairAssessment",
+    "PairCheck",
     "SuspiciousLabel",
+    "SuspiciousPair",
     "Verdict",
     "assess",
     "assess_pairs",
+    "check_pairs",
     "check_sample_labels",
     "default_methods",
     "default_pair_methods",

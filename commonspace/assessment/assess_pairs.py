@@ -19,6 +19,7 @@ from commonspace.assessment.measure import difference_p
 from commonspace.assessment.pair_assessment import AssessedPairMethod, PairAssessment
 from commonspace.assessment.pair_figures import MeasuredPairs, PairSplit
 from commonspace.assessment.raw_items import matched_texts, raw_split, tuning_note
+from commonspace.assessment.suspicious_pairs import PairCheck, check_pairs
 from commonspace.assessment.verdict import SIGNIFICANT, decide_pairs
 from commonspace.callbacks import Callback, Callbacks
 from commonspace.data.columns import Features, Texts
@@ -59,7 +60,8 @@ def assess_pairs(
     """Measure whether training on pairs is worth it; labels are not used.
 
     Every choice is made on validation, the epoch of InfoNCE by the mean of R@1, R@5 and R@10, the
-    method by R@10. The test split is used once, for the table.
+    method by R@10. The test split is used once, for the table. Pairs of train and validation that
+    probably do not belong together are listed (``check_pairs``).
 
     Args:
         data: Features of at least two modalities, with all three splits.
@@ -89,10 +91,10 @@ def assess_pairs(
     chosen = default_pair_methods(seed) if methods is None else dict(methods)
     data, items = _without_labels(data), _without_labels(items or data)
     parts = {name: PairSplit(part) for name, part in _check(data).items()}
-    steps = len(chosen) + len(raw_methods or {}) + 1 + len(SHARES)
+    steps = len(chosen) + len(raw_methods or {}) + 2 + len(SHARES)
     bars = (ProgressBar(),) if callbacks is None else callbacks
     with Callbacks(bars).task("assessing", steps) as task:
-        return _Assessor(data.name, parts, items, seed, task).run(chosen, raw_methods or {}, start)
+        return _Assessor(data, parts, items, seed, task).run(chosen, raw_methods or {}, start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +113,13 @@ class _Assessor:
 
     def __init__(
         self,
-        name: str,
+        data: Dataset,
         parts: Mapping[str, PairSplit],
         items: Dataset,
         seed: int,
         task: Callbacks,
     ) -> None:
-        self._name, self._parts, self._items = name, parts, items
+        self._data, self._parts, self._items = data, parts, items
         self._seed, self._task = seed, task
         self._fitted: dict[str, _Fitted] = {}
         self._skipped: dict[str, str] = {}
@@ -137,14 +139,16 @@ class _Assessor:
             self._fit(name, method, self._items)
         best = self._best()
         curve = self._learning_curve(methods.get(INFONCE))
+        check = self._check_pairs()
         lines, p = self._table(best)
-        self._skipped["suspicious pairs"] = "they are found by their classes, which need labels"
         return PairAssessment(
-            name=self._name,
+            name=self._data.name,
             samples={name: _count_pairs(part.data) for name, part in self._parts.items()},
             methods=lines,
             skipped=self._skipped,
             curve=curve,
+            pair_noise=check.pair_noise if check else None,
+            suspicious_pairs=check.suspicious_pairs if check else (),
             verdict=decide_pairs(lines, p, curve),
             seconds=time.monotonic() - start,
         )
@@ -266,6 +270,21 @@ class _Assessor:
         return (
             fit_learning_curve(sizes, np.stack(rows), seed=self._seed) if len(sizes) > 1 else None
         )
+
+    def _check_pairs(self) -> PairCheck | None:
+        """List pairs of train and validation; corrected test pairs would favor a model."""
+        self._task.on_status("looking for pairs that do not belong together")
+        kept = np.flatnonzero(self._data.splits != "test")
+        try:
+            check = check_pairs(self._data.take(kept), seed=self._seed)
+        except CommonspaceError as error:
+            found = f" ({error.found})" if error.found else ""
+            self._skipped["suspicious pairs"] = f"{error.problem}{found}"
+            return None
+        finally:
+            self._task.on_advance()
+        listed = tuple(replace(one, row=int(kept[one.row])) for one in check.suspicious_pairs)
+        return replace(check, suspicious_pairs=listed)
 
     def _table(self, best: str) -> tuple[list[AssessedPairMethod], float]:
         """Return the lines, and p of the best trained method against the best without training."""

@@ -54,7 +54,7 @@ def write_assessment(
     """
     require_plots()
     if isinstance(assessment, PairAssessment):
-        page = _pair_page(assessment)
+        page = _pair_page(assessment, data, items)
     else:
         page = _label_page(assessment, data, items)
     with write_folder(folder) as draft:
@@ -75,13 +75,15 @@ def _label_page(assessment: Assessment, data: Dataset, items: Dataset | None) ->
     )
 
 
-def _pair_page(assessment: PairAssessment) -> Page:
+def _pair_page(assessment: PairAssessment, data: Dataset, items: Dataset | None) -> Page:
     table, directions = assessment.to_mean_table(), assessment.to_direction_table()
     figures = [_bars(assessment.methods, "R@10")]
     if assessment.curve is not None:
         figures.append(
             _curve(assessment.curve, "R@10", "pairs", "InfoNCE on a part of the pairs and on all")
         )
+    if assessment.suspicious_pairs:
+        figures.append(_suspicious_pairs(assessment, data, items))
     return Page(
         title=f"Is training worth it? {assessment.name}",
         subtitle=f"{_counts(assessment.samples)} pairs without labels; verdict:"
@@ -93,6 +95,32 @@ def _pair_page(assessment: PairAssessment) -> Page:
         notes=[assessment.verdict.text, *assessment.notes()],
         facts=[CHOICES],
         figures=figures,
+    )
+
+
+def _suspicious_pairs(
+    assessment: PairAssessment, data: Dataset, items: Dataset | None
+) -> PageFigure:
+    shown = Items(data, items)
+    rows = [
+        CardRow(
+            tuple(shown.card(one.row, name) for name in data.modalities),
+            (
+                f"{one.id} ({one.split})",
+                *(() if one.p is None else (f"mismatch: {one.p:.1%}",)),
+                *(f"{name}: {better:.0%} fit better" for name, better in one.by_modality.items()),
+            ),
+        )
+        for one in assessment.suspicious_pairs
+    ]
+    noise = assessment.pair_noise
+    return PageFigure(
+        "suspicious",
+        "Pairs that probably do not belong together",
+        "Pairs of train and validation that fit worst, by what the other pairs have in common; with"
+        " the share of the other items of each modality that fit better."
+        + (f" An estimated {noise:.1%} do not belong together." if noise is not None else ""),
+        figure_to_svg(draw_card_rows(rows), "suspicious"),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from commonspace.assessment.assessment import Verdict, format_p
 from commonspace.assessment.learning_curve import LearningCurve
+from commonspace.assessment.suspicious_pairs import SuspiciousPair
 from commonspace.evaluation import Interval
 from commonspace.tables import Table
 
@@ -69,6 +70,9 @@ class PairAssessment:
         methods: Figures of each method, on test.
         skipped: Method -> why it has no figures.
         curve: R@10 of InfoNCE by number of pairs, on validation; None if there are too few.
+        pair_noise: Estimated share of pairs of train and validation that do not belong together;
+            None if it cannot be estimated.
+        suspicious_pairs: The most suspicious of them first.
         verdict: What to do.
         seconds: Time of the whole assessment.
     """
@@ -78,6 +82,8 @@ class PairAssessment:
     methods: Sequence[AssessedPairMethod]
     skipped: dict[str, str]
     curve: LearningCurve | None
+    pair_noise: float | None
+    suspicious_pairs: Sequence[SuspiciousPair]
     verdict: Verdict
     seconds: float
 
@@ -124,8 +130,11 @@ class PairAssessment:
         return f"{self.name}: test split, {self.samples['test']} pairs"
 
     def notes(self) -> list[str]:
-        """Return what limits the comparison, and what was left out and why."""
+        """Return what limits the comparison, what was left out and why, and the share of pairs."""
         found = [f"{one.name}: {one.note}" for one in self.methods if one.note]
+        if self.pair_noise is not None:
+            share = f"an estimated {self.pair_noise:.1%} do not belong together"
+            found.append(f"pairs of train and validation: {share}")
         return found + [f"{name}: left out, {why}" for name, why in self.skipped.items()]
 
     def to_json(self) -> dict[str, Any]:

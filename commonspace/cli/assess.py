@@ -96,7 +96,8 @@ def assess(
     verdict is to train, to label more, or to use the encoder as it is.
     Without labels it measures how often photo and text find each other: by
     chance, keyword search and TF-IDF between texts, the encoders as they are,
-    and InfoNCE; and how R@10 would grow with twice the pairs.
+    and InfoNCE; how R@10 would grow with twice the pairs; and which pairs
+    probably do not belong together.
     Choices are made on validation; the test split is used once, for the
     table. Without an encoder option raw items take the installed encoder that
     is best on validation.
@@ -203,7 +204,7 @@ def _has_several_texts(items: "Dataset") -> bool:
 
 def _print(found: "Assessment | PairAssessment") -> None:
     from commonspace.assessment import Assessment
-    from commonspace.cli.label_check import print_label_check
+    from commonspace.cli.label_check import print_label_check, print_pair_check
     from commonspace.cli.tables import print_table
 
     table = found.to_table()
@@ -212,4 +213,6 @@ def _print(found: "Assessment | PairAssessment") -> None:
         typer.echo(note)
     if isinstance(found, Assessment):
         print_label_check(found)
+    else:
+        print_pair_check(found)
     typer.echo(f"\n{found.verdict.kind}: {found.verdict.text}")

@@ -21,7 +21,7 @@ from commonspace.cli.runs import open_data
 from commonspace.errors import DataError
 
 if TYPE_CHECKING:
-    from commonspace.assessment import LabelCheck
+    from commonspace.assessment import LabelCheck, PairCheck
     from commonspace.data import Dataset
 
 __all__ = ["data", "describe", "folder_of", "map_keys", "place_of"]
@@ -51,7 +51,8 @@ def data(
         typer.Option(
             "--check-labels",
             help="Also list labels of train and validation that the other samples contradict, and"
-            " pairs of different classes; needs features.",
+            " pairs of different classes; without labels, pairs that probably do not belong"
+            " together. Needs features.",
         ),
     ] = False,
 ) -> None:
@@ -75,19 +76,24 @@ def data(
     facts = describe(dataset, near_duplicates=near_duplicates)
     found = _check_labels(dataset) if check_labels else None
     if found is not None:
-        facts["label_check"] = found.to_json()
+        facts["label_check" if dataset.labels.any() else "pair_check"] = found.to_json()
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     _print(facts)
     if found is not None:
-        from commonspace.cli.label_check import print_label_check
+        from commonspace.assessment import LabelCheck
+        from commonspace.cli.label_check import print_label_check, print_pair_check
 
-        print_label_check(found)
+        if isinstance(found, LabelCheck):
+            print_label_check(found)
+        else:
+            print_pair_check(found)
 
 
-def _check_labels(dataset: "Dataset") -> "LabelCheck":
-    from commonspace.assessment import check_sample_labels
+def _check_labels(dataset: "Dataset") -> "LabelCheck | PairCheck":
+    """Check labels and pairs, or pairs alone where there are no labels."""
+    from commonspace.assessment import check_pairs, check_sample_labels
     from commonspace.data import Features
 
     raw = [name for name, one in dataset.columns.items() if not isinstance(one, Features)]
@@ -99,6 +105,8 @@ def _check_labels(dataset: "Dataset") -> "LabelCheck":
             advice="extract them first with commonspace extract, or use commonspace assess",
         )
     kept = dataset.take(np.flatnonzero(dataset.splits != "test"))
+    if not dataset.labels.any():
+        return check_pairs(kept)
     found = check_sample_labels(kept)
     if found is None:
         raise DataError(

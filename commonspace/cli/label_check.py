@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from commonspace.assessment import Assessment, LabelCheck
+    from commonspace.assessment import Assessment, LabelCheck, PairAssessment, PairCheck
 
-__all__ = ["print_label_check"]
+__all__ = ["print_label_check", "print_pair_check"]
 
 
 def print_label_check(found: "Assessment | LabelCheck") -> None:
@@ -33,3 +33,22 @@ def print_label_check(found: "Assessment | LabelCheck") -> None:
         for pair in found.mismatched:
             classes = ", ".join(f"{name} {best}" for name, best in pair.by_modality.items())
             typer.echo(f"  {pair.id}: {classes} ({pair.p:.1%})")
+
+
+def print_pair_check(found: "PairAssessment | PairCheck") -> None:
+    """Print pairs that fit worse than pairs that were put together at random.
+
+    Args:
+        found: What was found among train and validation.
+    """
+    if not found.suspicious_pairs:
+        return
+    noise = found.pair_noise
+    share = "no share can be estimated" if noise is None else f"an estimated {noise:.1%}"
+    typer.echo(f"\npairs that probably do not belong together ({share}):")
+    for pair in found.suspicious_pairs:
+        ranks = ", ".join(
+            f"{better:.0%} of the other {name}s fit better"
+            for name, better in pair.by_modality.items()
+        )
+        typer.echo(f"  {pair.id}: {ranks}" + ("" if pair.p is None else f" ({pair.p:.1%})"))

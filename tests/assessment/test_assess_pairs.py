@@ -61,7 +61,6 @@ def test_what_is_trained_is_tested_against_what_is_not(assessed: PairAssessment)
     assert [one.p is None for one in assessed.methods] == [False, False, True]
     assert assessed.verdict.kind in ("train", "more pairs")
     assert "no texts" in assessed.skipped["keyword search (BM25)"]
-    assert "need labels" in assessed.skipped["suspicious pairs"]
     assert assessed.samples == {"train": 90, "validation": 30, "test": 30}
 
 
@@ -158,7 +157,7 @@ def test_the_result_prints_and_converts(assessed: PairAssessment) -> None:
 def test_the_page_shows_tables_and_figures(assessed: PairAssessment, tmp_path: Path) -> None:
     write_assessment(assessed, rotated(), tmp_path / "page")
     page = (tmp_path / "page" / "assessment.html").read_text("utf-8")
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 2 + bool(assessed.suspicious_pairs)
     assert page.count("<table") == 2
     assert "training pairs" in page
     assert (tmp_path / "page" / "assessment.json").exists()
@@ -213,7 +212,6 @@ def test_the_command_assesses_pairs_where_there_are_no_labels(tmp_path: Path) ->
     assert run.exit_code == 0, run.stderr
     assert "no labels" in run.stderr
     assert "text->image" in run.stdout
-    assert "suspicious pairs: left out" in run.stdout
     assert (out / "assessment.html").exists()
     tuned = CliRunner().invoke(build(), ["assess", str(file), "--fine-tune", "all"])
     assert tuned.exit_code == 2
@@ -237,3 +235,34 @@ def test_several_texts_of_a_sample_are_noted(tmp_path: Path) -> None:
     assert "--multi-caption expand ranks each" in run.stderr
     assert "TF-IDF of both" in run.stdout
     assert "too few distinct items" in run.stdout
+
+
+def test_exchanged_pairs_are_listed_with_their_rows(tmp_path: Path) -> None:
+    data = rotated()
+    order = np.random.default_rng(0).permutation(150)  # test samples among the others
+    text = data.columns["text"]
+    assert isinstance(text, Features)
+    values = text.values.copy()
+    values[[4, 50]] = values[[50, 4]]
+    values[[130, 140]] = values[[140, 130]]  # of test: not judged
+    wrong = replace(data, columns={**data.columns, "text": Features(values)}).take(order)
+    found = cs.assess_pairs(wrong, methods=METHODS, callbacks=())
+    assert order[found.suspicious_pairs[0].row] == 50
+    assert all(wrong.ids[one.row] == one.id for one in found.suspicious_pairs)
+    assert all(wrong.splits[one.row] != "test" for one in found.suspicious_pairs)
+    assert found.pair_noise is not None
+    assert found.pair_noise < 0.03
+    assert "an estimated" in repr(found)
+    listed = found.to_json()["suspicious_pairs"]
+    assert listed[0]["id"] == found.suspicious_pairs[0].id
+    write_assessment(found, wrong, tmp_path / "page")
+    page = (tmp_path / "page" / "assessment.html").read_text("utf-8")
+    assert "Pairs that probably do not belong together" in page
+    assert found.suspicious_pairs[0].id in page
+
+
+def test_too_few_pairs_are_not_judged() -> None:
+    data = rotated().take(np.r_[0:6, 90:93, 120:150])
+    found = cs.assess_pairs(data, methods=METHODS, callbacks=())
+    assert "too few pairs" in found.skipped["suspicious pairs"]
+    assert (found.pair_noise, found.suspicious_pairs) == (None, ())

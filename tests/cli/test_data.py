@@ -226,6 +226,15 @@ def test_labels_that_other_samples_contradict_are_listed(call: Call, tmp_path: P
     facts = json.loads(call("data", tmp_path / "a.npz", "--check-labels", "--json").stdout)
     assert [one["id"] for one in facts["label_check"]["suspicious"]] == ["item 4"]
     assert 0 < facts["label_check"]["pair_noise"] < 0.1
+    np.savez(tmp_path / "b.npz", **content)  # type: ignore[arg-type]
+    pairs = call("data", tmp_path / "b.npz", "--check-labels", "--json")
+    assert pairs.exit_code == 0, pairs.stderr
+    check = json.loads(pairs.stdout)["pair_check"]
+    assert check["pair_noise"] is None  # two thirds of 120 samples
+    assert "item 10" in [one["id"] for one in check["suspicious_pairs"]]
+    printed = call("data", tmp_path / "b.npz", "--check-labels").stdout
+    assert "do not belong together (no share can be estimated)" in printed
+    assert "of the other texts fit better" in printed
     raw = call("data", "scenes", "--check-labels")
     assert raw.exit_code == 2
     assert "needs features" in raw.stderr
