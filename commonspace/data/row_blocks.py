@@ -16,6 +16,7 @@ from commonspace.atomic import write_error
 __all__ = [
     "contiguous",
     "largest_by_row",
+    "random_rows",
     "release_rows",
     "row_blocks",
     "rows_on_disk",
@@ -29,6 +30,9 @@ BLOCK = 2**24
 """Bytes of the rows of a block."""
 ON_DISK = 2**26
 """Bytes from which rows are kept on disk."""
+
+TOGETHER = 64
+"""Rows in random order after which pages are released: Linux may map 2 MiB around each of them."""
 
 _TABLES: "WeakValueDictionary[int, np.memmap[Any, Any]]" = WeakValueDictionary()
 """Tables on disk that are in use."""
@@ -137,6 +141,27 @@ def release_rows() -> None:
         pages: Any = table.base
         if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             pages.madvise(mmap.MADV_DONTNEED)  # shared with the file: nothing is lost
+
+
+def random_rows(values: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Return ``values[rows]`` with few pages of a table on disk in memory.
+
+    Args:
+        values: (n, ...).
+        rows: (k,), in any order.
+
+    Example:
+        >>> random_rows(np.arange(5), np.array([3, 0])).tolist()
+        [3, 0]
+    """
+    if values.nbytes < ON_DISK:
+        return values[rows]
+    found = np.empty((len(rows), *values.shape[1:]), dtype=values.dtype)
+    for start in range(0, len(rows), TOGETHER):
+        part = slice(start, start + TOGETHER)
+        found[part] = values[rows[part]]
+        release_rows()
+    return found
 
 
 def row_blocks(values: NDArray[Any]) -> Iterator[slice]:

@@ -49,6 +49,7 @@ from commonspace.settings import setting
 from commonspace.space import CommonSpace
 from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig
+from commonspace.training.random_rows import random_tensor_rows
 from commonspace.training.samples import Samples
 from commonspace.training.settings import TrainingSettings
 
@@ -263,7 +264,8 @@ class PosteriorMatching(GradientMethod):
         assert isinstance(network, PosteriorNetwork)
         assert isinstance(data, _PosteriorData)
         assert batch.rows is not None
-        return posterior_loss(network, batch, data.targets[batch.rows], data.items[batch.rows])
+        targets = random_tensor_rows(data.targets, batch.rows)
+        return posterior_loss(network, batch, targets, data.items[batch.rows])
 
     def after_epoch(self, network: nn.Module, data: TrainingData) -> None:
         """Set temperatures and mixture weights by likelihood on validation."""

@@ -26,6 +26,7 @@ from commonspace.encoders.loading import prepared
 from commonspace.errors import TrainingError
 from commonspace.machine import available_cores
 from commonspace.training.batch import Batch
+from commonspace.training.random_rows import random_tensor_rows
 
 if TYPE_CHECKING:
     from commonspace.distributed import Processes
@@ -36,8 +37,7 @@ MEMORY = 2**30
 """Bytes of memory that the images of one modality may fill."""
 
 RELEASED = 2
-"""Batches after which the rows of features on disk leave the memory of the process. With each row
-that is used, Linux maps up to 2 MiB around it."""
+"""Parts after which the rows of features on disk leave the memory of the process."""
 
 PART_NUMBERS = 2**23
 """Largest number of input values that a network gets at a time outside training."""
@@ -137,15 +137,17 @@ class Samples:
             for name in self.present:
                 chosen = own[name][number]
                 if len(chosen):
-                    values = next(late[name]) if name in late else self.inputs[name][chosen]
+                    if name in late:
+                        values = next(late[name])
+                    else:
+                        values = random_tensor_rows(self.inputs[name], chosen)
                 elif processes and present[name].any():
                     values = self._no_input(name)
                 else:
                     continue
                 inputs[name] = self._changed(name, values, present[name], processes)
-            if number % RELEASED == 0:
-                release_rows()
-            yield Batch(inputs, present, self.labels[rows], rows, self._all_complete)
+            labels = random_tensor_rows(self.labels, rows)
+            yield Batch(inputs, present, labels, rows, self._all_complete)
 
     def _changed(
         self, modality: str, values: Tensor, present: Tensor, processes: "Processes | None"

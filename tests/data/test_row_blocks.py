@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from commonspace.data import Features, row_blocks
-from commonspace.data.row_blocks import release_rows, rows_on_disk, taken, to_rows
+from commonspace.data.row_blocks import random_rows, release_rows, rows_on_disk, taken, to_rows
+from commonspace.training.random_rows import random_tensor_rows
 
 
 @pytest.fixture
@@ -69,12 +71,38 @@ def test_released_rows_keep_what_was_written() -> None:
     assert (table[5] == -1).all()
 
 
+def held() -> int:
+    """Return the KiB of mapped files that this process has in memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+
+
+@pytest.mark.usefixtures("small")
+def test_random_rows_are_those_of_numpy() -> None:
+    table = to_rows(np.arange(600).reshape(200, 3))
+    rows = np.random.default_rng(0).integers(0, 200, 150)
+    found = random_rows(table, rows)
+    np.testing.assert_array_equal(found, np.asarray(table)[rows])
+    assert not is_on_disk(found)
+    assert random_rows(table, rows[:0]).shape == (0, 3)
+    assert random_rows(table[:, 0], rows).shape == (150,)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone")
+def test_random_rows_leave_few_pages_in_memory() -> None:
+    table = rows_on_disk(2**17, 512)  # 256 MiB
+    table[:] = np.arange(2**17)[:, None]
+    release_rows()
+    before = held()
+    rows = torch.from_numpy(np.random.default_rng(0).permutation(2**17)[:4096])
+    found = random_tensor_rows(torch.from_numpy(table), rows)
+    assert held() - before < 2**16
+    assert torch.equal(found[:, 7].long(), rows)
+    assert random_tensor_rows(torch.arange(5), torch.tensor([3, 0])).tolist() == [3, 0]
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone")
 def test_released_rows_leave_the_memory_of_the_process() -> None:
-    def held() -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
-
     table = rows_on_disk(2**15, 512)  # 64 MiB
     table[:] = 1
     before = held()

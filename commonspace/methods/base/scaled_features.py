@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from commonspace.data.row_blocks import release_rows
+from commonspace.data.row_blocks import random_rows, release_rows
 from commonspace.methods.base.views import ROUNDING
 
 __all__ = ["PART", "POWERS", "ScaledFeatures", "Scaling", "apply_power", "parts"]
@@ -83,8 +83,7 @@ class ScaledFeatures:
         weight: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Return scaled samples, with mean 0 and average variance 1 over all of them."""
-        found = apply_power(self._values[self._rows[rows]], scaling.power)
-        release_rows()
+        found = apply_power(random_rows(self._values, self._rows[rows]), scaling.power)
         found -= shift
         found *= weight
         return found
