@@ -1,11 +1,12 @@
 """Base class of backbones with pretrained weights: which layers are fine-tuned."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from commonspace.errors import SettingError
 from commonspace.networks.backbones.lora import add_lora
@@ -19,8 +20,19 @@ FINE_TUNING: tuple[FineTuning, ...] = ("none", "top", "all", "lora", "auto")
 what validation decides between."""
 
 
+TOGETHER = 64
+"""Largest number of items whose activations are kept for the gradient at a time."""
+PHOTO = 3 * 224 * 224
+"""Numbers of a photo; of larger photos proportionally fewer are together."""
+
+
 class PretrainedBackbone(nn.Module):
     """Base class of backbones with pretrained weights.
+
+    The memory of training does not grow with the batch: a batch of more than 64 photos of 224
+    pixels, or 64 texts, is computed in parts, whose activations are computed a second time for the
+    gradient. So a loss that compares all samples of a batch can have a large one (Gao et al.:
+    Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup, RepL4NLP 2021).
 
     Frozen layers have ``requires_grad`` off and stay in evaluation mode, whatever the mode of the
     network around them. The running statistics of batch norm never change, since those of the
@@ -36,6 +48,15 @@ class PretrainedBackbone(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._trained: FineTuning = "all"
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return (n, size) features, with the activations of at most one part in memory."""
+        call = super().__call__
+        most = max(1, TOGETHER * PHOTO // max(PHOTO, inputs[:1].numel()))
+        if not (self.training and torch.is_grad_enabled()) or len(inputs) <= most:
+            return cast(Tensor, call(inputs))
+        parts = [checkpoint(call, part, use_reentrant=False) for part in inputs.split(most)]
+        return torch.cat(cast(list[Tensor], parts))
 
     def top(self) -> Sequence[nn.Module]:
         """Return the modules of the last block, which "top" trains."""

@@ -1,0 +1,81 @@
+"""Pretrained backbones: large batches are computed in parts, with equal features and gradients."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from commonspace.networks.backbones import PretrainedBackbone
+from commonspace.networks.backbones.base import PHOTO, TOGETHER
+
+
+class Small(PretrainedBackbone):
+    """Two layers that keep the size of each batch that they get."""
+
+    def __init__(self, numbers: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.size = 3
+        self.seen: list[int] = []
+        self.layers = nn.Sequential(
+            nn.Linear(numbers, 5), nn.Tanh(), nn.Dropout(dropout), nn.Linear(5, 3)
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the features."""
+        self.seen.append(len(inputs))
+        features: Tensor = self.layers(inputs.flatten(start_dim=1))
+        return features
+
+
+def gradients(network: nn.Module, features: Tensor) -> list[Tensor]:
+    # A loss over all pairs of the batch, so that parts depend on one another.
+    (features @ features.T).logsumexp(dim=1).mean().backward()
+    return [one.grad.clone() for one in network.parameters() if one.grad is not None]
+
+
+def test_a_large_batch_has_the_features_and_gradients_of_the_whole() -> None:
+    torch.manual_seed(0)
+    network = Small(4).double()
+    inputs = torch.randn(TOGETHER * 2 + 5, 4, dtype=torch.float64)
+    whole = network.forward(inputs)
+    expected = gradients(network, whole)
+    network.zero_grad()
+    network.seen.clear()
+    features = network(inputs)
+    assert network.seen == [TOGETHER, TOGETHER, 5]
+    found = gradients(network, features)
+    assert len(network.seen) == 6  # each part once more for the gradient
+    torch.testing.assert_close(features, whole, rtol=0, atol=1e-12)
+    assert len(found) == 4
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_is_the_same_when_a_part_is_computed_again() -> None:
+    torch.manual_seed(0)
+    network = Small(4, dropout=0.5).double()
+    inputs = torch.randn(TOGETHER + 9, 4, dtype=torch.float64)
+    features = network(inputs)
+    features.sum().backward()
+    last = network.layers[3]
+    assert isinstance(last, nn.Linear)
+    assert last.weight.grad is not None
+    # Each row of the gradient is the sum of the activations after dropout, of the second time.
+    found = last.weight @ last.weight.grad[0]
+    torch.testing.assert_close(found, (features - last.bias).sum(dim=0), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("mode", "grad"), [(False, True), (True, False)])
+def test_without_training_a_batch_is_whole(mode: bool, grad: bool) -> None:
+    network = Small(4).train(mode)
+    with torch.set_grad_enabled(grad):
+        network(torch.randn(TOGETHER * 2, 4))
+    assert network.seen == [TOGETHER * 2]
+
+
+def test_fewer_large_photos_are_together() -> None:
+    network = Small(3 * 448 * 224)
+    network(torch.zeros(TOGETHER // 2 + 1, 3, 448, 224))
+    assert network.seen == [TOGETHER // 2, 1]
+    small = Small(PHOTO // 4)
+    small(torch.zeros(TOGETHER, 3, 112, 112))
+    assert small.seen == [TOGETHER]
