@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from commonspace.callbacks import Callbacks
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
-from commonspace.data.row_blocks import row_blocks, to_rows
+from commonspace.data.row_blocks import random_rows, release_rows, row_blocks, to_rows
 from commonspace.evaluation import mean_average_precision
 from commonspace.machine import available_cores, one_thread
 from commonspace.methods.base.kernel_posterior import KernelPosterior
@@ -130,12 +130,13 @@ def fit_kernel_posteriors(
         and len(known) >= PER_CLASS * int(train.labels.any(axis=0).sum()) > PER_CLASS
     ):
         some = known[noise_rows(len(known))]
-        model = fit_noise_model(_scores(left_out, some), labels[some])
+        model = fit_noise_model(_scores(left_out, some), random_rows(labels, some))
         if model.noise > NOISE:
             noise = model.noise
             for part in parts(len(known), CLEANED):
                 rows = known[part]
                 labels[rows] = model.clean(_scores(left_out, rows), labels[rows]).classes
+                release_rows()
             again = _fit_all(problems, labels, multi_label, callbacks)
             machines = {name: one.machine for name, one in again.items()}
     return KernelPosteriors(machines, labels, noise, left_out)
@@ -294,7 +295,7 @@ class _Problem:
         )
         between = squared_distances(X, X[:landmarks]).astype(np.float32)
         tried: dict[float, _Choice] = {}
-        T = targets[self.rows[:samples]]
+        T = random_rows(targets, self.rows[:samples])
 
         def left_out(width: float) -> float:
             if width not in tried:
@@ -315,7 +316,8 @@ class _Problem:
         choose: Callable[[KernelRidge, NDArray[np.float64]], tuple[float, TemperatureScaling]],
     ) -> _Fitted:
         """Return the machine for these settings, with the ridge and calibration that are chosen."""
-        scales, known = self._features.scale(targets, scaling), targets[self.rows[:SAMPLES]]
+        scales = self._features.scale(targets, scaling)
+        known = random_rows(targets, self.rows[:SAMPLES])
         landmarks = self._features.rescaled(slice(LANDMARKS), scaling, *scales)
         between = np.empty((len(known), len(landmarks)))
         for part in parts(len(known), PART):
@@ -356,6 +358,7 @@ def _count_classes(targets: NDArray[np.float64], rows: NDArray[np.intp]) -> int:
     ordered = np.sort(rows)
     for part in parts(len(ordered), CLEANED):
         found |= (targets[ordered[part]] > 0).any(axis=0)
+        release_rows()
     return int(found.sum())
 
 

@@ -50,12 +50,16 @@ class PretrainedBackbone(nn.Module):
         self._trained: FineTuning = "all"
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Return (n, size) features, with the activations of at most one part in memory."""
+        """Return (n, size) features, with the activations of at most one part in memory.
+
+        Args:
+            inputs: (n, ...) items as ``forward`` takes them.
+        """
         call = super().__call__
         most = max(1, TOGETHER * PHOTO // max(PHOTO, inputs[:1].numel()))
         if not (self.training and torch.is_grad_enabled()) or len(inputs) <= most:
             return cast(Tensor, call(inputs))
-        parts = [checkpoint(call, part, use_reentrant=False) for part in inputs.split(most)]
+        parts = [checkpoint(call, part, use_reentrant=False) for part in torch.split(inputs, most)]
         return torch.cat(cast(list[Tensor], parts))
 
     def top(self) -> Sequence[nn.Module]:

@@ -28,7 +28,7 @@ class Small(PretrainedBackbone):
 
 def gradients(network: nn.Module, features: Tensor) -> list[Tensor]:
     # A loss over all pairs of the batch, so that parts depend on one another.
-    (features @ features.T).logsumexp(dim=1).mean().backward()
+    (features @ features.T).logsumexp(dim=1).mean().backward()  # type: ignore[no-untyped-call]
     return [one.grad.clone() for one in network.parameters() if one.grad is not None]
 
 
@@ -55,7 +55,7 @@ def test_dropout_is_the_same_when_a_part_is_computed_again() -> None:
     network = Small(4, dropout=0.5).double()
     inputs = torch.randn(TOGETHER + 9, 4, dtype=torch.float64)
     features = network(inputs)
-    features.sum().backward()
+    features.sum().backward()  # type: ignore[no-untyped-call]
     last = network.layers[3]
     assert isinstance(last, nn.Linear)
     assert last.weight.grad is not None

@@ -103,7 +103,7 @@ def test_checkpointing_changes_no_gradient() -> None:
             network.checkpoint_gradients()
         network.train()
         network.classifier[2] = nn.Identity()  # two dropouts would differ
-        network(images).square().sum().backward()
+        network(images).square().sum().backward()  # type: ignore[no-untyped-call]
         gradients.append([parameter.grad for parameter in network.parameters()])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
@@ -126,7 +126,7 @@ def test_fine_tuning_trains_only_the_chosen_layers(part: str, trained: set[str])
     images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     features = network(images)
     if trained:
-        features.sum().backward()
+        features.sum().backward()  # type: ignore[no-untyped-call]
         torch.optim.SGD([one for one in network.parameters() if one.requires_grad], 0.1).step()
     changed = {
         name.split(".")[0]
