@@ -72,13 +72,14 @@ def test_the_job_of_a_catalogue_extracts_on_ray_and_indexes_what_it_wrote() -> N
     path = FOLDER / "catalogue.sh"
     subprocess.run(["bash", "-n", str(path)], check=True)
     text = path.read_text("utf-8").replace("\\\n", "")
-    extract, index = (
-        shlex.split(line) for line in text.splitlines() if line.startswith("commonspace ")
+    extract, update, index = (
+        shlex.split(line) for line in text.splitlines() if line.strip().startswith("commonspace ")
     )
     options_of("extract", extract)
     options_of("index", index)
     assert extract[extract.index("--engine") + 1 :][:3] == ["ray", "--address", "auto"]
-    assert extract[-2:] == ["--out", index[3]]
+    assert extract[-2:] == ["--out", index[3]] == ["--out", update[3]]
+    assert index[-2:] == ["--out", update[2]]
     assert 'mkdir -p "$out"' in text  # neither command makes the folder
     submit = text[text.index("ray job submit") :].split(" -- ")[0].split()[3:]
     ray_options("ray.dashboard.modules.job.cli", "submit", submit)

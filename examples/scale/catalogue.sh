@@ -13,5 +13,9 @@ out=$3
 mkdir -p "$out"
 commonspace extract "$data" --image hf:dinov2 --text st:minilm --engine ray --address auto \
   --rows-per-file 100000 --cache "$out/cache" --out "$out/features"
-commonspace index "$run" "$out/features" --image hf:dinov2 --text st:minilm --kind auto \
-  --compress 64 --processes 4 --out "$out/index"
+if [ -e "$out/index/store.sqlite" ]; then
+  commonspace update "$out/index" "$out/features"
+else
+  commonspace index "$run" "$out/features" --image hf:dinov2 --text st:minilm --kind auto \
+    --compress 64 --processes 4 --out "$out/index"
+fi
