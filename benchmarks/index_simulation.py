@@ -65,7 +65,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--times", type=Path, help="file of the measurement (.npz)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="vectors of a shard")
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=SIZES,
+        help="vectors of a shard; the largest is simulated",
+    )
     parser.add_argument("--items", type=float, default=1e9)
     parser.add_argument("--rates", type=float, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--nodes", type=int, help="of a copy, in place of the smallest number")
@@ -86,29 +92,26 @@ def main() -> None:
     times = measured(options.times, options.sizes)
     print_table(["vectors", "mean ms", "p50", "p99", "p99 by the clock"], shard_rows(times))
     held = options.items * BYTES / (0.8 * options.memory * 2**30)
-    rows, network = [], options.network_ms / 1000
+    rows, network, size = [], options.network_ms / 1000, max(options.sizes)
     for rate in options.rates:
-        for size in options.sizes:
-            shards = max(1, round(options.items / size))
-            drawn = times[size][0]
-            if options.stalls:
-                drawn = with_stalls(drawn, options.stalls, options.stall_ms / 1000)
-            for replicas, hedge in [(1, None), (2, None)] + [(2, options.hedge)] * bool(
-                options.hedge
-            ):
-                start = Deployment(shards, max(1, int(np.ceil(held))), replicas, options.cores)
-                if options.nodes:
-                    start = replace(start, nodes=options.nodes)
-                    answers = simulate(start, rate, drawn, options.queries, hedge, network)
-                    rows.append(deployment_row(start, answers, rate, size, options))
-                    continue
-                target = options.target_ms / 1000
-                try:
-                    found = smallest(start, rate, drawn, target, options.queries, hedge, network)
-                except ValueError as exc:
-                    print(exc)
-                    continue
-                rows.append(deployment_row(*found, rate, size, options))
+        shards = max(1, round(options.items / size))
+        drawn = times[size][0]
+        if options.stalls:
+            drawn = with_stalls(drawn, options.stalls, options.stall_ms / 1000)
+        for replicas, hedge in [(1, None), (2, None)] + [(2, options.hedge)] * bool(options.hedge):
+            start = Deployment(shards, max(1, int(np.ceil(held))), replicas, options.cores)
+            if options.nodes:
+                start = replace(start, nodes=options.nodes)
+                answers = simulate(start, rate, drawn, options.queries, hedge, network)
+                rows.append(deployment_row(start, answers, rate, size, options))
+                continue
+            target = options.target_ms / 1000
+            try:
+                found = smallest(start, rate, drawn, target, options.queries, hedge, network)
+            except ValueError as exc:
+                print(exc)
+                continue
+            rows.append(deployment_row(*found, rate, size, options))
     print_table(HEAD, rows)
 
 
