@@ -44,6 +44,7 @@ def draw_card_rows(rows: Sequence[CardRow]) -> "Figure":
             advice="leave this figure out",
         )
     cards = max(len(one.cards) for one in rows)
+    labeled = any(card.classes for one in rows for card in one.cards)
     across = 2 if cards <= 2 else 1
     height = -(-len(rows) // across) * (_SIDE + _GAP)
     with plot_style():
@@ -55,7 +56,10 @@ def draw_card_rows(rows: Sequence[CardRow]) -> "Figure":
             for place, card in enumerate(one.cards):
                 x = left + 0.04 + place * (_SIDE + 0.06)
                 box = (x / WIDTH, low / height, _SIDE / WIDTH, _SIDE / height)
-                draw_card(figure.add_axes(box), card)
+                axes = figure.add_axes(box)
+                draw_card(axes, card)
+                if not labeled:
+                    axes.set_xlabel("")
             x = left + 0.1 + cards * (_SIDE + 0.06)
             letters = int((WIDTH / across - (x - left)) / 0.058)
             text = "\n".join(wrap(line, min(letters, _COLUMNS), 3) for line in one.lines)

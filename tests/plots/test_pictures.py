@@ -336,5 +336,8 @@ def test_each_sample_has_its_cards_and_lines() -> None:
     boxes = [axes.get_position().bounds for axes in figure.axes]
     assert len({(round(x, 4), round(y, 4)) for x, y, _, _ in boxes}) == 6
     assert all(x >= 0 and y >= 0 and x + w <= 1 and y + h <= 1.0001 for x, y, w, h in boxes)
+    assert {axes.get_xlabel() for axes in figure.axes} == {"cat"}
+    unlabeled = draw_card_rows([CardRow((Card("a", (), text="a cat"),), ("first",))])
+    assert unlabeled.axes[0].get_xlabel() == ""
     with pytest.raises(DataError, match="no sample"):
         draw_card_rows([])
