@@ -20,19 +20,21 @@ FINE_TUNING: tuple[FineTuning, ...] = ("none", "top", "all", "lora", "auto")
 what validation decides between."""
 
 
-TOGETHER = 64
-"""Largest number of items whose activations are kept for the gradient at a time."""
+TOGETHER = 32
+"""Texts, or photos of 224 pixels, whose activations are kept for the gradient at a time. Those of a
+photo take about 150 MB in MobileNetV2."""
 PHOTO = 3 * 224 * 224
-"""Numbers of a photo; of larger photos proportionally fewer are together."""
+"""Numbers of a photo of 224 pixels."""
 
 
 class PretrainedBackbone(nn.Module):
     """Base class of backbones with pretrained weights.
 
-    The memory of training does not grow with the batch: a batch of more than 64 photos of 224
-    pixels, or 64 texts, is computed in parts, whose activations are computed a second time for the
-    gradient. So a loss that compares all samples of a batch can have a large one (Gao et al.:
-    Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup, RepL4NLP 2021).
+    The memory of training does not grow with the batch: a batch of more pixels than 32 photos of
+    224 x 224, or of more than 32 texts, is computed in parts, whose activations are computed a
+    second time for the gradient. So a loss that compares all samples of a batch can have a large
+    one (Gao et al.: Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup,
+    RepL4NLP 2021).
 
     Frozen layers have ``requires_grad`` off and stay in evaluation mode, whatever the mode of the
     network around them. The running statistics of batch norm never change, since those of the
@@ -56,7 +58,8 @@ class PretrainedBackbone(nn.Module):
             inputs: (n, ...) items as ``forward`` takes them.
         """
         call = super().__call__
-        most = max(1, TOGETHER * PHOTO // max(PHOTO, inputs[:1].numel()))
+        photos = inputs.ndim == 4
+        most = max(1, TOGETHER * PHOTO // max(1, inputs[:1].numel())) if photos else TOGETHER
         if not (self.training and torch.is_grad_enabled()) or len(inputs) <= most:
             return cast(Tensor, call(inputs))
         parts = [checkpoint(call, part, use_reentrant=False) for part in torch.split(inputs, most)]

@@ -72,10 +72,10 @@ def test_without_training_a_batch_is_whole(mode: bool, grad: bool) -> None:
     assert network.seen == [TOGETHER * 2]
 
 
-def test_fewer_large_photos_are_together() -> None:
+def test_as_many_photos_are_together_as_their_pixels_allow() -> None:
     network = Small(3 * 448 * 224)
     network(torch.zeros(TOGETHER // 2 + 1, 3, 448, 224))
     assert network.seen == [TOGETHER // 2, 1]
     small = Small(PHOTO // 4)
-    small(torch.zeros(TOGETHER, 3, 112, 112))
-    assert small.seen == [TOGETHER]
+    small(torch.zeros(4 * TOGETHER + 1, 3, 112, 112))
+    assert small.seen == [4 * TOGETHER, 1]
