@@ -9,17 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commonspace.data.columns import Features
-from commonspace.data.content import content_keys
 from commonspace.data.dataset import Dataset
 from commonspace.errors import CommonspaceError, DataError
 from commonspace.methods.base.mismatch_share import fit_mismatch_share
 from commonspace.methods.base.mismatched_pairs import LISTED
-from commonspace.methods.base.pair_scores import PairScores, pair_groups, score_pairs
+from commonspace.methods.base.pair_scores import score_columns
 
 __all__ = ["PairCheck", "SuspiciousPair", "check_pairs"]
-
-WEAK = 0.4
-"""Mean rank from which the sides of a pair say too little about each other."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ def check_pairs(data: Dataset, *, most: int = 20, seed: int = 0) -> PairCheck:
         columns = data.columns[one], data.columns[other]
         rows = by_id[(columns[0].present & columns[1].present)[by_id]]
         try:
-            scored = _score(columns, rows, samples, seed)
+            scored = score_columns(columns, rows, samples, seed)
         except DataError as error:
             problem = problem or error
             continue
@@ -142,29 +138,6 @@ def check_pairs(data: Dataset, *, most: int = 20, seed: int = 0) -> PairCheck:
         raise problem
     ranked = [each[2] for each in sorted(found, key=lambda each: each[:2])]
     return PairCheck(float(np.mean(shares)) if shares else None, _once(ranked, most), scores)
-
-
-def _score(
-    columns: tuple[Any, Any], rows: NDArray[np.intp], samples: NDArray[np.intp], seed: int
-) -> PairScores:
-    """Score the pairs of some rows.
-
-    Raises:
-        DataError: If they are too few, do not vary, or pairs are hardly unlike different pairs.
-    """
-    taken = [column.take(rows) for column in columns]
-    assert all(isinstance(column, Features) for column in taken)
-    keys = content_keys(taken[0]), content_keys(taken[1])
-    groups = pair_groups(samples[rows], keys)
-    scored = score_pairs(taken[0].values, taken[1].values, keys, groups, seed)
-    if scored.mean_rank > WEAK:
-        raise DataError(
-            "the features of the pairs hardly tell which belong together",
-            expected=f"at most {WEAK:.0%} of the other items that fit better, on average",
-            found=f"{scored.mean_rank:.0%}",
-            advice="use better encoders, or add pairs",
-        )
-    return scored
 
 
 def _once(ranked: list[SuspiciousPair], most: int) -> tuple[SuspiciousPair, ...]:

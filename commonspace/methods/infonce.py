@@ -1,6 +1,6 @@
 """InfoNCE: symmetric contrastive learning of pairs, without labels."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, ClassVar, Literal, get_args
 
@@ -12,13 +12,16 @@ from commonspace.callbacks import Callback, Callbacks, EpochRecord
 from commonspace.data.columns import Features
 from commonspace.data.dataset import Dataset
 from commonspace.losses import normalize_rows, paired_binary_cross_entropy, paired_cross_entropy
+from commonspace.methods.base.belonging_pairs import belonging_pairs
 from commonspace.methods.base.gradient import GradientMethod, zero_loss
 from commonspace.methods.base.hyperparameters import LEARNING_RATE, Between, OneOf, SearchSpace
 from commonspace.methods.base.training_data import TrainingData
 from commonspace.networks.branches import BranchesConfig, BranchesNetwork
 from commonspace.settings import setting
+from commonspace.space import CommonSpace
 from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig
+from commonspace.training.samples import Samples
 
 __all__ = ["InfoNCE", "Objective", "pair_vectors"]
 
@@ -47,6 +50,9 @@ class InfoNCE(GradientMethod):
 
     Source: Zhai, Mustafa, Kolesnikov, Beyer: Sigmoid Loss for Language Image Pre-Training,
     ICCV 2023, eq. 2.
+
+    Features of pairs that probably do not belong together are left out of training, if their
+    estimated share is at least 0.05 (``belonging_pairs``).
 
     Needs pairs and two or more modalities; no labels and no equal sizes. Other samples of the same
     class count as negatives, which lowers class-level mAP and raises instance-level recall. A
@@ -79,6 +85,43 @@ class InfoNCE(GradientMethod):
         help="Softmax over the batch (InfoNCE), or a sigmoid for each pair (SigLIP).",
         choices=get_args(Objective),
     )
+
+    drop_mismatched: bool = setting(
+        True,
+        help="Leave out pairs that probably do not belong together, if their share is 0.05 or more;"
+        " on features, and with frozen encoders.",
+    )
+
+    def prepare(self, train: Dataset, validation: Dataset, run: RunConfig) -> TrainingData:
+        """Encode, check and choose as every method, and leave out mismatched pairs.
+
+        Args:
+            train: The training split.
+            validation: The validation split.
+            run: Its callbacks receive the progress of the encoders, and how many are left out.
+        """
+        data = super().prepare(train, validation, run)
+        kept = belonging_pairs(data.train, self.seed) if self.drop_mismatched else None
+        if kept is None or data.tuned:
+            return data
+        left_out = _count_pairs(data.train) - _count_pairs(kept)
+        Callbacks(run.callbacks).on_message(
+            f"{left_out:,} training pairs probably do not belong together and are left out"
+            " (--set drop_mismatched=false keeps them)"
+        )
+        samples = Samples(kept, data.inputs, data.device, processes=run.processes)
+        return _WithoutMismatches(
+            **{**vars(data), "train": kept, "samples": samples}, left_out=left_out
+        )
+
+    def calibrate(
+        self, network: nn.Module, data: TrainingData, history: tuple[EpochRecord, ...]
+    ) -> CommonSpace:
+        """Return the common space; its provenance says how many pairs were left out."""
+        space = super().calibrate(network, data, history)
+        if isinstance(data, _WithoutMismatches):
+            space.provenance["mismatched"] = data.left_out
+        return space
 
     def build_network(self, data: TrainingData) -> nn.Module:
         """Return a branch for each modality, the learned temperature, and the bias of sigmoid."""
@@ -115,6 +158,20 @@ class InfoNCE(GradientMethod):
         if self.objective == "sigmoid":
             return 0.1
         return 0.5 if data.validation.labels.any() else 0.07
+
+
+@dataclass(frozen=True)
+class _WithoutMismatches(TrainingData):
+    """The data of one fit without some pairs."""
+
+    left_out: int
+    """Number of those pairs."""
+
+
+def _count_pairs(data: Dataset) -> int:
+    """Return the number of samples with two modalities or more."""
+    present = np.stack([column.present for column in data.columns.values()])
+    return int((present.sum(axis=0) >= 2).sum())
 
 
 def pair_vectors(

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from commonspace.data.columns import Column, Features
+from commonspace.data.content import content_keys
 from commonspace.errors import DataError
 from commonspace.methods.base.views import shrink
 
-__all__ = ["FEWEST_PAIRS", "PairScores", "pair_groups", "score_pairs"]
+__all__ = ["FEWEST_PAIRS", "PairScores", "pair_groups", "score_columns", "score_pairs"]
 
 FEWEST_PAIRS = 20
 """Groups of pairs below which nothing is estimated."""
@@ -22,6 +24,8 @@ COORDINATES = 256
 """Maximum number of principal coordinates of a modality."""
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Regularizations to try."""
+WEAK = 0.4
+"""Mean rank from which the sides of a pair say too little about each other."""
 BLOCK = 2048
 """Pairs that are compared with each other at a time."""
 DRAWN = 2000
@@ -52,6 +56,39 @@ class PairScores:
     def mean_rank(self) -> float:
         """Share of the others that fit better, the mean over pairs and directions; chance: 0.5."""
         return float((self.better_first.mean() + self.better_second.mean()) / 2)
+
+
+def score_columns(
+    columns: tuple[Column, Column],
+    rows: NDArray[np.intp],
+    samples: NDArray[np.intp],
+    seed: int = 0,
+) -> PairScores:
+    """Score the pairs of some rows of two columns.
+
+    Args:
+        columns: Features of the two sides.
+        rows: (k,) rows that have both.
+        samples: (n,) number of the sample of each row; several captions may be of one.
+        seed: Random seed of the folds.
+
+    Raises:
+        DataError: If they are too few, do not vary, or pairs are hardly unlike different pairs.
+    """
+    first, second = (column.take(rows) for column in columns)
+    assert isinstance(first, Features)
+    assert isinstance(second, Features)
+    keys = content_keys(first), content_keys(second)
+    groups = pair_groups(samples[rows], keys)
+    scored = score_pairs(first.values, second.values, keys, groups, seed)
+    if scored.mean_rank > WEAK:
+        raise DataError(
+            "the features of the pairs hardly tell which belong together",
+            expected=f"at most {WEAK:.0%} of the other items that fit better, on average",
+            found=f"{scored.mean_rank:.0%}",
+            advice="use better encoders, or add pairs",
+        )
+    return scored
 
 
 def score_pairs(
