@@ -28,8 +28,15 @@ def pairs(
     tables[-1][rows] = tables[-1][np.roll(rows, 1)]
     wrong = np.zeros(count, dtype=bool)
     wrong[rows] = True
-    columns = dict(zip(NAMES, tables, strict=False))
-    return replace(Dataset.from_arrays(**columns), splits=np.full(count, "train")), wrong
+    data = Dataset(
+        name="pairs",
+        ids=tuple(map(str, range(count))),
+        columns={name: Features(one) for name, one in zip(NAMES, tables, strict=False)},
+        labels=np.zeros((count, 0), dtype=bool),
+        class_names=(),
+        splits=np.full(count, "train"),
+    )
+    return data, wrong
 
 
 def rows_of(data: Dataset, kept: Dataset) -> NDArray[np.intp]:
