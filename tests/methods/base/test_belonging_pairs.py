@@ -1,4 +1,4 @@
-"""Pairs that do not belong together are left out, and InfoNCE says so."""
+"""Pairs that do not belong together are left out, and InfoNCE reports how many."""
 
 from dataclasses import replace
 
@@ -105,30 +105,30 @@ class Messages(Callback):
     """Keeps what is said."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.texts: list[str] = []
 
     def on_message(self, text: str) -> None:
         """Keep it."""
-        self.said.append(text)
+        self.texts.append(text)
 
 
 def test_infonce_leaves_them_out_and_says_how_many() -> None:
     data, wrong = pairs(500, 150)
     clean, _ = pairs(500, 0)
     validation = replace(clean.take(np.arange(100)), splits=np.full(100, "validation"))
-    heard = Messages()
-    run = cs.RunConfig(callbacks=(heard,))
+    messages = Messages()
+    run = cs.RunConfig(callbacks=(messages,))
     space = cs.InfoNCE(epochs=2).fit(data, validation, run)
     count = space.provenance["mismatched"]
     assert 0.8 * wrong.sum() <= count <= 1.1 * wrong.sum()
     assert any(
-        f"{count} training pairs probably do not belong together" in one for one in heard.said
+        f"{count} training pairs probably do not belong together" in one for one in messages.texts
     )
     for method, train in (
         (cs.InfoNCE(epochs=2, drop_mismatched=False), data),
         (cs.InfoNCE(epochs=2), clean),
     ):
-        heard = Messages()
-        kept = method.fit(train, validation, cs.RunConfig(callbacks=(heard,)))
+        messages = Messages()
+        kept = method.fit(train, validation, cs.RunConfig(callbacks=(messages,)))
         assert "mismatched" not in kept.provenance
-        assert not any("belong together" in one for one in heard.said)
+        assert not any("belong together" in one for one in messages.texts)
