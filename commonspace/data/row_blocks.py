@@ -127,7 +127,9 @@ def taken(values: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.flo
         return values[rows]
     found = rows_on_disk(len(rows), values.shape[1], values.dtype)
     for block in row_blocks(found):
-        found[block] = values[rows[block]]
+        part = rows[block]
+        ascending = bool((np.diff(part) >= 0).all())
+        found[block] = values[part] if ascending else random_rows(values, part)
     return found
 
 

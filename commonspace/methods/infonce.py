@@ -102,7 +102,7 @@ class InfoNCE(GradientMethod):
         """
         data = super().prepare(train, validation, run)
         kept = belonging_pairs(data.train, self.seed) if self.drop_mismatched else None
-        if kept is None or data.tuned:
+        if kept is None:  # as always where an encoder is trained: its column is raw
             return data
         left_out = _count_pairs(data.train) - _count_pairs(kept)
         Callbacks(run.callbacks).on_message(

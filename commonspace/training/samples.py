@@ -217,7 +217,7 @@ class Samples:
         rows = rows[places.to(rows.device)]
         if modality in self._late:
             return torch.cat(list(self._decoded(modality, torch.split(rows, 512), None)))
-        return self.inputs[modality][rows]
+        return random_tensor_rows(self.inputs[modality], rows)
 
     def _decoded(
         self, modality: str, chunks: Sequence[Tensor], workers: int | None

@@ -34,6 +34,7 @@ from commonspace.networks.posterior import PosteriorNetwork
 from commonspace.space import CommonSpace
 from commonspace.training.batch import Batch
 from commonspace.training.loop import RunConfig, train
+from commonspace.training.random_rows import random_tensor_rows
 from commonspace.training.samples import Samples
 from commonspace.training.settings import TrainingSettings
 from commonspace.training.validation import ValidationScore
@@ -135,7 +136,7 @@ def train_encoders(
         return posterior_loss(
             network,
             batch,
-            first.targets[batch.rows],
+            random_tensor_rows(first.targets, batch.rows),
             first.items[batch.rows],
             INSTANCE_GRADIENT,
         )
