@@ -35,7 +35,7 @@ DATA = {
     "fashion": "fashion/features.npz",
     "uci-digits": "uci-digits/uci-digits.npz",
 }
-BUDGET = TuningBudget(trials=8, epochs=100, patience=20)
+BUDGET = TuningBudget(trials=8, epochs=100, patience=20, full_trials=True)
 BASELINE = "dscmr"
 
 DOCS = Path(__file__).parents[1] / "docs"

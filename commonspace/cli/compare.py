@@ -104,6 +104,15 @@ def compare(
             rich_help_panel=BUDGET,
         ),
     ] = 20,
+    full_trials: Annotated[
+        bool,
+        typer.Option(
+            "--full-trials",
+            help="Train each trial to its end; by default one that is clearly behind an earlier"
+            " trial of its method is stopped.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = False,
     assignments: CompareSetOption = None,
     config: CompareConfigOption = None,
     jobs: JobsOption = None,
@@ -175,7 +184,7 @@ def compare(
             settings=settings,
             seeds=seeds,
             baseline=baseline,
-            budget=TuningBudget(trials, epochs, patience),
+            budget=TuningBudget(trials, epochs, patience, full_trials),
             protocol="as-published" if protocol == "as-published" else "validation",
             folder=out,
             jobs=jobs or default_jobs(),

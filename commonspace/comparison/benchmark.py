@@ -121,7 +121,7 @@ def run_benchmark(benchmark: Benchmark, callbacks: Sequence[Callback] = ()) -> B
     _check_labels(splits)
     report = Callbacks(callbacks)
     with _lock(benchmark.folder):
-        _start(benchmark, splits)
+        benchmark = _start(benchmark, splits)
         runs = benchmark.folder / RUNS
         schedules = make_schedules(benchmark.experiments, benchmark.budget, benchmark.seeds, runs)
         experiments = benchmark.experiments
@@ -144,7 +144,7 @@ def read_benchmark(benchmark: Benchmark) -> BenchmarkResult:
         SplitError: a split is empty.
         SettingError: the folder holds another benchmark, or none.
     """
-    _check_same(benchmark, Splits.of(benchmark.data))
+    benchmark = _check_same(benchmark, Splits.of(benchmark.data))
     runs = benchmark.folder / RUNS
     return _collect(make_schedules(benchmark.experiments, benchmark.budget, benchmark.seeds, runs))
 
@@ -200,8 +200,11 @@ def _drop(schedule: Schedule, runs: int, report: Callbacks) -> None:
 
 
 def _result(record: Record) -> str:
-    failed: str = record.get("failed", "")
-    return failed or f"validation mAP {record['validation_map']:.3f}"
+    if "failed" in record:
+        failed: str = record["failed"]
+        return failed
+    stopped = f", stopped after epoch {record['stopped']}" if "stopped" in record else ""
+    return f"validation mAP {record['validation_map']:.3f}{stopped}"
 
 
 def _write_traceback(answer: Answer, runs: Path, schedule: Schedule) -> str:
@@ -255,17 +258,21 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _start(benchmark: Benchmark, splits: Splits) -> None:
-    """Record in a new folder what is compared; refuse to mix it with other runs."""
+def _start(benchmark: Benchmark, splits: Splits) -> Benchmark:
+    """Record in a new folder what is compared; see ``_check_same`` for one with runs."""
     path = benchmark.folder / RECORD
     if not path.exists() and not any((benchmark.folder / RUNS).iterdir()):
         with replace_file(path) as draft:
             draft.write_text(json.dumps(_identity(benchmark, splits), indent=2) + "\n", "utf-8")
-    _check_same(benchmark, splits)
+    return _check_same(benchmark, splits)
 
 
-def _check_same(benchmark: Benchmark, splits: Splits) -> None:
-    """Refuse to mix runs of different data, budgets or protocols in one folder."""
+def _check_same(benchmark: Benchmark, splits: Splits) -> Benchmark:
+    """Refuse to mix runs of different data, budgets or protocols in one folder.
+
+    Returns:
+        The benchmark; with full trials if the folder was started before trials were stopped.
+    """
     try:
         recorded = parse_json((benchmark.folder / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
@@ -277,6 +284,10 @@ def _check_same(benchmark: Benchmark, splits: Splits) -> None:
             found="none, or a damaged one",
             advice="choose a new folder: runs of unknown data are not reused",
         )
+    budget = recorded.get("budget")
+    if isinstance(budget, dict) and "full_trials" not in budget:
+        budget["full_trials"] = True
+        benchmark = replace(benchmark, budget=replace(benchmark.budget, full_trials=True))
     identity = _identity(benchmark, splits)
     changed = [name for name, value in identity.items() if recorded.get(name) != value]
     if changed:
@@ -287,6 +298,7 @@ def _check_same(benchmark: Benchmark, splits: Splits) -> None:
             advice="use the options of before, or choose another --out; methods, seeds and jobs"
             " may change",
         )
+    return benchmark
 
 
 def _identity(benchmark: Benchmark, splits: Splits) -> dict[str, Any]:

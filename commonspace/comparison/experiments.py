@@ -55,6 +55,8 @@ class TuningBudget:
         patience: number of epochs without a better validation mAP after which a fit stops. A method
             whose own patience is None never stops early, and trains for its own number of epochs
             where that is smaller.
+        full_trials: let trials that are behind an earlier one run to their end as well, see
+            `commonspace.comparison.trial_stop`.
 
     Raises:
         SettingError: a number is below 1.
@@ -63,9 +65,11 @@ class TuningBudget:
     trials: int = 10
     epochs: int = 100
     patience: int = 20
+    full_trials: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name in ("trials", "epochs", "patience"):
+            value = getattr(self, name)
             if value < 1:
                 raise SettingError(
                     f"`{name}` must be >= 1, got {value}",

@@ -105,7 +105,8 @@ class Schedule:
     def _seed_task(self, seed: int) -> Task:
         settings = self.tuning.best
         method = self.experiment.configure(settings, seed, self._budget)
-        return Task(self.experiment.name, "seed", seed, method, settings)
+        repeats = self.tuning.repeated(method) if self._tunes else None
+        return Task(self.experiment.name, "seed", seed, method, settings, repeats=repeats)
 
 
 def make_schedules(

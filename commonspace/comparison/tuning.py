@@ -7,9 +7,10 @@ that an interrupted search continues as if it had not been interrupted.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commonspace.comparison.experiments import Experiment, TuningBudget
+from commonspace.comparison.experiments import Experiment, TuningBudget, describe
 from commonspace.comparison.runs import Record, Task
 from commonspace.extras import optional
+from commonspace.methods import Method
 from commonspace.methods.base.hyperparameters import Between, OneOf, SearchSpace
 
 __all__ = ["Tuning"]
@@ -48,7 +49,18 @@ class Tuning:
         space = self._experiment.search_space
         settings = _propose(space, self._done, number) if number else {}
         method = self._experiment.configure(settings, SEED, self._budget)
-        return Task(self._experiment.name, "trial", number, method, settings)
+        records = [record for _, record in self._done]
+        curves = [tuple(record["curve"]) for record in records if "curve" in record]
+        figures = [record.get("validation_map", -1.0) for record in records]
+        return Task(
+            self._experiment.name,
+            "trial",
+            number,
+            method,
+            settings,
+            rivals=() if self._budget.full_trials else tuple(curves),
+            keep_above=max(figures, default=-1.0),
+        )
 
     def put(self, task: Task, record: Record) -> None:
         """Store the record of the trial that ``next`` returned; a failed one has no figure."""
@@ -61,9 +73,22 @@ class Tuning:
 
         Empty, for the defaults, where no trial was done or every trial failed.
         """
-        scored = [(record.get("validation_map"), settings) for settings, record in self._done]
-        valid = [(figure, settings) for figure, settings in scored if figure is not None]
-        return max(valid, key=lambda one: one[0])[1] if valid else {}
+        best = self._best
+        return {} if best is None else self._done[best][0]
+
+    def repeated(self, method: Method) -> int | None:
+        """Return the number of the best trial if a fit of the method would repeat it, else None."""
+        if self._best is None:
+            return None
+        record = self._done[self._best][1]
+        same = record["method"] == describe(method) and "stopped" not in record
+        return self._best if same else None
+
+    @property
+    def _best(self) -> int | None:
+        figures = [record.get("validation_map", -1.0) for _, record in self._done]
+        best = max(range(len(figures)), key=figures.__getitem__, default=None)
+        return None if best is None or figures[best] < 0 else best
 
 
 def _propose(

@@ -5,7 +5,7 @@ The loop never holds the test split, so nothing can be chosen on it.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -56,12 +56,16 @@ class RunConfig:
         checkpoint: Folder of the checkpoint; None keeps none.
         resume: Continue from the checkpoint in that folder.
         processes: Those that train together, see `commonspace.distributed`; None: this one alone.
+        stop: Called with the records of the epochs so far, after each epoch of a training that has
+            patience; True ends it, with the best weights so far. A function of the records alone
+            ends a resumed training where it would have ended uninterrupted.
     """
 
     callbacks: tuple[Callback, ...] = ()
     checkpoint: Path | None = None
     resume: bool = False
     processes: "Processes | None" = None
+    stop: Callable[[Sequence[EpochRecord]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def train(
         reuse_memory() if large else nullcontext(),
         callbacks.task("training", settings.epochs * steps, len(history) * steps, history),
     ):
-        while not _finished(history, settings) and not (history and clock.share >= 1):
+        while not _finished(history, settings, run) and not (history and clock.share >= 1):
             epoch = len(history) + 1
             losses = _train_epoch(
                 network, loss, samples, optimizer, settings, epoch, callbacks, clock, processes
@@ -353,12 +357,13 @@ def _mean_weights(
     }
 
 
-def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings) -> bool:
-    if len(history) >= settings.epochs:
-        return True
+def _finished(history: tuple[EpochRecord, ...], settings: TrainingSettings, run: RunConfig) -> bool:
     if not history or settings.patience is None:
-        return False
-    return len(history) - best_epoch(history).epoch >= settings.patience
+        return len(history) >= settings.epochs
+    if run.stop is not None and run.stop(history):
+        return True
+    waited = len(history) - best_epoch(history).epoch
+    return waited >= settings.patience or len(history) >= settings.epochs
 
 
 @contextmanager

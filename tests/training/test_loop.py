@@ -1,7 +1,7 @@
 """Training loop: batches and their order, records, selection on validation, resume, seeds."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -345,6 +345,51 @@ def test_training_stops_after_that_many_epochs_without_a_better_one(
     assert len(scores) - (int(np.argmax(scores)) + 1) == patience
     for epoch in range(1, len(scores)):  # and no epoch earlier
         assert epoch - (int(np.argmax(scores[:epoch])) + 1) < patience
+
+
+@pytest.mark.parametrize("patience", [9, None])
+def test_a_stop_function_ends_a_training_that_has_patience(
+    patience: int | None, feature_dataset: Dataset
+) -> None:
+    """The best weights so far are kept; without patience the function is not called."""
+    scores, weights = iter([0.1, 0.4, 0.3, 0.5, 0.2]), []
+
+    def validate(network: nn.Module) -> float:
+        weights.append(network.state_dict()["weight"].item())
+        return next(scores)
+
+    network, settings = Slope(), TrainingSettings(5, 16, 0.1, patience=patience)
+    run = RunConfig(stop=lambda history: [one.validation_score for one in history][2:] == [0.3])
+    history = train(network, Spy(), samples(feature_dataset), validate, settings, run, "{}")
+    epochs, best = (3, 2) if patience else (5, 4)
+    assert len(history) == len(weights) == epochs
+    assert network.weight.item() == weights[best - 1]
+
+
+@pytest.mark.parametrize("killed_in", [2, 3])
+def test_a_resumed_training_is_stopped_where_it_would_have_been(
+    killed_in: int, feature_dataset: Dataset, tmp_path: Path
+) -> None:
+    """In epoch 2 before it would be stopped; in 3 when the checkpoint of 3 is written already."""
+
+    class Kill(Exception):  # noqa: N818 - it stands for the end of the process
+        pass
+
+    def kill(history: Sequence[EpochRecord]) -> bool:
+        if len(history) == killed_in:
+            raise Kill
+        return False
+
+    def stop(history: Sequence[EpochRecord]) -> bool:
+        return len(history) == 3
+
+    method = DSCMR(**{**TINY, "epochs": 6})
+    whole = fit(method, feature_dataset, stop=stop)
+    with pytest.raises(Kill):
+        fit(method, feature_dataset, checkpoint=tmp_path, stop=kill)
+    again = fit(method, feature_dataset, checkpoint=tmp_path, resume=True, stop=stop)
+    assert again.provenance["chosen"]["epochs"] == whole.provenance["chosen"]["epochs"] == 3
+    assert equal(again.network.state_dict(), whole.network.state_dict())
 
 
 def test_callbacks_receive_every_step_and_epoch(
