@@ -1,7 +1,7 @@
 """Speed of image encoders, as photos per second of CPU time, and of their training.
 
-    OMP_NUM_THREADS=1 python benchmarks/encoder_speed.py ../shared
-    OMP_NUM_THREADS=1 python benchmarks/encoder_speed.py ../shared --training
+    OMP_NUM_THREADS=1 python -m benchmarks.encoder_speed ../shared
+    OMP_NUM_THREADS=1 python -m benchmarks.encoder_speed ../shared --training
 
 The first table has the networks alone, on photos in memory: EfficientNet-Lite2 by torch and by
 onnxruntime, MobileNetV2 at two sides, VGG-19 with random weights. The second has one epoch of the
@@ -22,13 +22,12 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import commonspace as cs
+from benchmarks.bench.encoders import vgg19
 from commonspace.allocator import reuse_memory
-from commonspace.encoders import Encoder, Photos, Source, encoder_from_spec, extract
-from commonspace.encoders.encoder import describe
+from commonspace.encoders import Encoder, Source, encoder_from_spec, extract
 from commonspace.methods.base.encoder_config import EncoderConfig
 from commonspace.methods.base.encoder_training import train_encoders
 from commonspace.methods.posterior import PosteriorMatching
-from commonspace.networks.backbones.vgg19 import VGG19
 
 __all__ = ["main"]
 
@@ -70,7 +69,7 @@ def _features(shared: Path, rounds: int) -> None:
     for name, (spec, form) in ways.items():
         encoder = encoder_from_spec(spec, Source(data, data, "image", input_form=form))
         steps[name] = _forward(encoder, data)
-    steps["VGG-19, 224"] = _forward(_vgg19(), data)
+    steps["VGG-19, 224"] = _forward(vgg19(), data)
     _print("photos per CPU second", steps, BATCH, rounds)
 
 
@@ -130,18 +129,6 @@ def _forward(encoder: Encoder, data: cs.Dataset) -> Callable[[], None]:
         encoder.backbone(inputs)
 
     return step
-
-
-def _vgg19() -> Encoder:
-    return describe(
-        Photos(),
-        VGG19(),
-        {"kind": "vgg19"},
-        spec="vgg19",
-        name="random weights",
-        preprocessing="",
-        fitted_on="nothing",
-    )
 
 
 def _photos(n: int, side: int) -> cs.Dataset:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import commonspace as cs
-from benchmarks.extraction import BATCH
+from benchmarks.bench.encoders import BATCH
 from commonspace.encoders import Encoder, Extraction, extract
 from commonspace.encoders.huggingface import image_encoder
 from commonspace.engines import Engine, LocalProcesses, RayCluster

@@ -98,6 +98,11 @@ def _ways(shared: Path) -> dict[str, Way]:
         "MobileNetV2, 96 pixels, trained, DSCMR": Way(mobilenet, minilm, small, "all", "dscmr"),
         "Lite2, mean+max": Way(lite2, minilm, both),
         "MobileNetV2, tfidf alone": Way(mobilenet, "tfidf"),
+        "MobileNetV2, tfidf, trained": Way(mobilenet, "tfidf", fine_tune="auto"),
+        "MobileNetV2, tfidf, trained, DSCMR": Way(
+            mobilenet, "tfidf", fine_tune="auto", method="dscmr"
+        ),
+        "MobileNetV2, tfidf, DSCMR": Way(mobilenet, "tfidf", method="dscmr"),
         "MobileNetV2, MiniLM + tfidf": Way(mobilenet, f"{minilm} + tfidf"),
         "Lite2, mean+max, MiniLM + tfidf": Way(lite2, f"{minilm} + tfidf", both),
         "MobileNetV2 + Lite2, mean+max, MiniLM + tfidf": Way(

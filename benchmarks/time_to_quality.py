@@ -6,6 +6,7 @@ The official preset of DSCMR is trained for 500 epochs and measured on test. The
 is trained with default settings; a copy of the network is stored after each epoch, with the seconds
 since the start of ``fit``, kernel machines included, and measured on test afterwards. Nothing is
 selected by these figures: the time is that of the first epoch whose mAP is not below DSCMR's.
+Seconds are those of the processor, which other load changes less.
 """
 
 import argparse
@@ -33,17 +34,29 @@ EPOCHS = 500
 
 
 @dataclass
+class Times(Callback):
+    """Stores the processor time of every epoch."""
+
+    start: float = field(default_factory=time.process_time)
+    seconds: list[float] = field(default_factory=list)
+
+    def on_epoch_end(self, record: EpochRecord, network: object) -> None:
+        """Add the seconds since the start."""
+        self.seconds.append(time.process_time() - self.start)
+
+
+@dataclass
 class Copies(Callback):
     """Stores the weights of every epoch."""
 
-    start: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=time.process_time)
     copies: list[tuple[float, dict[str, Tensor]]] = field(default_factory=list)
 
     def on_epoch_end(self, record: EpochRecord, network: object) -> None:
         """Copy the weights; the time of copying is included."""
         assert isinstance(network, nn.Module)
         copy = {name: value.clone() for name, value in network.state_dict().items()}
-        self.copies.append((time.monotonic() - self.start, copy))
+        self.copies.append((time.process_time() - self.start, copy))
 
 
 def quality(space: cs.CommonSpace, data: cs.Dataset) -> float:
@@ -55,15 +68,15 @@ def quality(space: cs.CommonSpace, data: cs.Dataset) -> float:
 def compare(name: str, data: cs.Dataset, seed: int) -> str:
     """Train both and return a row of the table."""
     train, validation = data.split("train"), data.split("validation")
-    start = time.monotonic()
+    times = Times()
     slow = DSCMR(preset="official", epochs=EPOCHS, patience=None, seed=seed)
-    goal = quality(_timed := slow.fit(train, validation, cs.RunConfig()), data)
-    taken = float(_timed.provenance["chosen"]["seconds"])
-    print(f"{name}: DSCMR {goal:.4f} in {time.monotonic() - start:.0f} s", flush=True)
+    released = slow.fit(train, validation, cs.RunConfig(callbacks=(times,)))
+    goal, taken = quality(released, data), times.seconds[-1]
+    print(f"{name}: DSCMR {goal:.4f} in {taken:.0f} s", flush=True)
 
     watcher = Copies()
     space = PosteriorMatching(seed=seed).fit(train, validation, cs.RunConfig(callbacks=(watcher,)))
-    whole = time.monotonic() - watcher.start
+    whole = time.process_time() - watcher.start
     final, reached = quality(space, data), None
     for epoch, (seconds, weights) in enumerate(watcher.copies, 1):
         space.network.load_state_dict(weights)

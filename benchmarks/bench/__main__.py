@@ -23,8 +23,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.bench import evaluation, posteriors, search, training
-from benchmarks.bench.measure import SECONDS, Measured, Size, Work, measure, table
+from benchmarks.bench import commands, encoders, evaluation, posteriors, search, training
+from benchmarks.bench.measure import (
+    SECONDS,
+    Measured,
+    Size,
+    Work,
+    measure,
+    processor_seconds,
+    table,
+)
 from commonspace import __version__
 
 __all__ = ["main", "run"]
@@ -34,6 +42,8 @@ SUITES: dict[str, Callable[[Size], Iterable[Work]]] = {
     "training": training.works,
     "posteriors": posteriors.works,
     "search": search.works,
+    "encoders": encoders.works,
+    "commands": commands.works,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "figures.md"
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
@@ -55,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help="write docs/figures.md")
     options = parser.parse_args(arguments)
     size: Size = "full" if options.full else "smallest" if options.smallest else "usual"
-    clock = time.process_time if options.processor else time.perf_counter
+    clock = processor_seconds if options.processor else time.perf_counter
     rows = run(size, options.only, clock)
     text = f"{_machine(clock)}\n\n{table(rows)}"
     print(text)
@@ -98,7 +108,7 @@ def _machine(clock: Callable[[], float]) -> str:
     """Return when and where the figures were measured."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     day = datetime.now(UTC).strftime("%-d %B %Y")
-    kind = "of the processor, " if clock is time.process_time else ""
+    kind = "of the processor, " if clock is processor_seconds else ""
     return (
         f"Version {__version__}, {day}, {platform.machine()} with"
         f" {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads,"

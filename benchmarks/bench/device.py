@@ -17,19 +17,17 @@ from torch import Tensor
 
 import commonspace as cs
 from benchmarks.bench import evaluation, posteriors
+from benchmarks.bench.encoders import BATCH, vgg19
 from benchmarks.bench.measure import Bar, Rival, Work, measure, table
 from benchmarks.bench.released import released_epochs
 from benchmarks.bench.training import Shapes, least, networks, official_loss, step_work
-from commonspace.encoders import Encoder, Extraction, Photos, extract
-from commonspace.encoders.encoder import describe
+from commonspace.encoders import Extraction, extract
 from commonspace.machine import choose_device
-from commonspace.networks.backbones.vgg19 import VGG19
 from commonspace.training import Batch
 
 __all__ = ["main", "works"]
 
 WARM_UP = 3
-BATCH = 32
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -145,16 +143,7 @@ def _captured(step: Callable[[], Tensor], device: torch.device) -> Callable[[], 
 def _extraction(device: torch.device, *, smallest: bool) -> Work:
     """Return extraction of photos in memory, against the network on tensors on the device."""
     count, width = (8, 4) if smallest else (1024, 64)
-    torch.manual_seed(0)
-    encoder: Encoder = describe(
-        Photos(),
-        VGG19(width=width, size=64 * width),
-        {"kind": "vgg19", "width": width, "size": 64 * width},
-        spec="vgg19",
-        name="VGG-19, random weights",
-        preprocessing="256, 224",
-        fitted_on="nothing",
-    )
+    encoder = vgg19(width)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (count, 256, 256, 3), dtype=np.uint8)
     data = cs.Dataset(

@@ -1,12 +1,23 @@
 """Measurement side by side: warm, interleaved rounds in one process, median and spread."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, NamedTuple
 
-__all__ = ["Bar", "Measured", "Rival", "Size", "Work", "measure", "table"]
+__all__ = [
+    "ROUNDS",
+    "Bar",
+    "Measured",
+    "Rival",
+    "Size",
+    "Work",
+    "measure",
+    "processor_seconds",
+    "table",
+]
 
 Size = Literal["smallest", "usual", "full"]
 """How large the works are: seconds in all, ten minutes, an hour."""
@@ -106,7 +117,7 @@ def measure(
     Args:
         work: What to measure.
         seconds: No further round starts after so long; there are at least three.
-        clock: Returns seconds: ``time.process_time`` counts those of the processor, which other
+        clock: Returns seconds: ``processor_seconds`` counts those of the processor, which other
             load changes less.
     """
     sides: dict[str, Callable[[], object]] = {"ours": work.ours}
@@ -130,6 +141,11 @@ def measure(
             sides[name]()
             found[name].append(clock() - start)
     return Measured(work, found)
+
+
+def processor_seconds() -> float:
+    """Return the seconds of the processor of this process and of all that have ended under it."""
+    return sum(os.times()[:4])
 
 
 HEAD = ["work", "ours", "peer", "limit", "ours/peer", "ours/limit", "bar"]

@@ -1,12 +1,23 @@
 """The table of `make bench` in its smallest size, and its statistics."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.bench import __main__ as bench
-from benchmarks.bench.measure import Bar, Measured, Rival, Work, measure, table
+from benchmarks.bench.measure import (
+    Bar,
+    Measured,
+    Rival,
+    Work,
+    measure,
+    processor_seconds,
+    table,
+)
 
 
 def nothing() -> None:
@@ -54,6 +65,13 @@ def test_sides_are_timed_in_turning_order_after_one_warm_up() -> None:
         ["limit", "ours", "peer"],
     ]
     assert measured.seconds == {"ours": [1.0] * 3, "peer": [1.0] * 3, "limit": [1.0] * 3}
+
+
+def test_seconds_of_the_processor_include_those_of_processes_that_ended() -> None:
+    before, own = processor_seconds(), time.process_time()
+    subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
+    own = time.process_time() - own
+    assert processor_seconds() - before > own + 0.05  # the sum takes at least so long
 
 
 def test_ratios_are_taken_round_by_round() -> None:
