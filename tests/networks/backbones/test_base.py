@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.networks.backbones import PretrainedBackbone
-from commonspace.networks.backbones.base import PHOTO, TOGETHER
+from commonspace.networks.backbones.base import PHOTO, TOGETHER, standardize
 
 
 class Small(PretrainedBackbone):
@@ -79,3 +79,21 @@ def test_as_many_photos_are_together_as_their_pixels_allow() -> None:
     small = Small(PHOTO // 4)
     small(torch.zeros(4 * TOGETHER + 1, 3, 112, 112))
     assert small.seen == [4 * TOGETHER, 1]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
+def test_standardized_photos_have_the_channels_of_a_pixel_side_by_side(
+    layout: torch.memory_format, dtype: torch.dtype
+) -> None:
+    photos = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    given = photos.to(dtype) if dtype == torch.uint8 else (photos / 255).to(dtype)
+    found = standardize(given.contiguous(memory_format=layout), [0.1, 0.2, 0.3], [0.5, 0.25, 2.0])
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert found.dtype == (torch.bfloat16 if dtype == torch.bfloat16 else torch.float32)
+    unit = photos.double() / 255
+    expected = [(unit[:, 0] - 0.1) / 0.5, (unit[:, 1] - 0.2) / 0.25, (unit[:, 2] - 0.3) / 2.0]
+    exact = 1e-6 if dtype != torch.bfloat16 else 3e-2
+    torch.testing.assert_close(
+        found.double(), torch.stack(expected, dim=1), rtol=0, atol=exact, check_stride=False
+    )
