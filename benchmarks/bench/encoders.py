@@ -47,7 +47,7 @@ def works(size: Size) -> Iterator[Work]:
         yield _again(mobilenet, files, folder / "cache")
         if size == "full":
             large = vgg19()
-            yield _photo_work("VGG-19", large, files[: photos // 4], _torch_loop(large))
+            yield _photo_work("VGG-19", large, files[: photos // 8], _torch_loop(large))
         yield _text_work(_texts(texts))
         yield _decoding(1 if small else 16, (800, 600) if small else (4000, 3000))
 
