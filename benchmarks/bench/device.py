@@ -163,7 +163,7 @@ def _extraction(device: torch.device, *, smallest: bool) -> Work:
     @torch.inference_mode()
     def bare() -> None:
         encoder.backbone.to(device)
-        for batch in ready.split(BATCH):  # type: ignore[no-untyped-call]
+        for batch in torch.split(ready, BATCH):
             encoder.backbone(batch.to(device))
         if device.type == "cuda":
             torch.cuda.synchronize()

@@ -141,7 +141,7 @@ def _photo_work(
         bare()
         np.testing.assert_allclose(ours(), plain(files).numpy(), rtol=1e-2, atol=1e-2)
 
-    bare = _bare(encoder, encoder.input(data.columns["image"]).split(BATCH))  # type: ignore[no-untyped-call]
+    bare = _bare(encoder, torch.split(encoder.input(data.columns["image"]), BATCH))
     return Work(
         f"extraction of {len(files)} photos by {name}",
         ours,
