@@ -1,17 +1,21 @@
 """Retrieval from raw photos and texts: encoders and input forms, posterior matching, several seeds.
 
-    python benchmarks/from_raw.py ../shared --data flipkart
-    python benchmarks/from_raw.py ../shared --data fashion --ways "MobileNetV2, crop" "MobileNetV2"
-    python benchmarks/from_raw.py ../shared --data fashion --ways "MobileNetV2, 96 pixels" \
+    python -m benchmarks.from_raw ../shared --data flipkart
+    python -m benchmarks.from_raw ../shared --data fashion --ways "MobileNetV2, crop" "MobileNetV2"
+    python -m benchmarks.from_raw ../shared --data fashion --ways "MobileNetV2, 96 pixels" \
         "MobileNetV2, 96 pixels, trained" --minutes 30
+    python -m benchmarks.from_raw ../shared --conditions "5 labels" unseen \
+        --ways "MobileNetV2, tfidf alone" "MobileNetV2, tfidf, trained"
 
 Prints the test mAP of each way, the calibration error of its scores, and the input form that
-``auto`` chose. Seeds are those of the training; the splits are those of the data. Finished runs
-are kept in a JSON file, so that the script can be interrupted and restarted. A training that was
-interrupted continues from its checkpoint.
+``auto`` chose. Conditions on the labels are those of hard_labels.py. Seeds are those of the
+training; the splits are those of the data. Finished runs are kept in a JSON file, so that the
+script can be interrupted and restarted. A training that was interrupted continues from its
+checkpoint.
 """
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -20,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import commonspace as cs
+from benchmarks.hard_labels import CONDITIONS, conditioned
 from commonspace.networks.backbones.base import FineTuning
 from commonspace.progress import ProgressBar
 from commonspace.registry import make_method
@@ -47,6 +52,7 @@ def main() -> None:
     )
     parser.add_argument("shared", type=Path, help="the folder with data/ and weights/")
     parser.add_argument("--data", choices=("flipkart", "fashion"), default="flipkart")
+    parser.add_argument("--conditions", choices=CONDITIONS, nargs="+", default=["clean"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ways", nargs="*", help="some of the ways; default: all")
     parser.add_argument("--results", type=Path, default=Path("runs/from_raw.json"))
@@ -54,15 +60,15 @@ def main() -> None:
     options = parser.parse_args()
     options.results.parent.mkdir(parents=True, exist_ok=True)
     ways = _ways(options.shared)
-    for name in options.ways or ways:
+    data = cs.load_dataset(options.shared / "data" / options.data)
+    for condition, name in itertools.product(options.conditions, options.ways or ways):
+        key = ", ".join((options.data, *([condition] if condition != "clean" else []), name))
         for seed in range(options.seeds):
-            runs = _read(options.results)
-            key = f"{options.data}, {name}"
-            if str(seed) in runs.get(key, {}):
+            if str(seed) in _read(options.results).get(key, {}):
                 continue
-            folder = options.results.parent / f"{options.data}, {name}, {seed}"
-            data = options.shared / "data" / options.data
-            run = _measure(data, ways[name], seed, options.minutes, folder)
+            folder = options.results.parent / f"{key}, {seed}"
+            given = conditioned(data, condition, seed)
+            run = _measure(given, ways[name], seed, options.minutes, folder)
             runs = _read(options.results)
             runs.setdefault(key, {})[str(seed)] = run
             options.results.write_text(json.dumps(runs, indent=1))
@@ -111,8 +117,9 @@ def _ways(shared: Path) -> dict[str, Way]:
     }
 
 
-def _measure(folder: Path, way: Way, seed: int, minutes: float | None, out: Path) -> dict[str, Any]:
-    data = cs.load_dataset(folder)
+def _measure(
+    data: cs.Dataset, way: Way, seed: int, minutes: float | None, out: Path
+) -> dict[str, Any]:
     encoders = cs.EncoderConfig(
         {"image": way.image, "text": way.text},
         input_form=way.input_form,

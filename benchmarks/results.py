@@ -3,10 +3,11 @@
     python benchmarks/results.py ../shared
 
 It is ``commonspace compare`` four times with the same options. Runs are kept under runs/, so that
-it can be interrupted and continued; --as-is writes the tables of the runs that are finished. Each
-table goes into docs/results.md between the comments that name its data set, and as CSV beside it.
-``--as-is --baseline posterior`` prints the tables with the differences from another baseline, and
-does not change the page.
+it can be interrupted and continued; --as-is writes the tables of the runs that are finished.
+--full-trials does every trial to its end, as in the tables of version 0.1.0. Each table goes into
+docs/results.md between the comments that name its data set, and as CSV beside it. ``--as-is
+--baseline posterior`` prints the tables with the differences from another baseline, and does not
+change the page.
 """
 
 import argparse
@@ -35,7 +36,7 @@ DATA = {
     "fashion": "fashion/features.npz",
     "uci-digits": "uci-digits/uci-digits.npz",
 }
-BUDGET = TuningBudget(trials=8, epochs=100, patience=20, full_trials=True)
+TRIALS, EPOCHS, PATIENCE = 8, 100, 20
 BASELINE = "dscmr"
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -54,14 +55,16 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path("runs/results"))
     parser.add_argument("--baseline", default=BASELINE, help="the method to compare with")
     parser.add_argument("--as-is", action="store_true", help="run nothing")
+    parser.add_argument("--full-trials", action="store_true", help="do not stop hopeless trials")
     options = parser.parse_args()
+    budget = TuningBudget(TRIALS, EPOCHS, PATIENCE, full_trials=options.full_trials)
     for name in options.only:
         benchmark = Benchmark(
             data=cs.load_dataset(options.shared / "data" / DATA[name]),
             experiments=make_experiments(options.methods),
             folder=options.keep / name,
             seeds=options.seeds,
-            budget=BUDGET,
+            budget=budget,
             jobs=options.jobs,
         )
         if options.as_is:
