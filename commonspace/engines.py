@@ -4,6 +4,7 @@ The work is one picklable function of a part. An engine holds it once in each wo
 results in the order of the parts. A worker that is lost loses no part: Ray runs it again elsewhere.
 """
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -26,6 +27,10 @@ __all__ = ["Engine", "InProcess", "LocalProcesses", "RayCluster"]
 
 P = TypeVar("P")
 T = TypeVar("T")
+
+LOG = logging.getLogger("commonspace.engines")
+SILENCE = 120.0
+"""Seconds without a result of Ray after which the wait is reported, again and again."""
 
 
 class Engine(Protocol):
@@ -158,10 +163,10 @@ class RayCluster:
             waiting: deque[Any] = deque()
             for part in parts:
                 if len(waiting) >= 2 * self.workers:
-                    yield _value(ray.get(waiting.popleft()))
+                    yield _value(self._wait(waiting.popleft()))
                 waiting.append(task.remote(name, kept, part))
             while waiting:
-                yield _value(ray.get(waiting.popleft()))
+                yield _value(self._wait(waiting.popleft()))
         except ray.exceptions.RayError as exc:
             raise DataError(
                 "a part did not end on Ray",
@@ -173,6 +178,22 @@ class RayCluster:
         finally:
             if started:
                 ray.shutdown()
+
+    def _wait(self, result: Any) -> Any:  # noqa: ANN401 - a reference of Ray, and what it means
+        """Return a result, and report every now and then that it is not there yet.
+
+        Ray repeats a part without end if its worker runs out of memory, without a message.
+        """
+        waited = 0.0
+        while not self._ray.wait([result], timeout=SILENCE)[0]:
+            waited += SILENCE
+            LOG.warning(
+                "no result from Ray for %.0f s. A part may be slow, wait for a free CPU or GPU, or"
+                " be repeated because its worker ran out of memory: see `ray status` and the log of"
+                " Ray",
+                waited,
+            )
+        return self._ray.get(result)
 
     def _connect(self) -> None:
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}

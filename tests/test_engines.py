@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commonspace import engines
 from commonspace.cli.engines import engine_named
 from commonspace.engines import Engine, InProcess, LocalProcesses, RayCluster
 from commonspace.errors import DataError, SettingError
@@ -136,6 +138,21 @@ def test_ray_gives_the_same_results(ray: Any) -> None:  # noqa: ANN401
     with pytest.raises(DataError, match="a part did not end on Ray"):
         list(engine.map(divide, [0]))
     assert ray.is_initialized()  # a cluster that was joined before is left as it is
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
+def test_a_ray_that_gives_no_result_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list(RayCluster().map(time.sleep, [0])) == [None]  # a worker has started
+    assert not caplog.records
+    monkeypatch.setattr(engines, "SILENCE", 0.4)
+    assert list(RayCluster().map(time.sleep, [1])) == [None]
+    assert [one.getMessage()[:27] for one in caplog.records[:2]] == [
+        "no result from Ray for 0 s.",
+        "no result from Ray for 1 s.",
+    ]
 
 
 def test_a_ray_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,7 @@ def extract(
 
     Next: commonspace train FILE --out RUN
     """
+    from commonspace.atomic import ensure_folder
     from commonspace.cache_folder import default_cache
     from commonspace.data.texts import one_sample_per_text
     from commonspace.data.write import write_arrays, write_parts, writer_of
@@ -121,9 +122,11 @@ def extract(
     from commonspace.encoders import extract as run
     from commonspace.machine import choose_device
 
-    writer_of(
-        out if rows_per_file is None else out.with_suffix(".parquet")
-    )  # an error in the name is reported before the work
+    # an error in the name is reported before the work
+    if rows_per_file is None:
+        writer_of(out)
+    else:
+        ensure_folder(out.parent)
     folder = cache or default_cache()
     chosen = str(choose_device(device))
     settings = Extraction(

@@ -294,11 +294,21 @@ def _check_same(benchmark: Benchmark, splits: Splits) -> Benchmark:
         raise SettingError(
             f"{benchmark.folder} holds another comparison",
             expected="the same data, budget and protocol as before",
-            found=f"another {' and '.join(changed)}",
+            found=", ".join(_change(name, recorded.get(name), identity[name]) for name in changed),
             advice="use the options of before, or choose another --out; methods, seeds and jobs"
             " may change",
         )
     return benchmark
+
+
+def _change(name: str, before: object, now: object) -> str:
+    """Return what differs in one part of the record."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return f"{name} {now!r} in place of {before!r}"
+    keys = [key for key in now if before.get(key) != now[key]]
+    if name == "data":
+        return f"other samples in {', '.join(keys)}"
+    return ", ".join(f"{key} {now[key]} in place of {before.get(key)}" for key in keys)
 
 
 def _identity(benchmark: Benchmark, splits: Splits) -> dict[str, Any]:

@@ -129,15 +129,22 @@ def _candidates(data: Dataset, beside: Path | None) -> Iterator[Path]:
 
 
 def _agreement(data: Dataset, other: Dataset) -> float:
-    """Return the share of the samples that the other data set has, with the same classes."""
+    """Return the share of the samples that the other data set has, in no class that differs.
+
+    A sample without a class in one of the two may have any in the other.
+    """
     whole = data.fields.get("sample", data.ids)
     rows = {name: row for row, name in enumerate(other.ids)}
     same = sum(
-        _classes(data, row) == _classes(other, rows[name])
+        _may_be_equal(_classes(data, row), _classes(other, rows[name]))
         for row, name in enumerate(map(str, whole))
         if name in rows
     )
     return same / len(data)
+
+
+def _may_be_equal(a: set[str], b: set[str]) -> bool:
+    return a == b or not a or not b
 
 
 def _classes(data: Dataset, row: int) -> set[str]:

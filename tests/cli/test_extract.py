@@ -123,7 +123,7 @@ def test_parts_by_processes_are_the_features_of_one(
     words = ("extract", photos, "--image", f"vgg19:{weights}", "--text", "textcnn")
     alone = call(*words, "--out", tmp_path / "one.npz", "--cache", tmp_path / "other")
     assert alone.exit_code == 0, alone.stderr
-    parts = tmp_path / "parts"
+    parts = tmp_path / "new" / "parts"
     shards = (*words, "--processes", "2", "--rows-per-file", "12", "--out", parts)
     done = call(*shards)
     assert done.exit_code == 0, done.stderr

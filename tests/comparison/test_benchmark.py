@@ -334,20 +334,20 @@ def test_a_damaged_record_is_replaced(benchmark: Callable[..., Benchmark], damag
 
 
 @pytest.mark.parametrize(
-    ("change", "name"),
+    ("change", "found"),
     [
-        ({"budget": TuningBudget(4, 2, 1)}, "budget"),
-        ({"protocol": "as-published"}, "protocol"),
+        ({"budget": TuningBudget(4, 2, 1)}, "trials 4 in place of 3"),
+        ({"protocol": "as-published"}, "protocol 'as-published' in place of 'validation'"),
     ],
 )
 @pytest.mark.usefixtures("in_process_workers")
 def test_another_benchmark_is_not_mixed_in(
-    benchmark: Callable[..., Benchmark], change: dict[str, Any], name: str
+    benchmark: Callable[..., Benchmark], change: dict[str, Any], found: str
 ) -> None:
     run_benchmark(benchmark(Experiment("cca", CCA())))
     with pytest.raises(SettingError, match="holds another comparison") as caught:
         run_benchmark(benchmark(Experiment("cca", CCA()), **change))
-    assert caught.value.found == f"another {name}"
+    assert caught.value.found == found
 
 
 def test_a_folder_is_for_one_process_at_a_time(benchmark: Callable[..., Benchmark]) -> None:

@@ -70,6 +70,16 @@ def test_photos_of_other_samples_are_not_taken(folder: Path) -> None:
     assert Items(other).card(0, "image").id == "a"
 
 
+def test_a_sample_without_a_class_may_be_of_any(folder: Path) -> None:
+    """Features without labels belong to the photos of the same ids, also if those have labels."""
+    data = write_features(folder / "features.npz")
+    unlabeled = replace(data, labels=np.zeros_like(data.labels))
+    assert find_item_data(unlabeled, None, folder / "features.npz")[0] is not None
+    assert find_item_data(unlabeled, str(folder), None)[0] is not None
+    renamed = replace(unlabeled, ids=("e", "f", "g", "h"))
+    assert find_item_data(renamed, None, folder / "features.npz")[0] is None
+
+
 def test_the_named_source_beside_the_file_is_found(folder: Path) -> None:
     place = folder.parent / f"{folder.name}-features"
     place.mkdir()
