@@ -152,7 +152,9 @@ def assess(
             )
     else:
         source = Path(data.partition("?")[0])
-        shown, _ = find_item_data(dataset, items, source if source.is_file() else None)
+        shown, note = find_item_data(dataset, items, source if source.is_file() else None)
+        if shown is not None:
+            typer.echo(f"note: {note}", err=True)
     found = _measure(dataset, shown, names, seed, encoders)
     if out is not None:
         write_assessment(found, dataset, out, shown)

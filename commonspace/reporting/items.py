@@ -101,10 +101,8 @@ def find_item_data(
                 found=f"ids such as {other.ids[0]!r}",
                 advice="name the data set that the features were extracted from",
             )
-        return (
-            other,
-            f"Photos and texts are those of {other.name!r}, for {share:.0%} of the samples.",
-        )
+        said = f"Photos and texts are those of {other.name!r}, for {share:.0%} of the samples."
+        return other, _with_warnings(said, other)
     for folder in _candidates(data, beside):
         try:
             other = load_dataset(folder, partial=True)
@@ -112,11 +110,13 @@ def find_item_data(
             continue
         shows = {name for name, column in other.columns.items() if column.kind != "features"}
         if shows & set(data.modalities) and _agreement(data, other) == 1:
-            return (
-                other,
-                f"Photos and texts are those of {other.name!r}, where ids and classes agree.",
-            )
+            said = f"Photos and texts are those of {other.name!r}, where ids and classes agree."
+            return other, _with_warnings(said, other)
     return None, "The data have features only: samples are shown by their ids and classes."
+
+
+def _with_warnings(note: str, data: Dataset) -> str:
+    return " ".join([note, *(f"{warning.rstrip('.')}." for warning in data.warnings)])
 
 
 def _candidates(data: Dataset, beside: Path | None) -> Iterator[Path]:

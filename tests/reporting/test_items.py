@@ -80,6 +80,16 @@ def test_a_sample_without_a_class_may_be_of_any(folder: Path) -> None:
     assert find_item_data(renamed, None, folder / "features.npz")[0] is None
 
 
+def test_photos_that_are_missing_are_in_the_note(folder: Path) -> None:
+    data = write_features(folder / "features.npz")
+    (folder / "b.png").unlink()
+    for named, beside in ((str(folder), None), (None, folder / "features.npz")):
+        item_data, note = find_item_data(data, named, beside)
+        assert item_data is not None
+        assert "1 image file is missing" in note
+        assert note.endswith("these samples have no image.")
+
+
 def test_the_named_source_beside_the_file_is_found(folder: Path) -> None:
     place = folder.parent / f"{folder.name}-features"
     place.mkdir()
