@@ -50,8 +50,8 @@ def write_reproduction(
         OutputError: a file cannot be written.
         MissingExtraError: tabulate is not installed.
     """
-    caption = " ".join([f"{title}.", NOTE + AS_PUBLISHED, *differences])
-    table = latex_table(format_table(head, rows, "latex_booktabs"), caption)
+    note = " ".join([NOTE + AS_PUBLISHED, *differences])
+    table = latex_table(format_table(head, rows, "latex_booktabs"), f"{title}.", note)
     for name, content in (
         ("reproduction.md", _markdown(title, head, rows, differences, figures)),
         ("reproduction.tex", table),

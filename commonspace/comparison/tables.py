@@ -185,25 +185,27 @@ def _markdown(summaries: Sequence[MethodSummary], baseline: str | None, title: s
 
 
 def _latex(summaries: Sequence[MethodSummary], baseline: str | None, title: str) -> str:
-    """Return a ``table`` environment for booktabs, with the note as caption."""
+    """Return a ``table`` environment for booktabs, with the note below the table."""
     table = format_table(*columns(summaries, baseline), "latex_booktabs")
-    return latex_table(table, f"{title}. {_note(summaries)}")
+    return latex_table(table, f"{title}.", _note(summaries))
 
 
 NARROW = "\\footnotesize\\setlength{\\tabcolsep}{2pt}"
 """Letters and gaps with which the columns fit the width of an article page."""
 
 
-def latex_table(table: str, caption: str) -> str:
+def latex_table(table: str, caption: str, note: str) -> str:
     """Return a ``table`` environment of LaTeX.
 
     Args:
         table: a tabular for booktabs, as ``format_table`` returns it.
-        caption: plain text.
+        caption: plain text, above the table.
+        note: plain text, in small letters below it.
     """
     return (
         f"\\begin{{table}}\n\\centering\n\\caption{{{latex_text(caption)}}}\n"
         f"{NARROW}\n{table}\n"
+        f"\\par\\medskip\n\\parbox{{\\linewidth}}{{\\scriptsize {latex_text(note)}}}\n"
         "\\end{table}\n"
     )
 

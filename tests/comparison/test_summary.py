@@ -177,6 +177,10 @@ def test_the_files_hold_the_figures(lines: dict[str, MethodSummary], tmp_path: P
     assert len(table) == 2 + len(lines)
     latex = (tmp_path / "table.tex").read_text()
     assert latex.count(r"\\") == 1 + len(lines)
+    assert "\\caption{Points \\& 50 \\% more.}\n" in latex
+    below = latex[latex.index(r"\end{tabular}") :]
+    assert r"\parbox{\linewidth}{\scriptsize mAP over the whole ranking" in below
+    assert latex.count("{") == latex.count("}")
     average = lines["better"].average
     assert average is not None
     (row,) = (one for one in latex.splitlines() if one.strip().startswith("better"))
