@@ -28,7 +28,7 @@ from commonspace.comparison import (
 from commonspace.comparison.tables import columns, format_table
 from commonspace.progress import ProgressBar
 
-__all__ = ["main"]
+__all__ = ["DOCS", "main", "put_table"]
 
 DATA = {
     "wikipedia": "wikipedia/wikipedia.npz",
@@ -78,7 +78,7 @@ def main() -> None:
         if baseline != BASELINE:
             print(table)
         elif options.methods == ["all"]:
-            _put(name, table)
+            put_table(name, table)
             (DOCS / "results").mkdir(exist_ok=True)
             csv = (benchmark.folder / "table.csv").read_text("utf-8")
             (DOCS / "results" / f"{name}.csv").write_text(csv, "utf-8")
@@ -86,8 +86,8 @@ def main() -> None:
         print(f"{name}: {done} runs of {len(summaries)} methods, in {benchmark.folder}")
 
 
-def _put(name: str, table: str) -> None:
-    """Replace the table between the comments of a data set."""
+def put_table(name: str, table: str) -> None:
+    """Replace the table between the comments of this name in docs/results.md."""
     page = DOCS / "results.md"
     text, count = re.subn(
         rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)",
