@@ -26,6 +26,7 @@ from benchmarks.bench.encoders import vgg19
 from commonspace.allocator import reuse_memory
 from commonspace.encoders import Encoder, Source, encoder_from_spec, extract
 from commonspace.methods.base.encoder_config import EncoderConfig
+from commonspace.methods.base.encoder_training import BATCH as TRAINING_BATCH
 from commonspace.methods.base.encoder_training import train_encoders
 from commonspace.methods.posterior import PosteriorMatching
 
@@ -33,6 +34,8 @@ __all__ = ["main"]
 
 BATCH = 16
 CLASSES = 10
+TRAINED = 640
+"""Photos of the epoch of training: what is done once is small beside it."""
 
 
 def main() -> None:
@@ -44,7 +47,8 @@ def main() -> None:
     parser.add_argument("--training", action="store_true", help="the second table")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    print(f"{torch.get_num_threads()} threads, batches of {BATCH}")
+    size = TRAINING_BATCH if options.training else BATCH
+    print(f"{torch.get_num_threads()} threads, batches of {size}")
     if options.training:
         _training(options.shared, options.rounds)
     else:
@@ -74,7 +78,7 @@ def _features(shared: Path, rounds: int) -> None:
 
 
 def _training(shared: Path, rounds: int) -> None:
-    data = _photos(6 * BATCH, 96)
+    data = _photos(TRAINED, 96)
     spec = f"hf:{shared / 'weights' / 'mobilenet_v2_1.0_224'}"
     source = Source(data, data, "image", input_form="stretch,side=96")
     config = EncoderConfig({"image": spec}, fine_tune="all", tuning_epochs=1)
@@ -97,7 +101,7 @@ def _training(shared: Path, rounds: int) -> None:
         backbone = network.backbone.train()
         head = nn.Linear(network.size, CLASSES)
         optimizer = torch.optim.Adam([*backbone.parameters(), *head.parameters()])
-        for rows in torch.split(torch.randperm(len(labels)), 32):
+        for rows in torch.split(torch.randperm(len(labels)), TRAINING_BATCH):
             optimizer.zero_grad()
             loss = cross_entropy(head(backbone(inputs[rows])), labels[rows])
             loss.backward()  # type: ignore[no-untyped-call]
