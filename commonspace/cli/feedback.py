@@ -24,9 +24,10 @@ def feedback(
     """Turn the judgments of visitors into pairs for the next training.
 
     For each query in words and each result with more judgments for than
-    against it, PAIRS gets a line with the photo of the item, the words as its
-    text, and its classes. Add the lines to the metadata.jsonl of the data, and
-    train again: they are further texts of these photos.
+    against it, PAIRS gets a line with the photo of the item and the words as
+    its text. Add the lines to the metadata.jsonl of the data, and train again:
+    they are further texts of these photos, in the classes and the split that
+    the photos have. Items that were added to the index alone are left out.
 
     [bold]Example[/bold]
 
@@ -34,15 +35,19 @@ def feedback(
     """
     from commonspace.atomic import replace_file
     from commonspace.retrieval.index import Index
+    from commonspace.retrieval.sources import COPIES
     from commonspace.serve.feedback import export_pairs, read_votes
 
     votes = read_votes(file)
     with Index.open(index) as opened:
         found = {id: item for _, id in votes if (item := opened.item(id)) is not None}
-    pairs = export_pairs(votes, found)
+    pairs = export_pairs(votes, found, index / COPIES)
     with replace_file(out) as draft:
         draft.write_text(
             "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs), "utf-8"
         )
     against = sum(count < 0 for count in votes.values())
     typer.echo(f"{out}: {len(pairs)} pairs, of {len(votes)} judged; {against} were judged against")
+    left = sum(count > 0 for count in votes.values()) - len(pairs)
+    if left:
+        typer.echo(f"note: {left} left out: their items have no photo in the data", err=True)

@@ -95,25 +95,24 @@ def read_votes(path: Path) -> dict[tuple[str, str], int]:
 
 
 def export_pairs(
-    votes: Mapping[tuple[str, str], int], items: Mapping[str, Item]
-) -> list[dict[str, Any]]:
-    """Return lines for a metadata.jsonl: the words of a query as a text of an item.
+    votes: Mapping[tuple[str, str], int], items: Mapping[str, Item], added: Path
+) -> list[dict[str, str]]:
+    """Return lines for a metadata.jsonl: the words of a query as a further text of a photo.
 
-    Only pairs with more judgments for than against them, whose item has a photo.
+    Only pairs with more judgments for than against them, whose item has a photo in the data. Class
+    and split are those of the other lines of the photo: a photo of the test split stays there.
 
     Args:
         votes: what ``read_votes`` returned.
         items: id -> item of the index.
+        added: the folder of the photos that the index alone has.
     """
-    lines = []
-    for (text, id), count in sorted(votes.items()):
-        item = items.get(id)
-        if count > 0 and item is not None and item.photo:
-            line: dict[str, Any] = {"file_name": item.photo, "text": text, "split": "train"}
-            if item.labels:
-                line["label"] = item.labels[0] if len(item.labels) == 1 else list(item.labels)
-            lines.append(line)
-    return lines
+    return [
+        {"file_name": photo, "text": text}
+        for (text, id), count in sorted(votes.items())
+        if count > 0 and id in items and (photo := items[id].photo)
+        if not Path(photo).resolve().is_relative_to(added.resolve())
+    ]
 
 
 def _damaged(path: Path, found: str) -> CommonspaceError:

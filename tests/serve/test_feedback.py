@@ -6,10 +6,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from commonspace.cli.main import build
+from commonspace.data import Texts
+from commonspace.datasets import load_dataset
 from commonspace.errors import FileFormatError, OutputError
 from commonspace.retrieval.items import Item
 from commonspace.serve import feedback
@@ -56,15 +59,31 @@ def test_votes_are_counted_and_a_cut_last_line_is_ignored(tmp_path: Path) -> Non
     assert read_votes(file.path) == {("a red kite", "1"): 1, ("a red kite", "2"): -1}
 
 
-def test_pairs_are_lines_of_metadata() -> None:
-    votes = {("red", "1"): 2, ("red", "2"): -1, ("blue", "3"): 1, ("blue", "gone"): 1}
+def test_pairs_are_further_lines_of_the_data(tmp_path: Path) -> None:
+    """A photo of the test split stays there, and keeps its id and class."""
+    lines = [
+        {"file_name": f"{n}.png", "text": f"text {n}", "label": "ab"[n % 2], "split": split}
+        for n, split in enumerate(("train", "train", "validation", "test"))
+    ]
+    for line in lines:
+        Image.new("RGB", (2, 2)).save(tmp_path / line["file_name"])
+    votes = {("red", "3.png"): 2, ("red", "1.png"): -1, ("blue", "new"): 1, ("blue", "gone"): 1}
+    votes |= {("blue", "bare"): 1}
     items = {
-        "1": Item(id="1", fields={}, photo="images/1.jpg", labels=("kite",)),
-        "2": Item(id="2", fields={}, photo="images/2.jpg"),
-        "3": Item(id="3", fields={}),  # without a photo
+        name: Item(id=name, fields={}, photo=str(tmp_path / name)) for name in ("3.png", "1.png")
     }
-    line = {"file_name": "images/1.jpg", "text": "red", "split": "train", "label": "kite"}
-    assert export_pairs(votes, items) == [line]
+    items["new"] = Item(id="new", fields={}, photo=str(tmp_path / "shop" / "photos" / "new.png"))
+    items["bare"] = Item(id="bare", fields={})
+    pairs = export_pairs(votes, items, tmp_path / "shop" / "photos")
+    assert pairs == [{"file_name": str(tmp_path / "3.png"), "text": "red"}]
+    text = "".join(json.dumps(line) + "\n" for line in [*lines, *pairs])
+    (tmp_path / "metadata.jsonl").write_text(text)
+    data = load_dataset(tmp_path)
+    texts = data.columns["text"]
+    assert isinstance(texts, Texts)
+    assert data.ids == ("0.png", "1.png", "2.png", "3.png")
+    assert texts.items[3] == ("text 3", "red")
+    assert data.splits.tolist() == ["train", "train", "validation", "test"]
 
 
 def test_damaged_and_full_files_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,3 +102,9 @@ def test_the_command_writes_the_pairs(index: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert "0 pairs, of 1 judged; 1 were judged against" in result.stdout
     assert (tmp_path / "p.jsonl").read_text() == ""
+    assert "left out" not in result.stderr
+    FeedbackFile(tmp_path / "v").add(text="blue", query_id=None, id="gone", useful=True)
+    words[-1] = str(tmp_path / "q.jsonl")
+    assert (
+        "note: 1 left out: their items have no photo" in CliRunner().invoke(build(), words).stderr
+    )

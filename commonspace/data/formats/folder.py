@@ -182,7 +182,7 @@ def _sample(record: Record, where: str, parent: Path, folder: str) -> Sample:
     name = record.get("file_name")
     if name is not None and not isinstance(name, str):
         raise wrong_type(where, "file_name", "a path relative to the metadata file", name)
-    name = _plain_path(name) if name and name.strip() else None
+    name = _plain_path(name, parent) if name and name.strip() else None
     split = None if is_missing(record.get("split")) else record["split"]
     if split is not None and not isinstance(split, str):
         raise wrong_type(where, "split", "train, validation or test", split)
@@ -206,10 +206,15 @@ def _sample(record: Record, where: str, parent: Path, folder: str) -> Sample:
     )
 
 
-def _plain_path(name: str) -> str:
-    """Return a relative path without "./" and "//", so that one file has one name."""
+def _plain_path(name: str, parent: Path) -> str:
+    """Return a path relative to the folder, without "./" and "//", so that a file has one name."""
+    if name.startswith("/"):
+        for folder in (parent.absolute(), parent.resolve()):
+            if Path(name).is_relative_to(folder):
+                return str(Path(name).relative_to(folder))
+        return name
     parts = [part for part in name.split("/") if part not in (".", "")]
-    return name if name.startswith("/") or "://" in name or not parts else "/".join(parts)
+    return name if "://" in name or not parts else "/".join(parts)
 
 
 def _split_by_folder(samples: Sequence[Sample]) -> None:
@@ -221,39 +226,52 @@ def _split_by_folder(samples: Sequence[Sample]) -> None:
 
 
 def _merge(samples: Sequence[Sample], warnings: WarningLog) -> list[Sample]:
-    """Make one sample of the lines that share a file name; note fields that differ."""
-    merged: dict[object, Sample] = {}
-    differing: set[str] = set()
+    """Make one sample of the lines that share a file name; note fields that differ.
+
+    A line without label, split or id takes those of the other lines of its image. The id is kept if
+    all of them name the same.
+    """
+    groups: dict[object, list[Sample]] = {}
     for number, sample in enumerate(samples):
-        first = merged.setdefault(sample.file_name or number, sample)
-        if first is sample:
-            continue
-        if set(first.label) != set(sample.label) or first.split != sample.split:
-            what = "labels" if set(first.label) != set(sample.label) else "splits"
-            left, right = (
-                (first.label, sample.label)
-                if what == "labels"
-                else (
-                    first.split,
-                    sample.split,
-                )
-            )
+        groups.setdefault(sample.file_name or number, []).append(sample)
+    differing: set[str] = set()
+    for first, *others in groups.values():
+        ids = {first.id}
+        for other in others:
+            if _contradicts(first, other, warnings):
+                continue
+            if not first.label:
+                first.label, first.raw_label = other.label, other.raw_label
+            first.split = first.split or other.split
+            first.texts += [text for text in other.texts if text not in first.texts]
+            ids.add(other.id)
+            differing |= {k for k, value in other.rest.items() if first.rest.get(k) != value}
+        named = ids - {None}
+        first.id = named.pop() if len(named) == 1 else None
+    for name in sorted(differing):
+        warnings.add(f"the field {name!r} differs between lines of one image: the first was kept")
+    return [first for first, *_ in groups.values()]
+
+
+def _contradicts(first: Sample, other: Sample, warnings: WarningLog) -> bool:
+    """Report a line of the same image with another label or split."""
+    for what, before, now, equal in (
+        ("labels", first.label, other.label, set(first.label) == set(other.label)),
+        ("splits", first.split, other.split, first.split == other.split),
+    ):
+        if before and now and not equal:
             warnings.report(
                 DataError(
-                    f"{sample.where}: {sample.file_name} has two different {what}",
-                    expected=f"{left!r}, as in {first.where.rpartition(', ')[2]}",
-                    found=repr(right),
-                    advice="give all lines of one image the same label and split",
+                    f"{other.where}: {other.file_name} has two different {what}",
+                    expected=f"{before!r}, as in {first.where.rpartition(', ')[2]}",
+                    found=repr(now),
+                    advice="give all lines of one image the same label and split, or only the"
+                    " first",
                 ),
                 instead="line left out",
             )
-            continue
-        first.texts += [text for text in sample.texts if text not in first.texts]
-        first.id = first.id if first.id == sample.id else None
-        differing |= {k for k, value in sample.rest.items() if first.rest.get(k) != value}
-    for name in sorted(differing):
-        warnings.add(f"the field {name!r} differs between lines of one image: the first was kept")
-    return list(merged.values())
+            return True
+    return False
 
 
 def _warn_of_other_names(source: str, samples: Sequence[Sample], warnings: WarningLog) -> None:

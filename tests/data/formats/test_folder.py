@@ -80,7 +80,7 @@ def test_lines_of_one_image_are_one_sample(tmp_path: Path) -> None:
     text = data.columns["text"]
     assert isinstance(text, Texts)
     assert text.items == (("one", "three"), ("two",))
-    assert data.ids == ("a.png", "k")
+    assert data.ids == ("i", "k")
     assert data.warnings[:1] == (
         "the field 'n' differs between lines of one image: the first was kept",
     )
@@ -104,6 +104,25 @@ def test_lines_of_one_image_that_contradict(tmp_path: Path, change: Line, messag
     data = load_dataset(folder, partial=True)
     assert len(data) == 2
     assert "line left out" in data.warnings[0]
+
+
+def test_a_further_line_needs_the_image_and_a_text_alone(tmp_path: Path) -> None:
+    """What a line does not say is taken from the other lines of its image, in any order."""
+    lines: list[Line | str] = [
+        {"file_name": "b.png", "text": "zero"},
+        {"file_name": "a.png", "text": "one", "label": "cat", "split": "test", "id": "i"},
+        {"file_name": "b.png", "text": "two", "label": ["dog", "cat"], "split": "train", "id": "k"},
+        {"file_name": str(tmp_path / "a.png"), "text": "three"},
+        {"file_name": "./b.png", "text": "four", "label": ["cat", "dog"]},
+        {"file_name": "a.png", "text": "five", "id": "other"},
+    ]
+    data = load_dataset(make(tmp_path, lines))
+    text = data.columns["text"]
+    assert isinstance(text, Texts)
+    assert text.items == (("zero", "two", "four"), ("one", "three", "five"))
+    assert data.ids == ("k", "a.png")  # two ids name one image
+    assert data.splits.tolist() == ["train", "test"]
+    assert data.labels.astype(int).tolist() == [[1, 1], [1, 0]]
 
 
 def test_numbers_are_labels_and_csv_is_typed(tmp_path: Path) -> None:
