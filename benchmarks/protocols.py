@@ -33,7 +33,7 @@ __all__ = ["five_modalities", "main"]
 FIVE = "five"
 PROTOCOLS = (FIVE, "unpaired", "missing-modality", "noise", "imbalance", "unseen-classes")
 METHODS = ("posterior", "dscmr", "rono", "prototype", "infonce", "sm-probability", "mvda")
-BUDGET = TuningBudget(trials=4, epochs=100, patience=20)
+BUDGET = TuningBudget(trials=8, epochs=100, patience=20)
 SEED = 0
 """Of the protocol, which is the same for all methods and seeds."""
 PIXELS = (16, 15)
