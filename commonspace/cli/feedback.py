@@ -27,7 +27,8 @@ def feedback(
     against it, PAIRS gets a line with the photo of the item and the words as
     its text. Add the lines to the metadata.jsonl of the data, and train again:
     they are further texts of these photos, in the classes and the split that
-    the photos have. Items that were added to the index alone are left out.
+    the photos have. Items whose photo is in the index alone are left out, as
+    are those of an index with copies of the photos.
 
     [bold]Example[/bold]
 
@@ -50,4 +51,4 @@ def feedback(
     typer.echo(f"{out}: {len(pairs)} pairs, of {len(votes)} judged; {against} were judged against")
     left = sum(count > 0 for count in votes.values()) - len(pairs)
     if left:
-        typer.echo(f"note: {left} left out: their items have no photo in the data", err=True)
+        typer.echo(f"note: {left} left out: no photo, or a copy inside the index", err=True)
