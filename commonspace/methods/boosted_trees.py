@@ -20,9 +20,9 @@ __all__ = ["BoostedTrees"]
 
 ROUNDS = (5, 10, 20, 40)
 PENALTY = 1.0
-"""Of squared leaf values. Without it the trees of small classes diverge: on the texts of fashion (55
-classes, the smallest of 16 samples) accuracy falls from 0.67 after 5 rounds to 0.10 after 20, and
-with it rises from 0.76 to 0.89."""
+"""Of squared leaf values. Without it the trees of small classes diverge: on the texts of fashion
+(55 classes, the smallest of 16 samples) accuracy falls from 0.67 after 5 rounds to 0.10 after 20,
+and with it rises from 0.76 to 0.89."""
 LEAVES = (4, 15)
 
 
@@ -33,7 +33,8 @@ class BoostedTrees(ClosedFormMethod):
 
     for each modality separately; the score of two items is p'q. The trees are those of
     scikit-learn's ``HistGradientBoostingClassifier`` (learning rate v = 0.1, at least 20 samples a
-    leaf, squared leaf values penalized by 1, no early stopping), kept as tables of nodes, so that a saved space needs no scikit-learn.
+    leaf, squared leaf values penalized by 1, no early stopping), kept as tables of nodes, so that a
+    saved space needs no scikit-learn.
     Source: Friedman: Greedy Function Approximation: A Gradient Boosting Machine, Annals of
     Statistics 29, 2001, with histograms as in Ke et al.: LightGBM, NeurIPS 2017.
 
