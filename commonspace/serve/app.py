@@ -95,7 +95,7 @@ def build_app(
         decoder.close()
         for one, map_file in zip(served.values(), maps, strict=True):
             await one.batcher.stop()
-            map_file.wait()
+            map_file.stop()
             one.service.manager.close()
 
     app = FastAPI(

@@ -24,8 +24,14 @@ from commonspace.serve.index_manager import IndexManager
 __all__ = ["MAP", "MapFile", "make_map", "read_map"]
 
 LOG = logging.getLogger("commonspace.serve")
+STOP_SECONDS = 6.0
+"""Time for the computation to end. A thread that is in compiled code when Python ends aborts it."""
 BLOCK = 5000
 """Vectors placed at a time."""
+
+
+class _StoppedError(Exception):
+    """The service ends while the map is computed."""
 
 
 class MapFile:
@@ -38,6 +44,7 @@ class MapFile:
     def __init__(self, manager: IndexManager) -> None:
         self._manager = manager
         self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
         self._version: tuple[object, ...] = ()
         self._content = b""
         self._lock = threading.Lock()
@@ -48,10 +55,11 @@ class MapFile:
             self._thread = threading.Thread(target=self._compute, name="map", daemon=True)
             self._thread.start()
 
-    def wait(self) -> None:
-        """Wait a second for the map; t-SNE cannot be interrupted."""
+    def stop(self) -> None:
+        """End the computation at the next report of t-SNE, and wait for that."""
+        self._stop.set()
         if self._thread is not None:
-            self._thread.join(1.0)
+            self._thread.join(STOP_SECONDS)
 
     def read(self) -> bytes:
         """Return the map as JSON.
@@ -80,11 +88,17 @@ class MapFile:
         start = time.perf_counter()
         try:
             with self._manager.lease() as index:
-                count = make_map(index)
+                count = make_map(index, progress=self._check_stop)
+        except _StoppedError:
+            return
         except CommonspaceError as exc:
             LOG.error("the map cannot be computed: %s", exc)
             return
         LOG.info("map computed: %d points, %.0f s", count, time.perf_counter() - start)
+
+    def _check_stop(self, _: float) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
 
     def _missing(self) -> RequestError:
         if self._thread is not None and self._thread.is_alive():

@@ -1,9 +1,12 @@
 """The map of an index: its points, its file, and the response of the service."""
 
+import threading
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +16,8 @@ import commonspace as cs
 from commonspace import Dataset
 from commonspace.errors import DataError
 from commonspace.methods import RawFeatures
-from commonspace.serve.projection import make_map, read_map
+from commonspace.serve import projection
+from commonspace.serve.projection import MapFile, make_map, read_map
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
 
@@ -104,3 +108,27 @@ def test_a_flipped_bit_in_a_map_is_reported_and_not_shown(index: Path, tmp_path:
     with cs.Index.open(place) as opened:
         (problem,) = opened.verify().problems
     assert "map.json is damaged" in problem
+
+
+def test_the_computation_ends_with_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that is in compiled code when Python ends aborts the process."""
+    manager, computing = (
+        SimpleNamespace(path=tmp_path, lease=lambda: nullcontext()),
+        threading.Event(),
+    )
+
+    def compute(index: object, *, progress: Callable[[float], None]) -> int:
+        while True:
+            computing.set()
+            progress(0.5)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(projection, "make_map", compute)
+    map_file = MapFile(manager)  # type: ignore[arg-type]
+    map_file.start()
+    assert computing.wait(30)
+    map_file.stop()
+    assert map_file._thread is not None
+    assert not map_file._thread.is_alive()
