@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from commonspace import Dataset
 from commonspace.errors import DataError
 from commonspace.methods import RawFeatures
 from commonspace.serve import projection
+from commonspace.serve.index_manager import IndexManager
 from commonspace.serve.projection import MapFile, make_map, read_map
 
 Serve = Callable[..., AbstractContextManager[TestClient]]
@@ -114,10 +116,8 @@ def test_the_computation_ends_with_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that is in compiled code when Python ends aborts the process."""
-    manager, computing = (
-        SimpleNamespace(path=tmp_path, lease=lambda: nullcontext()),
-        threading.Event(),
-    )
+    manager = cast(IndexManager, SimpleNamespace(path=tmp_path, lease=lambda: nullcontext()))
+    computing = threading.Event()
 
     def compute(index: object, *, progress: Callable[[float], None]) -> int:
         while True:
@@ -126,7 +126,7 @@ def test_the_computation_ends_with_the_service(
             time.sleep(0.01)
 
     monkeypatch.setattr(projection, "make_map", compute)
-    map_file = MapFile(manager)  # type: ignore[arg-type]
+    map_file = MapFile(manager)
     map_file.start()
     assert computing.wait(30)
     map_file.stop()
