@@ -237,12 +237,16 @@ def _merge(samples: Sequence[Sample], warnings: WarningLog) -> list[Sample]:
     differing: set[str] = set()
     for first, *others in groups.values():
         ids = {first.id}
+        labeled = split = first  # the lines that gave label and split
         for other in others:
-            if _contradicts(first, other, warnings):
+            if _contradicts(labeled, split, other, warnings):
                 continue
-            if not first.label:
+            if other.label and not first.label:
                 first.label, first.raw_label = other.label, other.raw_label
-            first.split = first.split or other.split
+                labeled = other
+            if other.split and not first.split:
+                first.split = other.split
+                split = other
             first.texts += [text for text in other.texts if text not in first.texts]
             ids.add(other.id)
             differing |= {k for k, value in other.rest.items() if first.rest.get(k) != value}
@@ -253,20 +257,20 @@ def _merge(samples: Sequence[Sample], warnings: WarningLog) -> list[Sample]:
     return [first for first, *_ in groups.values()]
 
 
-def _contradicts(first: Sample, other: Sample, warnings: WarningLog) -> bool:
-    """Report a line of the same image with another label or split."""
-    for what, before, now, equal in (
-        ("labels", first.label, other.label, set(first.label) == set(other.label)),
-        ("splits", first.split, other.split, first.split == other.split),
+def _contradicts(labeled: Sample, split: Sample, other: Sample, warnings: WarningLog) -> bool:
+    """Report a line of an image with another label or split than an earlier line gave."""
+    for what, line, before, now, equal in (
+        ("labels", labeled, labeled.label, other.label, set(labeled.label) == set(other.label)),
+        ("splits", split, split.split, other.split, split.split == other.split),
     ):
         if before and now and not equal:
             warnings.report(
                 DataError(
                     f"{other.where}: {other.file_name} has two different {what}",
-                    expected=f"{before!r}, as in {first.where.rpartition(', ')[2]}",
+                    expected=f"{before!r}, as in {line.where.rpartition(', ')[2]}",
                     found=repr(now),
-                    advice="give all lines of one image the same label and split, or only the"
-                    " first",
+                    advice="give all lines of one image the same label and split, or only one of"
+                    " them",
                 ),
                 instead="line left out",
             )

@@ -106,6 +106,21 @@ def test_lines_of_one_image_that_contradict(tmp_path: Path, change: Line, messag
     assert "line left out" in data.warnings[0]
 
 
+def test_the_line_that_gave_the_label_is_named(tmp_path: Path) -> None:
+    first = {"file_name": "a.png", "text": "one"}
+    lines = [
+        first,
+        {**first, "label": "cat"},
+        {**first, "split": "test"},
+        {**first, "label": "dog", "split": "test"},
+    ]
+    message = r"line 4: a.png has two different labels\n  expected: .*cat.*, as in line 2"
+    with pytest.raises(DataError, match=message):
+        load_dataset(make(tmp_path, lines))
+    with pytest.raises(DataError, match=r"two different splits\n  expected: 'test', as in line 3"):
+        load_dataset(make(tmp_path, [*lines[:3], {**first, "split": "train"}]))
+
+
 def test_a_further_line_needs_the_image_and_a_text_alone(tmp_path: Path) -> None:
     """What a line does not say is taken from the other lines of its image, in any order."""
     lines: list[Line | str] = [
