@@ -52,7 +52,7 @@ package: setup-dev ## build and check the wheel and the source archive in dist/
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/pyroma --min 10 .
 
-bench: setup-dev ## measure speed against other programs and the limit: ten minutes (FULL=1: an hour)
+bench: setup-dev ## measure speed against other programs and the limit: ten minutes (FULL=1: 40 minutes)
 	$(BIN)/python -m benchmarks.bench $(if $(FULL),--full)
 
 setup: $(VENV)/.ready

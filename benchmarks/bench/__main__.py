@@ -1,7 +1,7 @@
 """Speed side by side: one table of ratios to other programs and to the limit of this machine.
 
     python -m benchmarks.bench                    ten minutes
-    python -m benchmarks.bench --full             an hour
+    python -m benchmarks.bench --full             40 minutes
     python -m benchmarks.bench --only mAP         works whose name contains a text
     python -m benchmarks.bench --write            also write the table into docs/figures.md
 

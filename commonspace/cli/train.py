@@ -101,8 +101,9 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Training method (default: posterior for features, dscmr for raw data, infonce"
-            f" without labels), or FILE.py:Class. Methods: {', '.join(method_names())}.",
+            help="Training method (default: infonce without labels; posterior for features and"
+            " encoded raw data; dscmr otherwise), or FILE.py:Class."
+            f" Methods: {', '.join(method_names())}.",
             show_default=False,
         ),
     ] = None,

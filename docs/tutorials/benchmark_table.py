@@ -45,7 +45,8 @@ print(table)
 # %% [markdown]
 # The interval is a 95 % bootstrap interval over seeds and samples. A star marks a difference from
 # the baseline that is significant (p < 0.05) in three tests, corrected for the number of methods.
-# With two seeds nothing can be significant over seeds; use ten for a paper.
+# Two seeds give an interval that is too narrow, and tests over seeds find large differences only;
+# use ten for a paper.
 
 # %%
 posterior = table["posterior"]
