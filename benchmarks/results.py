@@ -11,6 +11,7 @@ change the page.
 """
 
 import argparse
+import json
 import os
 import re
 from pathlib import Path
@@ -28,7 +29,7 @@ from commonspace.comparison import (
 from commonspace.comparison.tables import columns, format_table
 from commonspace.progress import ProgressBar
 
-__all__ = ["DOCS", "main", "put_table"]
+__all__ = ["DOCS", "cpu_hours", "main", "put_table"]
 
 DATA = {
     "wikipedia": "wikipedia/wikipedia.npz",
@@ -82,8 +83,19 @@ def main() -> None:
             (DOCS / "results").mkdir(exist_ok=True)
             csv = (benchmark.folder / "table.csv").read_text("utf-8")
             (DOCS / "results" / f"{name}.csv").write_text(csv, "utf-8")
-        done = sum(map(len, result.runs.values()))
-        print(f"{name}: {done} runs of {len(summaries)} methods, in {benchmark.folder}")
+        done, measured = sum(map(len, result.runs.values())), sum(map(bool, result.runs.values()))
+        hours = f"{cpu_hours(benchmark.folder):.2f} CPU hours with trials"
+        print(f"{name}: {done} runs of {measured} methods, {hours}, in {benchmark.folder}")
+
+
+def cpu_hours(folder: Path) -> float:
+    """Return the CPU hours of all finished fits in the folder of a benchmark, each counted once.
+
+    Fits that were interrupted have no known time, and are left out.
+    """
+    records = (json.loads(file.read_text("utf-8")) for file in folder.glob("runs/*/*.json"))
+    seconds = (one.get("cpu_seconds") for one in records if "fit_of" not in one)
+    return sum(filter(None, seconds)) / 3600
 
 
 def put_table(name: str, table: str) -> None:
