@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from commonspace.networks.kernel import FeatureScaling
 
@@ -21,12 +22,15 @@ class NeighborsConfig:
         samples: Modality -> number of stored training samples.
         classes: c, the number of classes.
         neighbors: k, the number of nearest samples that count.
+        cosine: Whether scaled features are brought to unit length, so that distances rank as
+            cosines do.
     """
 
     sizes: Mapping[str, int]
     samples: Mapping[str, int]
     classes: int
     neighbors: int
+    cosine: bool = False
 
 
 class NeighborsNetwork(nn.Module):
@@ -34,8 +38,8 @@ class NeighborsNetwork(nn.Module):
 
         p(class | x) = (sum over the k nearest of their labels + prior) / (k + 1)
 
-    with Euclidean distances between standardized features, labels that sum to 1 for each sample,
-    and the shares of the classes as prior. Embeddings are p, whose inner product is the probability
+    with Euclidean distances between scaled features, labels that sum to 1 for each sample, and the
+    shares of the classes as prior. Embeddings are p, whose inner product is the probability
     of a shared class. Stored samples are zero until they are set or loaded.
 
     Args:
@@ -65,10 +69,11 @@ class NeighborsNetwork(nn.Module):
 
         Args:
             modality: One of the modalities.
-            samples: (n, size) scaled features.
+            samples: (n, size) features, not scaled yet; set the scaling first.
             labels: (n, c), rows sum to 1.
         """
-        values = {"samples": samples, "labels": labels, "prior": labels.mean(dim=0)}
+        scaled = self._scaled(modality, samples)
+        values = {"samples": scaled, "labels": labels, "prior": labels.mean(dim=0)}
         for name, value in values.items():
             self.get_buffer(f"{name}_{self._numbers[modality]}").copy_(value)
 
@@ -93,12 +98,16 @@ class NeighborsNetwork(nn.Module):
             self.get_buffer(f"{name}_{self._numbers[modality]}")
             for name in ("samples", "labels", "prior")
         )
-        x = self.scale(modality)(inputs)
+        x = self._scaled(modality, inputs)
         k = min(self.config.neighbors, len(samples))
         distances = samples.square().sum(dim=1) - 2 * x @ samples.T  # less |x|^2, the same for all
         nearest = distances.topk(k, dim=1, largest=False).indices
         posteriors: Tensor = (labels[nearest].sum(dim=1) + prior) / (k + 1)
         return posteriors
+
+    def _scaled(self, modality: str, inputs: Tensor) -> Tensor:
+        x: Tensor = self.scale(modality)(inputs)
+        return normalize(x) if self.config.cosine else x
 
     def to_config(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
