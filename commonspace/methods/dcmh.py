@@ -25,16 +25,18 @@ __all__ = ["DCMH", "pairwise_likelihood_loss"]
 class DCMH(GradientMethod):
     """Deep cross-modal hashing: binary codes whose Hamming distance ranks.
 
-        min sum over pairs of modalities of L_pair + (q Q + b R) / n
+        min sum over pairs of modalities of L_pair + sum over modalities of q Q / N + b R
         L_pair = -mean_ij [ S_ij t_ij - log(1 + exp t_ij) ],   t_ij = f_i'g_j / 2
-        Q = mean_i ||b_i - f_i||^2 over all items,   b_i = sign(sum over modalities of f_i)
-        R = ||sum_i f_i||^2 / n, for each modality
+        Q = mean_i ||b_i - f_i||^2,   b_i = sign(sum over modalities of f_i)
+        R = ||mean_i f_i||^2
 
-    f and g are the outputs of the branches (k numbers) for n samples of a batch, S_ij is 1 where
-    two samples share a class. The embedding of an item is sign(f) / sqrt(k): one bit a number, and
-    the inner product of two is 1 - 2 h / k with their Hamming distance h. Ties count by their
-    expected value, as everywhere here. Source: Jiang, Li: Deep Cross-Modal Hashing, CVPR 2017:
-    its objective divided by n^2, with q = b = 1 by default, as in the paper.
+    f and g are the outputs of the branches (k numbers) for the samples of a batch, N is the number
+    of training samples, S_ij is 1 where two samples share a class. The embedding of an item is
+    sign(f) / sqrt(k): one bit a number, and the inner product of two is 1 - 2 h / k with their
+    Hamming distance h. Ties count by their expected value, as everywhere here. Source: Jiang, Li:
+    Deep Cross-Modal Hashing, CVPR 2017: its objective divided by N^2, with q = b = 1 by default, as
+    in the paper. R demands a mean of zero, and so a mean t of zero. With many classes, where most
+    pairs share none, this contradicts L_pair, and a smaller b, which is searched, is better.
 
     The paper trains a CNN and bags of words, and alternates: the networks by turns on all samples,
     then the codes of the training set. Here features are given, both networks take each step, and
@@ -52,6 +54,7 @@ class DCMH(GradientMethod):
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((50, 100, 200, 400)),
         "quantization": Between(0.1, 100.0),
+        "balance": Between(1e-4, 1.0),
     }
 
     learning_rate: float = 1e-3
@@ -80,11 +83,10 @@ class DCMH(GradientMethod):
                 if len(f):
                     distance = (codes[batch.present[name]] - f).square().sum(dim=1).mean()
                     quantization = quantization + distance
-                    balance = balance + f.sum(dim=0).square().sum() / len(f)
-            weighted = self.quantization * quantization + self.balance * balance
-            loss = likelihood + weighted / max(1, len(batch.labels))
+                    balance = balance + f.mean(dim=0).square().sum()
+            weighted = self.quantization / len(data.train) * quantization + self.balance * balance
         return {
-            "loss": loss,
+            "loss": likelihood + weighted,
             "likelihood": likelihood,
             "quantization": quantization,
             "balance": balance,

@@ -1,6 +1,7 @@
 """DCMH: the loss against a loop, its gradient, and codes that rank by Hamming distance."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from commonspace.networks.branches import BranchesConfig
 from commonspace.networks.hashing import HashingNetwork
 from commonspace.training import Batch
 
-NO_DATA: Any = None
+DATA: Any = SimpleNamespace(train=range(40))  # 40 training samples
 
 
 def test_the_loss_equals_the_formula(gap_batch: Batch) -> None:
@@ -23,7 +24,7 @@ def test_the_loss_equals_the_formula(gap_batch: Batch) -> None:
     network = HashingNetwork(BranchesConfig(sizes, 8, 6))
     n, k = len(gap_batch.labels), 6
     with torch.no_grad():
-        terms = DCMH(quantization=2.0, balance=3.0).batch_loss(network, gap_batch, NO_DATA)
+        terms = DCMH(quantization=2.0, balance=3.0).batch_loss(network, gap_batch, DATA)
         outputs = {name: f.numpy() for name, f in network(gap_batch.inputs).items()}
     rows = {name: gap_batch.present[name].nonzero()[:, 0].tolist() for name in outputs}
     labels = gap_batch.labels.numpy()
@@ -47,8 +48,8 @@ def test_the_loss_equals_the_formula(gap_batch: Batch) -> None:
     quantization = sum(
         float(np.mean(((codes[rows[name]] - f) ** 2).sum(axis=1))) for name, f in outputs.items()
     )
-    balance = sum(float((f.sum(axis=0) ** 2).sum()) / len(f) for f in outputs.values())
-    expected = likelihood + (2 * quantization + 3 * balance) / n
+    balance = sum(float((f.mean(axis=0) ** 2).sum()) for f in outputs.values())
+    expected = likelihood + 2 * quantization / 40 + 3 * balance
     assert terms["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
