@@ -32,8 +32,8 @@ class ALGCN(GradientMethod):
     how often class j is present where class i is, from the training labels, and B is learned. J2 is
     the loss in the common space of DSCMR, over all pairings of modalities. Source: Qian, Xue, Fang,
     Xu: Adaptive Label-aware Graph Convolutional Networks for Cross-Modal Retrieval, IEEE
-    Transactions on Multimedia, 2022; sizes, a = 0.2, g = 0.5 and the threshold of A follow its
-    official code.
+    Transactions on Multimedia, 2022; sizes, a = 0.2, g = 0.5 and the value of the threshold
+    follow its official code.
 
     Z is learned here, as in that code without word vectors, but from a normal distribution; the
     paper takes word vectors of the class names, which features do not bring. A is 0 below the

@@ -34,9 +34,10 @@ class FUME(GradientMethod):
     "other" is one or the other. L_c is the contrastive loss of ``MRL`` at temperature 1.
 
     Source: Duan, Sun, Peng, Liu, Song, Hu: Fuzzy Multimodal Learning for Trusted Cross-modal
-    Retrieval, CVPR 2025; equations, P and depth follow its official code. That code has d = c, and
-    layers of 4,096 units; here d is a setting, at least c. It sets a for each data set, from 0.05
-    to 10; the default is that of Wikipedia. Its uncertainty of a result, the entropy of the
+    Retrieval, CVPR 2025; equations, P, depth and d = c follow its official code. Where d is larger,
+    items of some classes can become orthogonal to all columns of P, where no membership has a
+    gradient. That code has layers of 4,096 units. It sets a for each data set, from 0.05 to 10; the
+    default is that of Wikipedia. Its uncertainty of a result, the entropy of the
     credibilities, is not used in ranking and is left out: a space has calibrated probabilities.
     A sample with several labels has the largest of their memberships as its possibility.
 
@@ -54,6 +55,9 @@ class FUME(GradientMethod):
     }
 
     alpha: float = setting(0.05, help="Weight a of the contrast of pairs.", low=0)
+    embedding_dim: int | None = setting(  # type: ignore[assignment]
+        None, help="Size of the space, d; None: the number of classes.", low=1
+    )
 
     def build_network(self, data: TrainingData) -> nn.Module:
         """Return branches with three hidden layers, and the fixed matrix P.
@@ -61,14 +65,15 @@ class FUME(GradientMethod):
         Raises:
             SettingError: If the space has fewer dimensions than there are classes.
         """
-        directions = orthonormal_head(self.embedding_dim, len(data.train.class_names))
+        classes = len(data.train.class_names)
+        size = classes if self.embedding_dim is None else self.embedding_dim
         return BranchesNetwork(
             BranchesConfig(
                 data.backbones,
                 self.hidden_dim,
-                self.embedding_dim,
+                size,
                 depth=3,
-                heads={"classes": directions},
+                heads={"classes": orthonormal_head(size, classes)},
             )
         )
 

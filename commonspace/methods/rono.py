@@ -31,13 +31,15 @@ class RONO(GradientMethod):
     output of a branch at unit length. v rises from 0 in the first epoch to 1 after ``warm_up``
     epochs: then a sample is attracted if exp(c_y'u) exceeds exp(s'u) + h, and repelled if not, as
     if its label were wrong. L_c is the contrastive loss of pairs in ``MRL``, with temperature t.
-    Source: Feng, Zhu, Peng, Peng, Hu: RONO, CVPR 2023; equations and defaults as in its official
-    code: a = 0.05, h = 0.3, t = 0.22, and weights of 1.
+    Source: Feng, Zhu, Peng, Peng, Hu: RONO, CVPR 2023; equations as in its official code, and
+    the defaults of its script for 3D MNIST: a = 0.05, h = 0.3, t = 0.22, and weights of 1. (That
+    for ModelNet has h = 0.01 and a weight of 0.1 for the contrast.)
 
     The paper retrieves point clouds, meshes and images with networks of their own, of which this
     takes the features; the official code uses a learning rate for each network and drops them by
     steps. Here it is one constant rate, and the epoch is chosen by validation mAP. W acts on u at
-    unit length. A sample with several labels has p summed over them and c_y'u averaged.
+    unit length, without the hidden layer of that code. A sample with several labels has p summed
+    over them and c_y'u averaged.
 
     Needs labels and two or more modalities; no equal sizes. Pairs are used, in L_c; unlabeled
     samples take part in L_c only.

@@ -83,6 +83,10 @@ def test_the_loss_equals_the_formula(gap_batch: Batch) -> None:
     assert terms["loss"].item() == pytest.approx(errors + 0.3 * float(np.mean(contrast)), rel=1e-4)
 
 
+def test_the_space_has_a_dimension_for_each_class(feature_dataset: Dataset) -> None:
+    assert FUME(epochs=1).fit(feature_dataset, run=cs.RunConfig()).dimension == 4
+
+
 def test_a_space_smaller_than_the_number_of_classes_is_refused(feature_dataset: Dataset) -> None:
     with pytest.raises(SettingError, match="`embedding_dim` must be >= 4, got 3"):
         FUME(embedding_dim=3).fit(feature_dataset, run=cs.RunConfig())
