@@ -53,8 +53,8 @@ class DCMH(GradientMethod):
     search_space: ClassVar[SearchSpace] = {
         "learning_rate": LEARNING_RATE,
         "batch_size": OneOf((50, 100, 200, 400)),
-        "quantization": Between(0.1, 100.0),
-        "balance": Between(1e-4, 1.0),
+        "quantization": Between(1.0, 100.0),
+        "balance": Between(0.01, 1.0),
     }
 
     learning_rate: float = 1e-3
