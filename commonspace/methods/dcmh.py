@@ -36,7 +36,7 @@ class DCMH(GradientMethod):
     Hamming distance h. Ties count by their expected value, as everywhere here. Source: Jiang, Li:
     Deep Cross-Modal Hashing, CVPR 2017: its objective divided by N^2, with q = b = 1 by default, as
     in the paper. R demands a mean of zero, and so a mean t of zero. With many classes, where most
-    pairs share none, this contradicts L_pair, and a smaller b, which is searched, is better.
+    pairs share none, this contradicts L_pair; a smaller b can be better, and is searched.
 
     The paper trains a CNN and bags of words, and alternates: the networks by turns on all samples,
     then the codes of the training set. Here features are given, both networks take each step, and
