@@ -94,8 +94,8 @@ def cpu_hours(folder: Path) -> float:
     Fits that were interrupted have no known time, and are left out.
     """
     records = (json.loads(file.read_text("utf-8")) for file in folder.glob("runs/*/*.json"))
-    seconds = (one.get("cpu_seconds") for one in records if "fit_of" not in one)
-    return sum(filter(None, seconds)) / 3600
+    seconds = [float(one.get("cpu_seconds") or 0) for one in records if "fit_of" not in one]
+    return sum(seconds) / 3600
 
 
 def put_table(name: str, table: str) -> None:
