@@ -45,9 +45,11 @@ class CCL(GradientMethod):
     What is left out for inputs of one feature vector per item: the fine-grained half, which reads
     patches of images and segments of texts, and its fusion with the coarse half by a joint
     restricted Boltzmann machine. What the paper trains in two stages is trained at once here, on
-    one representation. The paper balances the tasks adaptively; here the weights are settings, 1
-    by default. With more than two modalities L_pair and L_corr are sums over all pairs of them. A
-    sample with several labels has its target spread over them.
+    one representation. The paper balances the tasks adaptively; here the weights are settings, 1 by
+    default. Its code (PKU-ICST-MIPL/CCL_TMM2018) divides L_pair by 2 n in place of n^2, and has
+    max(0, m - ||u - v||)^2 for other classes, both for outputs that are not at unit length. With
+    more than two modalities L_pair and L_corr are sums over all pairs of them. A sample with
+    several labels has its target spread over them.
 
     Needs labels and two or more modalities; no equal sizes. Pairs are used, in L_corr. Unlabeled
     samples take part in L_rec and L_corr only.
@@ -64,6 +66,7 @@ class CCL(GradientMethod):
         "reconstruction": Between(1e-2, 1.0),
     }
 
+    learning_rate: float = 1e-3
     pairwise: float = setting(1.0, help="Weight p of the pairwise similarity.", low=0)
     reconstruction: float = setting(1.0, help="Weight a of the reconstruction.", low=0)
     correlation: float = setting(1.0, help="Weight b of the distance of a pair.", low=0)

@@ -37,12 +37,13 @@ class CMDN(GradientMethod):
     taken: intra-media and inter-media representations, their combination for each modality, and
     a shared representation of all.
 
-    The full text could not be read when this was written. Its networks are restricted Boltzmann
-    machines and autoencoders trained one after the other; here each is a term of one loss: an
-    autoencoder for the intra-media network, the reconstruction of the other modality for the
-    inter-media network, a layer for the joint one, and distances of pairs with classes for the
-    stacked one. Figures of the paper are not expected to be met by this form. The weights are 1.
-    A sample with several labels has its target spread over them.
+    The full text could not be read when this was written; its code is public
+    (PKU-ICST-MIPL/CMDN_IJCAI2016). Its networks are restricted Boltzmann machines and autoencoders
+    trained one after the other; here each is a term of one loss: an autoencoder for the intra-media
+    network, the reconstruction of the other modality for the inter-media network, a layer for the
+    joint one, and distances of pairs with classes for the stacked one, without the reconstruction
+    of that network. Figures of the paper are not expected to be met by this form. The weights are
+    1. A sample with several labels has its target spread over them.
 
     Needs labels and two or more modalities; no equal sizes. Pairs are used, in L_inter and L_corr.
     Unlabeled samples take part in all terms but L_class.
@@ -59,6 +60,7 @@ class CMDN(GradientMethod):
         "correlation": Between(0.1, 10.0),
     }
 
+    learning_rate: float = 1e-3
     reconstruction: float = setting(1.0, help="Weight a of both reconstructions.", low=0)
     correlation: float = setting(1.0, help="Weight b of the distance of a pair.", low=0)
 

@@ -38,10 +38,12 @@ class TipAdapter(ClosedFormMethod):
     and b by cross-entropy.
 
     Source: Zhang, Zhang, Fang, Gao, Li, Dai, Qiao, Li: Tip-Adapter: Training-free Adaption of CLIP
-    for Few-shot Classification, ECCV 2022. Differences, so that it works for any encoders: the
-    shares of the classes replace the zero-shot classifier of CLIP, features are centered, a and b
-    of each modality maximize the leave-one-out likelihood of the training labels, and a sample in
-    training does not see its own key.
+    for Few-shot Classification, ECCV 2022; its form F trains the keys alone, on the cached samples,
+    and then searches a and b. Differences, so that it works for any encoders: the form F trains a
+    and b as well, on all labeled samples, with keys of unit length, the shares of the classes
+    replace the zero-shot classifier of CLIP, features are centered, a and b of each modality
+    maximize the leave-one-out likelihood of the training labels, and a sample in training does not
+    see its own key.
 
     Needs labels and any number of modalities; no pairs and no equal sizes. A sample of several
     classes counts for each in equal shares. The cached samples are part of the model.
